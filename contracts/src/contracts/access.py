@@ -1,0 +1,149 @@
+"""Who may do what, and where. One table, pure functions; every service asks here.
+
+Two questions stand apart: where `may(role, action)` says no, the answer is 403; where `covers(role, grants, site)` says
+no, it is 404, so that nobody learns which contracts of others exist.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Role(StrEnum):
+    """Everybody who holds a token."""
+
+    PROJECT_LEAD = "project_lead"  # 施工总包项目负责人
+    SITE_OPERATOR = "site_operator"  # 施工总包现场操作用户
+    EMPLOYER_REGISTRAR = "employer_registrar"  # 授权的用工单位登记管理人员
+    SUPERVISION_LEAD = "supervision_lead"  # 监理项目负责人
+    SUPERVISION_OPERATOR = "supervision_operator"  # 监理现场操作用户
+    GATE_DEVICE = "gate_device"  # a turnstile
+    STATION_OFFICER = "station_officer"  # 监督站的监督管理人员
+    DISTRICT_SUPERVISOR = "district_supervisor"  # 区级监督管理人员
+    CITY_SUPERVISOR = "city_supervisor"  # 市住建委
+    CONTRACT_SYSTEM = "contract_system"  # 合同报送系统
+    POLICE_SUBSCRIBER = "police_subscriber"  # 公安
+    OPS = "ops"  # operations; sees no personal data
+
+
+class Action(StrEnum):
+    """What may be allowed or not."""
+
+    REPORT_CONTRACT = "report_contract"  # contracts, their employers, stations
+    VIEW_SITE = "view_site"  # lists and details of one contract, personal data masked
+    IMPORT_ROSTER = "import_roster"
+    LOOK_UP_DECLARATION = "look_up_declaration"  # 获取健康云信息
+    LOOK_UP_PERSON = "look_up_person"  # document to person_id
+    PRE_REGISTER = "pre_register"
+    WITHDRAW_PRE_REGISTRATION = "withdraw_pre_registration"
+    REPORT_HEALTH = "report_health"
+    SET_DISPOSITION = "set_disposition"
+    ADMIT = "admit"  # 进场登记, 退场登记
+    PASS_GATE = "pass_gate"  # noqa: S105 - not a password
+    VIEW_CLEARANCE = "view_clearance"  # what the gate would say, without asking it to open
+    QUERY_SUPERVISION = "query_supervision"
+    REVEAL_PERSON = "reveal_person"  # unmasked, with a reason, recorded
+    RECEIVE_ARRIVALS = "receive_arrivals"
+    OPERATE = "operate"  # parked events, rebuilds
+
+
+_SITE = frozenset({Role.PROJECT_LEAD, Role.SITE_OPERATOR})
+_REGISTRARS = _SITE | {Role.EMPLOYER_REGISTRAR}
+_SITE_SUPERVISION = frozenset({Role.SUPERVISION_LEAD, Role.SUPERVISION_OPERATOR})
+_AUTHORITIES = frozenset({Role.STATION_OFFICER, Role.DISTRICT_SUPERVISOR, Role.CITY_SUPERVISOR})
+
+ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
+    {
+        Action.REPORT_CONTRACT: frozenset({Role.CONTRACT_SYSTEM}),
+        Action.VIEW_SITE: _REGISTRARS | _SITE_SUPERVISION,
+        Action.IMPORT_ROSTER: _SITE,
+        Action.LOOK_UP_DECLARATION: _REGISTRARS,
+        Action.LOOK_UP_PERSON: _REGISTRARS | _SITE_SUPERVISION,
+        Action.PRE_REGISTER: _REGISTRARS,
+        Action.WITHDRAW_PRE_REGISTRATION: _REGISTRARS,
+        Action.REPORT_HEALTH: _REGISTRARS | _SITE_SUPERVISION | {Role.GATE_DEVICE},
+        Action.SET_DISPOSITION: _SITE | _SITE_SUPERVISION,
+        Action.ADMIT: _SITE,
+        Action.PASS_GATE: frozenset({Role.GATE_DEVICE}),
+        Action.VIEW_CLEARANCE: _SITE | _SITE_SUPERVISION,
+        Action.QUERY_SUPERVISION: _AUTHORITIES,
+        Action.REVEAL_PERSON: _AUTHORITIES,
+        Action.RECEIVE_ARRIVALS: frozenset({Role.POLICE_SUBSCRIBER}),
+        Action.OPERATE: frozenset({Role.OPS}),
+    }
+)
+"""The table. What is not in it is not allowed."""
+
+
+def may(role: Role, action: Action) -> bool:
+    """Whether the role allows the action anywhere at all."""
+    return role in ALLOWED[action]
+
+
+class Scope(StrEnum):
+    """By what a role's reach is drawn."""
+
+    CONTRACTS = "contracts"  # those granted to the account
+    STATIONS = "stations"  # the contracts of the stations granted
+    DISTRICTS = "districts"  # the contracts in the districts granted
+    ALL = "all"
+    NOTHING = "nothing"  # no contract and nobody's data
+
+
+SCOPES: Mapping[Role, Scope] = MappingProxyType(
+    {
+        Role.PROJECT_LEAD: Scope.CONTRACTS,
+        Role.SITE_OPERATOR: Scope.CONTRACTS,
+        Role.EMPLOYER_REGISTRAR: Scope.CONTRACTS,
+        Role.SUPERVISION_LEAD: Scope.CONTRACTS,
+        Role.SUPERVISION_OPERATOR: Scope.CONTRACTS,
+        Role.GATE_DEVICE: Scope.CONTRACTS,
+        Role.STATION_OFFICER: Scope.STATIONS,
+        Role.DISTRICT_SUPERVISOR: Scope.DISTRICTS,
+        Role.CITY_SUPERVISOR: Scope.ALL,
+        Role.CONTRACT_SYSTEM: Scope.ALL,
+        Role.POLICE_SUBSCRIBER: Scope.DISTRICTS,
+        Role.OPS: Scope.NOTHING,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What an account was given. Only the part that its role's scope names counts."""
+
+    contracts: frozenset[str] = frozenset()
+    stations: frozenset[str] = frozenset()
+    districts: frozenset[str] = frozenset()
+    employer: str | None = None
+    """Credit code of the firm whose people an `employer_registrar` may see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a contract hangs. None where it is not known: then nobody reaches it by station or district."""
+
+    contract_no: str
+    station_name: str | None = None
+    district: str | None = None
+
+
+def covers(role: Role, grants: Grants, site: Site) -> bool:
+    """Whether the site lies within the account's reach."""
+    match SCOPES[role]:
+        case Scope.CONTRACTS:
+            return site.contract_no in grants.contracts
+        case Scope.STATIONS:
+            return site.station_name in grants.stations
+        case Scope.DISTRICTS:
+            return site.district in grants.districts
+        case Scope.ALL:
+            return True
+        case Scope.NOTHING:
+            return False
+
+
+def covers_employer(role: Role, grants: Grants, credit_code: str) -> bool:
+    """Whether the account may see and register this firm's people, on a site that it covers."""
+    return role is not Role.EMPLOYER_REGISTRAR or grants.employer == credit_code

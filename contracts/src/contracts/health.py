@@ -1,0 +1,203 @@
+"""Facts of `health`: judgements of arrivals, readings, holds and human decisions. All belong to the person, not to a contract."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from contracts.codes import Code, DeclarationVersion, PolicyVersion
+from contracts.event import Event
+from contracts.firms import ContractNo
+from contracts.invalid import Flaw, InvalidValue
+from contracts.sealing import Sealed
+from contracts.symptoms import Symptoms, TemperatureMethod
+from contracts.temperatures import parse_measured
+from contracts.times import Day, UtcTime
+
+DAYS_MAX = 90
+"""Longest isolation that a policy may ask."""
+
+QUESTIONS_MAX = 8
+"""Questions that one judgement may leave open."""
+
+
+class IsolationReason(StrEnum):
+    """Which statement of the person named a key area."""
+
+    KEY_AREA_ORIGIN = "key_area_origin"  # 出发地 of the pre-registration
+    KEY_AREA_DECLARED = "key_area_declared"  # 是否湖北出发, 是否武汉出发
+    KEY_AREA_STOPOVER = "key_area_stopover"  # 停留地点
+
+
+class ReadingSource(StrEnum):
+    """Who took the reading."""
+
+    REGISTRAR = "registrar"  # somebody at the site, with the form 新增健康状态
+    GATE = "gate"  # a turnstile
+    DECLARATION = "declaration"  # the person, in Health Cloud
+
+
+class Hold(StrEnum):
+    """What keeps somebody out until a better reading."""
+
+    FEVER = "fever"
+    SYMPTOMS = "symptoms"
+
+
+class Disposition(StrEnum):
+    """What somebody responsible has decided about a person (处置方式)."""
+
+    ADMISSIBLE = "admissible"  # 可进场
+    QUARANTINE_REQUIRED = "quarantine_required"  # 需隔离
+    SUSPECTED = "suspected"  # 疑似
+    CONFIRMED = "confirmed"  # 确诊
+
+
+class IsolationMethod(StrEnum):
+    """Where somebody is isolated or treated (隔离/就医方式)."""
+
+    HOME = "home"  # 居家隔离
+    CENTRAL = "central"  # 集中隔离
+    ON_SITE = "on_site"  # 工地隔离
+    HOSPITAL = "hospital"  # 定点医院就医
+
+
+class ArrivalAssessed(Event):
+    """A pinned declaration was judged by a policy, also when nothing follows from it."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.arrival-assessed.v1"]] = "gatehouse.health.arrival-assessed.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    contract_no: ContractNo
+    """The contract whose pre-registration pinned the declaration."""
+    declaration_version: DeclarationVersion
+    """Which declaration was judged."""
+    policy_version: PolicyVersion
+    """By which policy set."""
+    order_ids: Annotated[tuple[UUID, ...], Field(max_length=16)] = ()
+    """The isolation orders that follow from it, made now or before."""
+    questions: Annotated[tuple[Code, ...], Field(max_length=QUESTIONS_MAX)] = ()
+    """What the declaration leaves open, such as `stopover_unknown`. A question is not a pass."""
+    assessed_at: UtcTime
+    """UTC, taken from the fact that was judged."""
+
+
+class IsolationOrdered(Event):
+    """The person has to isolate before entry."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.isolation-ordered.v1"]] = "gatehouse.health.isolation-ordered.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    order_id: UUID
+    """The same reason and anchor give the same order, so that an order is made once."""
+    reason: IsolationReason
+    """Which statement of the person named a key area."""
+    anchor_date: Day
+    """Day 0, in Shanghai: the day of arrival."""
+    days: Annotated[int, Field(ge=0, le=DAYS_MAX)]
+    """Calendar days to isolate, 0–90."""
+    admissible_on: Day
+    """The first day, in Shanghai, on which this order no longer bans: anchor plus days."""
+    policy_version: PolicyVersion
+    """The policy set that asks it."""
+    declaration_version: DeclarationVersion
+    """The declaration from which it follows."""
+    ordered_at: UtcTime
+    """UTC, taken from the fact that was judged."""
+
+
+class HealthReported(Event):
+    """One reading of a person's temperature, with the symptoms that were asked for. A correction is another report."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.health-reported.v1"]] = "gatehouse.health.health-reported.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    report_id: UUID
+    """Names this report for corrections and holds."""
+    contract_no: ContractNo | None = None
+    """On whose list it was reported. Absent for a declared reading."""
+    reading_celsius: float
+    """°C, 30.0–45.0 in steps of 0.1 where it was measured. As declared, unbounded, where the source is a declaration."""
+    method: TemperatureMethod | None = None
+    """Where on the body. Absent where it was not told."""
+    symptoms: Symptoms = ()
+    """What was ticked: at least one by a registrar, none where nobody was asked."""
+    source: ReadingSource
+    """Who took the reading."""
+    corrects: UUID | None = None
+    """The report that this one replaces. The replaced one no longer counts."""
+    read_at: UtcTime
+    """Reading time, UTC. The latest reading is the one with the latest reading time."""
+    reported_at: UtcTime
+    """UTC, taken from the command."""
+
+    @model_validator(mode="after")
+    def _plausible(self) -> Self:
+        if self.source is not ReadingSource.DECLARATION:
+            parse_measured(self.reading_celsius)
+        if self.source is ReadingSource.REGISTRAR and not self.symptoms:
+            raise InvalidValue(Flaw.SYMPTOMS_MISSING)
+        return self
+
+
+class HealthHoldPlaced(Event):
+    """A reading keeps the person out of every site."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.health-hold-placed.v1"]] = "gatehouse.health.health-hold-placed.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    hold: Hold
+    """Which hold; at most one of each kind is open."""
+    report_id: UUID
+    """The report from which it follows."""
+    placed_at: UtcTime
+    """UTC, taken from the command."""
+
+
+class HealthHoldWithdrawn(Event):
+    """A later reading lifted the hold."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.health-hold-withdrawn.v1"]] = "gatehouse.health.health-hold-withdrawn.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    hold: Hold
+    """Which hold."""
+    report_id: UUID
+    """The report that lifted it."""
+    withdrawn_at: UtcTime
+    """UTC, taken from the command."""
+
+
+class DispositionChanged(Event):
+    """Somebody responsible decided about the person. It binds all contracts and all gates alike."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.disposition-changed.v1"]] = "gatehouse.health.disposition-changed.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    disposition: Disposition
+    """What was decided."""
+    isolation_from: Day | None = None
+    """隔离/就医时间, first day in Shanghai. Always with a ban."""
+    isolation_until: Day | None = None
+    """Last day in Shanghai, if known. Tells when it should be over; lifts nothing by itself."""
+    method: IsolationMethod | None = None
+    """隔离/就医方式. Always with a ban."""
+    reason_code: Code
+    """Why, in codes."""
+    evidence: Sealed | None = None
+    """Why, in words."""
+    release_document: Sealed | None = None
+    """Reference of the document that releases from 疑似 or 确诊. Always with a step out of them."""
+    changed_at: UtcTime
+    """UTC, taken from the command."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.disposition is not Disposition.ADMISSIBLE and (self.isolation_from is None or self.method is None):
+            raise InvalidValue(Flaw.ISOLATION_INCOMPLETE)
+        return self
+
+
+HealthEvent = ArrivalAssessed | IsolationOrdered | HealthReported | HealthHoldPlaced | HealthHoldWithdrawn | DispositionChanged
+"""Every fact that health tells."""

@@ -1,0 +1,19 @@
+"""Stream ids that follow from a name. A person's stream id is the `person_id`, which is random and shows nothing."""
+
+from uuid import UUID, uuid5
+
+CONTRACT_NAMESPACE = UUID("5b0a1b9e-2f0c-5d53-9a0e-0c1f3d7e4a61")
+"""For life: another value would give every contract a second stream."""
+
+STATION_NAMESPACE = UUID("c4e7d2a8-93b1-5c6f-8d24-7f6a1e5b9c03")
+"""For life, likewise."""
+
+
+def contract_stream(contract_no: str) -> UUID:
+    """The stream of a contract in every service."""
+    return uuid5(CONTRACT_NAMESPACE, contract_no)
+
+
+def station_stream(station_name: str) -> UUID:
+    """The stream of a supervision station in every service."""
+    return uuid5(STATION_NAMESPACE, station_name)
