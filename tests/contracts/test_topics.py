@@ -13,7 +13,10 @@ class TestTopics:
         assert len({topic.name for topic in TOPICS}) == len(TOPICS)
 
     def test_carry_what_somebody_tells(self) -> None:
-        assert {topic.carries for topic in TOPICS} == set(EVENTS_BY_OWNER)
+        assert {topic.carries for topic in TOPICS} == set(EVENTS_BY_OWNER) - {"police-bridge"}
+
+    def test_publish_what_the_police_is_told_only_as_rendered(self) -> None:
+        assert {"police"} == {topic.carries for topic in topics_of("police-bridge")}
 
     def test_keep_logs_for_ever_in_sixteen_partitions(self) -> None:
         assert {(topic.partitions, topic.retention_ms) for topic in EVENT_TOPICS.values()} == {(16, None)}
@@ -23,10 +26,7 @@ class TestTopics:
 
     def test_are_written_by_the_service_after_which_they_are_named(self) -> None:
         assert [topic.name for topic in topics_of("gatekeeper")] == ["gatekeeper.events.v1"]
-        assert {topic.name for topic in topics_of("police-bridge")} == {
-            "police-bridge.events.v1",
-            *(f"police.arrivals.{district}.v1" for district in DISTRICTS),
-        }
+        assert {topic.name for topic in topics_of("police-bridge")} == {f"police.arrivals.{district}.v1" for district in DISTRICTS}
 
     def test_are_found_by_their_readers(self) -> None:
         assert {topic.owner for topic in topics_read_by("gatekeeper")} == {"registration", "health"}

@@ -9,8 +9,11 @@ from contracts.event import HEADERS, SEQUENCE_HEADER, Event
 from contracts.registry import EVENTS_BY_OWNER
 from contracts.schemas import JsonObject, schema_of
 from contracts.symptoms import SYMPTOM_LABELS
-from contracts.topics import DAY_MS, EVENT_TOPICS, POLICE_TOPICS, Topic
+from contracts.topics import DAY_MS, EVENT_TOPICS, POLICE_TOPICS, Topic, police_topic_name
 from contracts.trades import TRADES
+
+_POLICE_TOPIC = next(iter(POLICE_TOPICS.values()))
+"""Stands for those of all districts."""
 
 _PREAMBLE = """\
 # Events
@@ -24,7 +27,8 @@ days in Asia/Shanghai. `sealed` is personal data or free text, `g1.<key version>
 without the person's key; `fingerprint` is a keyed hash.
 
 The key of a record is the stream id. The headers are CloudEvents 1.0 in Kafka binary mode: {headers}.
-`ce_source` is `/<service>/<shard>` and `ce_sequence` the position in that shard, from 1, without holes.
+`ce_source` is `/<service>/<shard>` and `ce_sequence` the position in that shard, from 1, without holes. A message to the
+police has the headers of the fact that it was rendered from, with a type of its own; its district's topic has holes.
 """
 
 
@@ -34,36 +38,42 @@ def render_catalogue(examples: Mapping[str, JsonObject]) -> str:
     sections = [_PREAMBLE.format(headers=headers), _topic_table()]
     for owner, events in EVENTS_BY_OWNER.items():
         sections.append(f"## {owner}\n")
-        sections.extend(_event_section(event, _topic_of(owner), examples[event.TYPE]) for event in events)
+        sections.extend(_event_section(event, _whereabouts(owner), examples[event.TYPE]) for event in events)
     sections.extend(_code_lists())
     return "\n".join(sections)
 
 
-def _topic_of(owner: str) -> Topic:
-    if owner == "police":
-        return next(iter(POLICE_TOPICS.values()))
-    return EVENT_TOPICS[owner]
+def _topic_of(owner: str) -> Topic | None:
+    """The topic of an owner's events. None: they stay in the log of the service."""
+    return _POLICE_TOPIC if owner == _POLICE_TOPIC.carries else EVENT_TOPICS.get(owner)
 
 
 def _topic_name(topic: Topic) -> str:
-    return "police.arrivals.<district>.v1" if topic.carries == "police" else topic.name
+    return police_topic_name("<district>") if topic.carries == _POLICE_TOPIC.carries else topic.name
+
+
+def _whereabouts(owner: str) -> str:
+    topic = _topic_of(owner)
+    if topic is None:
+        return f"in the log of {owner} and on no topic: sealed, and read by nobody else"
+    return f"on `{_topic_name(topic)}`, told by {topic.owner}, read by {', '.join(topic.readers)}"
 
 
 def _topic_table() -> str:
     rows = ["| topic | written by | read by | partitions | kept |", "|---|---|---|---|---|"]
-    for topic in (*EVENT_TOPICS.values(), _topic_of("police")):
+    for topic in (*EVENT_TOPICS.values(), _POLICE_TOPIC):
         kept = "for ever" if topic.retention_ms is None else f"{topic.retention_ms // DAY_MS} days"
         rows.append(f"| `{_topic_name(topic)}` | {topic.owner} | {', '.join(topic.readers)} | {topic.partitions} | {kept} |")
     return "\n".join(rows) + "\n"
 
 
-def _event_section(event: type[Event], topic: Topic, example: JsonObject) -> str:
+def _event_section(event: type[Event], whereabouts: str, example: JsonObject) -> str:
     schema = schema_of(event)
     rows = [f"| `{path}` | {kind} | {'' if required else 'optional'} | {text} |" for path, kind, required, text in _fields(schema)]
     return "\n".join(
         [
             f"### {event.__name__}\n",
-            f"`{event.TYPE}` on `{_topic_name(topic)}`, told by {topic.owner}, read by {', '.join(topic.readers)}.\n",
+            f"`{event.TYPE}` {whereabouts}.\n",
             f"{schema['description']}\n",
             "| field | type | | meaning |",
             "|---|---|---|---|",

@@ -7,7 +7,7 @@ CloudEvents 1.0 headers in Kafka binary mode.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Self
@@ -169,11 +169,9 @@ class NotAnEvent(ValueError):
     """The record has no valid envelope: it is not an event of ours."""
 
 
-def record_headers(meta: bytes, pos: int) -> list[tuple[str, bytes]]:
-    """The Kafka headers of a stored event, from its `meta` and its position."""
-    headers = list(zip(HEADERS, meta.split(b"\n"), strict=False))
-    headers.append((SEQUENCE_HEADER, b"%020d" % pos))
-    return headers
+def record_headers(values: Sequence[bytes], pos: int) -> list[tuple[str, bytes]]:
+    """The Kafka headers of a stored event, from the lines of its `meta` and its position."""
+    return [*zip(HEADERS, values, strict=False), (SEQUENCE_HEADER, b"%020d" % pos)]
 
 
 def recorded_from_meta(meta: bytes, pos: int, data: bytes) -> Recorded:

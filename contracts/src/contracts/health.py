@@ -79,6 +79,10 @@ class ArrivalAssessed(Event):
     """The isolation orders that follow from it, made now or before."""
     questions: Annotated[tuple[Code, ...], Field(max_length=QUESTIONS_MAX)] = ()
     """What the declaration leaves open, such as `stopover_unknown`. A question is not a pass."""
+    departed_on: Day | None = None
+    """Day of departure of the journey that the declaration tells of, if it was ever declared."""
+    arrived_on: Day | None = None
+    """Day 0 of that journey, in Shanghai, as judged. A later declaration of the same journey does not move it."""
     assessed_at: UtcTime
     """UTC, taken from the fact that was judged."""
 

@@ -52,6 +52,8 @@ class DeclarationReceived(Event):
     """手机号, which may be missing."""
     name_fingerprint: Fingerprint
     """Of the folded name under the person's key, to compare with the name that a registrar types."""
+    source_fingerprint: Fingerprint | None = None
+    """Of the submission as Health Cloud holds it, number and content, under the person's key: each is received once."""
     contradictions: Annotated[tuple[Code, ...], Field(max_length=32)] = ()
     """What does not agree within the declaration, in codes. The stricter fact counts."""
     channel: Code

@@ -1,8 +1,8 @@
 """Facts of `police-bridge`, sealed, and the messages that the police reads, in plain words.
 
 The two stand side by side because they say the same: what is stored is sealed, and the public topic of a district is
-rendered from it, minimised, and can be rendered again after somebody's data were erased. Nothing here tells of
-temperatures or dispositions.
+rendered from it, minimised, and can be rendered again after somebody's data were erased: then a message that told who
+somebody is has become a withdrawal, which names nobody. Nothing here tells of temperatures or dispositions.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -63,7 +63,7 @@ class ArrivalShared(_SealedArrival):
 
 
 class ArrivalCorrected(_SealedArrival):
-    """What was shared about an arriving person was wrong; this is the whole of what is right."""
+    """What was shared about an arriving person holds no longer; this is the whole of what does."""
 
     TYPE: ClassVar[Literal["gatehouse.police-bridge.arrival-corrected.v1"]] = "gatehouse.police-bridge.arrival-corrected.v1"
     corrected_at: UtcTime
@@ -124,7 +124,7 @@ class PoliceArrivalShared(_PlainArrival):
 
 
 class PoliceArrivalCorrected(_PlainArrival):
-    """Message to the police: what was shared was wrong; this is the whole of what is right."""
+    """Message to the police: what was shared holds no longer; this is the whole of what does."""
 
     TYPE: ClassVar[Literal["gatehouse.police.arrival-corrected.v1"]] = "gatehouse.police.arrival-corrected.v1"
     corrected_at: UtcTime
@@ -132,7 +132,7 @@ class PoliceArrivalCorrected(_PlainArrival):
 
 
 class PoliceArrivalWithdrawn(Event):
-    """Message to the police: the person is not expected on this contract after all."""
+    """Message to the police: the person is not expected on this contract after all, or was erased since."""
 
     TYPE: ClassVar[Literal["gatehouse.police.arrival-withdrawn.v1"]] = "gatehouse.police.arrival-withdrawn.v1"
     person_id: UUID
@@ -142,7 +142,7 @@ class PoliceArrivalWithdrawn(Event):
     district: DistrictCode
     """The site's."""
     withdrawn_at: UtcTime
-    """UTC, when it was withdrawn."""
+    """UTC, when it was withdrawn; where the person was erased, when what stood here had been told."""
 
 
 PoliceBridgeEvent = ArrivalShared | ArrivalCorrected | ArrivalWithdrawn

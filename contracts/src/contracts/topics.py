@@ -85,14 +85,18 @@ def _police_topic(district: str) -> Topic:
 
 EVENT_TOPICS: Mapping[str, Topic] = MappingProxyType(
     {
-        "registration": _event_topic("registration", readers=("health", "gatekeeper", "police-bridge", "reporting")),
+        "registration": _event_topic(
+            "registration", readers=("healthcloud-bridge", "health", "gatekeeper", "police-bridge", "reporting")
+        ),
         "healthcloud-bridge": _event_topic("healthcloud-bridge", readers=("registration",)),
         "health": _event_topic("health", readers=("gatekeeper", "reporting")),
         "gatekeeper": _event_topic("gatekeeper", readers=("registration", "health", "reporting")),
-        "police-bridge": _event_topic("police-bridge", readers=("police-bridge",)),
     }
 )
-"""Service to the topic that carries its log. An installation may cut them otherwise, all alike: `with_partitions`."""
+"""Service to the topic that carries its log. An installation may cut them otherwise, all alike: `with_partitions`.
+
+police-bridge is not here: its log is published rendered, on `POLICE_TOPICS`, and as stored to nobody.
+"""
 
 POLICE_TOPICS: Mapping[str, Topic] = MappingProxyType({district: _police_topic(district) for district in DISTRICTS})
 """District code to the topic that its police reads. They are rendered again after an erasure, hence kept for some weeks only."""
