@@ -1,0 +1,271 @@
+"""Load → decide → append: how every command of every service becomes facts.
+
+A `Decider` is a service's domain: pure functions and a state. A `CommandHandler` runs it against the log. The same
+`Decision` serves the policies (`chassis.projector`), which append inside their own transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Generic, TypeVar
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
+
+from pydantic import TypeAdapter
+
+from chassis.clock import Clock
+from chassis.consistency import ConsistencyToken
+from chassis.event_store import (
+    NO_STREAM,
+    READ_EVENTS_MAX,
+    Append,
+    Appended,
+    CommandKey,
+    Conflict,
+    EventStore,
+    KeyReused,
+    Late,
+    NewEvent,
+    Remembered,
+    StoredStream,
+)
+from chassis.faults import IdempotencyKeyReused, TooLate, Unavailable, VersionConflict
+from chassis.telemetry import current_traceparent
+from contracts.event import EVENT_BYTES_MAX, Envelope, Event, Recorded
+from contracts.rejection import Rejection
+
+C = TypeVar("C", contravariant=True)
+S = TypeVar("S")
+E = TypeVar("E", bound=Event)
+
+DECISIONS_MAX = 8
+"""How often a command is decided anew because somebody else's facts came first, before the client is told to try again."""
+
+
+@dataclass(frozen=True)
+class Decider(Generic[C, S, E]):
+    """A service's domain for one kind of stream."""
+
+    kind: str
+    initial: S
+    decide: Callable[[C, S], Sequence[E]]
+    """Facts that follow from the command in this state; none for a repeat. Raises a Rejection."""
+    evolve: Callable[[S, E], S]
+    """The state after a fact. Never refuses: it already happened."""
+    events: Mapping[str, type[E]]
+    """Every event type that a stream of this kind can hold, by its written name."""
+    state_version: int
+    """Rises whenever `evolve` or the state's shape changes, so that cached states are folded anew."""
+
+    @cached_property
+    def states(self) -> TypeAdapter[S]:
+        """How the state is stored."""
+        return TypeAdapter(type(self.initial))
+
+    def fold(self, state: S, events: Sequence[E]) -> S:
+        for event in events:
+            state = self.evolve(state, event)
+        return state
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What a command's events name as their origin."""
+
+    command_id: UUID
+    """Event ids derive from it, so the same command decided twice makes the same ids."""
+    causation_id: UUID
+    correlation_id: UUID
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[E]):
+    """What became of a command."""
+
+    version: int
+    """The stream's version after it."""
+    events: Sequence[E]
+    """The facts it made; none for a repeat. For a replayed key, the facts that the first one made."""
+    token: ConsistencyToken | None
+    """Where the last of the facts stands in the log; None where there is none."""
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[S, E]):
+    """A decided command, ready to be appended at the version that it was decided on."""
+
+    events: Sequence[E]
+    state: S
+    append: Append
+
+
+class CommandHandler(Generic[C, S, E]):
+    """Handles the commands of one kind of stream of one service."""
+
+    def __init__(self, store: EventStore, decider: Decider[C, S, E], *, service: str, clock: Clock) -> None:
+        self._store = store
+        self.service = service
+        self._clock = clock
+        self.decider = decider
+
+    async def handle(
+        self,
+        stream_id: UUID,
+        command: C,
+        *,
+        key: CommandKey | None = None,
+        expected_version: int | None = None,
+        not_after: datetime | None = None,
+    ) -> Outcome[E]:
+        """Decide the command on the stream as it is and append what follows, atomically.
+
+        With `key`, sending it again answers with the first outcome and does nothing. With `expected_version`, the stream
+        must be there. With `not_after`, the append must happen by then, by the database's clock.
+
+        Raises: Rejection as `decide` does; VersionConflict; IdempotencyKeyReused; TooLate; Unavailable.
+        """
+        try:
+            return await self._handle(stream_id, command, key, expected_version, not_after)
+        except (Rejection, VersionConflict):
+            # A repeat meets what its first one left, and is refused for that: it is answered with the first outcome.
+            match key and await self._store.remembered(key):
+                case Remembered(answer=answer):
+                    return await self._first_outcome(answer)
+                case KeyReused():
+                    raise IdempotencyKeyReused from None
+            raise
+
+    async def _handle(
+        self, stream_id: UUID, command: C, key: CommandKey | None, expected_version: int | None, not_after: datetime | None
+    ) -> Outcome[E]:
+        cause = _cause(key)
+        stored = NO_STREAM
+        for _ in range(DECISIONS_MAX):
+            stored = await self._store.load(stream_id)
+            if expected_version is not None and stored.version != expected_version:
+                raise VersionConflict(stored.version)
+            state = await self.state_of(stream_id, stored)
+            events = self.decider.decide(command, state)
+            decision = self.decision(stream_id, stored, state, events, cause, key=key, not_after=not_after)
+            match await self._store.append(decision.append):
+                case Appended(version=version, shard=shard, last_pos=pos):
+                    return Outcome(version, decision.events, self._token(shard, pos), replayed=False)
+                case Remembered(answer=answer):
+                    return await self._first_outcome(answer)
+                case KeyReused():
+                    raise IdempotencyKeyReused
+                case Late():
+                    raise TooLate
+                case Conflict():
+                    continue
+        raise VersionConflict(stored.version)
+
+    async def read(self, stream_id: UUID) -> tuple[int, S]:
+        """The stream's version and state. A stream that does not exist is at version 0."""
+        stored = await self._store.load(stream_id)
+        return stored.version, await self.state_of(stream_id, stored)
+
+    async def state_of(self, stream_id: UUID, stored: StoredStream) -> S:
+        if stored.version == 0:
+            return self.decider.initial
+        if stored.state is not None and stored.state_version == self.decider.state_version:
+            return self.decider.states.validate_json(stored.state)
+        return await self._fold(stream_id, stored.version)
+
+    async def _fold(self, stream_id: UUID, version: int) -> S:
+        state, reached = self.decider.initial, 0
+        while reached < version:
+            upto = min(reached + READ_EVENTS_MAX, version)
+            events = await self._store.read_stream(stream_id, after_version=reached, to_version=upto)
+            state = self.decider.fold(state, [self._decode(event) for event in events])
+            reached = upto
+        return state
+
+    def decision(
+        self,
+        stream_id: UUID,
+        stored: StoredStream,
+        state: S,
+        events: Sequence[E],
+        cause: Cause,
+        *,
+        key: CommandKey | None = None,
+        not_after: datetime | None = None,
+    ) -> Decision[S, E]:
+        """The events as the log takes them, with the state after them."""
+        after = self.decider.fold(state, events)
+        # A newer process folds differently: what it cached is not replaced by our older fold, but dropped.
+        ours = stored.state_version is None or stored.state_version <= self.decider.state_version
+        append = Append(
+            stream_id=stream_id,
+            kind=self.decider.kind,
+            expected_version=stored.version,
+            events=[self._encode(event, stream_id, stored.version + n, n, cause) for n, event in enumerate(events, 1)],
+            state=self.decider.states.dump_json(after) if ours else None,
+            state_version=self.decider.state_version if ours else stored.state_version,
+            not_after=not_after,
+            key=key,
+            answer=f"{stream_id} {stored.version} {stored.version + len(events)}".encode() if key else None,
+        )
+        return Decision(events, after, append)
+
+    def _encode(self, event: E, stream_id: UUID, version: int, n: int, cause: Cause) -> NewEvent:
+        data = event.encode()
+        if len(data) > EVENT_BYTES_MAX:
+            raise ValueError(f"{event.TYPE} has {len(data)} bytes, at most {EVENT_BYTES_MAX} can be published")
+        envelope = Envelope(
+            event_id=uuid5(cause.command_id, str(n)),
+            type=event.TYPE,
+            service=self.service,
+            stream_id=stream_id,
+            version=version,
+            epoch=self._store.epoch,
+            time=self._clock.now(),
+            correlation_id=cause.correlation_id,
+            causation_id=cause.causation_id,
+            traceparent=cause.traceparent,
+        )
+        return NewEvent(envelope.event_id, event.TYPE, data, envelope.encode())
+
+    def _decode(self, recorded: Recorded) -> E:
+        event_class = self.decider.events.get(recorded.type)
+        if event_class is None:
+            # Written by a newer release: deciding without it could be wrong.
+            raise Unavailable(retry_after_s=30)
+        return event_class.decode(recorded.data)
+
+    async def _first_outcome(self, answer: bytes) -> Outcome[E]:
+        """The outcome of the command that `answer` was remembered for, on whichever stream that was."""
+        stream_id, before, version = answer.decode().split()
+        events = await self._store.read_stream(UUID(stream_id), after_version=int(before), to_version=int(version))
+        token = self._token(events[-1].shard, events[-1].pos) if events else None
+        return Outcome(int(version), [self._decode(event) for event in events], token, replayed=True)
+
+    def _token(self, shard: int, pos: int | None) -> ConsistencyToken | None:
+        return None if pos is None else ConsistencyToken(service=self.service, epoch=self._store.epoch, positions={shard: pos})
+
+
+def command_key(*, principal: str, key: str, body: bytes) -> CommandKey:
+    """The key of a request. `body` is whatever makes two requests the same: route, path and content."""
+    return CommandKey(principal=principal, key=key, body_hash=hashlib.sha256(body).digest())
+
+
+def _cause(key: CommandKey | None) -> Cause:
+    # With the body: a key that was forgotten after some days may come back for another request, which makes other events.
+    command_id = uuid5(NAMESPACE_OID, f"{key.principal}\n{key.key}\n{key.body_hash.hex()}") if key else uuid4()
+    return Cause(command_id=command_id, causation_id=command_id, correlation_id=command_id, traceparent=current_traceparent())
+
+
+def cause_of(recorded: Recorded, *, policy: str, index: int) -> Cause:
+    """The cause of the `index`-th command that a policy draws from an event."""
+    return Cause(
+        command_id=uuid5(recorded.event_id, f"{policy}/{index}"),
+        causation_id=recorded.event_id,
+        correlation_id=recorded.correlation_id,
+        traceparent=recorded.traceparent,
+    )

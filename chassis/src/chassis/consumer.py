@@ -1,0 +1,131 @@
+"""Kafka → here: one consumer a process, a bounded inbox for every partition that is leased here.
+
+No consumer group and no auto-commit. A stored offset only says where to begin; what has been taken in is decided by the
+positions in the reader's own transaction (`chassis.projector`). When an inbox is full its partition is not polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from chassis.kafka import STOP_S, make_consumer
+from chassis.metrics import QUARANTINED
+from contracts.event import NotAnEvent, Recorded, recorded_from_headers
+
+INBOX_BATCHES_MAX = 4
+BATCH_RECORDS_MAX = 1_000
+POLL_MS = 200
+POLL_S_MAX = 30.0
+"""Deadline around every await of the client. On a miss the consumer is thrown away and made anew."""
+PAUSE_S = 0.5
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one partition of one source, in order."""
+
+    events: Sequence[Recorded]
+    next_offset: int | None
+    """Where reading goes on; None where the source is the own log."""
+
+
+@dataclass
+class Inbox:
+    """What has come for one partition and was not taken yet."""
+
+    begin_at: int
+    batches: asyncio.Queue[Batch] = field(default_factory=lambda: asyncio.Queue(INBOX_BATCHES_MAX))
+    fetch_at: int = -1
+    """The next offset to fetch, once fetching has begun."""
+
+
+class TopicFeed:
+    """Fills the inboxes. `topics` maps a source (service name) to its topic."""
+
+    def __init__(self, bootstrap: str, topics: Mapping[str, str]) -> None:
+        self._bootstrap = bootstrap
+        self._topics = topics
+        self._inboxes: dict[TopicPartition, Inbox] = {}
+        self._assignment_changed = asyncio.Event()
+
+    def open(self, source: str, partition: int, *, at: int) -> asyncio.Queue[Batch]:
+        """Fetch the partition from an offset on; 0, or one that is gone, means its beginning. Replaces an open inbox."""
+        inbox = Inbox(begin_at=at)
+        self._inboxes[TopicPartition(self._topics[source], partition)] = inbox
+        self._assignment_changed.set()
+        return inbox.batches
+
+    def close(self, source: str, partition: int) -> None:
+        self._inboxes.pop(TopicPartition(self._topics[source], partition), None)
+        self._assignment_changed.set()
+
+    async def run(self) -> None:
+        """Fetch until cancelled. A broker that cannot be reached is tried again."""
+        while True:
+            consumer = make_consumer(self._bootstrap)
+            try:
+                async with asyncio.timeout(POLL_S_MAX):
+                    await consumer.start()
+                self._assignment_changed.set()
+                while True:
+                    await self._poll(consumer)
+            except (KafkaError, OSError) as error:
+                log.warning("consumer.restarted", error_type=type(error).__name__)
+                await asyncio.sleep(PAUSE_S)
+            finally:
+                await _stop(consumer)
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+        if self._assignment_changed.is_set():
+            self._assignment_changed.clear()
+            self._assign(consumer)
+        ready = [partition for partition, inbox in self._inboxes.items() if not inbox.batches.full()]
+        if not ready:
+            # Without partitions named, getmany would fetch all of them.
+            await asyncio.sleep(POLL_MS / 1000 / 10)
+            return
+        async with asyncio.timeout(POLL_S_MAX):
+            polled = await consumer.getmany(*ready, timeout_ms=POLL_MS, max_records=BATCH_RECORDS_MAX)
+        for partition, records in polled.items():
+            inbox = self._inboxes.get(partition)
+            if inbox is None or records[0].offset < inbox.fetch_at or inbox.fetch_at < 0:
+                continue
+            inbox.fetch_at = records[-1].offset + 1
+            inbox.batches.put_nowait(Batch(_events(records), inbox.fetch_at))
+
+    def _assign(self, consumer: AIOKafkaConsumer) -> None:
+        if not self._inboxes:
+            consumer.unsubscribe()
+            return
+        consumer.assign(list(self._inboxes))
+        for partition, inbox in self._inboxes.items():
+            inbox.fetch_at = max(inbox.fetch_at, inbox.begin_at)
+            consumer.seek(partition, inbox.fetch_at)
+
+
+def _events(records: Sequence[object]) -> list[Recorded]:
+    events = []
+    for record in records:
+        try:
+            events.append(recorded_from_headers(record.headers, record.value))  # type: ignore[attr-defined]
+        except NotAnEvent:
+            # Not ours. Were it one of ours, its position would be missing, and that is noticed.
+            QUARANTINED.inc()
+            log.error("consumer.not_an_event", partition=record.partition, offset=record.offset)  # type: ignore[attr-defined]
+    return events
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    try:
+        async with asyncio.timeout(STOP_S):
+            await consumer.stop()
+    except (TimeoutError, KafkaError, OSError) as error:
+        log.warning("consumer.not_stopped", error_type=type(error).__name__)

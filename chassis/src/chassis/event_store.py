@@ -1,0 +1,287 @@
+"""The event log of one service: append, load, read. See `migrations/log` for its tables and the append function.
+
+An event becomes true when the transaction that appends it commits, and nowhere else. Positions are gapless per shard
+and their order is commit order, because a shard's counter row stays locked from the draw to the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from chassis.database import Connection
+from chassis.gathering import Gatherer
+from contracts.event import Recorded, recorded_from_meta
+
+GROUP_COMMANDS_MAX = 200
+"""Commands that one transaction of the appender carries at most."""
+QUEUE_COMMANDS_MAX = 2_000
+"""Commands that may wait for the appender. Beyond it the store is overloaded and says so."""
+READ_EVENTS_MAX = 1_000
+"""Events that one read of a shard returns at most."""
+
+EPOCH_CHANGED = "GH001"
+"""SQLSTATE that `append_group` raises for a process that knows another epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    event_id: UUID
+    type: str
+    data: bytes
+    meta: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CommandKey:
+    """An idempotency key, with what tells a repeat from a reuse."""
+
+    principal: str
+    key: str
+    body_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """What one command asks the log to take. It is taken whole or not at all."""
+
+    stream_id: UUID
+    kind: str
+    expected_version: int
+    events: Sequence[NewEvent]
+    state: bytes | None
+    """The fold of the stream after these events; None makes the next reader fold it anew."""
+    state_version: int | None
+    not_after: datetime | None = None
+    """The latest time, by the database's clock, at which it may be taken."""
+    key: CommandKey | None = None
+    answer: bytes | None = None
+    """Given back to whoever sends the same key again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    version: int
+    shard: int
+    last_pos: int | None
+    """None where the command had no events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The stream is at `version`, which is not the expected one."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """`not_after` had passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The key is known with the same body."""
+
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReused:
+    """The key is known with another body."""
+
+
+AppendResult = Appended | Conflict | Late | Remembered | KeyReused
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStream:
+    """A stream as stored: its version and the cached fold at that version."""
+
+    version: int
+    state: bytes | None
+    state_version: int | None
+
+
+NO_STREAM = StoredStream(version=0, state=None, state_version=None)
+
+APPEND_GROUP = "SELECT * FROM append_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+
+
+async def append_group(connection: Connection, appends: Sequence[Append], *, epoch: int) -> list[AppendResult]:
+    """Append in the caller's transaction; one result per command, in order. Each stream and each key at most once.
+
+    Raises: asyncpg.PostgresError with SQLSTATE `EPOCH_CHANGED` when the log was restored meanwhile.
+    """
+    events = [(n, ordinal, event) for n, append in enumerate(appends, 1) for ordinal, event in enumerate(append.events)]
+    rows = await connection.fetch(
+        APPEND_GROUP,
+        epoch,
+        [append.stream_id for append in appends],
+        [append.kind for append in appends],
+        [append.expected_version for append in appends],
+        [len(append.events) for append in appends],
+        [append.not_after for append in appends],
+        [append.state for append in appends],
+        [append.state_version for append in appends],
+        [append.key and append.key.principal for append in appends],
+        [append.key and append.key.key for append in appends],
+        [append.key and append.key.body_hash for append in appends],
+        [append.answer for append in appends],
+        [n for n, _, _ in events],
+        [ordinal for _, ordinal, _ in events],
+        [event.event_id for _, _, event in events],
+        [event.type for _, _, event in events],
+        [event.data for _, _, event in events],
+        [event.meta for _, _, event in events],
+    )
+    return [_result(row) for row in rows]
+
+
+def _result(row: asyncpg.Record) -> AppendResult:
+    match row["outcome"]:
+        case "appended":
+            return Appended(version=row["version"], shard=row["shard"], last_pos=row["last_pos"])
+        case "conflict":
+            return Conflict(version=row["version"])
+        case "late":
+            return Late()
+        case "remembered":
+            return Remembered(answer=row["answer"])
+        case "key_reused":
+            return KeyReused()
+        case outcome:
+            raise AssertionError(f"append_group answered {outcome}")
+
+
+class EventStore:
+    """One service's log. `append` and `load` gather what is waiting into few round trips; one fsync serves many commands."""
+
+    def __init__(self, pool: asyncpg.Pool, *, epoch: int) -> None:
+        self._pool = pool
+        self.epoch = epoch
+        self.on_appended: Callable[[int, int], None] = lambda shard, last_pos: None
+        """Told (shard, last_pos) of every append made here, so that readers in this process need not poll for it."""
+        self._appender: Gatherer[Append, AppendResult] = Gatherer(
+            self._append_waiting, name="append", batch_max=GROUP_COMMANDS_MAX, queue_max=QUEUE_COMMANDS_MAX
+        )
+        self._loader: Gatherer[UUID, StoredStream] = Gatherer(
+            self._load_waiting, name="load", batch_max=GROUP_COMMANDS_MAX, queue_max=QUEUE_COMMANDS_MAX
+        )
+
+    @classmethod
+    async def open(cls, pool: asyncpg.Pool) -> EventStore:
+        return cls(pool, epoch=await pool.fetchval("SELECT epoch FROM store"))
+
+    async def close(self) -> None:
+        """Finish what is waiting, then stop."""
+        await self._appender.close()
+        await self._loader.close()
+
+    async def append(self, append: Append) -> AppendResult:
+        """Durable when it returns. If the connection breaks, the outcome is unknown: send the same key again.
+
+        Raises: Unavailable when overloaded; what asyncpg raises when the database cannot be reached or cannot store it.
+        """
+        return await self._appender.submit(append)
+
+    async def remembered(self, key: CommandKey) -> Remembered | KeyReused | None:
+        """What became of an earlier command with this key; None where none was appended, or it is too long ago."""
+        row = await self._pool.fetchrow(
+            "SELECT body_hash, answer FROM remembered_answer WHERE principal = $1 AND key = $2", key.principal, key.key
+        )
+        if row is None:
+            return None
+        return Remembered(row["answer"]) if row["body_hash"] == key.body_hash else KeyReused()
+
+    async def load(self, stream_id: UUID) -> StoredStream:
+        """The stream, or `NO_STREAM`."""
+        return await self._loader.submit(stream_id)
+
+    async def load_many(self, stream_ids: Sequence[UUID]) -> list[StoredStream]:
+        rows = await self._pool.fetch(
+            "SELECT stream_id, version, state, state_version FROM stream WHERE stream_id = ANY($1)", list(set(stream_ids))
+        )
+        found = {row["stream_id"]: StoredStream(row["version"], row["state"], row["state_version"]) for row in rows}
+        return [found.get(stream_id, NO_STREAM) for stream_id in stream_ids]
+
+    async def read_stream(self, stream_id: UUID, *, after_version: int = 0, to_version: int | None = None) -> list[Recorded]:
+        """Events of one stream in order of version, up to and including `to_version`."""
+        rows = await self._pool.fetch(
+            "SELECT pos, data, meta FROM event WHERE stream_id = $1 AND version > $2 AND version <= $3 ORDER BY version",
+            stream_id,
+            after_version,
+            to_version if to_version is not None else 2**62,
+        )
+        return [recorded_from_meta(row["meta"], row["pos"], row["data"]) for row in rows]
+
+    async def last_position(self, stream_id: UUID, *, version: int) -> tuple[int, int] | None:
+        """(shard, pos) of one version of a stream."""
+        row = await self._pool.fetchrow("SELECT shard, pos FROM event WHERE stream_id = $1 AND version = $2", stream_id, version)
+        return (row["shard"], row["pos"]) if row else None
+
+    async def heads(self) -> dict[int, int]:
+        """The last position of every shard."""
+        async with self._pool.acquire() as connection:
+            return await shard_heads(connection)
+
+    async def _load_waiting(self, stream_ids: Sequence[UUID]) -> list[StoredStream]:
+        return await self.load_many(stream_ids)
+
+    async def _append_waiting(self, appends: Sequence[Append]) -> list[AppendResult | Exception]:
+        results: dict[int, AppendResult | Exception] = {}
+        waiting = list(range(len(appends)))
+        while waiting:
+            now, waiting = _independent(appends, waiting)
+            results.update(zip(now, await self._append_now([appends[n] for n in now]), strict=True))
+        return [results[n] for n in range(len(appends))]
+
+    async def _append_now(self, appends: Sequence[Append]) -> Sequence[AppendResult | Exception]:
+        try:
+            async with self._pool.acquire() as connection:
+                results = await append_group(connection, appends, epoch=self.epoch)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == EPOCH_CHANGED:
+                self.epoch = await self._pool.fetchval("SELECT epoch FROM store")
+                return [Conflict(version=append.expected_version) for append in appends]
+            if len(appends) == 1 or isinstance(error, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
+                return [error] * len(appends)
+            # One of them cannot be stored: the others must not suffer for it.
+            return [(await self._append_now([append]))[0] for append in appends]
+        self._tell(results)
+        return results
+
+    def _tell(self, results: Sequence[AppendResult]) -> None:
+        for result in results:
+            if isinstance(result, Appended) and result.last_pos is not None:
+                self.on_appended(result.shard, result.last_pos)
+
+
+def _independent(appends: Sequence[Append], waiting: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Those that one group can take (no stream and no key twice), and the rest for the next."""
+    seen: set[object] = set()
+    now: list[int] = []
+    later: list[int] = []
+    for n in waiting:
+        append = appends[n]
+        claims = {append.stream_id, append.key and (append.key.principal, append.key.key)} - {None}
+        (later if seen & claims else now).append(n)
+        seen |= claims
+    return now, later
+
+
+async def read_shard(connection: Connection, shard: int, *, after: int, limit: int = READ_EVENTS_MAX) -> list[Recorded]:
+    """Events of one shard in order of position, the first at `after` + 1."""
+    rows = await connection.fetch(
+        "SELECT pos, data, meta FROM event WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3", shard, after, limit
+    )
+    return [recorded_from_meta(row["meta"], row["pos"], row["data"]) for row in rows]
+
+
+async def shard_heads(connection: Connection) -> dict[int, int]:
+    """The last position of every shard."""
+    return {row["shard"]: row["last_pos"] for row in await connection.fetch("SELECT shard, last_pos FROM shard_head")}

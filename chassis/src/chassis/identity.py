@@ -1,0 +1,66 @@
+"""From an identity document to the person, without the document being stored anywhere.
+
+The key server knows a document by its blind index: a hash under a key that the server does not have. An unkeyed hash
+would be no secret: all citizen IDs of a city can be tried in minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from chassis import key_server
+from chassis.gathering import Gatherer
+from contracts.identity import Document
+
+INDEX_KEY_BYTES = 32
+DOCUMENTS_MAX = 2_000
+"""Documents in one call."""
+GROUP_DOCUMENTS_MAX = 500
+"""Documents in one round trip."""
+QUEUE_DOCUMENTS_MAX = 10_000
+
+
+def blind_index(index_key: bytes, document: Document) -> bytes:
+    """32 bytes that stand for the document: HMAC-SHA-256 over its type, NUL and its canonical number."""
+    return hmac.digest(index_key, f"{document.type}\0{document.number}".encode(), "sha256")
+
+
+class Identities:
+    """Who a document belongs to. Concurrent calls share a round trip."""
+
+    def __init__(self, pool: asyncpg.Pool, *, index_key: bytes) -> None:
+        """`pool` leads to the key server, under the service's own role."""
+        if len(index_key) != INDEX_KEY_BYTES:
+            raise ValueError(f"the index key has {INDEX_KEY_BYTES} bytes")
+        self._pool = pool
+        self._index_key = index_key
+        self._gatherer = Gatherer(
+            self._identify_waiting, name="identify", batch_max=GROUP_DOCUMENTS_MAX, queue_max=QUEUE_DOCUMENTS_MAX
+        )
+
+    async def identify(self, documents: Sequence[Document]) -> list[UUID]:
+        """The `person_id` of each document, in order. A document never seen before becomes a new person, with a random id.
+
+        The same document leads to the same person for ever, however many ask at once, until that person is erased.
+
+        Raises: Unavailable (overloaded, or the key server is away); ValueError beyond `DOCUMENTS_MAX`.
+        """
+        if len(documents) > DOCUMENTS_MAX:
+            raise ValueError(f"{len(documents)} documents in one call, at most {DOCUMENTS_MAX}")
+        asked = [(blind_index(self._index_key, document), str(document.type)) for document in documents]
+        if len(asked) == 1:
+            return [await self._gatherer.submit(asked[0])]
+        return await asyncio.gather(*map(self._gatherer.submit, asked))
+
+    async def close(self) -> None:
+        """Finish what is waiting, then stop."""
+        await self._gatherer.close()
+
+    async def _identify_waiting(self, asked: list[tuple[bytes, str]]) -> list[UUID]:
+        indexes, types = zip(*asked, strict=True)
+        return await key_server.identify(self._pool, indexes, types)

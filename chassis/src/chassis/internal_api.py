@@ -1,0 +1,38 @@
+"""What services ask each other outside any command: how far a log reaches. Counters only, nothing of anybody."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from chassis.event_store import EventStore
+from chassis.web import Router, public
+from contracts.event import SHARDS
+
+SHARD_HEADS_PATH = "/internal/shard-heads"
+
+router = Router(tags=["internal"])
+
+
+class ShardHeadsAnswer(BaseModel):
+    """How far a service's log reaches."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    service: str
+    epoch: int
+    heads: Annotated[list[int], Field(min_length=SHARDS, max_length=SHARDS)]
+    """The last position of shard 0, 1, … 63."""
+
+
+@router.get(SHARD_HEADS_PATH, include_in_schema=False)
+@public
+async def read_shard_heads(request: Request) -> ShardHeadsAnswer:
+    """The heads as committed when the answer was made."""
+    store: EventStore = request.app.state.store
+    heads = await store.heads()
+    return ShardHeadsAnswer(
+        service=request.app.state.service_name, epoch=store.epoch, heads=[heads[shard] for shard in range(SHARDS)]
+    )

@@ -1,0 +1,136 @@
+"""Kafka clients, with every setting that matters stated in one place. The library's defaults can lose data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # exported, but not in its stubs
+
+from contracts.topics import Topic
+
+START_S = 10.0
+STOP_S = 5.0
+BATCH_BYTES_MAX = 512 * 1024
+FETCH_BYTES_MAX = 4 * 1024 * 1024
+PROVISION_S = 30.0
+
+log = structlog.get_logger()
+
+
+def make_producer(bootstrap: str) -> AIOKafkaProducer:
+    """Idempotent, acknowledged by all replicas. Throw it away after any failure, see `ProducerHolder`."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        enable_idempotence=True,
+        acks="all",
+        compression_type="zstd",
+        max_batch_size=BATCH_BYTES_MAX,
+        max_request_size=4 * BATCH_BYTES_MAX,
+        linger_ms=2,
+        request_timeout_ms=5_000,
+        retry_backoff_ms=50,
+        metadata_max_age_ms=30_000,
+    )
+
+
+def make_consumer(bootstrap: str) -> AIOKafkaConsumer:
+    """Without a group: partitions are leased, positions live in PostgreSQL. An offset that is out of range starts anew."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        fetch_max_wait_ms=200,
+        max_partition_fetch_bytes=FETCH_BYTES_MAX,
+        request_timeout_ms=5_000,
+        retry_backoff_ms=50,
+        metadata_max_age_ms=30_000,
+        check_crcs=True,
+    )
+
+
+class ProducerHolder:
+    """The process's one producer. After any failed batch it is dropped and a new one is made.
+
+    An idempotent aiokafka producer is poisoned by one failure that it cannot retry: every later batch of that partition
+    is out of sequence until the producer is rebuilt.
+    """
+
+    def __init__(self, make: Callable[[], AIOKafkaProducer]) -> None:
+        self._make = make
+        self._producer: AIOKafkaProducer | None = None
+        self._lock = asyncio.Lock()
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    async def get(self) -> AIOKafkaProducer:
+        """The producer, started. Raises: KafkaError or TimeoutError while the broker cannot be reached."""
+        async with self._lock:
+            if self._producer is None:
+                producer = self._make()
+                try:
+                    async with asyncio.timeout(START_S):
+                        await producer.start()
+                except BaseException:
+                    self._abandon(producer)
+                    raise
+                self._producer = producer
+            return self._producer
+
+    def drop(self, producer: AIOKafkaProducer) -> None:
+        """Never use this producer again. Batches of others that it still carries fail and are sent anew by them."""
+        if self._producer is producer:
+            self._producer = None
+        self._abandon(producer)
+
+    async def close(self) -> None:
+        if self._producer is not None:
+            self.drop(self._producer)
+        if self._stopping:
+            await asyncio.wait(self._stopping, timeout=STOP_S)
+
+    def _abandon(self, producer: AIOKafkaProducer) -> None:
+        task = asyncio.create_task(_stop(producer))
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(STOP_S):
+            await producer.stop()
+    except (TimeoutError, KafkaError, OSError) as error:
+        log.warning("kafka.producer_not_stopped", error_type=type(error).__name__)
+
+
+def provision(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int = 1) -> None:
+    """Make the topics that do not exist yet. Repeating it does nothing. Raises: KafkaException."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": int(PROVISION_S * 1000)})
+    known = admin.list_topics(timeout=PROVISION_S).topics
+    wanted = [_new_topic(topic, prefix, replication) for topic in topics if prefix + topic.name not in known]
+    for future in admin.create_topics(wanted, operation_timeout=PROVISION_S).values() if wanted else ():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                raise
+
+
+def _new_topic(topic: Topic, prefix: str, replication: int) -> NewTopic:
+    retention = -1 if topic.retention_ms is None else topic.retention_ms
+    return NewTopic(
+        prefix + topic.name,
+        num_partitions=topic.partitions,
+        replication_factor=replication,
+        config={
+            "retention.ms": str(retention),
+            "retention.bytes": "-1",
+            "cleanup.policy": "delete",
+            "max.message.bytes": str(2 * BATCH_BYTES_MAX),
+        },
+    )

@@ -1,0 +1,173 @@
+"""Who works on what: one lease table for relay partitions, consumed partitions and pollers.
+
+A worker announces itself about once a second and takes its fair share of the names. A name whose owner has been silent
+for `TTL_S` is anybody's. The lease's token rises with every acquisition and is the fence: a transaction on behalf of a
+name first locks the lease row with its token (`fence`), so that an owner that was frozen and replaced writes nothing.
+All times are the database's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+
+from chassis.database import Connection
+
+TTL_S = 3.0
+"""How long a worker may be silent before its names are anybody's."""
+HEARTBEAT_S = 1.0
+STOP_S = 5.0
+"""How long the work of a lost or released name may take to end."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    name: str
+    token: int
+
+
+class LeaseLost(Exception):
+    """Somebody else holds the name by now. What was about to be written was not."""
+
+
+async def fence(connection: Connection, lease: Lease) -> None:
+    """Hold the lease row to the end of the caller's transaction. Its first statement, always.
+
+    Raises: LeaseLost.
+    """
+    held = await connection.fetchval("SELECT true FROM lease WHERE name = $1 AND token = $2 FOR UPDATE", lease.name, lease.token)
+    if not held:
+        raise LeaseLost(lease.name)
+
+
+Work = Callable[[Lease], Awaitable[None]]
+"""What is done while a name is held. Ends only by being cancelled, or by failing: then the name is given back."""
+
+
+@dataclass
+class Leases:
+    """This process's part in the work of its service."""
+
+    pool: asyncpg.Pool
+    names: Mapping[str, Work]
+    owner: UUID = field(default_factory=uuid4)
+    _held: dict[Lease, asyncio.Task[None]] = field(default_factory=dict)
+    _announced_at: float = 0.0
+
+    @property
+    def held(self) -> set[Lease]:
+        return set(self._held)
+
+    @property
+    def heartbeat_age_s(self) -> float:
+        """Seconds since this worker last reached the lease table."""
+        return time.monotonic() - self._announced_at
+
+    async def run(self) -> None:
+        """Hold a fair share of the names and do their work, until cancelled. Gives everything back on the way out."""
+        await self.pool.execute(
+            "INSERT INTO lease (name) SELECT unnest($1::text[]) ON CONFLICT (name) DO NOTHING", sorted(self.names)
+        )
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(TTL_S):
+                        await self._tick()
+                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    log.warning("leases.heartbeat_failed", error_type=type(error).__name__)
+                    if self.heartbeat_age_s > TTL_S:
+                        await self._stop(self.held)
+                await asyncio.sleep(HEARTBEAT_S)
+        finally:
+            await self._leave()
+
+    async def _tick(self) -> None:
+        async with self.pool.acquire() as connection:
+            live = await self._announce(connection)
+            rows = await connection.fetch("SELECT name, token FROM lease WHERE owner = $1", self.owner)
+            mine = {Lease(row["name"], row["token"]) for row in rows}
+            await self._stop(self.held - mine)
+            await self._give_back(connection, {lease for lease in mine if lease not in self._held or self._held[lease].done()})
+            share = -(-len(self.names) // live)
+            # By the end of the name first: a share then holds of every kind of work, `relay/07` beside `project/07`.
+            surplus = sorted(self.held, key=lambda lease: lease.name[::-1])[share:]
+            await self._stop(set(surplus))
+            await self._give_back(connection, set(surplus))
+            await self._take(connection, share - len(self._held))
+
+    async def _announce(self, connection: Connection) -> int:
+        """Say that we live; how many do."""
+        await connection.execute(
+            "INSERT INTO worker (owner, expires_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))"
+            " ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at",
+            self.owner,
+            TTL_S,
+        )
+        self._announced_at = time.monotonic()
+        await connection.execute("DELETE FROM worker WHERE expires_at < clock_timestamp() - interval '1 minute'")
+        live: int = await connection.fetchval("SELECT count(*) FROM worker WHERE expires_at > clock_timestamp()")
+        return max(live, 1)
+
+    async def _take(self, connection: Connection, count: int) -> None:
+        if count <= 0:
+            return
+        # A row that a dying owner's transaction still holds is left for the next tick.
+        rows = await connection.fetch(
+            """
+            UPDATE lease SET owner = $1, token = token + 1
+            WHERE name IN (
+                SELECT name FROM lease AS l
+                WHERE name = ANY ($2)
+                  AND NOT EXISTS (SELECT FROM worker AS w WHERE w.owner = l.owner AND w.expires_at > clock_timestamp())
+                ORDER BY reverse(name) LIMIT $3 FOR UPDATE SKIP LOCKED)
+            RETURNING name, token
+            """,
+            self.owner,
+            sorted(self.names),
+            count,
+        )
+        for row in rows:
+            lease = Lease(row["name"], row["token"])
+            self._held[lease] = asyncio.create_task(self._work(lease), name=lease.name)
+
+    async def _work(self, lease: Lease) -> None:
+        try:
+            await self.names[lease.name](lease)
+        except LeaseLost:
+            log.warning("leases.lost", lease=lease.name)
+        except Exception as error:
+            log.error("leases.work_failed", lease=lease.name, exc_info=error)
+
+    async def _stop(self, leases: set[Lease]) -> None:
+        tasks = [self._held.pop(lease) for lease in leases]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_S)
+
+    async def _give_back(self, connection: Connection, leases: set[Lease]) -> None:
+        for lease in leases:
+            self._held.pop(lease, None)
+        if leases:
+            await connection.execute(
+                "UPDATE lease SET owner = NULL WHERE owner = $1 AND name = ANY ($2)",
+                self.owner,
+                sorted(lease.name for lease in leases),
+            )
+
+    async def _leave(self) -> None:
+        await self._stop(self.held)
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.pool.execute("UPDATE lease SET owner = NULL WHERE owner = $1", self.owner)
+                await self.pool.execute("DELETE FROM worker WHERE owner = $1", self.owner)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("leases.not_released", error_type=type(error).__name__)

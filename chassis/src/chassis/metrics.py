@@ -1,0 +1,16 @@
+"""Prometheus metrics of the pipeline: log → relay → topic → projector. Labels name services, never people."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+RELAYED = Counter("gatehouse_relay_events_total", "Events that the broker has acknowledged.")
+PROJECTED = Counter("gatehouse_projector_events_total", "Events taken in, duplicates included.", ["source"])
+DUPLICATES = Counter("gatehouse_projector_duplicate_batches_total", "Batches that held nothing new.", ["source"])
+QUARANTINED = Counter("gatehouse_consumer_quarantined_total", "Records without a valid envelope.")
+HALTED = Gauge(
+    "gatehouse_projector_halted",
+    "1 while a partition cannot go on, for instance because an event is missing.",
+    ["source", "partition"],
+)
+PROJECTION_AGE_S = Gauge("gatehouse_projection_event_age_seconds", "Age of the last event when it was taken in.", ["source"])

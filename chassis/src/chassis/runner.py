@@ -1,0 +1,136 @@
+"""`python -m <package> api|worker|all|migrate|provision`: the same for every service.
+
+`api` answers HTTP; `worker` relays, projects and runs the policies; `all` is both in one process. Each stops at SIGTERM:
+requests that are being answered are finished, leases are given back. A part that fails ends the process: whoever
+supervises it starts a clean one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+import uvloop
+
+from chassis import internal_api, kafka
+from chassis.auth import Authenticator
+from chassis.leases import TTL_S
+from chassis.metrics import HALTED
+from chassis.migrations import migrate
+from chassis.probes import Check, NotReady, database_check
+from chassis.server import serve
+from chassis.service import Application, Machinery, Service, Worker, machinery, worker
+from chassis.settings import ServiceSettings
+from chassis.telemetry import configure_logging
+from chassis.web import create_app
+from contracts.topics import EVENT_TOPICS, topics_of
+
+ROLES = ("api", "worker", "all")
+STOP_S_MAX = 10.0
+"""How long the background tasks may take to end after the last request was answered."""
+
+log = structlog.get_logger()
+
+
+def main(service: Service[Any], arguments: Sequence[str] | None = None) -> None:
+    """The command line of a service."""
+    parser = argparse.ArgumentParser(prog=f"python -m {service.name.replace('-', '_')}", description=service.title)
+    parser.add_argument("command", choices=[*ROLES, "migrate", "provision"])
+    command = parser.parse_args(arguments).command
+    settings = service.settings()
+    configure_logging(service=service.name, role=command, level=settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        match command:
+            case "migrate":
+                if settings.migration_dsn is None:
+                    sys.exit("GATEHOUSE_MIGRATION_DSN is not set: migrations run as the role that owns the database")
+                runner.run(migrate(settings.migration_dsn.get_secret_value(), service.migrations))
+            case "provision":
+                provision(service, settings)
+            case role:
+                runner.run(run(service, settings, role))
+
+
+def provision(service: Service[Any], settings: ServiceSettings) -> None:
+    """Make the topics that the service writes. Repeating it does nothing."""
+    events = set(EVENT_TOPICS.values())
+    topics = [topic.with_partitions(settings.partitions) if topic in events else topic for topic in topics_of(service.name)]
+    kafka.provision(settings.kafka_bootstrap, topics, prefix=settings.topic_prefix)
+
+
+async def run(service: Service[Any], settings: ServiceSettings, role: str) -> None:
+    """Run the service until it is told to stop. Raises what made a part of it fail."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(machinery(service, settings))
+        application = service.wire(parts)
+        tasks: list[Coroutine[Any, Any, None]] = []
+        checks: dict[str, Check] = {"database": database_check(parts.pool), **application.checks}
+        if role != "worker":
+            tasks += [task() for task in application.api_tasks]
+        if role != "api" and _has_work(parts, application):
+            running = await stack.enter_async_context(worker(service, parts, application))
+            checks |= _worker_checks(running)
+            tasks += [running.leases.run(), *(task(running) for task in application.worker_tasks)]
+            tasks += [running.feed.run()] if service.reads else []
+            tasks += [running.heads.run()] if running.heads else []
+        await _serve_until(stop, _server(service, parts, application, role, checks), tasks)
+
+
+def _has_work(parts: Machinery[Any], application: Application) -> bool:
+    """Whether there is anything for a worker to do. The portal has no log and reads nobody's."""
+    return bool(parts.store or application.read_models or application.works)
+
+
+def _server(service: Service[Any], parts: Machinery[Any], application: Application, role: str, checks: Mapping[str, Check]) -> Any:
+    settings = parts.settings
+    if role == "worker":
+        probes = create_app(service=service.name, title=service.title, routers=[], authenticator=None, checks=checks)
+        return serve(probes, host=settings.host, port=settings.worker_port)
+    routers = [*application.routers, *([internal_api.router] if parts.store else [])]
+    app = create_app(
+        service=service.name, title=service.title, routers=routers, authenticator=Authenticator(settings.jwks_url), checks=checks
+    )
+    app.state.service_name = service.name
+    app.state.store = parts.store
+    for name, value in application.state.items():
+        setattr(app.state, name, value)
+    return serve(app, host=settings.host, port=settings.port)
+
+
+async def _serve_until(stop: asyncio.Event, server: Any, coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
+    serving = asyncio.create_task(server.serve(), name="http")
+    told = asyncio.create_task(stop.wait(), name="stop")
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait([serving, told, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        server.should_exit = True
+        await asyncio.wait([serving])
+        for task in [told, *tasks]:
+            task.cancel()
+        await asyncio.wait([told, *tasks], timeout=STOP_S_MAX)
+    for task in done - {told}:
+        await task
+        if not stop.is_set():
+            raise RuntimeError(f"{task.get_name()} ended by itself")
+
+
+def _worker_checks(running: Worker) -> dict[str, Check]:
+    async def leases() -> None:
+        if running.leases.heartbeat_age_s > TTL_S:
+            raise NotReady("no-heartbeat")
+
+    async def projections() -> None:
+        if any(sample.value for metric in HALTED.collect() for sample in metric.samples):
+            raise NotReady("halted")
+
+    return {"leases": leases, "projections": projections}

@@ -1,0 +1,192 @@
+"""A service, as its `wiring.py` describes it, and the machinery that the chassis opens for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+from fastapi import APIRouter
+
+from chassis.clock import Clock, SystemClock
+from chassis.command_handling import CommandHandler, Decider
+from chassis.consumer import TopicFeed
+from chassis.database import create_pool
+from chassis.event_store import EventStore
+from chassis.identity import Identities
+from chassis.kafka import ProducerHolder, make_producer
+from chassis.leases import Leases, Work
+from chassis.probes import Check
+from chassis.projector import ForeignLog, OwnLog, Policy, Projector, ReadModel, Source
+from chassis.relay import Publisher, Relay, TopicPublisher
+from chassis.sealing import Sealing
+from chassis.settings import ServiceSettings, key_bytes
+from chassis.shard_heads import ShardHeads
+from contracts.event import Event
+from contracts.topics import EVENT_TOPICS
+
+KEY_SERVER_POOL_MAX = 4
+
+
+S = TypeVar("S", bound=ServiceSettings)
+C = TypeVar("C")
+T = TypeVar("T")
+E = TypeVar("E", bound=Event)
+
+
+class NotConfigured(Exception):
+    """The service needs a setting that it was not given."""
+
+
+@dataclass(frozen=True)
+class Machinery(Generic[S]):
+    """What the chassis opens before a service is wired."""
+
+    name: str
+    settings: S
+    clock: Clock
+    pool: asyncpg.Pool
+    store: EventStore | None
+    """None for a service without a log."""
+    heads: ShardHeads | None
+    producers: ProducerHolder
+    key_server: asyncpg.Pool | None
+
+    @cached_property
+    def identities(self) -> Identities:
+        """Raises: NotConfigured."""
+        if self.key_server is None or self.settings.index_key is None:
+            raise NotConfigured("GATEHOUSE_KEYS_DSN, GATEHOUSE_INDEX_KEY")
+        return Identities(self.key_server, index_key=key_bytes(self.settings.index_key))
+
+    @cached_property
+    def sealing(self) -> Sealing:
+        """Raises: NotConfigured."""
+        if self.key_server is None or self.settings.key_encryption_key is None:
+            raise NotConfigured("GATEHOUSE_KEYS_DSN, GATEHOUSE_KEY_ENCRYPTION_KEY")
+        return Sealing(self.key_server, key_encryption_key=key_bytes(self.settings.key_encryption_key))
+
+    def handler(self, decider: Decider[C, T, E]) -> CommandHandler[C, T, E]:
+        """The handler of a kind of stream of this service. Raises: NotConfigured."""
+        if self.store is None:
+            raise NotConfigured(f"{self.name} has no log")
+        return CommandHandler(self.store, decider, service=self.name, clock=self.clock)
+
+
+@dataclass
+class Application:
+    """What a service makes of the machinery."""
+
+    routers: Sequence[APIRouter] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)
+    """What the endpoints find in `request.app.state`."""
+    read_models: Sequence[ReadModel] = ()
+    policies: Sequence[Policy[Any]] = ()
+    publisher: Publisher | None = None
+    """Where the relay sends the log. None: to the service's own topic, as stored."""
+    works: Mapping[str, Work] = field(default_factory=dict)
+    """Leased work of the worker besides relay and projector, such as a poller."""
+    api_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    """Run beside an api until it stops."""
+    worker_tasks: Sequence[Callable[[Worker], Coroutine[Any, Any, None]]] = ()
+    """Run beside a worker until it stops."""
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    durable_projections: bool = True
+    """False where every row can be derived again: then the database need not sync them."""
+
+
+@dataclass(frozen=True)
+class Service(Generic[S]):
+    """One service. `python -m <package>` runs it, see `chassis.runner`."""
+
+    name: str
+    """As in topics and tokens, such as `healthcloud-bridge`."""
+    title: str
+    settings: type[S]
+    migrations: Sequence[Path]
+    wire: Callable[[Machinery[S]], Application]
+    """The composition root."""
+    has_log: bool = True
+    reads: Sequence[str] = ()
+    """Services whose topics it reads."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The part of a service that relays and projects."""
+
+    leases: Leases
+    projector: Projector
+    feed: TopicFeed
+    heads: ShardHeads | None
+
+
+@asynccontextmanager
+async def machinery(service: Service[S], settings: S) -> AsyncIterator[Machinery[S]]:
+    """Everything open; everything closed again, in reverse."""
+    async with AsyncExitStack() as stack:
+        pool = await create_pool(settings.database_dsn.get_secret_value(), application_name=service.name)
+        stack.push_async_callback(pool.close)
+        store = await EventStore.open(pool) if service.has_log else None
+        heads = ShardHeads(pool) if store else None
+        if store and heads:
+            store.on_appended = heads.tell
+            stack.push_async_callback(store.close)
+        producers = ProducerHolder(lambda: make_producer(settings.kafka_bootstrap))
+        stack.push_async_callback(producers.close)
+        yield Machinery(
+            name=service.name,
+            settings=settings,
+            clock=SystemClock(),
+            pool=pool,
+            store=store,
+            heads=heads,
+            producers=producers,
+            key_server=await _key_server(settings, service.name, stack),
+        )
+
+
+async def _key_server(settings: ServiceSettings, name: str, stack: AsyncExitStack) -> asyncpg.Pool | None:
+    if settings.keys_dsn is None:
+        return None
+    pool = await create_pool(settings.keys_dsn.get_secret_value(), application_name=name, size_max=KEY_SERVER_POOL_MAX)
+    stack.push_async_callback(pool.close)
+    return pool
+
+
+@asynccontextmanager
+async def worker(service: Service[S], parts: Machinery[S], application: Application) -> AsyncIterator[Worker]:
+    """The service's worker, not yet running. It has connections of its own, so that an api's load never delays a heartbeat."""
+    settings = parts.settings
+    dsn = settings.database_dsn.get_secret_value()
+    async with AsyncExitStack() as stack:
+        pool = await create_pool(dsn, application_name=f"{service.name} worker")
+        stack.push_async_callback(pool.close)
+        heartbeats = await create_pool(dsn, application_name=f"{service.name} leases", size_max=1)
+        stack.push_async_callback(heartbeats.close)
+        feed = TopicFeed(
+            settings.kafka_bootstrap, {name: EVENT_TOPICS[name].full_name(settings.topic_prefix) for name in service.reads}
+        )
+        sources: list[Source] = [ForeignLog(name, feed) for name in service.reads]
+        works: dict[str, Work] = dict(application.works)
+        if parts.heads is not None:
+            sources.append(OwnLog(service.name, pool, parts.heads))
+            publisher = application.publisher or TopicPublisher(
+                parts.producers, EVENT_TOPICS[service.name].full_name(settings.topic_prefix)
+            )
+            works |= Relay(pool, parts.heads, publisher, partitions=settings.partitions).works()
+        projector = Projector(
+            pool=pool,
+            sources=sources,
+            read_models=application.read_models,
+            policies=application.policies,
+            partitions=settings.partitions,
+            store=parts.store,
+            durable=application.durable_projections,
+        )
+        works |= projector.works()
+        yield Worker(Leases(heartbeats, works), projector, feed, parts.heads)

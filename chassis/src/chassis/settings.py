@@ -1,0 +1,80 @@
+"""What a service is told from outside: environment variables with the prefix `GATEHOUSE_`, checked when it starts.
+
+A service with settings of its own inherits from `ServiceSettings`. Secrets are `SecretStr`, so that printing or logging
+the settings never shows them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.event import SHARDS
+
+KEY_BYTES = 32
+
+
+def _is_key(value: SecretStr) -> SecretStr:
+    try:
+        decoded = base64.b64decode(value.get_secret_value(), validate=True)
+    except binascii.Error:
+        raise ValueError("not base64") from None
+    if len(decoded) != KEY_BYTES:
+        raise ValueError(f"not {KEY_BYTES} bytes")
+    return value
+
+
+Key = Annotated[SecretStr, AfterValidator(_is_key)]
+"""32 random bytes in base64, e.g. from `openssl rand -base64 32`."""
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def key_bytes(key: SecretStr) -> bytes:
+    """The 32 bytes of a `Key`."""
+    return base64.b64decode(key.get_secret_value())
+
+
+class ServiceSettings(BaseSettings):
+    """Settings that every service process has."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GATEHOUSE_", frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+    database_dsn: SecretStr
+    """The service's own database, as its role with least grants: `postgresql://role:password@host:port/database`."""
+    migration_dsn: SecretStr | None = None
+    """The same database as the role that owns it. Needed by `migrate` only."""
+    keys_dsn: SecretStr | None = None
+    """The key server, as the service's role there. Needed by services that identify, seal or unseal."""
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    """Kafka brokers, `host:port[,host:port…]`."""
+    topic_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{0,64}$")] = ""
+    """Put before every topic's name, so that several systems can share a broker."""
+    partitions: Annotated[int, Field(ge=1, le=SHARDS)] = 16
+    """Partitions of an event topic. Divides 64, and never changes while a topic lives."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 0
+    """TCP port of the api. 0 lets the system choose."""
+    worker_port: Port = 0
+    """TCP port of a worker's probes and metrics. 0 lets the system choose."""
+    jwks_url: str = "http://127.0.0.1:8100/.well-known/jwks.json"
+    """Where the keys that tokens are signed with are published."""
+    key_encryption_key: Key | None = None
+    """Wraps the data keys on the key server. Held by services that seal or unseal, never by the key server."""
+    index_key: Key | None = None
+    """Key of the blind index over document numbers. Held by services that identify people."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe level that is written."""
+
+    @model_validator(mode="after")
+    def _partitions_divide_the_shards(self) -> Self:
+        if SHARDS % self.partitions:
+            raise ValueError(f"partitions must divide {SHARDS}")
+        return self

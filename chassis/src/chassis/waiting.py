@@ -1,0 +1,42 @@
+"""Reading your own writes: wait until this service's readers have taken in what a consistency token stands for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import asyncpg
+
+from chassis.consistency import ConsistencyToken
+from chassis.faults import Unavailable
+
+WAIT_S_MAX = 2.0
+"""How long an answer may wait for the facts that the client has seen. Then it is 503: never stale by accident."""
+POLL_S_MIN, POLL_S_MAX = 0.005, 0.050
+RETRY_AFTER_S = 1
+
+REACHED = """
+SELECT count(*) = cardinality($1::text[]) * cardinality($3::smallint[])
+FROM unnest($3::smallint[], $4::bigint[]) AS wanted (shard, pos)
+JOIN position AS p ON p.source = $2 AND p.shard = wanted.shard AND p.subscriber = ANY ($1)
+WHERE p.last_pos >= wanted.pos AND p.epoch >= $5
+"""
+
+
+async def wait_for(pool: asyncpg.Pool, token: ConsistencyToken | None, *, subscribers: Sequence[str]) -> None:
+    """Return once every subscriber (read model or policy) has come as far as the token. Without a token, at once.
+
+    Raises: Unavailable after `WAIT_S_MAX`.
+    """
+    if token is None:
+        return
+    pause = POLL_S_MIN
+    try:
+        async with asyncio.timeout(WAIT_S_MAX):
+            while not await pool.fetchval(
+                REACHED, list(subscribers), token.service, list(token.positions), list(token.positions.values()), token.epoch
+            ):
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, POLL_S_MAX)
+    except TimeoutError:
+        raise Unavailable(retry_after_s=RETRY_AFTER_S) from None
