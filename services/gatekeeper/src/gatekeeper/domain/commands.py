@@ -1,0 +1,72 @@
+"""What gatekeeper can be asked to do with a person's stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from contracts.gatekeeper import Cause, EntryKind
+from contracts.health import (
+    ArrivalAssessed,
+    DispositionChanged,
+    HealthHoldPlaced,
+    HealthHoldWithdrawn,
+    HealthReported,
+    IsolationOrdered,
+)
+from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+
+RelevantFact = (
+    PersonPreRegistered
+    | PreRegistrationWithdrawn
+    | RosterMemberImported
+    | ArrivalAssessed
+    | IsolationOrdered
+    | HealthReported
+    | HealthHoldPlaced
+    | HealthHoldWithdrawn
+    | DispositionChanged
+)
+"""The facts of other services that matter at the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeNote:
+    """Another service told a fact about the person."""
+
+    fact: RelevantFact
+    cause: Cause
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The person wants to enter (进场登记) or to pass the turnstile (过闸)."""
+
+    person_id: UUID
+    attempt_id: UUID
+    contract_no: str
+    kind: EntryKind
+    at: datetime
+    fresh_as_of: datetime | None
+    """Everything recorded until then is known here. None: the gate cannot prove that its view is recent enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A grant is asked for again with its key: does it still hold? Only a refusal is a new fact."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterExit:
+    """The person leaves the site for good (退场登记)."""
+
+    person_id: UUID
+    contract_no: str
+    at: datetime
+
+
+GateCommand = TakeNote | Attempt | Confirm | RegisterExit

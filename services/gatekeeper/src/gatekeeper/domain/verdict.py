@@ -1,0 +1,166 @@
+"""The rules of the gate: from what is known of a person to all reasons for and against (manual, (六) 进场登记)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import MappingProxyType
+
+from contracts.gatekeeper import ClearancePreRegistration, Effect, EntryKind, Reason, ReasonCode
+from contracts.health import Disposition, Hold
+from contracts.times import shanghai_date
+from gatekeeper.domain.state import GatePerson
+
+POLICY_VERSION = 1
+"""The policy set whose effects stand in `REMINDERS`."""
+
+REMINDERS = frozenset({ReasonCode.NO_REPORT_TODAY, ReasonCode.ON_SITE_ELSEWHERE})
+"""Reasons that admit and tell. All others forbid."""
+
+CLEARED_BY: Mapping[ReasonCode, str] = MappingProxyType(
+    {
+        ReasonCode.NOT_PRE_REGISTERED: "pre_registration",
+        ReasonCode.QUARANTINE_REQUIRED: "disposition_admissible",
+        ReasonCode.SUSPECTED: "disposition_admissible",
+        ReasonCode.CONFIRMED: "disposition_admissible",
+        ReasonCode.ARRIVAL_NOT_ASSESSED: "arrival_assessment",
+        ReasonCode.TRAVEL_UNCLEAR: "answer_to_questions",
+        ReasonCode.ISOLATION_NOT_COMPLETED: "end_of_isolation",
+        ReasonCode.FEVER: "normal_reading",
+        ReasonCode.SYMPTOMS: "report_without_symptoms",
+        ReasonCode.NO_REPORT_TODAY: "health_report_today",
+        ReasonCode.ALREADY_ENTERED: "exit",
+        ReasonCode.ON_SITE_ELSEWHERE: "exit_elsewhere",
+        ReasonCode.NOT_ENTERED: "entry",
+        ReasonCode.HISTORY_UNREADABLE: "operator",
+        ReasonCode.STATE_STALE: "fresh_state",
+    }
+)
+"""What would clear each reason."""
+
+_BANS = MappingProxyType(
+    {
+        Disposition.QUARANTINE_REQUIRED: ReasonCode.QUARANTINE_REQUIRED,
+        Disposition.SUSPECTED: ReasonCode.SUSPECTED,
+        Disposition.CONFIRMED: ReasonCode.CONFIRMED,
+    }
+)
+_HOLDS = MappingProxyType({Hold.FEVER: ReasonCode.FEVER, Hold.SYMPTOMS: ReasonCode.SYMPTOMS})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this person in, here and now?"""
+
+    contract_no: str
+    kind: EntryKind
+    at: datetime
+    """UTC."""
+    is_fresh: bool
+    """Whether the gate can prove that its view is recent enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All reasons, in the order in which they are told."""
+
+    reasons: tuple[Reason, ...]
+
+    @property
+    def admits(self) -> bool:
+        return all(reason.effect is not Effect.FORBID for reason in self.reasons)
+
+
+def judge(person: GatePerson, question: Question) -> Verdict:
+    """Every reason that stands against, or is to be told."""
+    found = [reason for rule in _RULES for reason in rule(person, question)]
+    return Verdict(tuple(sorted(found, key=lambda reason: _ORDER[reason.code])))
+
+
+def earliest(reasons: Sequence[Reason]) -> date | None:
+    """The latest of the forbidding reasons' dates: before it nothing helps. None where no date is known."""
+    dates = [reason.earliest for reason in reasons if reason.effect is Effect.FORBID and reason.earliest is not None]
+    return max(dates, default=None)
+
+
+def pre_registration(person: GatePerson, contract_no: str) -> ClearancePreRegistration | None:
+    """The open one on this contract."""
+    return next((each for each in person.clearance.pre_registrations if each.contract_no == contract_no), None)
+
+
+def _expected(person: GatePerson, question: Question) -> Iterator[Reason]:
+    if question.contract_no not in person.clearance.rostered and pre_registration(person, question.contract_no) is None:
+        yield _reason(ReasonCode.NOT_PRE_REGISTERED)
+
+
+def _disposition(person: GatePerson, question: Question) -> Iterator[Reason]:
+    if ban := _BANS.get(person.clearance.disposition):
+        yield _reason(ban)
+
+
+def _assessment(person: GatePerson, question: Question) -> Iterator[Reason]:
+    pinned = pre_registration(person, question.contract_no)
+    if pinned is None:
+        return
+    assessments = [
+        each
+        for each in person.clearance.assessed
+        if each.contract_no == pinned.contract_no and each.declaration_version == pinned.declaration_version
+    ]
+    if not assessments:
+        yield _reason(ReasonCode.ARRIVAL_NOT_ASSESSED)
+    elif any(each.questions for each in assessments):
+        yield _reason(ReasonCode.TRAVEL_UNCLEAR)
+
+
+def _isolation(person: GatePerson, question: Question) -> Iterator[Reason]:
+    admissible_on = max((order.admissible_on for order in person.clearance.orders), default=date.min)
+    if shanghai_date(question.at) < admissible_on:
+        yield _reason(ReasonCode.ISOLATION_NOT_COMPLETED, earliest=admissible_on)
+
+
+def _health(person: GatePerson, question: Question) -> Iterator[Reason]:
+    for hold in person.clearance.holds:
+        yield _reason(_HOLDS[hold])
+
+
+def _daily_report(person: GatePerson, question: Question) -> Iterator[Reason]:
+    last = person.clearance.last_report_at
+    if question.kind is EntryKind.GATE_PASS and (last is None or shanghai_date(last) < shanghai_date(question.at)):
+        yield _reason(ReasonCode.NO_REPORT_TODAY)
+
+
+def _presence(person: GatePerson, question: Question) -> Iterator[Reason]:
+    is_here = question.contract_no in person.on_site
+    if question.kind is EntryKind.ENTRY and is_here:
+        yield _reason(ReasonCode.ALREADY_ENTERED)
+    if question.kind is EntryKind.GATE_PASS and not is_here:
+        yield _reason(ReasonCode.NOT_ENTERED)
+    if person.on_site - {question.contract_no}:
+        yield _reason(ReasonCode.ON_SITE_ELSEWHERE)
+
+
+def _certainty(person: GatePerson, question: Question) -> Iterator[Reason]:
+    if person.clearance.unreadable:
+        yield _reason(ReasonCode.HISTORY_UNREADABLE)
+    if not question.is_fresh:
+        yield _reason(ReasonCode.STATE_STALE)
+
+
+_RULES: Sequence[Callable[[GatePerson, Question], Iterator[Reason]]] = (
+    _expected,
+    _disposition,
+    _assessment,
+    _isolation,
+    _health,
+    _daily_report,
+    _presence,
+    _certainty,
+)
+_ORDER = {code: n for n, code in enumerate(ReasonCode)}
+
+
+def _reason(code: ReasonCode, *, earliest: date | None = None) -> Reason:
+    effect = Effect.REMIND if code in REMINDERS else Effect.FORBID
+    return Reason(code=code, effect=effect, clears=CLEARED_BY[code], earliest=earliest)

@@ -1,0 +1,65 @@
+"""One attempt, from the question to the stored answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from chassis.clock import Clock
+from chassis.command_handling import CommandHandler, Outcome
+from chassis.event_store import CommandKey
+from chassis.faults import TooLate
+from contracts import gatekeeper
+from contracts.event import shard_of
+from contracts.gatekeeper import EntryAttempted, EntryKind
+from gatekeeper.domain.commands import Attempt, Confirm, GateCommand
+from gatekeeper.domain.state import GatePerson
+from gatekeeper.freshness import FreshnessView
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Answers attempts. An answer that admits is stored before it is given."""
+
+    handler: CommandHandler[GateCommand, GatePerson, Any]
+    freshness: FreshnessView
+    clock: Clock
+
+    async def attempt(self, person_id: UUID, contract_no: str, kind: EntryKind, *, key: CommandKey) -> Outcome[EntryAttempted]:
+        """Judge and record. The same key again gives the first answer, unless that admitted and the person may no longer enter.
+
+        Raises: IdempotencyKeyReused; VersionConflict; Unavailable: then nobody is admitted.
+        """
+        outcome = await self._record(self._question(person_id, contract_no, kind), key)
+        if not outcome.replayed or outcome.events[0].outcome is gatekeeper.Outcome.REFUSED:
+            return outcome
+        refusal = await self._record(Confirm(self._question(person_id, contract_no, kind)), None)
+        return refusal if refusal.events else outcome
+
+    def fresh_as_of(self, person_id: UUID) -> datetime | None:
+        """Everything recorded about the person until then is known. None: an attempt made now would be refused as stale."""
+        return self.freshness.as_of(shard_of(person_id))
+
+    def _question(self, person_id: UUID, contract_no: str, kind: EntryKind) -> Attempt:
+        return Attempt(
+            person_id=person_id,
+            attempt_id=uuid4(),
+            contract_no=contract_no,
+            kind=kind,
+            at=self.clock.now(),
+            fresh_as_of=self.fresh_as_of(person_id),
+        )
+
+    async def _record(self, command: Attempt | Confirm, key: CommandKey | None) -> Outcome[EntryAttempted]:
+        attempt = command.attempt if isinstance(command, Confirm) else command
+        if attempt.fresh_as_of is None:
+            return await self.handler.handle(attempt.person_id, command, key=key)
+        try:
+            not_after = self.freshness.not_after(attempt.fresh_as_of)
+            return await self.handler.handle(attempt.person_id, command, key=key, not_after=not_after)
+        except TooLate:
+            # Decided on a view that is too old by now: as good as no view. That refusal has no deadline.
+            stale = replace(attempt, fresh_as_of=None)
+            return await self._record(Confirm(stale) if isinstance(command, Confirm) else stale, key)

@@ -1,0 +1,56 @@
+"""The composition root of gatekeeper: what hangs together, in one place."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
+
+from chassis.command_handling import Decider
+from chassis.migrations import LOG, WORK
+from chassis.service import Application, Machinery, Service
+from contracts.gatekeeper import GatekeeperEvent
+from gatekeeper import command_api, query_api
+from gatekeeper.domain.decider import decide, evolve
+from gatekeeper.domain.state import GatePerson
+from gatekeeper.freshness import FreshnessKeeper, FreshnessView
+from gatekeeper.gate import Gate
+from gatekeeper.policies import clearance_policy
+from gatekeeper.settings import Settings
+from gatekeeper.wired import Wired
+
+PERSON = Decider(
+    kind="person",
+    initial=GatePerson(),
+    decide=decide,
+    evolve=evolve,
+    events={event.TYPE: event for event in get_args(GatekeeperEvent)},
+    state_version=1,
+)
+
+
+def wire(parts: Machinery[Settings]) -> Application:
+    settings = parts.settings
+    handler = parts.handler(PERSON)
+    view = FreshnessView(parts.pool, settings.partitions, timedelta(seconds=settings.freshness_bound_s))
+    keeper = FreshnessKeeper(
+        parts.pool, {"registration": settings.registration_url, "health": settings.health_url}, settings.partitions
+    )
+    gate = Gate(handler, view, parts.clock)
+    return Application(
+        routers=[command_api.router, query_api.router],
+        state={"wired": Wired(gate, parts.identities, parts.pool)},
+        policies=[clearance_policy(handler)],
+        api_tasks=[view.run],
+        worker_tasks=[keeper.run],
+    )
+
+
+SERVICE = Service(
+    name="gatekeeper",
+    title="Gatehouse gatekeeper",
+    settings=Settings,
+    migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
+    wire=wire,
+    reads=["registration", "health"],
+)

@@ -1,0 +1,174 @@
+"""Attempts on a real log: what is answered is stored, and no ban is overtaken."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from chassis.command_handling import Outcome as Handled
+from chassis.command_handling import command_key
+from chassis.event_store import StoredStream
+from chassis.faults import IdempotencyKeyReused
+from contracts.gatekeeper import ClearanceChanged, EntryAttempted, EntryKind, Outcome, ReasonCode
+from contracts.health import Disposition
+from tests.gatekeeper.conftest import BOUND, Door
+from tests.gatekeeper.facts import HERE, disposed
+
+ROUNDS = 1_000
+AT_ONCE = 20
+BAN = disposed(Disposition.QUARANTINE_REQUIRED)
+
+
+async def attempt(door: Door, person_id: UUID, key: str, kind: EntryKind = EntryKind.ENTRY) -> Handled[EntryAttempted]:
+    return await door.gate.attempt(person_id, HERE, kind, key=command_key(principal="operator", key=key, body=kind.encode()))
+
+
+def codes(handled: Handled[EntryAttempted]) -> list[ReasonCode]:
+    return [reason.code for reason in handled.events[0].reasons]
+
+
+class TestAttempt:
+    async def test_is_stored_before_it_is_answered(self, door: Door) -> None:
+        person_id = await door.expects_somebody()
+        granted = await attempt(door, person_id, "a")
+        assert Outcome.ADMITTED is granted.events[0].outcome
+        recorded, event = (await door.history(person_id))[-1]
+        assert (granted.version, granted.events[0]) == (recorded.version, event)
+        assert granted.version - 1 == granted.events[0].clearance_version
+
+    async def test_is_answered_the_same_when_its_key_comes_again(self, door: Door) -> None:
+        person_id = await door.expects_somebody()
+        first, again = await attempt(door, person_id, "a"), await attempt(door, person_id, "a")
+        assert (first.events, first.version, True) == (again.events, again.version, again.replayed)
+        assert 3 == len(await door.history(person_id))
+
+    async def test_is_refused_when_its_key_was_used_for_another_request(self, door: Door) -> None:
+        person_id = await door.expects_somebody()
+        await attempt(door, person_id, "a")
+        with pytest.raises(IdempotencyKeyReused):
+            await attempt(door, person_id, "a", EntryKind.GATE_PASS)
+
+    async def test_is_refused_when_its_key_comes_again_after_a_ban(self, doors: list[Door]) -> None:
+        person_id = await doors[0].expects_somebody()
+        await attempt(doors[0], person_id, "a")
+        await doors[1].knows(person_id, BAN)
+        again = await attempt(doors[2], person_id, "a")
+        assert [ReasonCode.QUARANTINE_REQUIRED] == codes(again)
+        assert again.events[0] == (await doors[0].history(person_id))[-1][1]
+
+    async def test_is_decided_anew_when_a_ban_comes_between_reading_and_appending(
+        self, doors: list[Door], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        person_id = await doors[0].expects_somebody()
+        load, loads = doors[0].store.load, 0
+
+        async def load_then_let_the_ban_in(stream_id: UUID) -> StoredStream:
+            nonlocal loads
+            stored = await load(stream_id)
+            loads += 1
+            if loads == 1:
+                await doors[1].knows(person_id, BAN)
+            return stored
+
+        monkeypatch.setattr(doors[0].store, "load", load_then_let_the_ban_in)
+        refused = await attempt(doors[0], person_id, "a")
+        assert 2 == loads
+        assert [ReasonCode.QUARANTINE_REQUIRED] == codes(refused)
+
+
+class TestFreshness:
+    async def test_refuses_everybody_before_the_first_look_at_the_stamps(self, door: Door) -> None:
+        person_id = await door.expects_somebody()
+        door.view.forget()
+        assert [ReasonCode.STATE_STALE] == codes(await attempt(door, person_id, "a"))
+
+    async def test_refuses_when_the_stamp_is_older_than_the_bound_by_the_databases_clock(self, door: Door) -> None:
+        person_id = await door.expects_somebody()
+        await door.stamp(age=BOUND + timedelta(milliseconds=1))
+        assert door.gate.fresh_as_of(person_id) is not None, "the view itself saw it move just now"
+        refused = await attempt(door, person_id, "a")
+        assert [ReasonCode.STATE_STALE] == codes(refused)
+        assert refused.events[0] == (await door.history(person_id))[-1][1]
+
+    async def test_refuses_when_the_stamp_has_not_moved_for_the_bound(self, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+        person_id = await door.expects_somebody()
+        now_s = door.view.now_s
+        monkeypatch.setattr(door.view, "now_s", lambda: now_s() + BOUND.total_seconds() + 0.001)
+        assert [ReasonCode.STATE_STALE] == codes(await attempt(door, person_id, "a"))
+        await door.stamp()
+        assert [] == codes(await attempt(door, person_id, "b"))
+
+
+class TestBanAgainstEntry:
+    async def test_no_grant_follows_a_ban_however_they_race(self, doors: list[Door]) -> None:
+        seen = Tally()
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def limited(n: int) -> None:
+            async with limit:
+                await self._round(doors, n, seen)
+
+        stamping = asyncio.create_task(_stamp_until_cancelled(doors))
+        try:
+            await asyncio.gather(*(limited(n) for n in range(ROUNDS)))
+        finally:
+            stamping.cancel()
+        assert seen.granted_before > 50, f"the race did not happen: {seen}"
+        assert seen.refused_after > 50, f"the race did not happen: {seen}"
+
+    async def _round(self, doors: list[Door], n: int, seen: Tally) -> None:
+        person_id = await doors[n % 3].expects_somebody()
+        key = str(uuid4())
+        answers = await asyncio.gather(
+            attempt(doors[0], person_id, key),
+            attempt(doors[1], person_id, key),
+            self._ban_after(doors[2], person_id, yields=n % 40),
+            attempt(doors[1], person_id, f"{key}-other"),
+            attempt(doors[2], person_id, f"{key}-pass", EntryKind.GATE_PASS),
+        )
+        banned_at = answers[2]
+        assert isinstance(banned_at, int)
+        history = await doors[0].history(person_id)
+        stored = {recorded.version: event for recorded, event in history}
+        assert list(range(1, len(history) + 1)) == list(stored)
+        assert isinstance(stored[banned_at], ClearanceChanged)
+        after = [event for version, event in stored.items() if version > banned_at]
+        assert all(event.outcome is Outcome.REFUSED for event in after if isinstance(event, EntryAttempted)), (
+            "a grant after the ban"
+        )
+        for handled in answers:
+            if isinstance(handled, Handled):
+                self._is_stored_as_answered(handled, stored)
+        grants = [event for event in stored.values() if isinstance(event, EntryAttempted) and event.outcome is Outcome.ADMITTED]
+        seen.granted_before += bool(grants)
+        seen.refused_after += bool(after)
+
+    async def _ban_after(self, door: Door, person_id: UUID, *, yields: int) -> int:
+        for _ in range(yields):
+            await asyncio.sleep(0)
+        return await door.knows(person_id, BAN)
+
+    def _is_stored_as_answered(self, handled: Handled[EntryAttempted], stored: dict[int, object]) -> None:
+        event = handled.events[0]
+        version = next(version for version, each in stored.items() if each == event)
+        assert version - 1 == event.clearance_version, "it rested on another version than the one before it"
+
+
+class Tally:
+    """What the rounds came to: without both, nothing raced."""
+
+    granted_before = 0
+    refused_after = 0
+
+    def __repr__(self) -> str:
+        return f"{self.granted_before} granted before the ban, {self.refused_after} refused after it, of {ROUNDS}"
+
+
+async def _stamp_until_cancelled(doors: list[Door]) -> None:
+    while True:
+        for door in doors:
+            await door.stamp()
+        await asyncio.sleep(1)  # beside the test, as the worker would; nothing waits for it

@@ -1,0 +1,44 @@
+"""The portal as a process of its own: started, ready, told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+
+import httpx2
+
+from chassis.testing.wait import eventually
+from devstack.ports import HOST, free_port
+from portal.wiring import SERVICE
+from tests.conftest import MakeDatabase
+from tests.portal.test_portal import SEED
+
+
+async def test_starts_answers_and_stops(database: MakeDatabase) -> None:
+    port = free_port()
+    environment = {
+        "PYTHONPATH": ":".join(path for path in sys.path if path),
+        "GATEHOUSE_DATABASE_DSN": (await database("portal", SERVICE.migrations)).app_dsn,
+        "GATEHOUSE_SIGNING_KEY": SEED,
+        "GATEHOUSE_PORT": str(port),
+        "GATEHOUSE_JWKS_URL": f"http://{HOST}:{port}/.well-known/jwks.json",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "portal", "all", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    async with httpx2.AsyncClient(base_url=f"http://{HOST}:{port}") as client:
+
+        async def ready() -> bool:
+            try:
+                return (await client.get("/readyz")).status_code == 200
+            except httpx2.HTTPError:
+                return False
+
+        await eventually(ready, within_s=30)
+        assert {"database": "ok", "token_keys": "ok"} == (await client.get("/readyz")).json()["checks"]
+        process.send_signal(signal.SIGTERM)
+        written, _ = await asyncio.wait_for(process.communicate(), timeout=30)
+    assert 0 == process.returncode
+    assert all(json.loads(line)["level"] in {"info", "warning"} for line in written.splitlines())
