@@ -1,0 +1,44 @@
+# Thin: every target is one command that can be typed by hand. `make help` lists them.
+
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench reset token doctor parts lock venv
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: venv ## Everything on this machine, with the manual's example, until Ctrl-C; ONCE=1 ends after the example
+	@$(BIN)/python -m devstack run $(if $(filter 1,$(ONCE)),--once)
+
+test: venv ## The whole suite on PostgreSQL and Kafka of its own; ARGS="tests/chassis -k lease" for a part of it
+	@$(BIN)/python -m devstack test -- --numprocesses 2 $(ARGS)
+
+check: venv ## Lint, format, types, imports, house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(if $(wildcard tests/house),$(BIN)/python -m pytest --quiet tests/house)
+
+bench: venv ## What it reaches, beside its reference in the same run
+	@$(BIN)/python -m bench $(ARGS)
+
+reset: venv ## Throw the local data away
+	@$(BIN)/python -m devstack reset
+
+token: venv ## A token of the running stack: ROLE=site_operator CONTRACT=W2019010100011 (or STATION=…, DISTRICT=…)
+	@$(BIN)/python -m devstack token --role '$(ROLE)' $(if $(CONTRACT),--contract '$(CONTRACT)') $(if $(STATION),--station '$(STATION)') $(if $(DISTRICT),--district '$(DISTRICT)') $(if $(EMPLOYER),--employer '$(EMPLOYER)')
+
+doctor: venv ## What this machine has and lacks
+	@$(BIN)/python -m devstack doctor
+
+parts: venv ## PostgreSQL and Kafka alone, until Ctrl-C
+	@$(BIN)/python -m devstack parts
+
+lock: ## Resolve requirements.in anew into requirements.lock (needs uv)
+	uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command 'make lock' requirements.in --output-file requirements.lock
+
+venv: ## .venv as requirements.lock says; the other targets see to it
+	@devstack/setup

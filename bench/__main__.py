@@ -1,0 +1,25 @@
+"""`python -m bench [NAME …]`: all measurements, or those named."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import uvloop
+
+from bench.place import place
+from bench.table import printed
+
+MEASUREMENTS = ("store",)
+
+
+async def main(names: list[str]) -> None:
+    rows = []
+    async with place() as here:
+        print(f"fdatasync: {here.fdatasyncs_per_second():,.0f}/s")
+        for name in names or MEASUREMENTS:
+            rows += await importlib.import_module(f"bench.{name}").measure(here)
+    print(printed(rows))
+
+
+uvloop.run(main(sys.argv[1:]))
