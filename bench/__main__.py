@@ -10,7 +10,7 @@ import uvloop
 from bench.place import place
 from bench.table import printed
 
-MEASUREMENTS = ("store",)
+MEASUREMENTS = ("store", "relay", "projector", "services")
 
 
 async def main(names: list[str]) -> None:
