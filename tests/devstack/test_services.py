@@ -69,3 +69,14 @@ class TestEnvironment:
     def test_hands_on_nothing_else_of_ours(self, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GATEHOUSE_POSTGRES_DSN", "postgresql://superuser")
         assert "GATEHOUSE_POSTGRES_DSN" not in stack.environment(service("registration"))
+
+
+class TestProcess:
+    def test_of_an_api_is_asked_at_the_port_of_the_api(self, stack: Stack) -> None:
+        assert "http://127.0.0.1:8102/readyz" == stack.process("health", "api", worker_port=9999).ready_url
+
+    def test_of_a_worker_is_asked_at_the_port_of_the_worker(self, stack: Stack) -> None:
+        assert "http://127.0.0.1:9999/readyz" == stack.process("health", "worker", worker_port=9999).ready_url
+
+    def test_logs_under_its_name(self, stack: Stack) -> None:
+        assert "health-worker-2.log" == stack.process("health", "worker", name="health-worker-2").log.name

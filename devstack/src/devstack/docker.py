@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +32,13 @@ def holds(*images: str) -> bool:
     if "DOCKER_HOST" not in os.environ and not SOCKET.exists():
         return False
     import docker
-    from docker.errors import DockerException, ImageNotFound
+    from docker.errors import DockerException
 
     try:
-        client = docker.from_env()
-        for image in images:
-            client.images.get(image)
-    except ImageNotFound:
-        return False
+        with closing(docker.from_env()) as client:
+            client.ping()
+            for image in images:
+                client.images.get(image)
     except DockerException:
         return False
     return True

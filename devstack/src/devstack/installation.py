@@ -23,7 +23,7 @@ async def install(
     Raises: children.ChildEnded with the end of the log; TimeoutError.
     """
     ending, prefix = (f"_{apart}", f"{apart}.") if apart else ("", "")
-    # All roles are made on the keys server, also of services that are not there: its migration grants each its rights.
+    # All roles are made on the keys server, also of services that are not installed: its migration grants each its rights.
     packages = [service.package for service in SERVICES]
     keys = await provide_keys(parts.keys_postgres.dsn, state, packages, name=KEYS + ending)
     databases = {

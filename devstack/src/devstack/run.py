@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+
+import httpx2
 
 from devstack import parts
 from devstack.installation import install
 from devstack.parts import Say
 from devstack.processes import Supervisor
-from devstack.services import PROGRAMS, SERVICES, Stack, service
+from devstack.services import PROGRAMS, SERVICES, Stack
 from devstack.settings import Settings
 from devstack.state import State
 from devstack.story import play
@@ -47,13 +49,18 @@ async def run(settings: Settings, *, once: bool) -> int:
 
 
 @asynccontextmanager
-async def running_stack(state: State, settings: Settings, say: Say) -> AsyncIterator[tuple[Stack, Supervisor]]:
-    """Parts and every program, installed, started and ready; stopped at the end, services first."""
+async def running_stack(
+    state: State, settings: Settings, say: Say, *, ports: Mapping[str, int] | None = None
+) -> AsyncIterator[tuple[Stack, Supervisor]]:
+    """Parts and every program, installed, started and ready; stopped at the end, services first.
+
+    `ports` are those of the apis, by package; by default as the environment says.
+    """
     found = await parts.choose(state, settings, say)
     supervisor = Supervisor([], say)
     try:
-        stack = await _installed(found, state, say)
-        supervisor.processes = [stack.process(program.package) for program in PROGRAMS if program.is_there]
+        stack = await _installed(found, state, say, ports)
+        supervisor.processes = [stack.process(program.package) for program in PROGRAMS]
         await supervisor.started()
         say(f"ready: {', '.join(process.name for process in supervisor.processes)}")
         yield stack, supervisor
@@ -63,23 +70,22 @@ async def running_stack(state: State, settings: Settings, say: Say) -> AsyncIter
         await found.stop()
 
 
-async def _installed(found: parts.Parts, state: State, say: Say) -> Stack:
+async def _installed(found: parts.Parts, state: State, say: Say, ports: Mapping[str, int] | None) -> Stack:
     """Kafka takes longest to start. What needs PostgreSQL only is done meanwhile."""
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(found.kafka.start())
-            installing = group.create_task(_installed_on_postgres(found, state))
+            installing = group.create_task(_installed_on_postgres(found, state, ports))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     say("PostgreSQL and Kafka answer; databases, roles, migrations and topics are there")
     return installing.result()
 
 
-async def _installed_on_postgres(found: parts.Parts, state: State) -> Stack:
+async def _installed_on_postgres(found: parts.Parts, state: State, ports: Mapping[str, int] | None) -> Stack:
     await parts.together([found.postgres.start(), found.keys_postgres.start()])
-    stack = await install(found, state, [program for program in SERVICES if program.is_there])
-    if service("portal").is_there:
-        stack.portal.write_down(state)
+    stack = await install(found, state, SERVICES, ports=ports)
+    stack.portal.write_down(state)
     return stack
 
 
@@ -87,18 +93,18 @@ async def _play(stack: Stack, say: Say) -> list[str]:
     """What differs from the manual. A story that breaks off is a difference, too: what runs stays up to be looked at."""
     try:
         return await play(stack, say)
-    except (Unexpected, NoToken, TimeoutError, OSError) as error:
+    except (Unexpected, NoToken, httpx2.HTTPError, TimeoutError) as error:
         return [f"the story broke off: {error}"]
 
 
 def _tell_where(stack: Stack, say: Say) -> None:
     say("where everything is:")
     for program in PROGRAMS:
-        if program.is_there:
-            print(f"    {program.package:<22}{stack.url(program.package)}/docs")
+        print(f"    {program.package:<22}{stack.url(program.package)}/docs")
     print(f"    logs, data, secrets   {stack.state.root}")
     print("    a token               make token ROLE=site_operator CONTRACT=W2019010100011 (or STATION=…, DISTRICT=…)")
-    print(f"    PostgreSQL            psql {stack.parts.postgres.dsn.rpartition('@')[2]} (passwords: {stack.state.root}/secrets)")
+    server = stack.parts.postgres.dsn.rpartition("@")[2].partition("/")[0]
+    print(f"    PostgreSQL            psql postgresql://postgres@{server}/registration (password: secrets/postgres-main)")
     print(f"    Kafka                 {stack.parts.kafka.bootstrap}")
     print("    stop                  Ctrl-C", flush=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Literal
 from devstack import children
 from devstack.databases import Database
 from devstack.parts import Parts
-from devstack.ports import HOST
+from devstack.ports import HOST, free_port
 from devstack.processes import Process
 from devstack.state import State
 from devstack.tokens import Portal
@@ -48,11 +47,6 @@ class Service:
         """How the others are told where it is."""
         return f"GATEHOUSE_{self.package.upper()}_URL"
 
-    @property
-    def is_there(self) -> bool:
-        """Whether its package is installed."""
-        return importlib.util.find_spec(self.package) is not None
-
 
 # Who holds which key is also a matter of grants, see `chassis/migrations/keys`.
 SERVICES = (
@@ -79,6 +73,11 @@ def ports_from_environment() -> dict[str, int]:
     return {program.package: int(os.environ.get(program.port_variable, program.port)) for program in PROGRAMS}
 
 
+def free_ports() -> dict[str, int]:
+    """The same, beside a stack that has the usual ones."""
+    return {program.package: free_port() for program in PROGRAMS}
+
+
 @dataclass(frozen=True)
 class Stack:
     """Everything that a process of ours must know. One stack is one installation: its own databases, topics and ports."""
@@ -103,13 +102,12 @@ class Stack:
         return Portal(url=self.url("portal"), dsn=self.databases["portal"].app_dsn)
 
     def environment(self, program: Service, *, worker_port: int | None = None) -> dict[str, str]:
-        """The environment of one process of the program, complete."""
-        port = self.ports[program.package]
+        """The environment of one process of the program, complete. Without a `worker_port` the system chooses one."""
         told = {
             "PYTHONUNBUFFERED": "1",
             "GATEHOUSE_HOST": HOST,
-            "GATEHOUSE_PORT": str(port),
-            "GATEHOUSE_WORKER_PORT": str(worker_port or port + WORKER_PORT_OFFSET),
+            "GATEHOUSE_PORT": str(self.ports[program.package]),
+            "GATEHOUSE_WORKER_PORT": str(worker_port or 0),
             "GATEHOUSE_KAFKA_BOOTSTRAP": self.parts.kafka.bootstrap,
             "GATEHOUSE_TOPIC_PREFIX": self.topic_prefix,
             "GATEHOUSE_JWKS_URL": f"{self.url('portal')}/.well-known/jwks.json",
@@ -135,15 +133,15 @@ class Stack:
         return children.environment(**told)
 
     def process(self, package: str, role: Role = "all", *, name: str | None = None, worker_port: int | None = None) -> Process:
-        """A process of the program, not yet started. `name` tells two of the same role apart."""
+        """A process of the program, not yet started. Two of the same role need a `name` and a `worker_port` each."""
         program = service(package)
-        port = worker_port or self.ports[package] + WORKER_PORT_OFFSET
-        probes = port if role == "worker" else self.ports[package]
         name = name or f"{package}-{role}"
+        worker_port = worker_port or self.ports[package] + WORKER_PORT_OFFSET
+        probes = worker_port if role == "worker" else self.ports[package]
         return Process(
             name=name,
-            command=[sys.executable, "-m", package, *([role] if program.has_database else [])],
-            environment=self.environment(program, worker_port=port),
+            command=[sys.executable, "-m", package, *([] if program is SIMULATOR else [role])],
+            environment=self.environment(program, worker_port=worker_port if role == "worker" else None),
             log=self.state.log(name),
             ready_url=f"http://{HOST}:{probes}/readyz",
         )

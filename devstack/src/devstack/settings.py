@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 class Settings(BaseSettings):
     """Environment of devstack itself. What it hands to the services stands in `services.py`."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     state: Path = Field(default=REPOSITORY / ".local", validation_alias="GATEHOUSE_STATE")
     """Data, logs and secrets of the local stack. `reset` throws them away."""
@@ -29,12 +29,16 @@ class Settings(BaseSettings):
     """host:port[,host:port…] of a Kafka that exists already."""
 
     postgres_image: str = Field(default="postgres:17", validation_alias="POSTGRES_IMAGE")
+    """Taken if a Docker engine holds it already; nothing is pulled."""
     kafka_image: str = Field(default="apache/kafka:4.3.0", validation_alias="KAFKA_IMAGE")
+    """The same for Kafka."""
 
     postgres_port: int = Field(default=8190, validation_alias="GATEHOUSE_EMBEDDED_POSTGRES_PORT")
-    """Wished for; where it is taken, any free port will do."""
+    """Wished for; where it is taken, any free port will do. So are the next two."""
     keys_postgres_port: int = Field(default=8191, validation_alias="GATEHOUSE_EMBEDDED_KEYS_POSTGRES_PORT")
+    """Of the keys server."""
     kafka_port: int = Field(default=8192, validation_alias="GATEHOUSE_EMBEDDED_KAFKA_PORT")
+    """Of Kafka's clients; its controller takes any free one."""
 
     def elsewhere(self) -> Settings:
         """The same with any free ports: beside a stack that has the wished ones."""

@@ -68,7 +68,7 @@ class TokenIssuer:
         return issue_token(principal, key=self.key, now=self.clock.now())
 
     def _turn_away_who_guesses(self, guesser: str) -> None:
-        failures = self._failures.get(guesser, deque())
+        failures = self._failures.get(guesser, deque(maxlen=FAILURES_MAX))
         while failures and failures[0] < time.monotonic() - FAILURES_WITHIN_S:
             failures.popleft()
         if len(failures) >= FAILURES_MAX:
