@@ -1,0 +1,192 @@
+"""Health reports and dispositions over HTTP."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID, uuid4
+
+from fastapi import Depends
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from chassis.auth import Principal, allowed
+from chassis.command_handling import Outcome, command_key
+from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+from chassis.event_store import CommandKey
+from chassis.strict_json import StrictModel
+from chassis.telemetry import request_context
+from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
+from contracts.access import Action, Role
+from contracts.codes import Code
+from contracts.firms import ContractNo
+from contracts.health import Disposition, HealthEvent, Hold, IsolationMethod, ReadingSource
+from contracts.symptoms import Symptom, Symptoms, TemperatureMethod
+from contracts.temperatures import MeasuredCelsius
+from contracts.texts import VisibleText
+from contracts.times import Day, UtcTime
+from health.domain.commands import ChangeDisposition, ReportHealth
+from health.domain.decider import NoSymptomIsTicked, ReadingIsInTheFuture
+from health.domain.dispositions import (
+    EvidenceIsMissing,
+    IsolationEndsBeforeItBegins,
+    IsolationIsIncomplete,
+    ReleaseDocumentIsMissing,
+)
+from health.wired import Wired, wired
+
+router = Router(prefix="/v1/people/{person_id}", tags=["health"])
+
+Reporter = Annotated[Principal, Depends(allowed(Action.REPORT_HEALTH))]
+Decider = Annotated[Principal, Depends(allowed(Action.SET_DISPOSITION))]
+Parts = Annotated[Wired, Depends(wired)]
+
+
+class HealthReportBody(StrictModel):
+    """新增健康状态."""
+
+    contract_no: ContractNo
+    """On whose list the person stands."""
+    read_at: UtcTime
+    """日期: when it was measured."""
+    reading_celsius: MeasuredCelsius
+    """体温测量."""
+    method: TemperatureMethod | None = None
+    symptoms: Symptoms = ()
+    """健康状况: at least one unless a turnstile reports; `none` only alone."""
+
+
+class HealthReportAnswer(BaseModel):
+    """The report, as stored."""
+
+    report_id: UUID
+    person_id: UUID
+    contract_no: str | None
+    reading_celsius: float
+    method: TemperatureMethod | None
+    symptoms: tuple[Symptom, ...]
+    source: ReadingSource
+    read_at: datetime
+    reported_at: datetime
+    holds: tuple[Hold, ...]
+    """What keeps the person out now, whichever report it follows from."""
+
+
+class DispositionBody(StrictModel):
+    """处置方式."""
+
+    contract_no: ContractNo
+    """On whose list the person stands. The disposition holds at every contract."""
+    disposition: Disposition
+    isolation_from: Day | None = None
+    """隔离/就医时间. Always with a ban."""
+    isolation_until: Day | None = None
+    """It informs and never lifts a ban."""
+    method: IsolationMethod | None = None
+    """隔离/就医方式. Always with a ban."""
+    reason_code: Code
+    evidence: VisibleText | None = None
+    """What a ban rests on. Always with a ban."""
+    release_document: VisibleText | None = None
+    """Reference of the document that releases from 疑似 or 确诊."""
+
+
+class DispositionAnswer(BaseModel):
+    """The disposition that stands, and since when. That every gate knows it is another fact, told by the gates."""
+
+    person_id: UUID
+    disposition: Disposition
+    isolation_from: date | None
+    isolation_until: date | None
+    method: IsolationMethod | None
+    reason_code: str | None
+    version: int
+    """Of the person's stream."""
+
+
+@router.post("/health-reports", status_code=201, responses=problems(ReadingIsInTheFuture, NoSymptomIsTicked))
+async def report_health(
+    person_id: UUID,
+    body: HealthReportBody,
+    key: IdempotencyKey,
+    caller: Reporter,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> HealthReportAnswer:
+    """每日健康. Several a day are normal. Holds follow from all readings, by the time at which they were taken."""
+    await parts.wait_for(seen)
+    await parts.require_known(caller, person_id, body.contract_no)
+    command = ReportHealth(
+        person_id=person_id,
+        report_id=uuid4(),
+        contract_no=body.contract_no,
+        reading_celsius=body.reading_celsius,
+        method=body.method,
+        symptoms=body.symptoms,
+        source=ReadingSource.GATE if caller.role is Role.GATE_DEVICE else ReadingSource.REGISTRAR,
+        read_at=body.read_at,
+        at=parts.clock.now(),
+    )
+    outcome = await parts.handler.handle(person_id, command, key=_key(caller, key))
+    _, person = await parts.handler.read(person_id)
+    await _tell_version(response, person_id, outcome, parts)
+    return HealthReportAnswer(**dict(outcome.events[0]), holds=tuple(sorted(person.holds)))
+
+
+@router.post(
+    "/dispositions",
+    status_code=201,
+    responses=problems(IsolationIsIncomplete, IsolationEndsBeforeItBegins, EvidenceIsMissing, ReleaseDocumentIsMissing),
+)
+async def change_disposition(
+    person_id: UUID,
+    body: DispositionBody,
+    key: IdempotencyKey,
+    caller: Decider,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> DispositionAnswer:
+    """处置方式. Holds for the person at every contract; 可进场 does not close an isolation order."""
+    await parts.wait_for(seen)
+    await parts.require_known(caller, person_id, body.contract_no)
+    command = await _sealed(body, person_id, parts)
+    outcome = await parts.handler.handle(person_id, command, key=_key(caller, key))
+    await _tell_version(response, person_id, outcome, parts)
+    return DispositionAnswer(
+        person_id=person_id,
+        disposition=body.disposition,
+        isolation_from=body.isolation_from,
+        isolation_until=body.isolation_until,
+        method=body.method,
+        reason_code=body.reason_code,
+        version=outcome.version,
+    )
+
+
+async def _sealed(body: DispositionBody, person_id: UUID, parts: Wired) -> ChangeDisposition:
+    sealer = await parts.sealing.sealer_for([person_id])
+    return ChangeDisposition(
+        person_id=person_id,
+        disposition=body.disposition,
+        isolation_from=body.isolation_from,
+        isolation_until=body.isolation_until,
+        method=body.method,
+        reason_code=body.reason_code,
+        evidence=sealer.seal(person_id, "evidence", body.evidence) if body.evidence else None,
+        release_document=sealer.seal(person_id, "release_document", body.release_document) if body.release_document else None,
+        at=parts.clock.now(),
+    )
+
+
+def _key(caller: Principal, key: str) -> CommandKey:
+    return command_key(principal=caller.subject, key=key, body=request_context().content)
+
+
+async def _tell_version(response: Response, person_id: UUID, outcome: Outcome[HealthEvent], parts: Wired) -> None:
+    response.headers["ETag"] = etag(outcome.version)
+    # Also where nothing new was decided: whoever repeats a ban waits for the same fact.
+    token = outcome.token or await parts.token_at(person_id, outcome.version)
+    if token is not None:
+        response.headers[CONSISTENCY_TOKEN] = str(token)

@@ -1,0 +1,60 @@
+"""What health can be asked to do with a person's stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from contracts.health import Disposition, IsolationMethod, ReadingSource
+from contracts.registration import PinnedDeclaration
+from contracts.symptoms import Symptom, TemperatureMethod
+
+
+@dataclass(frozen=True, slots=True)
+class AssessArrival:
+    """A pre-registration relies on a declaration that has to be judged."""
+
+    person_id: UUID
+    contract_no: str
+    origin_code: str
+    """出发地."""
+    arrival_date: date | None
+    """到沪日期, if it was typed."""
+    declaration: PinnedDeclaration
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportHealth:
+    """Somebody's temperature was taken, and symptoms were asked for (新增健康状态)."""
+
+    person_id: UUID
+    report_id: UUID
+    contract_no: str
+    reading_celsius: float
+    method: TemperatureMethod | None
+    symptoms: tuple[Symptom, ...]
+    source: ReadingSource
+    read_at: datetime
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeDisposition:
+    """Somebody responsible decides about the person (处置方式)."""
+
+    person_id: UUID
+    disposition: Disposition
+    isolation_from: date | None
+    isolation_until: date | None
+    method: IsolationMethod | None
+    reason_code: str
+    evidence: str | None
+    """Sealed."""
+    release_document: str | None
+    """Sealed."""
+    at: datetime
+
+
+HealthCommand = AssessArrival | ReportHealth | ChangeDisposition

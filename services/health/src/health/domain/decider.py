@@ -1,0 +1,199 @@
+"""Health's decisions and what follows from them. A person's facts are one stream, whichever contract they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import assert_never
+from uuid import uuid5
+
+from contracts.health import (
+    ArrivalAssessed,
+    DispositionChanged,
+    HealthEvent,
+    HealthHoldPlaced,
+    HealthHoldWithdrawn,
+    HealthReported,
+    Hold,
+    IsolationOrdered,
+    ReadingSource,
+)
+from contracts.rejection import Rejection
+from contracts.symptoms import Symptom
+from contracts.times import YEAR_MIN, is_ahead, shanghai_midnight
+from health.domain.arrivals import judge
+from health.domain.commands import AssessArrival, ChangeDisposition, HealthCommand, ReportHealth
+from health.domain.dispositions import change_disposition
+from health.domain.policy_set import PolicySet
+from health.domain.readings import has_fever, has_symptoms, with_reading
+from health.domain.state import Decided, HealthPerson, Journey, Order, Reading
+
+_FIRST_DAY = date(YEAR_MIN, 1, 2)
+"""The first day whose midnight in Shanghai is a time that an event can hold."""
+
+
+class ReadingIsInTheFuture(Rejection):
+    """A reading was taken before it is reported; clocks may differ by minutes."""
+
+    code = "reading-is-in-the-future"
+    status = 422
+    title_zh = "测量时间不能晚于当前时间"
+    title_en = "The reading time lies in the future"
+
+
+class NoSymptomIsTicked(Rejection):
+    """Nothing is preselected: whoever fills the form in ticks at least one box (manual, (四))."""
+
+    code = "no-symptom-is-ticked"
+    status = 422
+    title_zh = "请至少选择一项健康状况"
+    title_en = "At least one symptom, or 'none', must be ticked"
+
+
+def decide(command: HealthCommand, person: HealthPerson, *, policy: PolicySet) -> Sequence[HealthEvent]:
+    match command:
+        case AssessArrival():
+            return _assess_arrival(command, person, policy)
+        case ReportHealth():
+            return _report_health(command, person, policy)
+        case ChangeDisposition():
+            return change_disposition(command, person.decided)
+        case _:
+            assert_never(command)
+
+
+def _assess_arrival(command: AssessArrival, person: HealthPerson, policy: PolicySet) -> Sequence[HealthEvent]:
+    judgement = judge(command, person, policy)
+    if (command.contract_no, command.declaration.version) in person.assessed and not judgement.orders:
+        return []  # Judged before. Only what was typed anew (出发地, 到沪日期) can still add an order.
+    assessed = ArrivalAssessed(
+        person_id=command.person_id,
+        contract_no=command.contract_no,
+        declaration_version=command.declaration.version,
+        policy_version=policy.version,
+        order_ids=judgement.order_ids,
+        questions=judgement.questions,
+        departed_on=judgement.departed_on,
+        arrived_on=judgement.arrived_on,
+        assessed_at=command.at,
+    )
+    # The judgement is closed last: whoever has seen it has seen the hold and the orders that follow from it.
+    return [*_declared_reading(command, person, policy), *judgement.orders, assessed]
+
+
+def _declared_reading(command: AssessArrival, person: HealthPerson, policy: PolicySet) -> Sequence[HealthEvent]:
+    """体温 of the declaration, which counts as a reading at its 上报时间: once, however many contracts rely on it."""
+    declaration = command.declaration
+    if declaration.temperature_celsius is None or any(version == declaration.version for _, version in person.assessed):
+        return []
+    reported = HealthReported(
+        person_id=command.person_id,
+        report_id=uuid5(command.person_id, f"declaration/{declaration.version}"),
+        reading_celsius=declaration.temperature_celsius,
+        source=ReadingSource.DECLARATION,
+        # Health Cloud tells the day only. A day that has not come yet is a slip: then it was declared by now.
+        read_at=min(shanghai_midnight(max(declaration.reported_on, _FIRST_DAY)), command.at),
+        reported_at=command.at,
+    )
+    return [reported, *_holds_after(reported, person, policy)]
+
+
+def _report_health(command: ReportHealth, person: HealthPerson, policy: PolicySet) -> Sequence[HealthEvent]:
+    if is_ahead(command.read_at, command.at):
+        raise ReadingIsInTheFuture
+    if command.source is ReadingSource.REGISTRAR and not command.symptoms:
+        raise NoSymptomIsTicked
+    reported = HealthReported(
+        person_id=command.person_id,
+        report_id=command.report_id,
+        contract_no=command.contract_no,
+        reading_celsius=command.reading_celsius,
+        method=command.method,
+        symptoms=command.symptoms,
+        source=command.source,
+        read_at=command.read_at,
+        reported_at=command.at,
+    )
+    return [reported, *_holds_after(reported, person, policy)]
+
+
+def _holds_after(
+    reported: HealthReported, person: HealthPerson, policy: PolicySet
+) -> Iterator[HealthHoldPlaced | HealthHoldWithdrawn]:
+    """What the report changes: each hold is what follows from all readings, whenever they came in."""
+    after = evolve(person, reported)
+    wanted = {Hold.FEVER: has_fever(after.readings, policy), Hold.SYMPTOMS: has_symptoms(after.symptoms_at, after.no_symptoms_at)}
+    for hold, is_wanted in wanted.items():
+        if is_wanted and hold not in person.holds:
+            yield HealthHoldPlaced(
+                person_id=reported.person_id, hold=hold, report_id=reported.report_id, placed_at=reported.reported_at
+            )
+        if hold in person.holds and not is_wanted:
+            yield HealthHoldWithdrawn(
+                person_id=reported.person_id, hold=hold, report_id=reported.report_id, withdrawn_at=reported.reported_at
+            )
+
+
+def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:
+    match event:
+        case HealthReported():
+            return _with_report(person, event)
+        case HealthHoldPlaced(hold=hold):
+            return replace(person, holds=person.holds | {hold})
+        case HealthHoldWithdrawn(hold=hold):
+            return replace(person, holds=person.holds - {hold})
+        case IsolationOrdered():
+            return replace(person, orders=(*person.orders, Order(event.order_id, event.reason, event.anchor_date)))
+        case ArrivalAssessed():
+            judged = (event.contract_no, event.declaration_version)
+            return replace(person, assessed=person.assessed | {judged}, journeys=_with_journey(person.journeys, event))
+        case DispositionChanged():
+            return replace(person, decided=_decided(event))
+        case _:
+            assert_never(event)
+
+
+def _with_report(person: HealthPerson, event: HealthReported) -> HealthPerson:
+    measured = event.source is not ReadingSource.DECLARATION
+    readings = with_reading(person.readings, Reading(event.read_at, event.reading_celsius, measured))
+    person = replace(person, readings=readings)
+    if not event.symptoms:
+        return person  # Nobody asked.
+    if event.symptoms == (Symptom.NONE,):
+        return replace(person, no_symptoms_at=_latest(person.no_symptoms_at, event.read_at))
+    return replace(person, symptoms_at=_latest(person.symptoms_at, event.read_at))
+
+
+def _with_journey(journeys: tuple[Journey, ...], event: ArrivalAssessed) -> tuple[Journey, ...]:
+    if event.arrived_on is None:
+        return journeys
+    told = Journey(event.departed_on, event.arrived_on, event.order_ids)
+    others = []
+    for journey in journeys:
+        if _is_same(journey, told):
+            order_ids = tuple(dict.fromkeys((*journey.order_ids, *told.order_ids)))
+            told = replace(journey, arrived_on=max(journey.arrived_on, told.arrived_on), order_ids=order_ids)
+        else:
+            others.append(journey)
+    return (*others, told)
+
+
+def _is_same(journey: Journey, told: Journey) -> bool:
+    if journey.departed_on is None:
+        return told.departed_on is None and journey.arrived_on == told.arrived_on
+    return journey.departed_on == told.departed_on
+
+
+def _decided(event: DispositionChanged) -> Decided:
+    return Decided(
+        disposition=event.disposition,
+        isolation_from=event.isolation_from,
+        isolation_until=event.isolation_until,
+        method=event.method,
+        reason_code=event.reason_code,
+    )
+
+
+def _latest(known: datetime | None, new: datetime) -> datetime:
+    return new if known is None else max(known, new)

@@ -1,0 +1,54 @@
+"""Which holds follow from a person's readings. Only reading times count, never the order in which readings came in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from health.domain.policy_set import NORMAL_CELSIUS_MIN, PolicySet
+from health.domain.state import Reading
+
+
+def has_fever(readings: Sequence[Reading], policy: PolicySet) -> bool:
+    """Whether the last fever reading was not taken back by a normal one, measured long enough after it.
+
+    What somebody only declared can raise the question; it takes a thermometer to settle it.
+    """
+    fevers = [reading.read_at for reading in readings if policy.is_fever(reading.celsius)]
+    normals = [reading.read_at for reading in readings if reading.measured and policy.is_normal(reading.celsius)]
+    return bool(fevers) and (not normals or max(normals) - max(fevers) < policy.remeasured_after)
+
+
+def has_symptoms(symptoms_at: datetime | None, no_symptoms_at: datetime | None) -> bool:
+    """Whether the latest report that was asked for symptoms has some. Of two at the same time the stricter counts."""
+    return symptoms_at is not None and (no_symptoms_at is None or no_symptoms_at <= symptoms_at)
+
+
+def with_reading(readings: Sequence[Reading], new: Reading) -> tuple[Reading, ...]:
+    """The readings that can still matter once `new` is known, by reading time.
+
+    A reading can matter as the last fever or as the last normal one. Which of the two it is depends on the threshold,
+    which a later policy may change; so one is dropped only if no threshold could make it matter: there is a later one that
+    is at least as high, and a later measured one that is at least as low. That leaves two at most for each temperature,
+    however many readings a person has.
+    """
+    if new.celsius < NORMAL_CELSIUS_MIN:
+        return tuple(readings)
+    every = {*readings, new}
+    return tuple(sorted((each for each in every if _can_matter(each, every)), key=_in_order))
+
+
+def _can_matter(reading: Reading, every: set[Reading]) -> bool:
+    later = [each for each in every if each != reading and each.read_at >= reading.read_at]
+    as_fever = not any(each.celsius > reading.celsius or _says_the_same(each, reading) for each in later)
+    as_normal = reading.measured and not any(each.measured and each.celsius <= reading.celsius for each in later)
+    return as_fever or as_normal
+
+
+def _says_the_same(later: Reading, reading: Reading) -> bool:
+    """Whether the later one makes this one superfluous as fever. Of two at the same moment the measured one stays."""
+    return later.celsius == reading.celsius and (later.read_at > reading.read_at or later.measured)
+
+
+def _in_order(reading: Reading) -> tuple[datetime, float, bool]:
+    return (reading.read_at, reading.celsius, reading.measured)

@@ -1,0 +1,190 @@
+"""What is known about a person's health, for those on whose contract the person is known. Newest first, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Query
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from chassis.auth import Principal, allowed
+from chassis.web import Consistency, Router, etag
+from contracts.access import Action
+from contracts.event import Event
+from contracts.health import (
+    ArrivalAssessed,
+    Disposition,
+    DispositionChanged,
+    HealthReported,
+    Hold,
+    IsolationMethod,
+    IsolationOrdered,
+    IsolationReason,
+    ReadingSource,
+)
+from contracts.symptoms import Symptom, TemperatureMethod
+from health.domain.state import HealthPerson
+from health.history import PAGE_ITEMS_MAX, VERSION_MAX, Versioned, facts_of
+from health.wired import Wired, wired
+
+router = Router(prefix="/v1/people/{person_id}", tags=["health"])
+
+Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
+Parts = Annotated[Wired, Depends(wired)]
+Before = Annotated[
+    int | None, Query(ge=1, le=VERSION_MAX, description="`next_before` of the page before; without it, the newest page.")
+]
+Limit = Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)]
+
+E = TypeVar("E", bound=Event)
+I = TypeVar("I", bound="Item")  # noqa: E741 - an item
+
+
+class Item(BaseModel):
+    """A fact, as stored."""
+
+    version: int
+    """Of the person's stream after it; orders the items."""
+
+
+class Page(BaseModel, Generic[I]):
+    """Some facts, newest first."""
+
+    items: list[I]
+    next_before: int | None
+    """`before` of the next page; None on the last one."""
+
+
+class HealthReportItem(Item):
+    report_id: UUID
+    contract_no: str | None
+    reading_celsius: float
+    method: TemperatureMethod | None
+    symptoms: tuple[Symptom, ...]
+    source: ReadingSource
+    read_at: datetime
+    reported_at: datetime
+
+
+class HealthReportPage(Page[HealthReportItem]):
+    """每日健康状况."""
+
+    holds: list[Hold]
+    """What keeps the person out now."""
+
+
+class DispositionItem(Item):
+    disposition: Disposition
+    isolation_from: date | None
+    isolation_until: date | None
+    method: IsolationMethod | None
+    reason_code: str
+    has_evidence: bool
+    """The note itself is sealed and shown to nobody here."""
+    has_release_document: bool
+    changed_at: datetime
+
+
+class DispositionPage(Page[DispositionItem]):
+    """处置方式, with its history."""
+
+    disposition: Disposition
+    """The one that stands. 可进场 until somebody decides otherwise."""
+
+
+class IsolationOrderItem(Item):
+    order_id: UUID
+    reason: IsolationReason
+    anchor_date: date
+    days: int
+    admissible_on: date
+    """The first day, in Shanghai, on which it no longer bans."""
+    policy_version: int
+    declaration_version: int
+    ordered_at: datetime
+
+
+class AssessmentItem(Item):
+    contract_no: str
+    declaration_version: int
+    policy_version: int
+    order_ids: tuple[UUID, ...]
+    questions: tuple[str, ...]
+    arrived_on: Annotated[date | None, Field(description="Day 0 of the journey, in Shanghai, as judged.")]
+    assessed_at: datetime
+
+
+@router.get("/health-reports")
+async def list_health_reports(
+    person_id: UUID, caller: Viewer, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
+) -> HealthReportPage:
+    """每日健康: what was reported, in the order in which it came in."""
+    person = await _visible(person_id, caller, seen, parts, response)
+    found = await facts_of(parts.pool, person_id, HealthReported, before=before, limit=limit)
+    items = [HealthReportItem(version=each.version, **dict(each.event)) for each in found]
+    return HealthReportPage(items=items, next_before=_next(found, limit), holds=sorted(person.holds))
+
+
+@router.get("/dispositions")
+async def list_dispositions(
+    person_id: UUID, caller: Viewer, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
+) -> DispositionPage:
+    """处置方式: the one that stands and every change before it."""
+    person = await _visible(person_id, caller, seen, parts, response)
+    found = await facts_of(parts.pool, person_id, DispositionChanged, before=before, limit=limit)
+    items = [_disposition(each) for each in found]
+    return DispositionPage(items=items, next_before=_next(found, limit), disposition=person.decided.disposition)
+
+
+@router.get("/isolation-orders")
+async def list_isolation_orders(
+    person_id: UUID, caller: Viewer, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
+) -> Page[IsolationOrderItem]:
+    """隔离要求: one order for each reason; the latest end counts."""
+    await _visible(person_id, caller, seen, parts, response)
+    found = await facts_of(parts.pool, person_id, IsolationOrdered, before=before, limit=limit)
+    items = [IsolationOrderItem(version=each.version, **dict(each.event)) for each in found]
+    return Page(items=items, next_before=_next(found, limit))
+
+
+@router.get("/assessments")
+async def list_assessments(
+    person_id: UUID, caller: Viewer, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
+) -> Page[AssessmentItem]:
+    """来沪评估: how each pinned declaration was judged, and which questions that left open."""
+    await _visible(person_id, caller, seen, parts, response)
+    found = await facts_of(parts.pool, person_id, ArrivalAssessed, before=before, limit=limit)
+    items = [AssessmentItem(version=each.version, **dict(each.event)) for each in found]
+    return Page(items=items, next_before=_next(found, limit))
+
+
+async def _visible(person_id: UUID, caller: Principal, seen: Consistency, parts: Wired, response: Response) -> HealthPerson:
+    """The person, if the caller may see something of him. Raises: NotFound, Unavailable."""
+    await parts.wait_for(seen)
+    await parts.require_visible(caller, person_id)
+    version, person = await parts.handler.read(person_id)
+    response.headers["ETag"] = etag(version)
+    return person
+
+
+def _disposition(each: Versioned[DispositionChanged]) -> DispositionItem:
+    event = each.event
+    return DispositionItem(
+        version=each.version,
+        disposition=event.disposition,
+        isolation_from=event.isolation_from,
+        isolation_until=event.isolation_until,
+        method=event.method,
+        reason_code=event.reason_code,
+        has_evidence=event.evidence is not None,
+        has_release_document=event.release_document is not None,
+        changed_at=event.changed_at,
+    )
+
+
+def _next(found: Sequence[Versioned[E]], limit: int) -> int | None:
+    return found[-1].version if len(found) == limit else None

@@ -1,0 +1,1 @@
+"""What health has to look up that is not in a person's own stream."""

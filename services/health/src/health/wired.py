@@ -1,0 +1,72 @@
+"""What the endpoints of health work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+from starlette.requests import Request
+
+from chassis.auth import Principal, covers_contract
+from chassis.clock import Clock
+from chassis.command_handling import CommandHandler
+from chassis.consistency import ConsistencyToken
+from chassis.event_store import EventStore
+from chassis.faults import NotFound
+from chassis.sealing import Sealing
+from chassis.waiting import wait_for
+from contracts.access import Site, covers, covers_employer
+from contracts.health import HealthEvent
+from health.domain.commands import HealthCommand
+from health.domain.state import HealthPerson
+from health.policies import ARRIVAL_POLICY
+from health.read_models.known_people import KnownPeople, KnownPerson, everywhere, on_contract
+
+FOLLOWED = "registration"
+"""The service whose facts health takes in. What health did itself it knows at once."""
+
+
+@dataclass(frozen=True)
+class Wired:
+    """Made in `wiring.py`."""
+
+    handler: CommandHandler[HealthCommand, HealthPerson, HealthEvent]
+    store: EventStore
+    sealing: Sealing
+    pool: asyncpg.Pool
+    clock: Clock
+
+    async def wait_for(self, seen: ConsistencyToken | None) -> None:
+        """Return once health knows, and has judged, what the token stands for. Raises: Unavailable."""
+        if seen is not None and seen.service == FOLLOWED:
+            await wait_for(self.pool, seen, subscribers=[KnownPeople.name, ARRIVAL_POLICY])
+
+    async def token_at(self, person_id: UUID, version: int) -> ConsistencyToken | None:
+        """Stands for everything about the person up to this version, whoever made it. None where there is nothing yet."""
+        at = await self.store.last_position(person_id, version=version)
+        return at and ConsistencyToken(service=self.handler.service, epoch=self.store.epoch, positions={at[0]: at[1]})
+
+    async def require_known(self, caller: Principal, person_id: UUID, contract_no: str) -> None:
+        """Return if the person is known on this contract of the caller's. Raises: NotFound."""
+        covers_contract(caller, contract_no)
+        if not _is_within_reach(caller, await on_contract(self.pool, contract_no, person_id)):
+            raise NotFound
+
+    async def require_visible(self, caller: Principal, person_id: UUID) -> None:
+        """Return if the person is known on any contract of the caller's. Raises: NotFound."""
+        known = await everywhere(self.pool, person_id)
+        if not any(
+            covers(caller.role, caller.grants, Site(contract_no)) and _is_within_reach(caller, person)
+            for contract_no, person in known.items()
+        ):
+            raise NotFound
+
+
+def _is_within_reach(caller: Principal, person: KnownPerson) -> bool:
+    return any(covers_employer(caller.role, caller.grants, employer) for employer in person.employers)
+
+
+async def wired(request: Request) -> Wired:
+    parts: Wired = request.app.state.wired
+    return parts

@@ -1,0 +1,1 @@
+"""Which declarations are new. Pure: no clock, no I/O, no framework."""

@@ -1,0 +1,67 @@
+"""The declarations of one person, as they reached us: every version is kept, each is received once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from contracts.healthcloud_bridge import DeclarationReceived
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One version of a declaration, sealed. Its fields are those of `DeclarationReceived`."""
+
+    reported_on: date
+    report_place: str
+    temperature_celsius: float | None
+    health_text: str
+    departed_on: date | None
+    travel: str
+    from_hubei: bool
+    from_wuhan: bool
+    stopover: bool
+    stopover_place: str | None
+    stopover_code: str | None
+    stay_address: str
+    mobile: str | None
+    name_fingerprint: str
+    source_fingerprint: str
+    contradictions: tuple[str, ...]
+    channel: str
+    relation: str
+
+
+@dataclass(frozen=True)
+class Receive:
+    """Health Cloud answered with these, oldest first."""
+
+    person_id: UUID
+    declarations: tuple[Declaration, ...]
+    at: datetime
+
+
+@dataclass(frozen=True)
+class DeclaredPerson:
+    """What is known of a person's declarations."""
+
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Fingerprint of the submission to its version."""
+    latest: int = 0
+
+
+def decide(command: Receive, person: DeclaredPerson) -> Sequence[DeclarationReceived]:
+    new = [each for each in command.declarations if each.source_fingerprint not in person.versions]
+    return [
+        DeclarationReceived(person_id=command.person_id, declaration_version=version, received_at=command.at, **vars(declaration))
+        for version, declaration in enumerate(new, person.latest + 1)
+    ]
+
+
+def evolve(person: DeclaredPerson, event: DeclarationReceived) -> DeclaredPerson:
+    versions = dict(person.versions)
+    if event.source_fingerprint is not None:
+        versions[event.source_fingerprint] = event.declaration_version
+    return DeclaredPerson(versions=versions, latest=event.declaration_version)

@@ -1,0 +1,1 @@
+"""Whose declaration is waited for."""

@@ -1,0 +1,98 @@
+"""One query, from a document to facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from chassis.clock import Clock
+from chassis.command_handling import CommandHandler
+from chassis.consistency import ConsistencyToken
+from chassis.event_store import EventStore
+from chassis.sealing import Sealer, Sealing
+from contracts.healthcloud_bridge import DeclarationReceived
+from contracts.identity import Document
+from contracts.times import shanghai_date
+from healthcloud_bridge.client import HealthCloud, HealthCloudUnavailable
+from healthcloud_bridge.domain.declarations import Declaration, DeclaredPerson, Receive
+from healthcloud_bridge.translation import Declared, Untranslatable, translated
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The latest declaration of a person, stored."""
+
+    version: int
+    """Of the declaration."""
+    stream_version: int
+    token: ConsistencyToken | None
+
+
+@dataclass(frozen=True)
+class Receiving:
+    """Ask, translate, seal, decide."""
+
+    health_cloud: HealthCloud
+    handler: CommandHandler[Receive, DeclaredPerson, DeclarationReceived]
+    store: EventStore
+    sealing: Sealing
+    clock: Clock
+
+    async def ask(self, document: Document, *, name: str) -> Sequence[Declared]:
+        """Everything that was declared for this document, oldest first, in our words. Raises: HealthCloudUnavailable."""
+        submissions = await self.health_cloud.submissions(document, name=name)
+        today = shanghai_date(self.clock.now())
+        try:
+            return [translated(submission, today=today) for submission in submissions]
+        except Untranslatable:
+            # To leave one out would be to answer with an older one: better no answer, and somebody looks into it.
+            log.error("healthcloud.untranslatable", count=len(submissions))
+            raise HealthCloudUnavailable from None
+
+    async def receive(self, person_id: UUID, declared: Sequence[Declared]) -> Received:
+        """Store what is new of it. The last one given is the latest. Repeating it stores nothing.
+
+        Raises: StreamIsErased; VersionConflict; Unavailable.
+        """
+        sealer = await self.sealing.sealer_for([person_id])
+        declarations = tuple(_sealed(each, person_id, sealer) for each in declared)
+        outcome = await self.handler.handle(person_id, Receive(person_id, declarations, self.clock.now()))
+        _, person = await self.handler.read(person_id)
+        version = person.versions[declarations[-1].source_fingerprint]
+        return Received(version, outcome.version, await self._token_at(person_id, outcome.version))
+
+    async def _token_at(self, person_id: UUID, version: int) -> ConsistencyToken | None:
+        """Stands for the person's declarations up to this version of the stream, whoever received them."""
+        at = await self.store.last_position(person_id, version=version)
+        return at and ConsistencyToken(service=self.handler.service, epoch=self.store.epoch, positions={at[0]: at[1]})
+
+
+def _sealed(declared: Declared, person_id: UUID, sealer: Sealer) -> Declaration:
+    def seal(field: str, text: str) -> str:
+        return sealer.seal(person_id, field, text)
+
+    return Declaration(
+        reported_on=declared.reported_on,
+        report_place=seal("report_place", declared.report_place),
+        temperature_celsius=declared.temperature_celsius,
+        health_text=seal("health_text", declared.health_text),
+        departed_on=declared.departed_on,
+        travel=seal("travel", declared.travel),
+        from_hubei=declared.from_hubei,
+        from_wuhan=declared.from_wuhan,
+        stopover=declared.stopover,
+        stopover_place=seal("stopover_place", declared.stopover_place) if declared.stopover_place else None,
+        stopover_code=declared.stopover_code,
+        stay_address=seal("stay_address", declared.stay_address),
+        mobile=seal("mobile", declared.mobile) if declared.mobile else None,
+        name_fingerprint=sealer.fingerprint(person_id, declared.name),
+        source_fingerprint=sealer.fingerprint(person_id, declared.source),
+        contradictions=declared.contradictions,
+        channel=declared.channel,
+        relation=declared.relation,
+    )

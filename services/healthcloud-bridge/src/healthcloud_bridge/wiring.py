@@ -1,0 +1,54 @@
+"""The composition root of healthcloud-bridge: what hangs together, in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chassis.command_handling import Decider
+from chassis.migrations import LOG, WORK
+from chassis.service import Application, Machinery, NotConfigured, Service
+from contracts.healthcloud_bridge import DeclarationReceived
+from healthcloud_bridge import command_api
+from healthcloud_bridge.client import HealthCloud
+from healthcloud_bridge.domain.declarations import DeclaredPerson, decide, evolve
+from healthcloud_bridge.poller import Poller
+from healthcloud_bridge.read_models.awaited import Awaited
+from healthcloud_bridge.receiving import Receiving
+from healthcloud_bridge.settings import Settings
+from healthcloud_bridge.wired import Wired
+
+PERSON = Decider(
+    kind="person",
+    initial=DeclaredPerson(),
+    decide=decide,
+    evolve=evolve,
+    events={DeclarationReceived.TYPE: DeclarationReceived},
+    state_version=1,
+)
+
+
+def wire(parts: Machinery[Settings]) -> Application:
+    if parts.store is None:
+        raise NotConfigured("healthcloud-bridge has a log")
+    settings = parts.settings
+    health_cloud = HealthCloud(settings.healthcloud_url, api_key=settings.healthcloud_api_key.get_secret_value())
+    receiving = Receiving(health_cloud, parts.handler(PERSON), parts.store, parts.sealing, parts.clock)
+    poller = Poller(parts.pool, parts.sealing, receiving, settings.poll_interval_s)
+    return Application(
+        routers=[command_api.router],
+        state={"wired": Wired(receiving, parts.identities)},
+        read_models=[Awaited()],
+        works={"poll": poller.run},
+        api_tasks=[health_cloud.keep],
+        worker_tasks=[lambda _worker: health_cloud.keep()],
+    )
+
+
+SERVICE = Service(
+    name="healthcloud-bridge",
+    title="Gatehouse healthcloud-bridge",
+    settings=Settings,
+    migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
+    wire=wire,
+    reads=["registration"],
+)

@@ -1,0 +1,79 @@
+"""What the police is told next, given what it was told before.
+
+The police of a district reads, for each person and contract: shared, then corrected any number of times, then withdrawn,
+and so on. Which texts differ is not asked: they are sealed, and every sealing gives another text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from contracts.police import ArrivalCorrected, ArrivalShared, ArrivalWithdrawn, PoliceBridgeEvent
+from police_bridge.domain.commands import PoliceBridgeCommand, Share, Withdraw
+from police_bridge.domain.state import Arrival, SharedPerson
+
+
+def decide(command: PoliceBridgeCommand, person: SharedPerson) -> Sequence[PoliceBridgeEvent]:
+    match command:
+        case Share():
+            return _share(command, person)
+        case Withdraw():
+            return _withdraw(command, person)
+        case _:
+            assert_never(command)
+
+
+def _share(command: Share, person: SharedPerson) -> Sequence[PoliceBridgeEvent]:
+    known = person.arrivals.get(command.contract_no)
+    if known is not None and known.told_at == command.at:
+        return []  # The same pre-registration once more.
+    if known is None or not known.is_open:
+        return [_shared(command)]
+    if known.district != command.particulars.district:
+        # Two police forces: who was told first must not go on expecting the person.
+        return [_withdrawn(command.person_id, command.contract_no, known, command.at), _shared(command)]
+    return [_corrected(command)]
+
+
+def _withdraw(command: Withdraw, person: SharedPerson) -> Sequence[ArrivalWithdrawn]:
+    known = person.arrivals.get(command.contract_no)
+    if known is None or not known.is_open:
+        return []  # Repeated, or never told: there is nothing to take back.
+    return [_withdrawn(command.person_id, command.contract_no, known, command.at)]
+
+
+def _shared(command: Share) -> ArrivalShared:
+    return ArrivalShared(
+        person_id=command.person_id, contract_no=command.contract_no, shared_at=command.at, **asdict(command.particulars)
+    )
+
+
+def _corrected(command: Share) -> ArrivalCorrected:
+    return ArrivalCorrected(
+        person_id=command.person_id, contract_no=command.contract_no, corrected_at=command.at, **asdict(command.particulars)
+    )
+
+
+def _withdrawn(person_id: UUID, contract_no: str, known: Arrival, at: datetime) -> ArrivalWithdrawn:
+    """Goes to the police that was told, whatever district the contract lies in by now."""
+    return ArrivalWithdrawn(person_id=person_id, contract_no=contract_no, district=known.district, withdrawn_at=at)
+
+
+def evolve(person: SharedPerson, event: PoliceBridgeEvent) -> SharedPerson:
+    match event:
+        case ArrivalShared():
+            return _with(person, event.contract_no, Arrival(event.district, event.shared_at, is_open=True))
+        case ArrivalCorrected():
+            return _with(person, event.contract_no, Arrival(event.district, event.corrected_at, is_open=True))
+        case ArrivalWithdrawn():
+            return _with(person, event.contract_no, replace(person.arrivals[event.contract_no], is_open=False))
+        case _:
+            assert_never(event)
+
+
+def _with(person: SharedPerson, contract_no: str, arrival: Arrival) -> SharedPerson:
+    return SharedPerson({**person.arrivals, contract_no: arrival})

@@ -1,0 +1,54 @@
+"""Whom registration expects on a site, the police is told of; whom it expects no longer, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, assert_never
+from uuid import UUID
+
+from chassis.command_handling import CommandHandler
+from chassis.projector import Fact, Policy
+from contracts.people import ArrivalKind
+from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn
+from police_bridge.domain.commands import Particulars, PoliceBridgeCommand, Share, Withdraw
+
+SHARING_POLICY = "sharing_v1"
+
+
+def sharing_policy(handler: CommandHandler[Any, Any, Any]) -> Policy[PoliceBridgeCommand]:
+    return Policy(
+        name=SHARING_POLICY,
+        subscribes=(PersonPreRegistered, PreRegistrationWithdrawn),
+        handler=handler,
+        react=when_the_police_must_know,
+    )
+
+
+def when_the_police_must_know(
+    fact: Fact[PersonPreRegistered | PreRegistrationWithdrawn],
+) -> Sequence[tuple[UUID, PoliceBridgeCommand]]:
+    event = fact.event
+    match event:
+        case PersonPreRegistered():
+            return [(event.person_id, Share(event.person_id, event.contract_no, _particulars(event), event.pre_registered_at))]
+        case PreRegistrationWithdrawn():
+            return [(event.person_id, Withdraw(event.person_id, event.contract_no, event.withdrawn_at))]
+        case _:
+            assert_never(event)
+
+
+def _particulars(event: PersonPreRegistered) -> Particulars:
+    """Envelopes are copied as they are: they open for the same person and the same field name, here as there."""
+    return Particulars(
+        kind=ArrivalKind(event.person_kind.value),
+        district=event.district,
+        document=event.document,
+        document_type=event.document_type,
+        name=event.name,
+        mobile=event.mobile,
+        origin_code=event.origin_code,
+        origin=event.origin,
+        travel=event.declaration.travel,
+        arrival_date=event.arrival_date,
+        stay_address=event.declaration.stay_address,
+    )

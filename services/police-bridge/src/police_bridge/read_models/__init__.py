@@ -1,0 +1,1 @@
+"""What is asked of police-bridge: `arrivals` (which facts are a district's, and what comes next of them?)."""

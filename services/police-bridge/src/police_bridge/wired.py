@@ -1,0 +1,44 @@
+"""What the endpoint of police-bridge works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import asyncpg
+from starlette.requests import Request
+
+from chassis.consistency import ConsistencyToken
+from chassis.event_store import EventStore
+from chassis.waiting import wait_for
+from police_bridge.policies import SHARING_POLICY
+from police_bridge.read_models.arrivals import Arrivals
+from police_bridge.rendering import Renderer
+
+SERVICE_NAME = "police-bridge"
+FOLLOWED = "registration"
+"""The service whose facts the police is told of."""
+
+
+@dataclass(frozen=True)
+class Wired:
+    """Made in `wiring.py`."""
+
+    renderer: Renderer
+    store: EventStore
+    pool: asyncpg.Pool
+
+    async def wait_for(self, seen: ConsistencyToken | None) -> None:
+        """Return once the feed holds what the token stands for. Raises: Unavailable."""
+        if seen is None or seen.service != FOLLOWED:
+            return
+        await wait_for(self.pool, seen, subscribers=[SHARING_POLICY])
+        # What the policy made of it stands at these heads or before; a person's shard is the same there and here.
+        heads = await self.store.heads()
+        positions = {shard: heads[shard] for shard in seen.positions if heads[shard]}
+        made = ConsistencyToken(service=SERVICE_NAME, epoch=self.store.epoch, positions=positions)
+        await wait_for(self.pool, made, subscribers=[Arrivals.name])
+
+
+async def wired(request: Request) -> Wired:
+    parts: Wired = request.app.state.wired
+    return parts

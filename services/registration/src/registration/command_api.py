@@ -1,0 +1,395 @@
+"""What registration is told over HTTP: contracts and their employers, old rosters, pre-registrations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+import orjson
+from fastapi import Depends
+from pydantic import BaseModel, Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.auth import Principal, allowed
+from chassis.command_handling import Outcome, command_key
+from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+from chassis.consistency import ConsistencyToken
+from chassis.event_store import CommandKey
+from chassis.problems import MEDIA_TYPE, preferred_language, problem_response
+from chassis.strict_json import IMPORT_BYTES_MAX, StrictModel
+from chassis.telemetry import request_context
+from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
+from contracts.access import Action, covers_employer
+from contracts.codes import DeclarationVersion, RegionCode
+from contracts.districts import DistrictCode
+from contracts.event import shard_of
+from contracts.firms import ConstructionNo, ContractNo, CreditCode, Firm, FirmName
+from contracts.identity import Document, Mobile, PersonName
+from contracts.people import PersonKind
+from contracts.streams import contract_stream, station_stream
+from contracts.texts import VisibleText
+from contracts.times import Day
+from contracts.trades import TradeCode
+from registration.domain.contract import (
+    AddEmployer,
+    ContractDetails,
+    ContractHasTooManyEmployers,
+    ContractIsNotReported,
+    ContractIsReportedOtherwise,
+    Employer,
+    EmployerIsMissing,
+    EmployerIsNamedOtherwise,
+    ReportContract,
+    decide,
+)
+from registration.domain.person import (
+    DeclarationHasChanged,
+    DeclarationIsMissing,
+    MobileIsMissing,
+    NameDiffersFromDeclaration,
+    PersonHasEntered,
+    PersonIsNotPreRegistered,
+    PersonIsOnTooManyContracts,
+    Withdraw,
+)
+from registration.domain.station import RegisterStation, StationWorksElsewhere
+from registration.pre_registering import TypedForm
+from registration.read_models.entries import has_entered
+from registration.roster_import import ROWS_MAX, RosterRow, RowAnswer
+from registration.wired import Wired, wired
+
+router = Router(prefix="/v1")
+
+ContractSystem = Annotated[Principal, Depends(allowed(Action.REPORT_CONTRACT))]
+Importer = Annotated[Principal, Depends(allowed(Action.IMPORT_ROSTER))]
+Registrar = Annotated[Principal, Depends(allowed(Action.PRE_REGISTER))]
+Withdrawer = Annotated[Principal, Depends(allowed(Action.WITHDRAW_PRE_REGISTRATION))]
+Parts = Annotated[Wired, Depends(wired)]
+
+# --- Contracts --------------------------------------------------------------------------------------------------------
+
+
+class StationBody(StrictModel):
+    """The supervision station (监督站) of a contract."""
+
+    name: VisibleText
+    district: DistrictCode
+
+
+class ContractBody(StrictModel):
+    """A contract as 合同报送系统 reports it."""
+
+    contract_no: ContractNo
+    construction_no: ConstructionNo
+    project_name: VisibleText
+    general_contractor: Firm
+    station: StationBody
+
+
+class ContractReceipt(BaseModel):
+    """The contract is known."""
+
+    contract_no: str
+
+
+@router.post(
+    "/contracts",
+    status_code=201,
+    tags=["contracts"],
+    responses=problems(ContractIsReportedOtherwise, StationWorksElsewhere),
+)
+async def report_contract(
+    body: ContractBody, key: IdempotencyKey, caller: ContractSystem, parts: Parts, response: Response
+) -> ContractReceipt:
+    """合同报送. Reporting the same contract again changes nothing (200); reporting it otherwise is refused."""
+    details = ContractDetails(
+        construction_no=body.construction_no,
+        project_name=body.project_name,
+        general_contractor=body.general_contractor,
+        station_name=body.station.name,
+        district=body.station.district,
+    )
+    command = ReportContract(contract_no=body.contract_no, details=details, at=parts.clock.now())
+    stream_id, station_id = contract_stream(body.contract_no), station_stream(body.station.name)
+    # The station is stored first, and a refused request changes nothing: so all that may refuse it is asked beforehand.
+    await parts.require_own_key(_key(caller, key))
+    decide(command, (await parts.contracts.read(stream_id))[1])
+    named = RegisterStation(station_name=body.station.name, district=body.station.district, at=command.at)
+    station = await parts.stations.handle(station_id, named)
+    outcome = await parts.contracts.handle(stream_id, command, key=_key(caller, key))
+    at = [await parts.token_after(station_id, station), await parts.token_after(stream_id, outcome)]
+    _tell(response, outcome, parts.token_at(pair for token in at if token for pair in token.positions.items()))
+    return ContractReceipt(contract_no=body.contract_no)
+
+
+class EmployerBody(StrictModel):
+    """A firm that employs people on the contract."""
+
+    credit_code: CreditCode
+    name: FirmName
+    sub_contract_no: ContractNo | None = None
+
+
+class EmployerReceipt(BaseModel):
+    """The employer may be chosen as 用人单位."""
+
+    contract_no: str
+    credit_code: str
+
+
+@router.post(
+    "/contracts/{contract_no}/employers",
+    status_code=201,
+    tags=["contracts"],
+    responses=problems(ContractIsNotReported, EmployerIsNamedOtherwise, ContractHasTooManyEmployers),
+)
+async def add_employer(
+    contract_no: ContractNo, body: EmployerBody, key: IdempotencyKey, caller: ContractSystem, parts: Parts, response: Response
+) -> EmployerReceipt:
+    """Name a 用人单位 of the contract. Naming it again changes nothing (200)."""
+    employer = Employer(name=body.name, sub_contract_no=body.sub_contract_no)
+    command = AddEmployer(contract_no=contract_no, credit_code=body.credit_code, employer=employer, at=parts.clock.now())
+    stream_id = contract_stream(contract_no)
+    outcome = await parts.contracts.handle(stream_id, command, key=_key(caller, key))
+    _tell(response, outcome, await parts.token_after(stream_id, outcome))
+    return EmployerReceipt(contract_no=contract_no, credit_code=body.credit_code)
+
+
+# --- Old rosters ------------------------------------------------------------------------------------------------------
+
+
+class _PersonOnContract(StrictModel):
+    """Who somebody is, and on what footing."""
+
+    document: Document
+    name: PersonName
+    employer_credit_code: CreditCode
+    person_kind: PersonKind
+    trade: TradeCode | None = None
+    """工种; of a worker only."""
+
+    @model_validator(mode="after")
+    def _only_workers_have_a_trade(self) -> Self:
+        if self.person_kind is PersonKind.MANAGER and self.trade is not None:
+            raise ValueError("a manager has no trade")
+        return self
+
+
+class RosterRowBody(_PersonOnContract):
+    """Somebody on the old roster."""
+
+    on_site: bool
+    """Whether the roster says 在场."""
+
+    def to_row(self) -> RosterRow:
+        return RosterRow(**dict(self))
+
+
+class RosterImportBody(StrictModel):
+    """Part of a roster. A longer one is sent in several requests."""
+
+    rows: Annotated[list[RosterRowBody], Field(min_length=1, max_length=ROWS_MAX)]
+
+
+class RosterImportAnswer(BaseModel):
+    """What became of each row, in the order of the rows."""
+
+    contract_no: str
+    rows: list[RowAnswer]
+
+
+class _Remembered(BaseModel):
+    """What a repeat is answered with: ids and codes only."""
+
+    answer: RosterImportAnswer
+    token: str
+
+
+@router.post("/contracts/{contract_no}/roster-imports", tags=["rosters"], max_body_size=IMPORT_BYTES_MAX)
+async def import_roster(
+    contract_no: ContractNo, body: RosterImportBody, key: IdempotencyKey, caller: Importer, parts: Parts, response: Response
+) -> RosterImportAnswer:
+    """旧实名制名册. A row that cannot be read refuses the request; one that a rule refuses is told beside the others."""
+    _, contract, _ = await parts.contract_of(caller, contract_no)
+    command = _key(caller, key)
+    first = await parts.remembered.reserve(command)
+    if first is None:
+        rows = await parts.roster_import.run(contract_no, contract, [row.to_row() for row in body.rows])
+        token = await parts.token_of_shards(shard_of(row.person_id) for row in rows)
+        done = _Remembered(answer=RosterImportAnswer(contract_no=contract_no, rows=rows), token=str(token))
+        first = await parts.remembered.complete(command, done.model_dump_json().encode())
+    remembered = _Remembered.model_validate_json(first)
+    response.headers[CONSISTENCY_TOKEN] = remembered.token
+    return remembered.answer
+
+
+# --- Pre-registrations ------------------------------------------------------------------------------------------------
+
+
+class OriginBody(StrictModel):
+    """出发地."""
+
+    code: RegionCode
+    """GB/T 2260."""
+    text: VisibleText
+
+
+class PreRegistrationBody(_PersonOnContract):
+    """The form 进场预登记."""
+
+    origin: OriginBody
+    arrival_date: Day | None = None
+    """到沪日期, day in Shanghai."""
+    mobile: Mobile | None = None
+    """手机号. Counts only where the declaration has none."""
+    declaration_version: DeclarationVersion | None = None
+    """The declaration that was shown (获取健康云信息), if one was."""
+
+    def to_form(self, contract_no: str, district: str) -> TypedForm:
+        return TypedForm(
+            contract_no=contract_no,
+            district=district,
+            document=self.document,
+            name=self.name,
+            person_kind=self.person_kind,
+            trade=self.trade,
+            employer_credit_code=self.employer_credit_code,
+            origin_code=self.origin.code,
+            origin=self.origin.text,
+            arrival_date=self.arrival_date,
+            mobile=self.mobile,
+            declaration_version=self.declaration_version,
+        )
+
+
+class PreRegistrationReceipt(BaseModel):
+    """The person is expected on the contract."""
+
+    person_id: UUID
+    contract_no: str
+    declaration_version: int
+    """The declaration that is pinned."""
+
+
+WAY_TO_HEALTH_CLOUD = {
+    "zh": "打开“健康云”APP,“所在地区”选择“上海” → 抗击新型冠状病毒防控服务专栏 → 来沪人员健康登记;"
+    "或在微信公众号“上海健康云”的相应模块登记。登记后预登记自动完成。",
+    "en": "In the app 健康云 choose the area 上海, then 抗击新型冠状病毒防控服务专栏, then 来沪人员健康登记; or use the WeChat "
+    "account 上海健康云. The form is kept and taken up by itself once the declaration is there.",
+}
+"""Manual, (二) 1."""
+
+
+@router.post(
+    "/contracts/{contract_no}/pre-registrations",
+    status_code=201,
+    tags=["pre-registrations"],
+    response_model=PreRegistrationReceipt,
+    responses=problems(
+        DeclarationIsMissing,
+        EmployerIsMissing,
+        DeclarationHasChanged,
+        NameDiffersFromDeclaration,
+        MobileIsMissing,
+        PersonIsOnTooManyContracts,
+    ),
+)
+async def pre_register(
+    contract_no: ContractNo,
+    body: PreRegistrationBody,
+    key: IdempotencyKey,
+    caller: Registrar,
+    seen: Consistency,
+    parts: Parts,
+    request: Request,
+    response: Response,
+) -> PreRegistrationReceipt | Response:
+    """进场预登记. Without a declaration in Health Cloud the form is kept and answered with `declaration-missing`; once a
+    declaration appears that agrees with it, the person is pre-registered without anybody's act."""
+    _, contract, details = await parts.contract_of(caller, contract_no)
+    if not covers_employer(caller.role, caller.grants, body.employer_credit_code):
+        raise EmployerIsMissing  # Other firms' people are not this registrar's to know of.
+    contract.require_employer(body.employer_credit_code)
+    await parts.wait_for(seen)
+    answer = await parts.pre_registering.hand_in(body.to_form(contract_no, details.district), key=_key(caller, key))
+    token = await parts.token_after(answer.person_id, answer.outcome)
+    if answer.declaration_version is None:
+        return _declaration_is_missing(request, token)
+    _tell(response, answer.outcome, token)
+    return PreRegistrationReceipt(
+        person_id=answer.person_id, contract_no=contract_no, declaration_version=answer.declaration_version
+    )
+
+
+def _declaration_is_missing(request: Request, token: ConsistencyToken | None) -> Response:
+    """A refusal that was stored: it has a position, and says what to do."""
+    language = request.headers.get("accept-language")
+    refusal = problem_response(DeclarationIsMissing(), accept_language=language, trace_id=request_context().trace_id)
+    document = orjson.loads(refusal.body) | {"detail": WAY_TO_HEALTH_CLOUD[preferred_language(language)]}
+    headers = {name: refusal.headers[name] for name in ("Content-Language", "Vary")} | {CONSISTENCY_TOKEN: str(token)}
+    return Response(orjson.dumps(document), status_code=refusal.status_code, media_type=MEDIA_TYPE, headers=headers)
+
+
+class WithdrawalBody(StrictModel):
+    """Why it was a mistake."""
+
+    reason: VisibleText
+
+
+@router.post(
+    "/contracts/{contract_no}/pre-registrations/{person_id}/withdrawal",
+    status_code=204,
+    tags=["pre-registrations"],
+    responses=problems(PersonHasEntered, PersonIsNotPreRegistered),
+)
+async def withdraw_pre_registration(
+    contract_no: ContractNo,
+    person_id: UUID,
+    body: WithdrawalBody,
+    key: IdempotencyKey,
+    caller: Withdrawer,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> None:
+    """Withdraw a mistaken pre-registration before entry. Sending it twice withdraws once."""
+    await parts.contract_of(caller, contract_no)
+    await _require_own_employer(parts, caller, contract_no, person_id)
+    await parts.wait_for(seen)
+    sealer = await parts.sealing.sealer_for([person_id])
+    command = Withdraw(
+        person_id=person_id,
+        contract_no=contract_no,
+        reason=sealer.seal(person_id, "reason", body.reason),
+        has_entered=await has_entered(parts.pool, contract_no, person_id),
+        at=parts.clock.now(),
+    )
+    outcome = await parts.people.handle(person_id, command, key=_key(caller, key))
+    _tell(response, outcome, await parts.token_after(person_id, outcome), status=204)
+
+
+async def _require_own_employer(parts: Wired, caller: Principal, contract_no: str, person_id: UUID) -> None:
+    """Raises: PersonIsNotPreRegistered, also for somebody of a firm that is not the caller's: that is not his to know."""
+    _, person = await parts.people.read(person_id)
+    known = person.pre_registrations.get(contract_no)
+    if known is None or not covers_employer(caller.role, caller.grants, known.employer_credit_code):
+        raise PersonIsNotPreRegistered
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _key(caller: Principal, key: str) -> CommandKey:
+    return command_key(principal=caller.subject, key=key, body=request_context().content)
+
+
+def _tell(response: Response, outcome: Outcome[Any], token: ConsistencyToken | None, *, status: int | None = None) -> None:
+    """Version, position, and 200 instead of 201 where nothing was left to do."""
+    response.headers["ETag"] = etag(outcome.version)
+    if token is not None:
+        response.headers[CONSISTENCY_TOKEN] = str(token)
+    if status is not None:
+        response.status_code = status
+    elif not outcome.events:
+        response.status_code = 200

@@ -1,0 +1,393 @@
+"""A person: expected on contracts (进场预登记), or on their old rosters (旧实名制名册).
+
+Two sealed texts are never compared: every sealing gives another envelope. Whether two names agree is told by their
+fingerprints; whether the document is the same one need not be asked, because it led to this stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import assert_never
+from uuid import UUID
+
+from contracts.gatekeeper import CONTRACTS_MAX
+from contracts.identity import DocumentType
+from contracts.people import PersonKind
+from contracts.registration import DeclarationAwaited, PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.rejection import Rejection
+from contracts.sealing import Sealed
+from registration.domain.declaration import Declaration
+
+# --- What happened and what may be asked ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form 进场预登记 as it was filled in."""
+
+    contract_no: str
+    district: str
+    """The site's."""
+    person_kind: PersonKind
+    trade: str | None
+    employer_credit_code: str
+    origin_code: str
+    origin: Sealed
+    arrival_date: date | None
+    document: Sealed
+    document_type: DocumentType
+    name: Sealed
+    name_fingerprint: str | None
+    mobile: Sealed | None
+    """As typed. Counts only where the declaration has none."""
+    complete: bool = True
+    """Whether it lacks nothing but the declaration. Our API takes no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreRegister:
+    """A registrar hands in the form."""
+
+    person_id: UUID
+    form: Form
+    declaration: Declaration | None
+    """The latest one that is known. None: the person has not declared."""
+    declaration_version_seen: int | None
+    """The one that the registrar was shown (获取健康云信息), if any."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TakeUp:
+    """A declaration appeared: whatever waited for it is done now."""
+
+    person_id: UUID
+    declaration: Declaration
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The pre-registration was a mistake."""
+
+    person_id: UUID
+    contract_no: str
+    reason: Sealed
+    has_entered: bool
+    """Whether the gate ever admitted the person here, as far as is known."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRosterMember:
+    """The person stands on the contract's old roster."""
+
+    person_id: UUID
+    contract_no: str
+    employer_credit_code: str
+    person_kind: PersonKind
+    trade: str | None
+    on_site: bool
+    document: Sealed
+    document_type: DocumentType
+    name: Sealed
+    at: datetime
+
+
+PersonCommand = PreRegister | TakeUp | Withdraw | ImportRosterMember
+PersonEvent = DeclarationAwaited | PersonPreRegistered | PreRegistrationWithdrawn | RosterMemberImported
+
+
+@dataclass(frozen=True, slots=True)
+class PreRegistration:
+    """The latest one on a contract."""
+
+    district: str
+    employer_credit_code: str
+    declaration_version: int
+    is_open: bool
+    """False: withdrawn."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Everything by contract number."""
+
+    awaited: Mapping[str, Form] = field(default_factory=dict)
+    """Forms that wait for a declaration."""
+    pre_registrations: Mapping[str, PreRegistration] = field(default_factory=dict)
+    rostered: Mapping[str, bool] = field(default_factory=dict)
+    """True where imported as on site."""
+
+    @property
+    def contracts(self) -> set[str]:
+        """Wherever the person ever was, or is to be, expected."""
+        return {*self.awaited, *self.pre_registrations, *self.rostered}
+
+    def is_expected_on(self, contract_no: str) -> bool:
+        """Whether a pre-registration is open there."""
+        known = self.pre_registrations.get(contract_no)
+        return known is not None and known.is_open
+
+
+# --- What is refused --------------------------------------------------------------------------------------------------
+
+
+class DeclarationIsMissing(Rejection):
+    """Nobody is expected without a declaration in Health Cloud (manual, (三) 2).
+
+    Never raised here: that somebody asked is a fact (`DeclarationAwaited`), and the API answers with this.
+    """
+
+    code = "declaration-missing"
+    title_zh = "请先去“健康云 APP”进行登记后再进行预进场登记"
+    title_en = "Declare in the Health Cloud app first, then pre-register"
+
+
+class DeclarationHasChanged(Rejection):
+    """What is pinned is what the registrar saw; another version may say something else about the journey."""
+
+    code = "declaration-has-changed"
+    title_zh = "这不是最新的健康云登记,请重新获取健康云信息"
+    title_en = "This is not the latest declaration; fetch it again"
+
+
+class NameDiffersFromDeclaration(Rejection):
+    """Document and name must be the same person's in both places."""
+
+    code = "name-differs-from-declaration"
+    title_zh = "姓名与“健康云”登记不一致"
+    title_en = "The name is not the one in the Health Cloud declaration"
+
+
+class MobileIsMissing(Rejection):
+    """The mobile comes from the declaration, and is typed where that has none (manual, (三) 2)."""
+
+    code = "mobile-is-missing"
+    title_zh = "“健康云”未登记手机号,请填写手机号"
+    title_en = "The declaration has no mobile number: type it"
+
+
+class PersonIsNotPreRegistered(Rejection):
+    """There is nothing to withdraw."""
+
+    code = "person-is-not-pre-registered"
+    status = 404
+    title_zh = "该人员没有进场预登记"
+    title_en = "The person is not pre-registered on this contract"
+
+
+class PersonHasEntered(Rejection):
+    """A pre-registration can be withdrawn only before entry."""
+
+    code = "person-has-entered"
+    title_zh = "该人员已进场,不能撤销预登记"
+    title_en = "The person has entered; the pre-registration can no longer be withdrawn"
+
+
+class PersonIsOnTooManyContracts(Rejection):
+    """What the gate keeps of one person is bounded (`contracts.gatekeeper.CONTRACTS_MAX`)."""
+
+    code = "person-is-on-too-many-contracts"
+    title_zh = "该人员登记的合同数量已达上限"
+    title_en = "The person cannot be registered on more contracts"
+
+
+# --- Deciding ---------------------------------------------------------------------------------------------------------
+
+
+def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
+    match command:
+        case PreRegister():
+            return _pre_register(command, person)
+        case TakeUp():
+            return _take_up(command, person)
+        case Withdraw():
+            return _withdraw(command, person)
+        case ImportRosterMember():
+            return _import(command, person)
+        case _:
+            assert_never(command)
+
+
+def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]:
+    form, declaration, seen = command.form, command.declaration, command.declaration_version_seen
+    if person.is_expected_on(form.contract_no):
+        return []
+    _require_room(person, form.contract_no)
+    if declaration is None and seen is None:
+        return _await_declaration(command, person)
+    if declaration is None or seen not in (None, declaration.version):
+        raise DeclarationHasChanged
+    if form.name_fingerprint != declaration.name_fingerprint:
+        raise NameDiffersFromDeclaration
+    if declaration.mobile is None and form.mobile is None:
+        raise MobileIsMissing
+    return [_pre_registered(command.person_id, form, declaration, taken_up=False, at=command.at)]
+
+
+def _await_declaration(command: PreRegister, person: Person) -> Sequence[PersonEvent]:
+    form = command.form
+    awaited = person.awaited.get(form.contract_no)
+    if awaited is not None and _in_clear(awaited) == _in_clear(form):
+        return []  # The same form once more: it waits already.
+    return [
+        DeclarationAwaited(
+            person_id=command.person_id,
+            contract_no=form.contract_no,
+            district=form.district,
+            person_kind=form.person_kind,
+            trade=form.trade,
+            employer_credit_code=form.employer_credit_code,
+            origin_code=form.origin_code,
+            origin=form.origin,
+            arrival_date=form.arrival_date,
+            document=form.document,
+            document_type=form.document_type,
+            name=form.name,
+            mobile=form.mobile,
+            name_fingerprint=form.name_fingerprint,
+            complete=form.complete,
+            asked_at=command.at,
+        )
+    ]
+
+
+def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:
+    declaration = command.declaration
+    return [
+        _pre_registered(command.person_id, form, declaration, taken_up=True, at=command.at)
+        for _, form in sorted(person.awaited.items())
+        if form.complete
+        and form.name_fingerprint == declaration.name_fingerprint
+        and (declaration.mobile is not None or form.mobile is not None)
+    ]
+
+
+def _withdraw(command: Withdraw, person: Person) -> Sequence[PersonEvent]:
+    known = person.pre_registrations.get(command.contract_no)
+    if known is None:
+        raise PersonIsNotPreRegistered
+    if not known.is_open:
+        return []
+    if command.has_entered or person.rostered.get(command.contract_no):
+        raise PersonHasEntered
+    return [
+        PreRegistrationWithdrawn(
+            person_id=command.person_id,
+            contract_no=command.contract_no,
+            district=known.district,
+            reason=command.reason,
+            withdrawn_at=command.at,
+        )
+    ]
+
+
+def _import(command: ImportRosterMember, person: Person) -> Sequence[PersonEvent]:
+    if command.contract_no in person.rostered:
+        return []
+    _require_room(person, command.contract_no)
+    return [
+        RosterMemberImported(
+            person_id=command.person_id,
+            contract_no=command.contract_no,
+            employer_credit_code=command.employer_credit_code,
+            person_kind=command.person_kind,
+            trade=command.trade,
+            on_site=command.on_site,
+            document=command.document,
+            document_type=command.document_type,
+            name=command.name,
+            imported_at=command.at,
+        )
+    ]
+
+
+def _require_room(person: Person, contract_no: str) -> None:
+    if len(person.contracts | {contract_no}) > CONTRACTS_MAX:
+        raise PersonIsOnTooManyContracts
+
+
+def _in_clear(form: Form) -> tuple[object, ...]:
+    """What of two forms can be compared."""
+    return (
+        form.person_kind,
+        form.trade,
+        form.employer_credit_code,
+        form.origin_code,
+        form.arrival_date,
+        form.document_type,
+        form.name_fingerprint,
+        form.mobile is None,
+        form.complete,
+    )
+
+
+def _pre_registered(person_id: UUID, form: Form, declaration: Declaration, *, taken_up: bool, at: datetime) -> PersonPreRegistered:
+    mobile = declaration.mobile or form.mobile
+    if mobile is None:
+        raise AssertionError("no mobile: asked for before")
+    return PersonPreRegistered(
+        person_id=person_id,
+        contract_no=form.contract_no,
+        district=form.district,
+        person_kind=form.person_kind,
+        trade=form.trade,
+        employer_credit_code=form.employer_credit_code,
+        origin_code=form.origin_code,
+        origin=form.origin,
+        arrival_date=form.arrival_date,
+        declaration=declaration.pinned,
+        document=form.document,
+        document_type=form.document_type,
+        name=form.name,
+        mobile=mobile,
+        taken_up=taken_up,
+        pre_registered_at=at,
+    )
+
+
+# --- What follows from a fact -----------------------------------------------------------------------------------------
+
+
+def evolve(person: Person, event: PersonEvent) -> Person:
+    match event:
+        case DeclarationAwaited():
+            return replace(person, awaited={**person.awaited, event.contract_no: _form(event)})
+        case PersonPreRegistered():
+            awaited = {contract_no: form for contract_no, form in person.awaited.items() if contract_no != event.contract_no}
+            opened = PreRegistration(
+                district=event.district,
+                employer_credit_code=event.employer_credit_code,
+                declaration_version=event.declaration.version,
+                is_open=True,
+            )
+            return replace(person, awaited=awaited, pre_registrations={**person.pre_registrations, event.contract_no: opened})
+        case PreRegistrationWithdrawn():
+            withdrawn = replace(person.pre_registrations[event.contract_no], is_open=False)
+            return replace(person, pre_registrations={**person.pre_registrations, event.contract_no: withdrawn})
+        case RosterMemberImported():
+            return replace(person, rostered={**person.rostered, event.contract_no: event.on_site})
+        case _:
+            assert_never(event)
+
+
+def _form(event: DeclarationAwaited) -> Form:
+    return Form(
+        contract_no=event.contract_no,
+        district=event.district,
+        person_kind=event.person_kind,
+        trade=event.trade,
+        employer_credit_code=event.employer_credit_code,
+        origin_code=event.origin_code,
+        origin=event.origin,
+        arrival_date=event.arrival_date,
+        document=event.document,
+        document_type=event.document_type,
+        name=event.name,
+        name_fingerprint=event.name_fingerprint,
+        mobile=event.mobile,
+        complete=event.complete,
+    )

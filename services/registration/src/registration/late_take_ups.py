@@ -1,0 +1,67 @@
+"""Nobody waits for ever: forms whose declaration came while they were being stored are taken up as well.
+
+The policy takes up what waits when a declaration appears. A form that is appended in the very moment between the policy's
+look at the stream and its commit is seen by neither: the endpoint did not know the declaration, the policy did not know the
+form. Both stand in the read models soon after, and there they are found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+
+from chassis.clock import Clock
+from chassis.command_handling import CommandHandler
+from chassis.faults import Unavailable, VersionConflict
+from chassis.service import Worker
+from registration.domain.person import Person, PersonCommand, PersonEvent, TakeUp
+from registration.read_models.declarations import declaration_from
+
+LOOK_S = 2.0
+"""Between two looks."""
+FOUND_MAX = 200
+"""People that one look takes up."""
+
+OVERLOOKED = """
+SELECT DISTINCT ON (d.person_id) d.person_id, d.name_fingerprint, d.mobile, d.pinned
+FROM pre_registration_v1 AS p JOIN declaration_v1 AS d USING (person_id)
+WHERE p.state = 'awaiting' AND p.complete AND p.name_fingerprint = d.name_fingerprint
+  AND (p.mobile IS NOT NULL OR d.mobile IS NOT NULL)
+ORDER BY d.person_id
+LIMIT $1
+"""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class LateTakeUps:
+    """A worker's task. Two workers do no harm: the second finds nothing to do."""
+
+    pool: asyncpg.Pool
+    people: CommandHandler[PersonCommand, Person, PersonEvent]
+    clock: Clock
+
+    async def run(self, worker: Worker) -> None:
+        """Look until cancelled. What cannot be done now is found again."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                taken_up = await self.look()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable, VersionConflict) as error:
+                log.warning("late_take_ups.failed", error_type=type(error).__name__)
+            else:
+                if taken_up:
+                    log.info("late_take_ups.taken_up", count=taken_up)
+
+    async def look(self) -> int:
+        """Take up whatever was overlooked; for how many people."""
+        taken_up = 0
+        for row in await self.pool.fetch(OVERLOOKED, FOUND_MAX):
+            command = TakeUp(person_id=row["person_id"], declaration=declaration_from(row), at=self.clock.now())
+            outcome = await self.people.handle(row["person_id"], command)
+            taken_up += bool(outcome.events)
+        return taken_up

@@ -1,0 +1,105 @@
+"""One form 进场预登记, from what was typed to facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+import asyncpg
+
+from chassis.clock import Clock
+from chassis.command_handling import CommandHandler, Outcome
+from chassis.event_store import CommandKey
+from chassis.identity import Identities
+from chassis.sealing import Sealer, Sealing
+from contracts.identity import Document
+from contracts.people import PersonKind
+from contracts.registration import DeclarationAwaited, PersonPreRegistered
+from registration.domain.person import Form, Person, PersonCommand, PersonEvent, PreRegister
+from registration.read_models.declarations import declaration_of_person
+
+
+@dataclass(frozen=True, slots=True)
+class TypedForm:
+    """What the registrar typed, unsealed. It lives as long as the request."""
+
+    contract_no: str
+    district: str
+    document: Document
+    name: str
+    person_kind: PersonKind
+    trade: str | None
+    employer_credit_code: str
+    origin_code: str
+    origin: str
+    arrival_date: date | None
+    mobile: str | None
+    declaration_version: int | None
+    """The declaration that was shown, if one was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of it."""
+
+    person_id: UUID
+    outcome: Outcome[PersonEvent]
+    declaration_version: int | None
+    """The pinned one. None: no declaration is known; the form is kept until one appears."""
+
+
+@dataclass(frozen=True)
+class PreRegistering:
+    """Identify, seal, look up the declaration, decide."""
+
+    people: CommandHandler[PersonCommand, Person, PersonEvent]
+    identities: Identities
+    sealing: Sealing
+    pool: asyncpg.Pool
+    clock: Clock
+
+    async def hand_in(self, typed: TypedForm, *, key: CommandKey) -> Answer:
+        """Raises: what the person's decider refuses; StreamIsErased; IdempotencyKeyReused; Unavailable."""
+        (person_id,) = await self.identities.identify([typed.document])
+        sealer = await self.sealing.sealer_for([person_id])
+        command = PreRegister(
+            person_id=person_id,
+            form=_sealed(typed, person_id, sealer),
+            declaration=await declaration_of_person(self.pool, person_id),
+            declaration_version_seen=typed.declaration_version,
+            at=self.clock.now(),
+        )
+        outcome = await self.people.handle(person_id, command, key=key)
+        match outcome.events:
+            case [PersonPreRegistered() as opened]:
+                return Answer(person_id, outcome, opened.declaration.version)
+            case [DeclarationAwaited()]:
+                return Answer(person_id, outcome, None)
+            case _:
+                return await self._as_it_stands(person_id, typed.contract_no, outcome)
+
+    async def _as_it_stands(self, person_id: UUID, contract_no: str, outcome: Outcome[PersonEvent]) -> Answer:
+        """The answer to a repeat, which made nothing new."""
+        _, person = await self.people.read(person_id)
+        if contract_no in person.awaited:
+            return Answer(person_id, outcome, None)
+        return Answer(person_id, outcome, person.pre_registrations[contract_no].declaration_version)
+
+
+def _sealed(typed: TypedForm, person_id: UUID, sealer: Sealer) -> Form:
+    return Form(
+        contract_no=typed.contract_no,
+        district=typed.district,
+        person_kind=typed.person_kind,
+        trade=typed.trade,
+        employer_credit_code=typed.employer_credit_code,
+        origin_code=typed.origin_code,
+        origin=sealer.seal(person_id, "origin", typed.origin),
+        arrival_date=typed.arrival_date,
+        document=sealer.seal(person_id, "document", typed.document.number),
+        document_type=typed.document.type,
+        name=sealer.seal(person_id, "name", typed.name),
+        name_fingerprint=sealer.fingerprint(person_id, typed.name),
+        mobile=sealer.seal(person_id, "mobile", typed.mobile) if typed.mobile else None,
+    )

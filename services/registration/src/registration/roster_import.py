@@ -1,0 +1,102 @@
+"""A roster of before (旧实名制名册): many people in one request, each still a command and a fact of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from chassis.clock import Clock
+from chassis.command_handling import CommandHandler
+from chassis.identity import Identities
+from chassis.sealing import Sealer, Sealing
+from contracts.identity import Document
+from contracts.people import PersonKind
+from contracts.rejection import Rejection
+from registration.domain.contract import Contract
+from registration.domain.person import ImportRosterMember, Person, PersonCommand, PersonEvent
+
+ROWS_MAX = 1_000
+"""Rows of one request."""
+ROWS_AT_ONCE = 200
+"""Rows that are decided at the same time. The log gathers what is waiting into few transactions."""
+
+
+@dataclass(frozen=True, slots=True)
+class RosterRow:
+    """One row as it was sent, unsealed. It lives as long as the request."""
+
+    document: Document
+    name: str
+    employer_credit_code: str
+    person_kind: PersonKind
+    trade: str | None
+    on_site: bool
+
+
+class RowOutcome(StrEnum):
+    """What became of a row."""
+
+    IMPORTED = "imported"
+    ALREADY_IMPORTED = "already_imported"
+    REFUSED = "refused"
+
+
+class RowAnswer(BaseModel):
+    """What became of a row, in the order of the rows."""
+
+    person_id: UUID
+    outcome: RowOutcome
+    code: str | None = None
+    """Why it was refused: the `code` of the problem that a single command would have been answered with."""
+
+
+@dataclass(frozen=True)
+class RosterImport:
+    """Identify in one go, seal in one go, then a command a row."""
+
+    people: CommandHandler[PersonCommand, Person, PersonEvent]
+    identities: Identities
+    sealing: Sealing
+    clock: Clock
+
+    async def run(self, contract_no: str, contract: Contract, rows: Sequence[RosterRow]) -> list[RowAnswer]:
+        """Import whoever is not on the roster yet. Repeating it imports nobody twice.
+
+        Raises: Unavailable: then some rows may be imported already.
+        """
+        person_ids = await self.identities.identify([row.document for row in rows])
+        sealer = await self.sealing.sealer_for(set(person_ids))
+        people = list(zip(person_ids, rows, strict=True))
+        answers: list[RowAnswer] = []
+        for start in range(0, len(people), ROWS_AT_ONCE):
+            some = people[start : start + ROWS_AT_ONCE]
+            answers += await asyncio.gather(
+                *(self._import(person_id, contract_no, contract, row, sealer) for person_id, row in some)
+            )
+        return answers
+
+    async def _import(self, person_id: UUID, contract_no: str, contract: Contract, row: RosterRow, sealer: Sealer) -> RowAnswer:
+        try:
+            contract.require_employer(row.employer_credit_code)
+            command = ImportRosterMember(
+                person_id=person_id,
+                contract_no=contract_no,
+                employer_credit_code=row.employer_credit_code,
+                person_kind=row.person_kind,
+                trade=row.trade,
+                on_site=row.on_site,
+                document=sealer.seal(person_id, "document", row.document.number),
+                document_type=row.document.type,
+                name=sealer.seal(person_id, "name", row.name),
+                at=self.clock.now(),
+            )
+            outcome = await self.people.handle(person_id, command)
+        except Rejection as rejection:
+            return RowAnswer(person_id=person_id, outcome=RowOutcome.REFUSED, code=rejection.code)
+        done = RowOutcome.IMPORTED if outcome.events else RowOutcome.ALREADY_IMPORTED
+        return RowAnswer(person_id=person_id, outcome=done)

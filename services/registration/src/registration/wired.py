@@ -1,0 +1,97 @@
+"""What the endpoints of registration work with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from starlette.requests import Request
+
+from chassis.auth import Principal, covers_contract
+from chassis.clock import Clock
+from chassis.command_handling import CommandHandler, Outcome
+from chassis.consistency import ConsistencyToken
+from chassis.event_store import CommandKey, EventStore, KeyReused
+from chassis.faults import IdempotencyKeyReused, NotFound
+from chassis.identity import Identities
+from chassis.remembered import RememberedAnswers
+from chassis.sealing import Sealing
+from chassis.waiting import wait_for
+from contracts.streams import contract_stream
+from registration.domain.contract import Contract, ContractCommand, ContractDetails, ContractEvent
+from registration.domain.person import Person, PersonCommand, PersonEvent
+from registration.domain.station import RegisterStation, Station
+from registration.policies import TAKE_UP_POLICY
+from registration.pre_registering import PreRegistering
+from registration.read_models.declarations import Declarations
+from registration.read_models.entries import Entries
+from registration.read_models.pre_registrations import PreRegistrations
+from registration.roster_import import RosterImport
+
+READERS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "registration": (PreRegistrations.name,),
+        "healthcloud-bridge": (Declarations.name, TAKE_UP_POLICY),
+        "gatekeeper": (Entries.name,),
+    }
+)
+"""Service to what reads its events here. A token of any other service asks for nothing that an answer could show."""
+
+
+@dataclass(frozen=True)
+class Wired:
+    """Made in `wiring.py`."""
+
+    stations: CommandHandler[RegisterStation, Station, Any]
+    contracts: CommandHandler[ContractCommand, Contract, ContractEvent]
+    people: CommandHandler[PersonCommand, Person, PersonEvent]
+    pre_registering: PreRegistering
+    roster_import: RosterImport
+    identities: Identities
+    sealing: Sealing
+    remembered: RememberedAnswers
+    store: EventStore
+    pool: asyncpg.Pool
+    clock: Clock
+
+    async def wait_for(self, seen: ConsistencyToken | None) -> None:
+        """Return once the read models have seen it. Raises: Unavailable."""
+        if seen is not None:
+            await wait_for(self.pool, seen, subscribers=READERS.get(seen.service, ()))
+
+    async def require_own_key(self, key: CommandKey) -> None:
+        """Return unless the key was used for another request. Raises: IdempotencyKeyReused."""
+        if isinstance(await self.store.remembered(key), KeyReused):
+            raise IdempotencyKeyReused
+
+    async def contract_of(self, caller: Principal, contract_no: str) -> tuple[int, Contract, ContractDetails]:
+        """Version, state and details of a reported contract. Raises: NotFound where it is not there, or not the caller's."""
+        covers_contract(caller, contract_no)
+        version, contract = await self.contracts.read(contract_stream(contract_no))
+        if contract.details is None:
+            raise NotFound
+        return version, contract, contract.details
+
+    async def token_after(self, stream_id: UUID, outcome: Outcome[Any]) -> ConsistencyToken | None:
+        """Where the stream stands after a command, also where it added nothing: what a repeat finds may be just as young."""
+        if outcome.token is not None:
+            return outcome.token
+        at = await self.store.last_position(stream_id, version=outcome.version)
+        return None if at is None else self.token_at([at])
+
+    async def token_of_shards(self, shards: Iterable[int]) -> ConsistencyToken:
+        """Everything that these shards hold by now."""
+        heads = await self.store.heads()
+        return self.token_at((shard, heads[shard]) for shard in set(shards))
+
+    def token_at(self, positions: Iterable[tuple[int, int]]) -> ConsistencyToken:
+        return ConsistencyToken(service=self.people.service, epoch=self.store.epoch, positions=dict(positions))
+
+
+async def wired(request: Request) -> Wired:
+    parts: Wired = request.app.state.wired
+    return parts

@@ -1,0 +1,91 @@
+"""The composition root of registration: what hangs together, in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from chassis.command_handling import Decider
+from chassis.event_store import EventStore
+from chassis.migrations import LOG, WORK
+from chassis.remembered import RememberedAnswers
+from chassis.service import Application, Machinery, NotConfigured, Service
+from chassis.settings import ServiceSettings
+from contracts.registration import StationRegistered
+from registration import command_api, query_api
+from registration.domain import contract, person, station
+from registration.late_take_ups import LateTakeUps
+from registration.policies import take_up_policy
+from registration.pre_registering import PreRegistering
+from registration.read_models.declarations import Declarations
+from registration.read_models.entries import Entries
+from registration.read_models.pre_registrations import PreRegistrations
+from registration.roster_import import RosterImport
+from registration.wired import Wired
+
+STATION = Decider(
+    kind="station",
+    initial=station.Station(),
+    decide=station.decide,
+    evolve=station.evolve,
+    events={StationRegistered.TYPE: StationRegistered},
+    state_version=1,
+)
+
+CONTRACT = Decider(
+    kind="contract",
+    initial=contract.Contract(),
+    decide=contract.decide,
+    evolve=contract.evolve,
+    events={event.TYPE: event for event in get_args(contract.ContractEvent)},
+    state_version=1,
+)
+
+PERSON = Decider(
+    kind="person",
+    initial=person.Person(),
+    decide=person.decide,
+    evolve=person.evolve,
+    events={event.TYPE: event for event in get_args(person.PersonEvent)},
+    state_version=1,
+)
+
+
+def wire(parts: Machinery[ServiceSettings]) -> Application:
+    people = parts.handler(PERSON)
+    wired = Wired(
+        stations=parts.handler(STATION),
+        contracts=parts.handler(CONTRACT),
+        people=people,
+        pre_registering=PreRegistering(people, parts.identities, parts.sealing, parts.pool, parts.clock),
+        roster_import=RosterImport(people, parts.identities, parts.sealing, parts.clock),
+        identities=parts.identities,
+        sealing=parts.sealing,
+        remembered=RememberedAnswers(parts.pool),
+        store=_store(parts),
+        pool=parts.pool,
+        clock=parts.clock,
+    )
+    return Application(
+        routers=[command_api.router, query_api.router],
+        state={"wired": wired},
+        read_models=[Declarations(), Entries(), PreRegistrations()],
+        policies=[take_up_policy(people)],
+        worker_tasks=[LateTakeUps(parts.pool, people, parts.clock).run],
+    )
+
+
+def _store(parts: Machinery[ServiceSettings]) -> EventStore:
+    if parts.store is None:
+        raise NotConfigured("registration has a log")
+    return parts.store
+
+
+SERVICE = Service(
+    name="registration",
+    title="Gatehouse registration",
+    settings=ServiceSettings,
+    migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
+    wire=wire,
+    reads=["healthcloud-bridge", "gatekeeper"],
+)

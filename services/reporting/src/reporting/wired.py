@@ -1,0 +1,37 @@
+"""What the endpoints of reporting work with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import asyncpg
+from starlette.requests import Request
+
+from chassis.consistency import ConsistencyToken
+from chassis.waiting import wait_for
+from reporting.read_models.contracts import SupervisedContracts
+from reporting.read_models.people import PeopleOnContracts
+
+READERS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {"registration": (SupervisedContracts.name, PeopleOnContracts.name), "gatekeeper": (PeopleOnContracts.name,)}
+)
+"""Service to the read models that take in its events. A token of any other asks for nothing that could show here."""
+
+
+@dataclass(frozen=True)
+class Wired:
+    """Made in `wiring.py`."""
+
+    pool: asyncpg.Pool
+
+    async def wait_for(self, seen: Sequence[ConsistencyToken]) -> None:
+        """Return once the read models have seen all of it. Raises: Unavailable."""
+        await asyncio.gather(*(wait_for(self.pool, token, subscribers=READERS.get(token.service, ())) for token in seen))
+
+
+async def wired(request: Request) -> Wired:
+    parts: Wired = request.app.state.wired
+    return parts

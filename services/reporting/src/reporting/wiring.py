@@ -1,0 +1,33 @@
+"""The composition root of reporting: what hangs together, in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chassis.migrations import WORK
+from chassis.service import Application, Machinery, Service
+from chassis.settings import ServiceSettings
+from reporting import query_api
+from reporting.read_models.contracts import SupervisedContracts
+from reporting.read_models.people import PeopleOnContracts
+from reporting.wired import Wired
+
+
+def wire(parts: Machinery[ServiceSettings]) -> Application:
+    return Application(
+        routers=[query_api.router],
+        state={"wired": Wired(parts.pool)},
+        read_models=[SupervisedContracts(), PeopleOnContracts()],
+        durable_projections=False,
+    )
+
+
+SERVICE = Service(
+    name="reporting",
+    title="Gatehouse reporting",
+    settings=ServiceSettings,
+    migrations=[WORK, Path(__file__).parent / "migrations"],
+    wire=wire,
+    has_log=False,
+    reads=["registration", "gatekeeper"],
+)

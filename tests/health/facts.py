@@ -1,0 +1,180 @@
+"""Commands and facts about an invented person, with what does not matter filled in."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from contracts.health import (
+    Disposition,
+    DispositionChanged,
+    HealthHoldPlaced,
+    HealthHoldWithdrawn,
+    HealthReported,
+    Hold,
+    IsolationMethod,
+    ReadingSource,
+)
+from contracts.identity import DocumentType
+from contracts.people import PersonKind
+from contracts.registration import PersonPreRegistered, PinnedDeclaration, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.symptoms import Symptom, TemperatureMethod
+from health.domain.commands import AssessArrival, ChangeDisposition, ReportHealth
+from health.wiring import read_policy_set
+
+POLICY = read_policy_set()
+PERSON = UUID("00000000-0000-4000-8000-000000000007")
+REPORT = UUID("00000000-0000-4000-8000-0000000000aa")
+HERE, ELSEWHERE = "W2019010100011", "W2017050130174"
+EMPLOYER, OTHER_EMPLOYER = "91310109MA1A000006", "91320600MA1A000015"
+SEALED = "g1.1." + "A" * 40
+NOW = datetime(2020, 2, 18, 1, 0, tzinfo=UTC)
+"""Nine in the morning in Shanghai."""
+TODAY = date(2020, 2, 18)
+JIANGSU, HUBEI, WUHAN, HEFEI = "320600", "421100", "420100", "340100"
+
+
+def minutes(count: float) -> timedelta:
+    return timedelta(minutes=count)
+
+
+def declaration(version: int = 1, **changes: Any) -> PinnedDeclaration:
+    usual: dict[str, Any] = {
+        "version": version,
+        "reported_on": date(2020, 2, 14),
+        "departed_on": date(2020, 2, 13),
+        "from_hubei": False,
+        "from_wuhan": False,
+        "stopover": False,
+    }
+    return PinnedDeclaration(**(usual | changes))
+
+
+def assess(
+    pinned: PinnedDeclaration | None = None,
+    *,
+    contract_no: str = HERE,
+    origin_code: str = JIANGSU,
+    arrival_date: date | None = None,
+    at: datetime = NOW,
+) -> AssessArrival:
+    return AssessArrival(
+        person_id=PERSON,
+        contract_no=contract_no,
+        origin_code=origin_code,
+        arrival_date=arrival_date,
+        declaration=pinned or declaration(),
+        at=at,
+    )
+
+
+def report(celsius: float = 36.5, *, read_at: datetime = NOW, at: datetime | None = None, **changes: Any) -> ReportHealth:
+    usual: dict[str, Any] = {
+        "person_id": PERSON,
+        "report_id": REPORT,
+        "contract_no": HERE,
+        "reading_celsius": celsius,
+        "method": TemperatureMethod.AXILLARY,
+        "symptoms": (Symptom.NONE,),
+        "source": ReadingSource.REGISTRAR,
+        "read_at": read_at,
+        "at": at or read_at,
+    }
+    return ReportHealth(**(usual | changes))
+
+
+def reported(command: ReportHealth) -> HealthReported:
+    return HealthReported(
+        person_id=command.person_id,
+        report_id=command.report_id,
+        contract_no=command.contract_no,
+        reading_celsius=command.reading_celsius,
+        method=command.method,
+        symptoms=command.symptoms,
+        source=command.source,
+        read_at=command.read_at,
+        reported_at=command.at,
+    )
+
+
+def placed(hold: Hold, *, at: datetime = NOW) -> HealthHoldPlaced:
+    return HealthHoldPlaced(person_id=PERSON, hold=hold, report_id=REPORT, placed_at=at)
+
+
+def withdrawn(hold: Hold, *, at: datetime = NOW) -> HealthHoldWithdrawn:
+    return HealthHoldWithdrawn(person_id=PERSON, hold=hold, report_id=REPORT, withdrawn_at=at)
+
+
+def dispose(disposition: Disposition, **changes: Any) -> ChangeDisposition:
+    is_ban = disposition is not Disposition.ADMISSIBLE
+    usual: dict[str, Any] = {
+        "person_id": PERSON,
+        "disposition": disposition,
+        "isolation_from": TODAY if is_ban else None,
+        "isolation_until": None,
+        "method": IsolationMethod.CENTRAL if is_ban else None,
+        "reason_code": "contact_of_a_case",
+        "evidence": SEALED if is_ban else None,
+        "release_document": None,
+        "at": NOW,
+    }
+    return ChangeDisposition(**(usual | changes))
+
+
+def disposed(command: ChangeDisposition) -> DispositionChanged:
+    return DispositionChanged(
+        person_id=command.person_id,
+        disposition=command.disposition,
+        isolation_from=command.isolation_from,
+        isolation_until=command.isolation_until,
+        method=command.method,
+        reason_code=command.reason_code,
+        evidence=command.evidence,
+        release_document=command.release_document,
+        changed_at=command.at,
+    )
+
+
+def pre_registered(
+    person_id: UUID = PERSON, *, contract_no: str = HERE, employer: str = EMPLOYER, **changes: Any
+) -> PersonPreRegistered:
+    usual: dict[str, Any] = {
+        "person_id": person_id,
+        "contract_no": contract_no,
+        "district": "310109",
+        "person_kind": PersonKind.WORKER,
+        "trade": "020",
+        "employer_credit_code": employer,
+        "origin_code": JIANGSU,
+        "origin": SEALED,
+        "declaration": declaration(),
+        "document": SEALED,
+        "document_type": DocumentType.CITIZEN_ID,
+        "name": SEALED,
+        "mobile": SEALED,
+        "taken_up": False,
+        "pre_registered_at": NOW,
+    }
+    return PersonPreRegistered(**(usual | changes))
+
+
+def pre_registration_withdrawn(person_id: UUID = PERSON, *, contract_no: str = HERE) -> PreRegistrationWithdrawn:
+    return PreRegistrationWithdrawn(
+        person_id=person_id, contract_no=contract_no, district="310109", reason=SEALED, withdrawn_at=NOW
+    )
+
+
+def imported(person_id: UUID = PERSON, *, contract_no: str = HERE, employer: str = EMPLOYER) -> RosterMemberImported:
+    return RosterMemberImported(
+        person_id=person_id,
+        contract_no=contract_no,
+        employer_credit_code=employer,
+        person_kind=PersonKind.WORKER,
+        trade="020",
+        on_site=True,
+        document=SEALED,
+        document_type=DocumentType.CITIZEN_ID,
+        name=SEALED,
+        imported_at=NOW,
+    )

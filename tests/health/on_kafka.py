@@ -1,0 +1,59 @@
+"""A worker of a service on real Kafka, and registration's topic as registration would fill it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from chassis.kafka import make_producer, provision
+from chassis.runner import provision as provision_own
+from chassis.service import Machinery, Service, machinery, worker
+from chassis.settings import ServiceSettings
+from contracts.event import HEADERS, SEQUENCE_HEADER
+from contracts.topics import EVENT_TOPICS
+from tests.chassis.tally_topics import read_events, started
+from tests.health.service import cancel
+from tests.told import recorded
+
+REGISTRATION = EVENT_TOPICS["registration"]
+
+
+async def publish(settings: ServiceSettings, *events: Any) -> None:
+    """Registration recorded these, each the first of its person, and relayed them."""
+    topic = REGISTRATION.with_partitions(settings.partitions)
+    await asyncio.to_thread(provision, settings.kafka_bootstrap, [topic], prefix=settings.topic_prefix)
+    async with started(make_producer(settings.kafka_bootstrap)) as producer:
+        for event in events:
+            record = recorded(event, event.person_id, pos=1)
+            headers = [*zip(HEADERS, record.headers, strict=True), (SEQUENCE_HEADER, b"%020d" % record.pos)]
+            await producer.send_and_wait(
+                topic.full_name(settings.topic_prefix),
+                record.data,
+                key=str(record.stream_id).encode(),
+                partition=topic.partition_of(record.shard),
+                headers=headers,
+            )
+
+
+async def published(service: Service[Any], settings: ServiceSettings) -> list[str]:
+    """The types of the events on the service's own topic, without prefix and version."""
+    topic = EVENT_TOPICS[service.name].full_name(settings.topic_prefix)
+    return [each.type.split(".")[2] for each in await read_events(settings.kafka_bootstrap, topic)]
+
+
+@asynccontextmanager
+async def running_worker(service: Service[Any], settings: ServiceSettings) -> AsyncIterator[Machinery[Any]]:
+    """The service's worker as `python -m <package> worker` runs it, until the block ends."""
+    await asyncio.to_thread(provision_own, service, settings)
+    async with machinery(service, settings) as parts:
+        application = service.wire(parts)
+        async with worker(service, parts, application) as running:
+            assert running.heads is not None
+            own = [task(running) for task in application.worker_tasks]
+            tasks = list(map(asyncio.create_task, [running.leases.run(), running.feed.run(), running.heads.run(), *own]))
+            try:
+                yield parts
+            finally:
+                await cancel(tasks)

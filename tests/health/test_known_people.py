@@ -1,0 +1,79 @@
+"""Facts in order, then rows; on a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from health.read_models.known_people import KnownPeople, KnownPerson, everywhere, on_contract
+from tests.health.facts import EMPLOYER, OTHER_EMPLOYER, imported, pre_registered, pre_registration_withdrawn
+from tests.health.service import Running
+from tests.told import fact
+
+Known = dict[str, tuple[str | None, str | None]]
+
+
+async def project(running: Running, *batches: Sequence[Any]) -> None:
+    for batch in batches:
+        async with running.parts.pool.acquire() as connection, connection.transaction():
+            await KnownPeople().project(connection, [fact(event) for event in batch], partition=0)
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+class TestKnownPeople:
+    async def after(self, running: Running, in_one_batch: bool, *events: Any) -> KnownPerson:
+        await project(running, *([events] if in_one_batch else [[event] for event in events]))
+        return await on_contract(running.parts.pool, events[0].contract_no, events[0].person_id)
+
+    async def test_know_whoever_is_pre_registered(
+        self, running: Running, in_one_batch: bool, person_id: UUID, contract_no: str
+    ) -> None:
+        known = await self.after(running, in_one_batch, pre_registered(person_id, contract_no=contract_no))
+        assert KnownPerson(pre_registered_for=EMPLOYER) == known
+
+    async def test_know_whoever_was_imported(self, running: Running, in_one_batch: bool, person_id: UUID, contract_no: str) -> None:
+        known = await self.after(running, in_one_batch, imported(person_id, contract_no=contract_no))
+        assert KnownPerson(rostered_for=EMPLOYER) == known
+
+    async def test_forget_whoever_was_withdrawn(
+        self, running: Running, in_one_batch: bool, person_id: UUID, contract_no: str
+    ) -> None:
+        events = pre_registered(person_id, contract_no=contract_no), pre_registration_withdrawn(person_id, contract_no=contract_no)
+        assert KnownPerson() == await self.after(running, in_one_batch, *events)
+
+    async def test_know_whoever_was_imported_and_withdrawn(
+        self, running: Running, in_one_batch: bool, person_id: UUID, contract_no: str
+    ) -> None:
+        events = (
+            imported(person_id, contract_no=contract_no),
+            pre_registered(person_id, contract_no=contract_no, employer=OTHER_EMPLOYER),
+            pre_registration_withdrawn(person_id, contract_no=contract_no),
+        )
+        assert KnownPerson(rostered_for=EMPLOYER) == await self.after(running, in_one_batch, *events)
+
+    async def test_know_whoever_comes_again(self, running: Running, in_one_batch: bool, person_id: UUID, contract_no: str) -> None:
+        events = (
+            pre_registered(person_id, contract_no=contract_no),
+            pre_registration_withdrawn(person_id, contract_no=contract_no),
+            pre_registered(person_id, contract_no=contract_no, employer=OTHER_EMPLOYER),
+        )
+        assert KnownPerson(pre_registered_for=OTHER_EMPLOYER) == await self.after(running, in_one_batch, *events)
+
+
+async def test_a_batch_of_many_people_and_contracts_is_kept_apart(running: Running, contract_no: str) -> None:
+    people = [uuid4() for _ in range(5)]
+    await project(running, [pre_registered(person, contract_no=contract_no) for person in people])
+    await project(
+        running,
+        [
+            pre_registration_withdrawn(people[0], contract_no=contract_no),
+            pre_registered(people[1], contract_no=f"{contract_no}-2"),
+        ],
+    )
+    pool = running.parts.pool
+    assert {} == await everywhere(pool, people[0])
+    assert {contract_no, f"{contract_no}-2"} == set(await everywhere(pool, people[1]))
+    assert {contract_no} == set(await everywhere(pool, people[2]))

@@ -1,0 +1,118 @@
+"""A real service in the test's process: its app, its worker, PostgreSQL. Only what Kafka would bring is told by the test.
+
+async with in_process(SERVICE, settings) as running:
+    token = running.told["gatekeeper"].tell(entry_attempted())
+    response = await running.caller(Principal("account", Role.SITE_OPERATOR, contracts=…)).get(path, seen=token)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+import httpx2
+from joserfc.jwk import OKPKey
+
+from chassis.auth import Authenticator, Principal, issue_token, public_keys
+from chassis.leases import Leases
+from chassis.projector import OwnLog, Projector, Source
+from chassis.service import Application, Machinery, Service, machinery
+from chassis.settings import ServiceSettings
+from chassis.web import create_app
+from tests.told import Told
+
+S = TypeVar("S", bound=ServiceSettings)
+
+SIGNING_KEY = OKPKey.generate_key("Ed25519", {"kid": "test"}, private=True)
+
+
+@dataclass
+class Caller:
+    """Somebody with a token."""
+
+    client: httpx2.AsyncClient
+    principal: Principal
+
+    async def get(self, path: str, *, seen: object = None, **query: Any) -> httpx2.Response:
+        return await self.client.get(path, params=query, headers=self._headers(seen))
+
+    async def post(self, path: str, body: Any, *, key: str | None = None, seen: object = None, **headers: str) -> httpx2.Response:
+        headers = self._headers(seen) | {"Idempotency-Key": key or str(uuid4())} | headers
+        return await self.client.post(path, json=body, headers=headers)
+
+    def _headers(self, seen: object) -> dict[str, str]:
+        token = issue_token(self.principal, key=SIGNING_KEY, now=datetime.now(UTC))
+        return {"Authorization": f"Bearer {token}"} | ({"Consistency-Token": str(seen)} if seen else {})
+
+
+@dataclass
+class InProcess(Generic[S]):
+    """The service and whoever talks to it."""
+
+    parts: Machinery[S]
+    application: Application
+    client: httpx2.AsyncClient
+    told: Mapping[str, Told]
+    """By service: the logs that it reads."""
+
+    def caller(self, principal: Principal) -> Caller:
+        return Caller(self.client, principal)
+
+
+@asynccontextmanager
+async def in_process(service: Service[S], settings: S, *, with_policies: bool = True) -> AsyncIterator[InProcess[S]]:
+    """Up until the block ends."""
+    async with machinery(service, settings) as parts:
+        application = service.wire(parts)
+        if not with_policies:
+            application.policies = []
+        told = {name: Told(name) for name in service.reads}
+        tasks = _worker(parts, application, list(told.values()))
+        tasks += [asyncio.create_task(task()) for task in application.api_tasks]
+        try:
+            async with _client(service, application) as client:
+                yield InProcess(parts, application, client, told)
+        finally:
+            await _cancel(tasks)
+
+
+def _worker(parts: Machinery[Any], application: Application, told: Sequence[Source]) -> list[asyncio.Task[None]]:
+    own = [OwnLog(parts.name, parts.pool, parts.heads)] if parts.heads else []
+    if not (own or told):
+        return []  # There is nothing to follow, and the service has no tables for it.
+    projector = Projector(
+        pool=parts.pool,
+        sources=[*own, *told],
+        read_models=application.read_models,
+        policies=application.policies,
+        partitions=parts.settings.partitions,
+        store=parts.store,
+        durable=application.durable_projections,
+    )
+    works = [Leases(parts.pool, projector.works()).run(), *([parts.heads.run()] if parts.heads else [])]
+    return [asyncio.create_task(work) for work in works]
+
+
+@asynccontextmanager
+async def _client(service: Service[S], application: Application) -> AsyncIterator[httpx2.AsyncClient]:
+    jwks = httpx2.MockTransport(lambda request: httpx2.Response(200, json=public_keys(SIGNING_KEY)))
+    authenticator = Authenticator("http://portal/.well-known/jwks.json", transport=jwks)
+    app = create_app(service=service.name, title=service.title, routers=application.routers, authenticator=authenticator)
+    for name, value in application.state.items():
+        setattr(app.state, name, value)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=f"http://{service.name}") as client:
+        yield client
+    await authenticator.close()
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task

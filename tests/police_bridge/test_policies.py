@@ -1,0 +1,62 @@
+"""Which facts of registration the police learns of, and what of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.people import ArrivalKind, PersonKind
+from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn
+from police_bridge.domain.commands import Share, Withdraw
+from police_bridge.policies import sharing_policy, when_the_police_must_know
+from police_bridge.wiring import SERVICE
+from tests.police_bridge.facts import (
+    HERE,
+    PERSON,
+    PLAIN,
+    no_longer_expected,
+    particulars,
+    pre_registered,
+    share,
+    withdraw,
+)
+from tests.told import fact
+
+
+def test_reads_registration_only() -> None:
+    assert ["registration"] == list(SERVICE.reads)
+
+
+class TestWhenSomebodyIsPreRegistered:
+    def test_shares_the_person_in_the_stream_of_the_same_id(self) -> None:
+        assert [(PERSON, share())] == when_the_police_must_know(fact(pre_registered()))
+
+    def test_copies_the_envelopes_as_they_are(self) -> None:
+        event = pre_registered()
+        ((_, command),) = when_the_police_must_know(fact(event))
+        assert isinstance(command, Share)
+        copied = {field: getattr(command.particulars, field) for field in PLAIN}
+        origins = {field: getattr(event, field, None) or getattr(event.declaration, field) for field in PLAIN}
+        assert origins == copied
+
+    @pytest.mark.parametrize("kind", PersonKind)
+    def test_tells_worker_from_manager(self, kind: PersonKind) -> None:
+        event = pre_registered(person_kind=kind, trade=None)
+        assert [(PERSON, share(kind=ArrivalKind(kind)))] == when_the_police_must_know(fact(event))
+
+    def test_leaves_out_what_is_not_known(self) -> None:
+        event = pre_registered(arrival_date=None)
+        silent = event.declaration.model_copy(update={"travel": None, "stay_address": None})
+        expected = particulars(arrival_date=None, travel=None, stay_address=None)
+        commands = when_the_police_must_know(fact(event.model_copy(update={"declaration": silent})))
+        assert [(PERSON, Share(PERSON, HERE, expected, event.pre_registered_at))] == commands
+
+
+class TestWhenAPreRegistrationIsWithdrawn:
+    def test_withdraws_the_person_without_the_reason(self) -> None:
+        assert [(PERSON, withdraw())] == when_the_police_must_know(fact(no_longer_expected()))
+        assert not hasattr(Withdraw, "reason")
+
+
+def test_is_told_of_nothing_else() -> None:
+    policy = sharing_policy(None)  # type: ignore[arg-type]  # what it subscribes to does not depend on its handler
+    assert {PersonPreRegistered, PreRegistrationWithdrawn} == set(policy.subscribes)

@@ -1,0 +1,468 @@
+"""Status, body and new facts of every endpoint, on the real app with real PostgreSQL and key server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+
+from chassis.consistency import ConsistencyToken
+from chassis.key_server import Purpose
+from chassis.migrations import KEYS
+from chassis.testing.wait import eventually
+from contracts.access import Role
+from contracts.event import shard_of
+from contracts.gatekeeper import Outcome
+from contracts.registration import DeclarationAwaited, PersonPreRegistered
+from contracts.streams import contract_stream, station_stream
+from devstack.fresh_databases import FreshDatabases
+from devstack.services import SERVICES
+from registration.wiring import SERVICE
+from tests.in_process import Caller
+from tests.registration.asking import citizen, contract_body, declare, form, number, path, person_id, report, roster_row, rosters
+from tests.registration.facts import EMPLOYER, OTHER_EMPLOYER, entry_attempted
+from tests.registration.service import Running, registration
+
+NO_DECLARATION = "请先去“健康云 APP”进行登记后再进行预进场登记"
+NO_EMPLOYER = "请先去“合同报送系统”进行合同登记"
+
+
+@pytest.fixture(scope="module")
+async def service(fresh_databases: FreshDatabases, fresh_keys_databases: FreshDatabases) -> AsyncIterator[Running]:
+    database = await fresh_databases.make("registration", SERVICE.migrations)
+    keys = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
+    async with registration(database, keys["registration"]) as running:
+        yield running
+
+
+@pytest.fixture
+async def running(service: Running) -> Running:
+    return await service.for_one_test()
+
+
+@pytest.fixture
+async def contract_no(running: Running) -> str:
+    """A reported contract with one employer."""
+    return await report(running)
+
+
+@pytest.fixture
+def operator(running: Running, contract_no: str) -> Caller:
+    return running.caller(Role.SITE_OPERATOR, contract_no)
+
+
+def problem(response: httpx2.Response) -> tuple[int, str]:
+    assert "application/problem+json" == response.headers["content-type"]
+    return response.status_code, response.json()["code"]
+
+
+class TestReportContract:
+    async def test_makes_contract_and_station_known(self, running: Running) -> None:
+        body = contract_body(number(), station={"name": number(), "district": "310115"})
+        response = await running.caller(Role.CONTRACT_SYSTEM).post("/v1/contracts", body)
+        assert (201, '"1"', body["contract_no"]) == (
+            response.status_code,
+            response.headers["etag"],
+            response.json()["contract_no"],
+        )
+        assert ["station-registered", "contract-reported"] == await running.facts()
+
+    async def test_covers_both_facts_with_the_token(self, running: Running) -> None:
+        body = contract_body(number(), station={"name": number(), "district": "310115"})
+        response = await running.caller(Role.CONTRACT_SYSTEM).post("/v1/contracts", body)
+        covered = ConsistencyToken.parse(response.headers["consistency-token"]).positions
+        streams = contract_stream(body["contract_no"]), station_stream(body["station"]["name"])
+        heads = await running.wired.store.heads()
+        assert {shard_of(stream): heads[shard_of(stream)] for stream in streams} == covered
+
+    async def test_of_a_known_station_makes_one_fact(self, running: Running, contract_no: str) -> None:
+        before = len(await running.facts())
+        await running.caller(Role.CONTRACT_SYSTEM).post("/v1/contracts", contract_body(number()))
+        assert ["contract-reported"] == (await running.facts())[before:]
+
+    async def test_repeated_changes_nothing(self, running: Running) -> None:
+        system, body = running.caller(Role.CONTRACT_SYSTEM), contract_body(number())
+        first, again, anew = [await system.post("/v1/contracts", body, key=key) for key in ("one", "one", "two")]
+        assert [201, 201, 200] == [first.status_code, again.status_code, anew.status_code]
+        assert first.headers["consistency-token"] == again.headers["consistency-token"] == anew.headers["consistency-token"]
+        assert 1 == (await running.facts()).count("contract-reported")
+
+    async def test_with_other_details_changes_nothing(self, running: Running, contract_no: str) -> None:
+        system = running.caller(Role.CONTRACT_SYSTEM)
+        other = contract_body(contract_no, station={"name": number(), "district": "310115"})
+        elsewhere = contract_body(number(), station={"name": "虹口", "district": "310115"})
+        before = await running.facts()
+        assert (409, "contract-is-reported-otherwise") == problem(await system.post("/v1/contracts", other))
+        assert (409, "station-works-elsewhere") == problem(await system.post("/v1/contracts", elsewhere))
+        assert before == await running.facts()
+
+    async def test_with_a_key_of_another_request_is_refused(self, running: Running) -> None:
+        system = running.caller(Role.CONTRACT_SYSTEM)
+        first, second = [await system.post("/v1/contracts", contract_body(number()), key="one") for _ in range(2)]
+        assert 201 == first.status_code
+        assert (422, "idempotency-key-reused") == problem(second)
+
+    async def test_is_the_contract_system_s_alone(self, running: Running) -> None:
+        body = contract_body(number())
+        lead = running.caller(Role.PROJECT_LEAD, body["contract_no"])
+        assert (403, "forbidden") == problem(await lead.post("/v1/contracts", body))
+        assert [] == await running.facts()
+
+
+class TestAddEmployer:
+    async def test_can_then_be_chosen(self, running: Running, contract_no: str, operator: Caller) -> None:
+        path = f"/v1/contracts/{contract_no}/employers"
+        other = {"credit_code": OTHER_EMPLOYER, "name": "南通测试劳务有限公司", "sub_contract_no": "F001"}
+        added = await running.caller(Role.CONTRACT_SYSTEM).post(path, other)
+        assert (201, '"3"') == (added.status_code, added.headers["etag"])
+        listed = (await operator.get(path)).json()["items"]
+        assert [(EMPLOYER, None), (OTHER_EMPLOYER, "F001")] == [(each["credit_code"], each["sub_contract_no"]) for each in listed]
+
+    async def test_of_an_unknown_contract_is_refused(self, running: Running) -> None:
+        system = running.caller(Role.CONTRACT_SYSTEM)
+        response = await system.post("/v1/contracts/W404/employers", {"credit_code": EMPLOYER, "name": "某公司"})
+        assert (404, "contract-is-not-reported") == problem(response)
+
+
+class TestContracts:
+    async def test_are_the_caller_s_own(self, running: Running) -> None:
+        mine, other = await report(running), await report(running)
+        operator = running.caller(Role.SITE_OPERATOR, mine, "W-not-reported")
+        assert [mine] == [each["contract_no"] for each in (await operator.get("/v1/contracts")).json()["items"]]
+        assert {"name": "虹口", "district": "310109"} == (await operator.get(f"/v1/contracts/{mine}")).json()["station"]
+        foreign, absent = await operator.get(f"/v1/contracts/{other}"), await operator.get("/v1/contracts/W404")
+        assert (404, "not-found") == problem(foreign) == problem(absent)
+
+
+class TestPreRegister:
+    async def test_pins_the_declaration_that_was_seen(self, running: Running, contract_no: str, operator: Caller) -> None:
+        seen = await declare(running, declaration_version=2, from_hubei=True)
+        response = await operator.post(path(contract_no), form(declaration_version=2), seen=seen)
+        person = await person_id(running)
+        assert 201 == response.status_code
+        assert {"person_id": str(person), "contract_no": contract_no, "declaration_version": 2} == response.json()
+        (opened,) = await events_of(running, person)
+        assert isinstance(opened, PersonPreRegistered)
+        assert ("310109", False, True, 2) == (
+            opened.district,
+            opened.taken_up,
+            opened.declaration.from_hubei,
+            opened.declaration.version,
+        )
+
+    async def test_seals_everything_personal_under_the_person_s_key(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        await operator.post(path(contract_no), form(), seen=await declare(running))
+        person = await person_id(running)
+        (opened,) = await events_of(running, person)
+        assert isinstance(opened, PersonPreRegistered)
+        unsealer = await running.wired.sealing.unwrap([person], actor="test", purpose=Purpose.PROCESS)
+        fields = {name: unsealer.unseal(person, name, getattr(opened, name)) for name in ("document", "name", "mobile", "origin")}
+        expected = {"document": citizen(0)["number"], "name": "张小三", "mobile": "13800000011", "origin": "江苏省南通市"}
+        assert expected == fields
+        assert "火车G13333" == unsealer.unseal(person, "travel", str(opened.declaration.travel))
+
+    async def test_repeated_changes_nothing(self, running: Running, contract_no: str, operator: Caller) -> None:
+        seen = await declare(running)
+        first = await operator.post(path(contract_no), form(), key="one", seen=seen)
+        again = await operator.post(path(contract_no), form(), key="one", seen=seen)
+        anew = await operator.post(path(contract_no), form(), key="two", seen=seen)
+        assert [201, 201, 200] == [first.status_code, again.status_code, anew.status_code]
+        assert first.json() == again.json() == anew.json()
+        assert first.headers["consistency-token"] == anew.headers["consistency-token"]
+        assert 1 == (await running.facts()).count("person-pre-registered")
+
+    async def test_for_a_firm_that_the_contract_does_not_name_is_refused(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        refused = await operator.post(path(contract_no), form(employer_credit_code=OTHER_EMPLOYER), seen=await declare(running))
+        assert (409, "employer-is-missing", NO_EMPLOYER) == (*problem(refused), refused.json()["title"])
+
+    @pytest.mark.parametrize(
+        ("told", "changed", "code"),
+        [
+            ({"name": "李四"}, {}, "name-differs-from-declaration"),
+            ({"mobile": None}, {}, "mobile-is-missing"),
+            ({"declaration_version": 2}, {"declaration_version": 1}, "declaration-has-changed"),
+        ],
+    )
+    async def test_is_refused_where_form_and_declaration_disagree(
+        self, running: Running, contract_no: str, operator: Caller, told: dict[str, Any], changed: dict[str, Any], code: str
+    ) -> None:
+        seen = await declare(running, **told)
+        before = await running.facts()
+        assert (409, code) == problem(await operator.post(path(contract_no), form(**changed), seen=seen))
+        assert before == await running.facts()
+
+    async def test_waits_for_the_declaration_that_the_client_has_seen(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        person = await person_id(running)
+        not_told_yet = ConsistencyToken(service="healthcloud-bridge", epoch=1, positions={person.int & 63: 1})
+        asked = asyncio.create_task(operator.post(path(contract_no), form(), seen=not_told_yet))
+        await declare(running)
+        assert 201 == (await asked).status_code
+
+    async def test_says_so_when_the_declaration_does_not_come(self, running: Running, contract_no: str, operator: Caller) -> None:
+        never = ConsistencyToken(service="healthcloud-bridge", epoch=1, positions={0: 99})
+        response = await operator.post(path(contract_no), form(), seen=never)
+        assert (503, "unavailable") == problem(response)
+        assert "1" == response.headers["retry-after"]
+
+    async def test_of_a_foreign_contract_is_not_found(self, running: Running, operator: Caller) -> None:
+        assert (404, "not-found") == problem(await operator.post(path(await report(running)), form()))
+
+    async def test_is_not_for_supervision(self, running: Running, contract_no: str) -> None:
+        supervision = running.caller(Role.SUPERVISION_LEAD, contract_no)
+        assert (403, "forbidden") == problem(await supervision.post(path(contract_no), form()))
+
+    async def test_by_an_employer_s_registrar_is_for_its_own_people(self, running: Running, contract_no: str) -> None:
+        seen = await declare(running)
+        stranger = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=OTHER_EMPLOYER)
+        own = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        assert (409, "employer-is-missing") == problem(await stranger.post(path(contract_no), form(), seen=seen))
+        assert 201 == (await own.post(path(contract_no), form(), seen=seen)).status_code
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"document": {"type": "citizen_id", "number": "310115198001010000"}},
+            {"name": "张\u202e三"},
+            {"person_kind": "manager"},
+            {"trade": "999"},
+            {"mobile": "12"},
+            {"origin": {"code": "320600"}},
+            {"unknown": 1},
+            {"declaration_version": 0},
+        ],
+    )
+    async def test_of_a_form_that_cannot_be_read_is_refused(
+        self, running: Running, contract_no: str, operator: Caller, changed: dict[str, Any]
+    ) -> None:
+        before = await running.facts()
+        assert (422, "invalid-request") == problem(await operator.post(path(contract_no), form(**changed)))
+        assert before == await running.facts()
+
+
+class TestDeclarationMissing:
+    async def test_keeps_the_form_and_tells_the_way(self, running: Running, contract_no: str, operator: Caller) -> None:
+        refused = await operator.post(path(contract_no), form())
+        assert (409, "declaration-missing", NO_DECLARATION) == (*problem(refused), refused.json()["title"])
+        assert all(step in refused.json()["detail"] for step in ("上海", "来沪人员健康登记", "上海健康云"))
+        (kept,) = await events_of(running, await person_id(running))
+        assert isinstance(kept, DeclarationAwaited)
+        listed = await operator.get(path(contract_no), state="awaiting", seen=refused.headers["consistency-token"])
+        assert [("张*三", None)] == [(each["name"], each["declaration_version"]) for each in listed.json()["items"]]
+
+    async def test_speaks_english_to_who_asks_for_it(self, contract_no: str, operator: Caller) -> None:
+        refused = await operator.post(path(contract_no), form(), **{"Accept-Language": "en"})
+        assert "en" == refused.headers["content-language"]
+        assert refused.json()["detail"].startswith("In the app")
+
+    async def test_repeated_keeps_it_once(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await operator.post(path(contract_no), form(), key="one")
+        again = await operator.post(path(contract_no), form(), key="one")
+        anew = await operator.post(path(contract_no), form(), key="two")
+        for response in (first, again, anew):
+            assert (409, "declaration-missing") == problem(response)
+            assert first.headers["consistency-token"] == response.headers["consistency-token"]
+        assert 1 == (await running.facts()).count("declaration-awaited")
+
+    async def test_is_taken_up_by_itself_once_he_declares(self, running: Running, contract_no: str, operator: Caller) -> None:
+        await operator.post(path(contract_no), form())
+        await declare(running)
+        await eventually(lambda: opened(operator, contract_no))
+        (found,) = (await operator.get(path(contract_no), state="open")).json()["items"]
+        assert (True, 1, "138****0011") == (found["taken_up"], found["declaration_version"], found["mobile"])
+        assert [] == (await operator.get(path(contract_no), state="awaiting")).json()["items"]
+
+    async def test_stays_open_work_under_another_name(self, running: Running, contract_no: str, operator: Caller) -> None:
+        await operator.post(path(contract_no), form())
+        seen = await declare(running, name="李四")
+        listed = await operator.get(path(contract_no), state="awaiting", seen=seen)
+        assert 1 == len(listed.json()["items"])
+        assert 0 == (await running.facts()).count("person-pre-registered")
+
+
+class TestListPreRegistrations:
+    async def test_pages_with_a_cursor(self, running: Running, contract_no: str, operator: Caller) -> None:
+        for n in range(3):
+            refused = await operator.post(path(contract_no), form(n))
+            await operator.get(path(contract_no), seen=refused.headers["consistency-token"])
+        first = (await operator.get(path(contract_no), limit=2)).json()
+        second = (await operator.get(path(contract_no), limit=2, after=first["next"])).json()
+        assert [2, 1, None] == [len(first["items"]), len(second["items"]), second["next"]]
+        assert 3 == len({each["person_id"] for each in first["items"] + second["items"]})
+
+    async def test_masks_everybody_and_records_one_reading(self, running: Running, contract_no: str, operator: Caller) -> None:
+        seen = await declare(running)
+        opened = await operator.post(path(contract_no), form(), seen=seen)
+        listed = await operator.get(path(contract_no), seen=opened.headers["consistency-token"])
+        (found,) = listed.json()["items"]
+        document = citizen(0)["number"]
+        assert ("张*三", f"320***********{document[-4:]}", "138****0011") == (
+            found["name"],
+            found["document_number"],
+            found["mobile"],
+        )
+        assert "张小三" not in listed.text
+        assert document not in listed.text
+        one = await operator.get(f"{path(contract_no)}/{found['person_id']}")
+        assert found == one.json()
+
+    async def test_shows_an_employer_s_registrar_its_own_people(self, running: Running, contract_no: str, operator: Caller) -> None:
+        refused = await operator.post(path(contract_no), form())
+        seen = refused.headers["consistency-token"]
+        for employer, count in ((EMPLOYER, 1), (OTHER_EMPLOYER, 0), (None, 0)):
+            registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=employer)
+            assert count == len((await registrar.get(path(contract_no), seen=seen)).json()["items"])
+
+    @pytest.mark.parametrize("query", [{"state": "gone"}, {"after": "nonsense"}, {"limit": 0}, {"limit": 201}, {"stat": "open"}])
+    async def test_refuses_a_query_that_it_does_not_know(self, contract_no: str, operator: Caller, query: dict[str, Any]) -> None:
+        assert (422, "invalid-request") == problem(await operator.get(path(contract_no), **query))
+
+    async def test_knows_nobody_of_another_contract(self, running: Running, contract_no: str, operator: Caller) -> None:
+        refused = await operator.post(path(contract_no), form())
+        other = await report(running)
+        person = await person_id(running)
+        both = running.caller(Role.SITE_OPERATOR, contract_no, other)
+        found = await both.get(f"{path(other)}/{person}", seen=refused.headers["consistency-token"])
+        assert (404, "not-found") == problem(found)
+
+
+class TestWithdraw:
+    async def test_ends_the_pre_registration_once(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        for key in ("one", "one", "two"):
+            withdrawn = await operator.post(f"{path(contract_no)}/{person}/withdrawal", {"reason": "登记错误"}, key=key)
+            assert (204, b"", '"2"') == (withdrawn.status_code, withdrawn.content, withdrawn.headers["etag"])
+            listed = await operator.get(path(contract_no), state="withdrawn", seen=withdrawn.headers["consistency-token"])
+            assert [str(person)] == [each["person_id"] for each in listed.json()["items"]]
+        assert 1 == (await running.facts()).count("pre-registration-withdrawn")
+
+    async def test_is_refused_after_entry(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        entered = running.service.told["gatekeeper"].tell(entry_attempted(person_id=person, contract_no=contract_no))
+        withdrawal = f"{path(contract_no)}/{person}/withdrawal"
+        assert (409, "person-has-entered") == problem(await operator.post(withdrawal, {"reason": "登记错误"}, seen=entered))
+
+    async def test_is_not_refused_after_a_refused_entry(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        refused = running.service.told["gatekeeper"].tell(
+            entry_attempted(person_id=person, contract_no=contract_no, outcome=Outcome.REFUSED)
+        )
+        withdrawal = f"{path(contract_no)}/{person}/withdrawal"
+        assert 204 == (await operator.post(withdrawal, {"reason": "登记错误"}, seen=refused)).status_code
+
+    async def test_of_somebody_else_s_person_is_not_found(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        stranger = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=OTHER_EMPLOYER)
+        nobody = f"{path(contract_no)}/{uuid4()}/withdrawal"
+        assert 404 == (await stranger.post(f"{path(contract_no)}/{person}/withdrawal", {"reason": "登记错误"})).status_code
+        assert (404, "person-is-not-pre-registered") == problem(await operator.post(nobody, {"reason": "登记错误"}))
+
+
+class TestImportRoster:
+    async def test_imports_everybody_once(self, running: Running, contract_no: str, operator: Caller) -> None:
+        body = {"rows": [roster_row(n, on_site=n < 2) for n in range(300)]}
+        first = await operator.post(rosters(contract_no), body, key="one")
+        again = await operator.post(rosters(contract_no), body, key="one")
+        anew = await operator.post(rosters(contract_no), body, key="two")
+        assert [200, 200, 200] == [first.status_code, again.status_code, anew.status_code]
+        assert {"imported"} == {row["outcome"] for row in first.json()["rows"]}
+        assert (first.json(), first.headers["consistency-token"]) == (again.json(), again.headers["consistency-token"])
+        assert {"already_imported"} == {row["outcome"] for row in anew.json()["rows"]}
+        assert 300 == (await running.facts()).count("roster-member-imported")
+        assert str(await person_id(running, 7)) == first.json()["rows"][7]["person_id"]
+
+    async def test_covers_all_its_facts_with_the_token(self, running: Running, contract_no: str, operator: Caller) -> None:
+        response = await operator.post(rosters(contract_no), {"rows": [roster_row(n) for n in range(50)]})
+        positions = ConsistencyToken.parse(response.headers["consistency-token"]).positions
+        heads = await running.wired.store.heads()
+        moved = {shard: pos for shard, pos in heads.items() if pos > running.began_at[shard]}
+        assert moved.keys() - {shard_of(contract_stream(contract_no))} <= positions.keys()
+        assert all(heads[shard] == pos for shard, pos in positions.items())
+
+    async def test_tells_refused_rows_beside_the_others(self, running: Running, contract_no: str, operator: Caller) -> None:
+        rows = [roster_row(1), roster_row(2, employer_credit_code=OTHER_EMPLOYER), roster_row(1)]
+        answered = (await operator.post(rosters(contract_no), {"rows": rows})).json()["rows"]
+        expected = [("imported", None), ("refused", "employer-is-missing"), ("already_imported", None)]
+        assert expected == [(row["outcome"], row["code"]) for row in answered]
+
+    async def test_with_a_key_of_another_body_is_refused(self, running: Running, contract_no: str, operator: Caller) -> None:
+        await operator.post(rosters(contract_no), {"rows": [roster_row(1)]}, key="one")
+        reused = await operator.post(rosters(contract_no), {"rows": [roster_row(2)]}, key="one")
+        assert (422, "idempotency-key-reused") == problem(reused)
+        assert 1 == (await running.facts()).count("roster-member-imported")
+
+    async def test_sent_twice_at_once_has_one_answer(self, running: Running, contract_no: str, operator: Caller) -> None:
+        body = {"rows": [roster_row(n) for n in range(100)]}
+        one, other = await asyncio.gather(*(operator.post(rosters(contract_no), body, key="one") for _ in range(2)))
+        assert (one.json(), one.headers["consistency-token"]) == (other.json(), other.headers["consistency-token"])
+        assert 100 == (await running.facts()).count("roster-member-imported")
+
+    async def test_goes_on_where_an_earlier_try_was_cut_short(self, running: Running, contract_no: str, operator: Caller) -> None:
+        await operator.post(rosters(contract_no), {"rows": [roster_row(1), roster_row(2)]}, key="one")
+        await running.wired.pool.execute("UPDATE remembered_answer SET answer = NULL WHERE key = 'one'")
+        again = await operator.post(rosters(contract_no), {"rows": [roster_row(1), roster_row(2)]}, key="one")
+        assert ["already_imported", "already_imported"] == [row["outcome"] for row in again.json()["rows"]]
+
+    async def test_with_a_row_that_cannot_be_read_imports_nobody(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        rows = [roster_row(1), roster_row(2, document={"type": "citizen_id", "number": "32062319850312001"})]
+        response = await operator.post(rosters(contract_no), {"rows": rows})
+        assert (422, "invalid-request") == problem(response)
+        assert "/rows/1/document/number" == response.json()["errors"][0]["pointer"]
+        assert 0 == (await running.facts()).count("roster-member-imported")
+
+    @pytest.mark.parametrize("count", [0, 1_001])
+    async def test_is_bounded(self, contract_no: str, operator: Caller, count: int) -> None:
+        response = await operator.post(rosters(contract_no), {"rows": [roster_row(n) for n in range(count)]})
+        assert (422, "invalid-request") == problem(response)
+
+    async def test_takes_a_thousand_rows_and_no_more_than_a_mebibyte(self, contract_no: str, operator: Caller) -> None:
+        thousand = await operator.post(rosters(contract_no), {"rows": [roster_row(n) for n in range(1_000)]})
+        too_large = await operator.post(rosters(contract_no), {"rows": [roster_row(1, name="名" * 400_000)]})
+        assert 1_000 == sum(row["outcome"] == "imported" for row in thousand.json()["rows"])
+        assert (413, "body-too-large") == problem(too_large)
+
+    async def test_is_not_for_an_employer_s_registrar(self, running: Running, contract_no: str) -> None:
+        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        assert (403, "forbidden") == problem(await registrar.post(rosters(contract_no), {"rows": [roster_row(1)]}))
+
+
+class TestLookUpPerson:
+    async def test_gives_the_same_id_for_the_same_document(self, running: Running) -> None:
+        assert await person_id(running, 5) == await person_id(running, 5)
+        assert await person_id(running, 5) != await person_id(running, 6)
+        assert [] == await running.facts()
+
+
+class TestSeveralAtOnce:
+    async def test_pre_register_one_person_once(self, running: Running, contract_no: str, operator: Caller) -> None:
+        seen = await declare(running)
+        await operator.get(path(contract_no), seen=seen)
+        responses = await asyncio.gather(*(operator.post(path(contract_no), form()) for _ in range(20)))
+        assert 1 == [response.status_code for response in responses].count(201)
+        assert {200, 201} == {response.status_code for response in responses}
+        assert 1 == (await running.facts()).count("person-pre-registered")
+
+
+async def opened(operator: Caller, contract_no: str) -> bool:
+    return bool((await operator.get(path(contract_no), state="open")).json()["items"])
+
+
+async def pre_registered(running: Running, contract_no: str, operator: Caller) -> UUID:
+    response = await operator.post(path(contract_no), form(), seen=await declare(running))
+    return UUID(response.json()["person_id"])
+
+
+async def events_of(running: Running, person: UUID) -> list[Any]:
+    stored = await running.wired.store.read_stream(person)
+    return [running.wired.people.decider.events[each.type].decode(each.data) for each in stored]

@@ -1,0 +1,36 @@
+"""Nobody waits for ever."""
+
+from __future__ import annotations
+
+from chassis.testing.wait import eventually
+from contracts.access import Role
+from devstack.databases import Database
+from registration.late_take_ups import LateTakeUps
+from registration.wiring import SERVICE
+from tests.conftest import MakeDatabase
+from tests.registration.asking import declare, form, path, report
+from tests.registration.service import registration
+
+
+async def test_takes_up_a_form_that_the_policy_did_not_see(database: MakeDatabase, keys_databases: dict[str, Database]) -> None:
+    made = await database("registration", SERVICE.migrations)
+    # Without the policy everything is as it is where the policy looked a moment before the form was stored.
+    async with registration(made, keys_databases["registration"], with_policies=False) as running:
+        late = LateTakeUps(running.wired.pool, running.wired.people, running.wired.clock)
+        contract_no = await report(running)
+        operator = running.caller(Role.SITE_OPERATOR, contract_no)
+        kept = await operator.post(path(contract_no), form())
+        other = await operator.post(path(contract_no), form(1))
+        await operator.get(path(contract_no), seen=kept.headers["consistency-token"])
+        await operator.get(path(contract_no), seen=other.headers["consistency-token"])
+        assert 0 == await late.look()
+
+        for seen in (await declare(running), await declare(running, 1, name="李四")):
+            await operator.get(path(contract_no), seen=seen)
+        assert 1 == await late.look()
+
+        async def nothing_is_left() -> bool:
+            return await late.look() == 0
+
+        await eventually(nothing_is_left)
+        assert 1 == (await running.facts()).count("person-pre-registered")

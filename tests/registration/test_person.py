@@ -1,0 +1,191 @@
+"""Who is expected, who waits, who is withdrawn, who stands on the old roster."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from chassis.testing.specification import Specification
+from contracts.gatekeeper import CONTRACTS_MAX
+from contracts.people import PersonKind
+from registration.domain.person import (
+    DeclarationHasChanged,
+    MobileIsMissing,
+    NameDiffersFromDeclaration,
+    Person,
+    PersonCommand,
+    PersonEvent,
+    PersonHasEntered,
+    PersonIsNotPreRegistered,
+    PersonIsOnTooManyContracts,
+)
+from registration.wiring import PERSON as PERSON_DECIDER
+from tests.registration.facts import (
+    ELSEWHERE,
+    OTHER_EMPLOYER,
+    OTHER_FINGERPRINT,
+    SEALED,
+    TYPED_MOBILE,
+    awaited,
+    declared,
+    import_member,
+    imported,
+    pre_register,
+    pre_registered,
+    take_up,
+    withdraw,
+    withdrawn,
+)
+
+person: Specification[PersonCommand, Person, PersonEvent] = Specification(PERSON_DECIDER)
+EVERYWHERE = tuple(imported(contract_no=f"W{n:05}") for n in range(CONTRACTS_MAX))
+
+
+class TestPreRegister:
+    def test_pins_the_declaration(self) -> None:
+        found = declared(declaration_version=3, from_hubei=True, stopover=True, stopover_code="420100", temperature_celsius=38.0)
+        opened = person.when(pre_register(found)).then(pre_registered(found))
+        assert 3 == opened.state.pre_registrations["W2019010100011"].declaration_version
+
+    def test_does_nothing_when_repeated(self) -> None:
+        person.given(pre_registered()).when(pre_register(declared())).then_nothing()
+
+    def test_does_nothing_when_repeated_after_a_newer_declaration(self) -> None:
+        newer = declared(declaration_version=2, name_fingerprint=OTHER_FINGERPRINT)
+        person.given(pre_registered()).when(pre_register(newer, seen=1)).then_nothing()
+
+    def test_is_for_each_contract(self) -> None:
+        there = pre_register(declared(), contract_no=ELSEWHERE)
+        person.given(pre_registered()).when(there).then(pre_registered(contract_no=ELSEWHERE))
+
+    def test_may_follow_a_withdrawal(self) -> None:
+        person.given(pre_registered(), withdrawn()).when(pre_register(declared())).then(pre_registered())
+
+    def test_is_for_people_of_the_old_roster_too(self) -> None:
+        person.given(imported()).when(pre_register(declared())).then(pre_registered())
+
+    def test_is_refused_under_another_name(self) -> None:
+        person.when(pre_register(declared(name_fingerprint=OTHER_FINGERPRINT))).then_rejected(NameDiffersFromDeclaration)
+
+    @pytest.mark.parametrize("seen", [1, 3])
+    def test_is_refused_on_another_version_than_was_seen(self, seen: int) -> None:
+        person.when(pre_register(declared(declaration_version=2), seen=seen)).then_rejected(DeclarationHasChanged)
+
+    def test_is_refused_on_a_version_that_is_not_known(self) -> None:
+        person.when(pre_register(None, seen=1)).then_rejected(DeclarationHasChanged)
+
+    def test_is_refused_beyond_the_contracts_that_the_gate_can_keep(self) -> None:
+        full = person.given(*EVERYWHERE)
+        full.when(pre_register(declared())).then_rejected(PersonIsOnTooManyContracts)
+        full.when(pre_register(declared(), contract_no="W00000")).then(pre_registered(contract_no="W00000"))
+
+
+class TestMobile:
+    def test_comes_from_the_declaration(self) -> None:
+        person.when(pre_register(declared(), mobile=TYPED_MOBILE)).then(pre_registered())
+
+    def test_is_typed_where_that_has_none(self) -> None:
+        found = declared(mobile=None)
+        person.when(pre_register(found, mobile=TYPED_MOBILE)).then(pre_registered(found, mobile=TYPED_MOBILE))
+
+    def test_must_come_from_somewhere(self) -> None:
+        person.when(pre_register(declared(mobile=None))).then_rejected(MobileIsMissing)
+
+
+class TestAwaitADeclaration:
+    def test_keeps_the_form(self) -> None:
+        person.when(pre_register(None)).then(awaited())
+
+    def test_does_nothing_when_repeated(self) -> None:
+        # Sealed anew each time, so the envelopes differ.
+        person.given(awaited()).when(pre_register(None, name=SEALED + "B", origin=SEALED + "C")).then_nothing()
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"name_fingerprint": OTHER_FINGERPRINT},
+            {"employer_credit_code": OTHER_EMPLOYER},
+            {"person_kind": PersonKind.MANAGER, "trade": None},
+            {"origin_code": "420100"},
+            {"arrival_date": date(2020, 2, 20)},
+            {"mobile": TYPED_MOBILE},
+        ],
+    )
+    def test_keeps_a_corrected_form_in_its_place(self, changed: dict[str, Any]) -> None:
+        corrected = person.given(awaited()).when(pre_register(None, **changed)).then(awaited(**changed))
+        assert 1 == len(corrected.state.awaited)
+
+    def test_ends_when_the_form_is_handed_in_again_after_the_declaration(self) -> None:
+        opened = person.given(awaited()).when(pre_register(declared())).then(pre_registered())
+        assert {} == opened.state.awaited
+
+
+class TestTakeUp:
+    def test_pre_registers_whoever_waited(self) -> None:
+        person.given(awaited()).when(take_up(declared())).then(pre_registered(taken_up=True))
+
+    def test_does_nothing_when_repeated(self) -> None:
+        person.given(awaited(), pre_registered(taken_up=True)).when(take_up(declared())).then_nothing()
+
+    def test_is_for_every_contract_that_waited(self) -> None:
+        waiting = person.given(awaited(), awaited(contract_no=ELSEWHERE))
+        both = [pre_registered(contract_no=ELSEWHERE, taken_up=True), pre_registered(taken_up=True)]
+        waiting.when(take_up(declared())).then(*both)
+
+    def test_uses_the_typed_mobile_where_the_declaration_has_none(self) -> None:
+        found = declared(mobile=None)
+        waiting = person.given(awaited(mobile=TYPED_MOBILE))
+        waiting.when(take_up(found)).then(pre_registered(found, mobile=TYPED_MOBILE, taken_up=True))
+
+    @pytest.mark.parametrize("changed", [{"complete": False}, {"name_fingerprint": OTHER_FINGERPRINT}, {"name_fingerprint": None}])
+    def test_leaves_open_work_open(self, changed: dict[str, Any]) -> None:
+        person.given(awaited(**changed)).when(take_up(declared())).then_nothing()
+
+    def test_leaves_a_form_without_any_mobile_open(self) -> None:
+        person.given(awaited()).when(take_up(declared(mobile=None))).then_nothing()
+
+    def test_does_nothing_for_who_does_not_wait(self) -> None:
+        person.when(take_up(declared())).then_nothing()
+
+    def test_never_undoes_a_withdrawal(self) -> None:
+        person.given(awaited(), pre_registered(taken_up=True), withdrawn()).when(take_up(declared())).then_nothing()
+
+
+class TestWithdraw:
+    def test_ends_the_pre_registration(self) -> None:
+        person.given(pre_registered()).when(withdraw()).then(withdrawn())
+
+    def test_does_nothing_when_repeated(self) -> None:
+        person.given(pre_registered(), withdrawn()).when(withdraw()).then_nothing()
+        person.given(pre_registered(), withdrawn()).when(withdraw(has_entered=True)).then_nothing()
+
+    def test_is_for_one_contract(self) -> None:
+        both = person.given(pre_registered(), pre_registered(contract_no=ELSEWHERE))
+        left = both.when(withdraw(contract_no=ELSEWHERE)).then(withdrawn(contract_no=ELSEWHERE))
+        assert left.state.is_expected_on("W2019010100011")
+
+    def test_is_refused_after_entry(self) -> None:
+        person.given(pre_registered()).when(withdraw(has_entered=True)).then_rejected(PersonHasEntered)
+
+    def test_is_refused_for_who_was_imported_as_on_site(self) -> None:
+        person.given(imported(on_site=True), pre_registered()).when(withdraw()).then_rejected(PersonHasEntered)
+        person.given(imported(on_site=False), pre_registered()).when(withdraw()).then(withdrawn())
+
+    def test_is_refused_where_nobody_was_pre_registered(self) -> None:
+        person.when(withdraw()).then_rejected(PersonIsNotPreRegistered)
+        person.given(awaited()).when(withdraw()).then_rejected(PersonIsNotPreRegistered)
+
+
+class TestImportRosterMember:
+    @pytest.mark.parametrize("on_site", [True, False])
+    def test_puts_the_person_on_the_roster_once(self, on_site: bool) -> None:
+        person.when(import_member(on_site=on_site)).then(imported(on_site=on_site)).when(import_member()).then_nothing()
+
+    def test_is_for_each_contract(self) -> None:
+        there = import_member(contract_no=ELSEWHERE)
+        person.given(imported()).when(there).then(imported(contract_no=ELSEWHERE))
+
+    def test_is_refused_beyond_the_contracts_that_the_gate_can_keep(self) -> None:
+        person.given(*EVERYWHERE).when(import_member()).then_rejected(PersonIsOnTooManyContracts)

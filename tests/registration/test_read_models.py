@@ -1,0 +1,137 @@
+"""Facts in order, then rows; the same facts again, then the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from chassis.database import create_pool
+from chassis.projector import ReadModel
+from contracts.event import Event
+from contracts.gatekeeper import EntryKind, Outcome
+from registration.read_models.declarations import Declarations, declaration_of_person
+from registration.read_models.entries import Entries, has_entered
+from registration.read_models.pre_registrations import (
+    Cursor,
+    PreRegistrations,
+    page_of_pre_registrations,
+    pre_registration_of,
+)
+from registration.wiring import SERVICE
+from tests.conftest import MakeDatabase
+from tests.registration.facts import (
+    ELSEWHERE,
+    EMPLOYER,
+    HERE,
+    NOW,
+    OTHER_EMPLOYER,
+    PERSON,
+    awaited,
+    declaration_received,
+    declared,
+    entry_attempted,
+    pre_registered,
+    withdrawn,
+)
+from tests.told import fact
+
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+async def pool(database: MakeDatabase) -> AsyncIterator[asyncpg.Pool]:
+    made = await database("registration", SERVICE.migrations)
+    pool = await create_pool(made.app_dsn, application_name="test")
+    yield pool
+    await pool.close()
+
+
+async def project(pool: asyncpg.Pool, model: ReadModel, *events: Event) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await model.project(connection, [fact(event) for event in events], partition=0)
+
+
+async def in_batches(pool: asyncpg.Pool, model: ReadModel, table: str, events: Sequence[Event]) -> Sequence[Sequence[Any]]:
+    """The rows after all events, which are the same however they are cut into batches and however often they come."""
+    found = []
+    for size in (len(events), 1, 2, len(events)):
+        for start in range(0, len(events), size):
+            await project(pool, model, *events[start : start + size])
+        found.append([tuple(row) for row in await pool.fetch(f"SELECT * FROM {table} ORDER BY 1, 2")])
+    assert all(rows == found[0] for rows in found)
+    return found[0]
+
+
+class TestDeclarations:
+    async def test_knows_the_latest_of_each_person(self, pool: asyncpg.Pool) -> None:
+        events = [declaration_received(declaration_version=n, from_hubei=n == 3, mobile=None) for n in (1, 2, 3)]
+        assert 1 == len(await in_batches(pool, Declarations(), "declaration_v1", events))
+        expected = declared(declaration_version=3, from_hubei=True, mobile=None)
+        assert expected == await declaration_of_person(pool, PERSON)
+
+    async def test_knows_nothing_of_who_has_not_declared(self, pool: asyncpg.Pool) -> None:
+        assert await declaration_of_person(pool, PERSON) is None
+
+
+class TestEntries:
+    async def test_knows_whom_the_gate_admitted_where(self, pool: asyncpg.Pool) -> None:
+        await in_batches(pool, Entries(), "entry_v1", [entry_attempted(), entry_attempted()])
+        assert await has_entered(pool, HERE, PERSON)
+        assert not await has_entered(pool, ELSEWHERE, PERSON)
+
+    async def test_is_silent_about_refusals_and_gate_passes(self, pool: asyncpg.Pool) -> None:
+        await project(pool, Entries(), entry_attempted(outcome=Outcome.REFUSED), entry_attempted(kind=EntryKind.GATE_PASS))
+        assert not await has_entered(pool, HERE, PERSON)
+
+
+class TestPreRegistrations:
+    async def test_follows_a_form_to_its_end(self, pool: asyncpg.Pool) -> None:
+        events = [awaited(), pre_registered(taken_up=True), withdrawn(at=LATER)]
+        await in_batches(pool, PreRegistrations(), "pre_registration_v1", events)
+        row = await pre_registration_of(pool, HERE, PERSON, employer=None)
+        assert row is not None
+        assert ("withdrawn", LATER, True, 1) == (row.state, row.changed_at, row.taken_up, row.declaration_version)
+
+    async def test_opens_again_after_a_withdrawal(self, pool: asyncpg.Pool) -> None:
+        again = pre_registered(declared(declaration_version=2), at=LATER)
+        await in_batches(pool, PreRegistrations(), "pre_registration_v1", [pre_registered(), withdrawn(), again])
+        row = await pre_registration_of(pool, HERE, PERSON, employer=None)
+        assert row is not None
+        assert ("open", 2) == (row.state, row.declaration_version)
+
+    async def test_keeps_contracts_apart(self, pool: asyncpg.Pool) -> None:
+        events = [pre_registered(), pre_registered(contract_no=ELSEWHERE), withdrawn(contract_no=ELSEWHERE)]
+        rows = await in_batches(pool, PreRegistrations(), "pre_registration_v1", events)
+        assert [(ELSEWHERE, "withdrawn"), (HERE, "open")] == [(row[0], row[2]) for row in rows]
+
+    async def test_pages_from_the_latest_change_on(self, pool: asyncpg.Pool) -> None:
+        people = [UUID(int=n) for n in range(5)]
+        # Two at the same moment: the cursor must tell them apart.
+        times = [NOW, NOW + timedelta(hours=1), NOW + timedelta(hours=1), NOW + timedelta(hours=2), NOW + timedelta(hours=3)]
+        events = [pre_registered(person_id=person, at=at) for person, at in zip(people, times, strict=True)]
+        await project(pool, PreRegistrations(), *events)
+        seen: list[UUID] = []
+        after = None
+        while page := await page_of_pre_registrations(pool, HERE, state="open", employer=None, after=after, limit=2):
+            seen += [row.person_id for row in page]
+            after = Cursor(page[-1].changed_at, page[-1].person_id)
+        assert people[::-1] == seen
+
+    async def test_filters_by_state_and_employer(self, pool: asyncpg.Pool) -> None:
+        other = UUID(int=9)
+        await project(pool, PreRegistrations(), awaited(), pre_registered(person_id=other, employer_credit_code=OTHER_EMPLOYER))
+
+        async def found(**filters: Any) -> list[UUID]:
+            asked = {"state": None, "employer": None, "after": None, "limit": 10} | filters
+            return [row.person_id for row in await page_of_pre_registrations(pool, HERE, **asked)]
+
+        assert [PERSON] == await found(state="awaiting")
+        assert [other] == await found(state="open")
+        assert [] == await found(state="withdrawn")
+        assert [PERSON] == await found(employer=EMPLOYER)
+        assert await pre_registration_of(pool, HERE, other, employer=EMPLOYER) is None
