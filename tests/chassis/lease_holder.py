@@ -12,7 +12,7 @@ import sys
 import asyncpg
 
 from chassis import leases
-from chassis.database import create_pool
+from chassis.database import DATABASE_ERRORS, create_pool
 from chassis.leases import Lease, LeaseLost, Leases, fence
 
 WRITE = (
@@ -36,7 +36,7 @@ async def hold(pool: asyncpg.Pool, lease: Lease) -> None:
         except LeaseLost:
             tell("refused", lease)
             raise
-        except (asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DATABASE_ERRORS:
             tell("cut off", lease)
             raise
         if is_first:

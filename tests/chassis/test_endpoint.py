@@ -179,7 +179,7 @@ class TestCompiling:
     """What the compiler does not do is refused when the endpoint is declared."""
 
     def refused(self, endpoint: Any) -> None:
-        with pytest.raises(TypeError, match=r"async|body|list"):
+        with pytest.raises(TypeError, match=r"async|body|list|share"):
             Router().post("/v1/things")(endpoint)
 
     def test_refuses_a_plain_function(self) -> None:
@@ -219,6 +219,16 @@ class TestCompiling:
 
     def test_refuses_a_list_of_headers(self) -> None:
         async def endpoint(x_one: Annotated[list[str], Header()]) -> None: ...
+
+        self.refused(endpoint)
+
+    def test_refuses_a_default_that_requests_would_share(self) -> None:
+        async def endpoint(tag: Annotated[list[str], Query(default_factory=list)]) -> None: ...
+
+        self.refused(endpoint)
+
+    def test_refuses_a_model_of_query_parameters(self) -> None:
+        async def endpoint(filters: Annotated[Asked, Query()]) -> None: ...
 
         self.refused(endpoint)
 

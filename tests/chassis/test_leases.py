@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from chassis import leases
+from chassis.database import DATABASE_ERRORS
 from chassis.leases import Lease, LeaseLost, Leases, fence
 from chassis.testing.wait import eventually
 from tests.chassis.log_database import LogDatabase
@@ -192,7 +192,7 @@ class TestSilentWorker:
         assert name not in crew.names_of(second)
         await eventually(lambda: len(crew.names_of(second)) == 8)
 
-        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+        with pytest.raises(DATABASE_ERRORS):
             await frozen.execute("COMMIT")
 
 

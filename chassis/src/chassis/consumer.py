@@ -21,6 +21,8 @@ from contracts.event import NotAnEvent, Recorded, recorded_from_headers
 INBOX_BATCHES_MAX = 4
 BATCH_RECORDS_MAX = 1_000
 POLL_MS = 200
+POLL_BESIDE_FULL_MS = 10
+"""Longest wait for news; the shorter one while an inbox is full."""
 POLL_S_MAX = 30.0
 """Deadline around every await of the client. On a miss the consumer is thrown away and made anew."""
 PAUSE_S = 0.5
@@ -41,10 +43,11 @@ class Batch:
 class Inbox:
     """What has come for one partition and was not taken yet."""
 
+    partition: TopicPartition
     begin_at: int
     batches: asyncio.Queue[Batch] = field(default_factory=lambda: asyncio.Queue(INBOX_BATCHES_MAX))
-    fetch_at: int = -1
-    """The next offset to fetch, once fetching has begun."""
+    fetch_at: int | None = None
+    """The next offset to fetch; None until fetching has begun."""
 
 
 class TopicFeed:
@@ -56,16 +59,18 @@ class TopicFeed:
         self._inboxes: dict[TopicPartition, Inbox] = {}
         self._assignment_changed = asyncio.Event()
 
-    def open(self, source: str, partition: int, *, at: int) -> asyncio.Queue[Batch]:
+    def open(self, source: str, partition: int, *, at: int) -> Inbox:
         """Fetch the partition from an offset on; 0, or one that is gone, means its beginning. Replaces an open inbox."""
-        inbox = Inbox(begin_at=at)
-        self._inboxes[TopicPartition(self._topics[source], partition)] = inbox
+        inbox = Inbox(TopicPartition(self._topics[source], partition), begin_at=at)
+        self._inboxes[inbox.partition] = inbox
         self._assignment_changed.set()
-        return inbox.batches
+        return inbox
 
-    def close(self, source: str, partition: int) -> None:
-        self._inboxes.pop(TopicPartition(self._topics[source], partition), None)
-        self._assignment_changed.set()
+    def close(self, inbox: Inbox) -> None:
+        """Stop fetching, unless another inbox has replaced this one."""
+        if self._inboxes.get(inbox.partition) is inbox:
+            del self._inboxes[inbox.partition]
+            self._assignment_changed.set()
 
     async def run(self) -> None:
         """Fetch until cancelled. A broker that cannot be reached is tried again."""
@@ -77,6 +82,9 @@ class TopicFeed:
                 self._assignment_changed.set()
                 while True:
                     await self._poll(consumer)
+                    # What is fetched already comes without any waiting: others must have their turn, and a transaction of
+                    # theirs its next statement, before `idle_in_transaction_session_timeout`.
+                    await asyncio.sleep(0)
             except (KafkaError, OSError) as error:
                 log.warning("consumer.restarted", error_type=type(error).__name__)
                 await asyncio.sleep(PAUSE_S)
@@ -90,14 +98,16 @@ class TopicFeed:
         ready = [partition for partition, inbox in self._inboxes.items() if not inbox.batches.full()]
         if not ready:
             # Without partitions named, getmany would fetch all of them.
-            await asyncio.sleep(POLL_MS / 1000 / 10)
+            await asyncio.sleep(POLL_BESIDE_FULL_MS / 1000)
             return
+        # An inbox that was full may have room again long before the others have news.
+        timeout_ms = POLL_MS if len(ready) == len(self._inboxes) else POLL_BESIDE_FULL_MS
         async with asyncio.timeout(POLL_S_MAX):
-            polled = await consumer.getmany(*ready, timeout_ms=POLL_MS, max_records=BATCH_RECORDS_MAX)
+            polled = await consumer.getmany(*ready, timeout_ms=timeout_ms, max_records=BATCH_RECORDS_MAX)
         for partition, records in polled.items():
             inbox = self._inboxes.get(partition)
-            if inbox is None or records[0].offset < inbox.fetch_at or inbox.fetch_at < 0:
-                continue
+            if inbox is None or inbox.fetch_at is None:
+                continue  # Closed, or opened anew at another offset, while these were on their way.
             inbox.fetch_at = records[-1].offset + 1
             inbox.batches.put_nowait(Batch(_events(records), inbox.fetch_at))
 
@@ -107,7 +117,7 @@ class TopicFeed:
             return
         consumer.assign(list(self._inboxes))
         for partition, inbox in self._inboxes.items():
-            inbox.fetch_at = max(inbox.fetch_at, inbox.begin_at)
+            inbox.fetch_at = inbox.begin_at if inbox.fetch_at is None else inbox.fetch_at
             consumer.seek(partition, inbox.fetch_at)
 
 

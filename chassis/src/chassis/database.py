@@ -8,6 +8,10 @@ from asyncpg.pool import PoolConnectionProxy
 Connection = asyncpg.Connection | PoolConnectionProxy
 """Whatever runs a statement inside the caller's transaction."""
 
+DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Whatever is raised when the database could not do as asked. The last is what asyncpg makes of a session that the server
+ended while nothing was asked of it (`idle_in_transaction_session_timeout`)."""
+
 POOL_SIZE_MAX = 8
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 30.0

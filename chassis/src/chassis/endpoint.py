@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl
 from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -67,6 +67,8 @@ class Parameter:
     """Of the Python parameter."""
     alias: str
     """In the request."""
+    header: bytes
+    """The alias as headers are looked up, in lower case."""
     part: Part
     required: bool
     default: Any
@@ -224,7 +226,7 @@ def _given(parameter: Parameter, scope: Scope, headers: dict[bytes, bytes], quer
         case "path":
             return scope["path_params"][parameter.alias]
         case "header":
-            value = headers.get(parameter.alias.lower().encode())
+            value = headers.get(parameter.header)
             return None if value is None else value.decode("latin-1")
         case _:
             values = query.get(parameter.alias)
@@ -306,16 +308,23 @@ def _step(dependant: Dependant, results: Sequence[tuple[str, int]]) -> Step:
 
 def _parameter(field: ModelField, part: Part) -> Parameter:
     info = field.field_info
+    alias = field.validation_alias or field.alias
     many = _is_list(info.annotation)
+    required = info.is_required()
+    default = None if required else info.get_default(call_default_factory=True)
     if part != "query" and many:
         raise TypeError(f"{field.name}: only a query parameter can be a list")
-    required = info.is_required()
+    if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+        raise TypeError(f"{field.name}: a model is a body, not a parameter")
+    if isinstance(default, (list, dict, set)):
+        raise TypeError(f"{field.name}: requests would share the default list, dict or set; use None")
     return Parameter(
         name=field.name,
-        alias=field.validation_alias or field.alias,
+        alias=alias,
+        header=alias.lower().encode(),
         part=part,
         required=required,
-        default=None if required else info.get_default(call_default_factory=True),
+        default=default,
         many=many,
         validate=field._type_adapter.validator.validate_python,
     )

@@ -182,6 +182,10 @@ class EventStore:
         await self._appender.close()
         await self._loader.close()
 
+    async def learn_epoch(self) -> None:
+        """Go on in the log's epoch, which rises when it is restored."""
+        self.epoch = await self._pool.fetchval("SELECT epoch FROM store")
+
     async def append(self, append: Append) -> AppendResult:
         """Durable when it returns. If the connection breaks, the outcome is unknown: send the same key again.
 
@@ -246,7 +250,7 @@ class EventStore:
                 results = await append_group(connection, appends, epoch=self.epoch)
         except asyncpg.PostgresError as error:
             if error.sqlstate == EPOCH_CHANGED:
-                self.epoch = await self._pool.fetchval("SELECT epoch FROM store")
+                await self.learn_epoch()
                 return [Conflict(version=append.expected_version) for append in appends]
             if len(appends) == 1 or isinstance(error, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
                 return [error] * len(appends)

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import structlog
 
-from chassis.database import Connection
+from chassis.database import DATABASE_ERRORS, Connection
 
 TTL_S = 3.0
 """How long a worker may be silent before its names are anybody's."""
@@ -81,7 +81,7 @@ class Leases:
                 try:
                     async with asyncio.timeout(TTL_S):
                         await self._tick()
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except DATABASE_ERRORS as error:
                     log.warning("leases.heartbeat_failed", error_type=type(error).__name__)
                     if self.heartbeat_age_s > TTL_S:
                         await self._stop(self.held)
@@ -169,5 +169,5 @@ class Leases:
             async with asyncio.timeout(STOP_S):
                 await self.pool.execute("UPDATE lease SET owner = NULL WHERE owner = $1", self.owner)
                 await self.pool.execute("DELETE FROM worker WHERE owner = $1", self.owner)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_ERRORS as error:
             log.warning("leases.not_released", error_type=type(error).__name__)

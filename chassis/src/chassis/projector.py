@@ -3,7 +3,8 @@
 A partition is leased (`project/NN`) and all its sources are followed: the own log from the database, the others from
 Kafka. Each batch is one transaction: lease first (`fence`), then positions, read models, and what the policies append.
 A position that was taken in already is a duplicate and dropped; one too far is a hole: the topic is scanned anew, and
-if the hole is still there the partition halts, because an event that is missing might be a ban.
+if the hole is still there the partition halts, because an event that is missing might be a ban. It halts likewise at an
+event that cannot be applied. What comes before is taken in, whatever follows waits, and both are tried again every so often.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -23,15 +24,33 @@ import structlog
 from chassis.command_handling import CommandHandler, Decision, cause_of
 from chassis.consumer import Batch, TopicFeed
 from chassis.database import Connection
-from chassis.event_store import Append, Appended, EventStore, append_group, read_shard
-from chassis.leases import Lease, Work, fence
+from chassis.event_store import EPOCH_CHANGED, Append, Appended, EventStore, append_group, read_shard
+from chassis.leases import Lease, LeaseLost, Work, fence
 from chassis.metrics import DUPLICATES, HALTED, PROJECTED, PROJECTION_AGE_S
+from chassis.progress import Hole, Progress
 from chassis.shard_heads import ShardHeads
 from contracts.event import SHARDS, Event, Recorded
 from contracts.rejection import Rejection
 
 E = TypeVar("E", bound=Event)
 C = TypeVar("C")
+
+HALTED_PAUSE_S = 10.0
+"""How long a halted partition waits before it tries again."""
+
+TRANSIENT = (
+    LeaseLost,
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+"""Says nothing about the events: the lease is given back, and whoever takes it tries again."""
 
 log = structlog.get_logger()
 
@@ -72,15 +91,16 @@ class Policy(Generic[C]):
 Subscriber = ReadModel | Policy[Any]
 
 
-class Hole(Exception):
-    """A position is missing: after `last` comes something later than the next."""
-
-    def __init__(self, shard: int, last: int) -> None:
-        super().__init__(shard, last)
+class UnknownVersion(Exception):
+    """An event is subscribed to, but not in this version: its writer was released before its reader."""
 
 
 class _Raced(Exception):
     """A command of another process came between: decide again."""
+
+
+class _EpochChanged(_Raced):
+    """The log was restored meanwhile."""
 
 
 class Source(Protocol):
@@ -90,7 +110,7 @@ class Source(Protocol):
     def name(self) -> str: ...
 
     def follow(self, partition: int, positions: Mapping[int, int], offset: int) -> AsyncIterator[Batch]:
-        """Batches of a partition in order, without end, from `positions` on or earlier."""
+        """Batches of a partition in order, without end, from `positions` on or earlier. Where there are offsets, from `offset`."""
 
 
 @dataclass(frozen=True)
@@ -123,29 +143,9 @@ class ForeignLog:
         inbox = self.feed.open(self.name, partition, at=offset)
         try:
             while True:
-                yield await inbox.get()
+                yield await inbox.batches.get()
         finally:
-            self.feed.close(self.name, partition)
-
-
-@dataclass
-class Progress:
-    """How far each subscriber has come in one source, on one partition."""
-
-    positions: dict[str, dict[int, int]]
-    """Subscriber → shard → last position taken in."""
-    epochs: dict[int, int]
-    """Shard → epoch of its last event."""
-    next_offset: int = 0
-
-    @cached_property
-    def subscribers(self) -> list[str]:
-        return sorted(self.positions)
-
-    def lowest(self) -> dict[int, int]:
-        """Shard → the position that every subscriber has reached."""
-        each = list(self.positions.values())
-        return {shard: min(positions[shard] for positions in each) for shard in each[0]}
+            self.feed.close(inbox)
 
 
 @dataclass
@@ -164,12 +164,25 @@ class Projector:
     reached: dict[tuple[str, int], int] = field(default_factory=dict)
     """(source, shard) → the position that every subscriber here has committed, for the partitions held."""
 
+    def __post_init__(self) -> None:
+        if self.policies and (self.store is None or not self.durable):
+            raise ValueError("what policies append is stored for good: they need a store, and a projector that is durable")
+        names = [subscriber.name for subscriber in self._subscribers]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two subscribers would share their positions: {names}")
+
     def works(self) -> dict[str, Work]:
+        """None where nobody subscribes: work that has nothing to do would end, and be taken up again without end."""
+        if not any(self._subscribers_to(source) for source in self.sources):
+            return {}
         return {f"project/{partition:02}": partial(self._project, partition) for partition in range(self.partitions)}
 
     @property
     def _subscribers(self) -> Sequence[Subscriber]:
         return [*self.read_models, *self.policies]
+
+    def _subscribers_to(self, source: Source) -> Sequence[Subscriber]:
+        return [s for s in self._subscribers if any(_service_of(event) == source.name for event in s.subscribes)]
 
     async def _project(self, partition: int, lease: Lease) -> None:
         one_at_a_time = asyncio.Lock()
@@ -186,68 +199,90 @@ class Projector:
                     self.reached.pop((source.name, shard), None)
 
     async def _follow(self, source: Source, partition: int, lease: Lease, one_at_a_time: asyncio.Lock) -> None:
-        subscribers = [s for s in self._subscribers if any(_service_of(event) == source.name for event in s.subscribes)]
+        subscribers = self._subscribers_to(source)
         if not subscribers:
             return
-        progress = await self._load_progress(source.name, partition, subscribers)
-        self._publish_reached(source.name, progress)
-        offset, known_hole = progress.next_offset, None
-        while True:
-            try:
-                async with aclosing(source.follow(partition, progress.lowest(), offset)) as batches:  # type: ignore[type-var]
-                    async for batch in batches:
-                        async with one_at_a_time:
-                            await self._take(source.name, partition, lease, progress, subscribers, batch)
-                        HALTED.labels(source.name, partition).set(0)
-            except Hole as hole:
-                if hole.args == known_hole:
-                    HALTED.labels(source.name, partition).set(1)
-                    log.error("projector.hole", source=source.name, partition=partition)
-                    raise
-                log.warning("projector.scans_anew", source=source.name, partition=partition)
-                offset, known_hole = 0, hole.args
-
-    async def _take(
-        self, source: str, partition: int, lease: Lease, progress: Progress, subscribers: Sequence[Subscriber], batch: Batch
-    ) -> None:
-        """Take a batch in; where a policy's command was raced, in halves, so that others are not kept waiting."""
+        names = [subscriber.name for subscriber in subscribers]
+        progress = await Progress.load(self.pool, source.name, partition, partitions=self.partitions, subscribers=names)
+        self._publish_reached(progress)
+        halted = HALTED.labels(source.name, str(partition))
+        offset = progress.next_offset
+        stuck: Exception | None = None
         try:
-            await self._commit(source, partition, lease, progress, subscribers, batch)
-        except _Raced:
-            middle = len(batch.events) // 2
-            if middle:
-                first = replace(batch, events=batch.events[:middle], next_offset=None)
-                await self._take(source, partition, lease, progress, subscribers, first)
-            await self._take(source, partition, lease, progress, subscribers, replace(batch, events=batch.events[middle:]))
+            while True:
+                try:
+                    async with aclosing(source.follow(partition, progress.lowest(), offset)) as batches:  # type: ignore[type-var]
+                        async for batch in batches:
+                            async with one_at_a_time:
+                                is_fresh = await self._take(lease, progress, subscribers, batch)
+                            if is_fresh and progress.is_past(stuck):
+                                stuck = None
+                                halted.set(0)
+                except Hole as hole:
+                    is_known = isinstance(stuck, Hole) and stuck.args == hole.args
+                    offset, stuck = 0, hole
+                    if not is_known:
+                        log.warning("projector.scans_anew", source=source.name, partition=partition)
+                        continue
+                    log.error("projector.hole", source=source.name, partition=partition, shard=hole.shard, last_pos=hole.last)
+                except TRANSIENT:
+                    raise
+                except Exception as error:
+                    offset, stuck = progress.next_offset, error
+                    log.error("projector.cannot_apply", source=source.name, partition=partition, exc_info=error)
+                halted.set(1)
+                await asyncio.sleep(HALTED_PAUSE_S)
+        finally:
+            # Whoever holds the lease next says how it is.
+            halted.set(0)
 
-    async def _commit(
-        self, source: str, partition: int, lease: Lease, progress: Progress, subscribers: Sequence[Subscriber], batch: Batch
-    ) -> None:
-        fresh = {subscriber.name: _next(batch.events, progress.positions[subscriber.name]) for subscriber in subscribers}
-        reached = {name: {event.shard: event.pos for event in events} for name, events in fresh.items() if events}
-        if not reached:
-            DUPLICATES.labels(source).inc()
-            return
+    async def _take(self, lease: Lease, progress: Progress, subscribers: Sequence[Subscriber], batch: Batch) -> bool:
+        """Take a batch in; False where it held nothing new.
+
+        Where a policy's command was raced, or an event cannot be applied, in halves: others are not kept waiting, and
+        all that comes before the event is taken in.
+        """
+        is_fresh = False
+        left = [batch]
+        while left:
+            part = left.pop()
+            try:
+                is_fresh |= await self._commit(lease, progress, subscribers, part)
+            except TRANSIENT:
+                raise
+            except Exception as error:
+                if isinstance(error, _EpochChanged) and self.store is not None:
+                    await self.store.learn_epoch()
+                if len(part.events) == 1 and not isinstance(error, _Raced):
+                    raise
+                left += _halves(part)
+        return is_fresh
+
+    async def _commit(self, lease: Lease, progress: Progress, subscribers: Sequence[Subscriber], batch: Batch) -> bool:
+        """Take a batch in, whole or not at all; False where it held nothing new."""
+        step = progress.step(batch.events, batch.next_offset)
+        if not step.reached:
+            DUPLICATES.labels(progress.source).inc()
+            return False
         facts = _Facts(subscribers)
         commands = await self._decide(
-            [(policy, facts.of(policy, fresh[policy.name])) for policy in subscribers if isinstance(policy, Policy)]
+            [(policy, facts.of(policy, step.fresh[policy.name])) for policy in subscribers if isinstance(policy, Policy)]
         )
-        epochs = {event.shard: event.epoch for event in batch.events}
         async with self.pool.acquire() as connection, connection.transaction():
             await fence(connection, lease)
             if not self.durable:
                 await connection.execute("SET LOCAL synchronous_commit = off")
-            await _store_positions(connection, source, partition, reached, epochs, batch.next_offset)
+            await progress.store(connection, step)
             for subscriber in subscribers:
-                if not isinstance(subscriber, Policy) and (wanted := facts.of(subscriber, fresh[subscriber.name])):
-                    await subscriber.project(connection, wanted, partition=partition)
+                if not isinstance(subscriber, Policy) and (wanted := facts.of(subscriber, step.fresh[subscriber.name])):
+                    await subscriber.project(connection, wanted, partition=progress.partition)
             appended = await self._append(connection, commands)
-        for name, positions in reached.items():
-            progress.positions[name].update(positions)
-        self._publish_reached(source, progress)
+        progress.take(step)
+        self._publish_reached(progress)
         self._tell(appended)
-        PROJECTED.labels(source).inc(len(batch.events))
-        PROJECTION_AGE_S.labels(source).set(max(0.0, time.time() - batch.events[-1].time.timestamp()))
+        PROJECTED.labels(progress.source).inc(len(step.events))
+        PROJECTION_AGE_S.labels(progress.source).set(max(0.0, time.time() - step.events[-1].time.timestamp()))
+        return True
 
     async def _decide(self, policies: Sequence[tuple[Policy[Any], Sequence[Fact[Any]]]]) -> list[Append]:
         """What the policies' commands append: one append a stream, decided outside the transaction."""
@@ -284,7 +319,12 @@ class Projector:
     async def _append(self, connection: Connection, appends: Sequence[Append]) -> list[Appended]:
         if not appends or self.store is None:
             return []
-        results = await append_group(connection, appends, epoch=self.store.epoch)
+        try:
+            results = await append_group(connection, appends, epoch=self.store.epoch)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == EPOCH_CHANGED:
+                raise _EpochChanged from error
+            raise
         appended = [result for result in results if isinstance(result, Appended)]
         if len(appended) < len(results):
             raise _Raced
@@ -295,27 +335,9 @@ class Projector:
             if self.store is not None and result.last_pos is not None:
                 self.store.on_appended(result.shard, result.last_pos)
 
-    def _publish_reached(self, source: str, progress: Progress) -> None:
+    def _publish_reached(self, progress: Progress) -> None:
         for shard, pos in progress.lowest().items():
-            self.reached[source, shard] = pos
-
-    async def _load_progress(self, source: str, partition: int, subscribers: Sequence[Subscriber]) -> Progress:
-        shards = range(partition, SHARDS, self.partitions)
-        rows = await self.pool.fetch(
-            "SELECT subscriber, shard, epoch, last_pos FROM position WHERE source = $1 AND shard = ANY($2)", source, list(shards)
-        )
-        positions = {subscriber.name: dict.fromkeys(shards, 0) for subscriber in subscribers}
-        epochs: dict[int, int] = {}
-        for row in rows:
-            if row["subscriber"] in positions:
-                positions[row["subscriber"]][row["shard"]] = row["last_pos"]
-                epochs[row["shard"]] = row["epoch"]
-        offset = await self.pool.fetchval(
-            "SELECT kafka_offset FROM next_offset WHERE source = $1 AND partition = $2", source, partition
-        )
-        # A subscriber that is new here begins at the beginning; the others drop what they have.
-        is_level = all(each == next(iter(positions.values())) for each in positions.values())
-        return Progress(positions, epochs, next_offset=offset if offset and is_level else 0)
+            self.reached[progress.source, shard] = pos
 
 
 class _Facts:
@@ -323,10 +345,15 @@ class _Facts:
 
     def __init__(self, subscribers: Sequence[Subscriber]) -> None:
         self._classes = {event.TYPE: event for subscriber in subscribers for event in subscriber.subscribes}
+        self._facts = {_unversioned(name) for name in self._classes}
         self._decoded: dict[tuple[int, int], Fact[Any]] = {}
 
     def of(self, subscriber: Subscriber, events: Sequence[Recorded]) -> list[Fact[Any]]:
+        """Raises: UnknownVersion; ValidationError where an event is not what its type says."""
         wanted = {event.TYPE for event in subscriber.subscribes}
+        unknown = {name for name in {event.type for event in events} - set(self._classes) if _unversioned(name) in self._facts}
+        if unknown:
+            raise UnknownVersion(*sorted(unknown))
         return [self._fact(event) for event in events if event.type in wanted]
 
     def _fact(self, recorded: Recorded) -> Fact[Any]:
@@ -337,19 +364,11 @@ class _Facts:
         return fact
 
 
-def _next(events: Sequence[Recorded], positions: Mapping[int, int]) -> list[Recorded]:
-    """The events that come next, in order, without what was taken in before. Raises: Hole."""
-    reached = dict(positions)
-    fresh = []
-    for event in events:
-        last = reached[event.shard]
-        if event.pos <= last:
-            continue
-        if event.pos > last + 1:
-            raise Hole(event.shard, last)
-        reached[event.shard] = event.pos
-        fresh.append(event)
-    return fresh
+def _halves(batch: Batch) -> list[Batch]:
+    """The batch cut in two, the later half first; one of a single event as it is."""
+    middle = len(batch.events) // 2
+    later = replace(batch, events=batch.events[middle:])
+    return [later, replace(batch, events=batch.events[:middle], next_offset=None)] if middle else [batch]
 
 
 def _one_append(decisions: Sequence[Decision[Any, Any]], expected_version: int) -> Append:
@@ -360,32 +379,11 @@ def _one_append(decisions: Sequence[Decision[Any, Any]], expected_version: int) 
     )
 
 
-async def _store_positions(
-    connection: Connection,
-    source: str,
-    partition: int,
-    reached: Mapping[str, Mapping[int, int]],
-    epochs: Mapping[int, int],
-    next_offset: int | None,
-) -> None:
-    rows = sorted((name, shard, epochs[shard], pos) for name, positions in reached.items() for shard, pos in positions.items())
-    await connection.execute(
-        "INSERT INTO position (subscriber, source, shard, epoch, last_pos)"
-        " SELECT s, $1, n, e, p FROM unnest($2::text[], $3::smallint[], $4::bigint[], $5::bigint[]) AS r (s, n, e, p)"
-        " ON CONFLICT (subscriber, source, shard) DO UPDATE SET epoch = excluded.epoch, last_pos = excluded.last_pos",
-        source,
-        *map(list, zip(*rows, strict=True)),
-    )
-    if next_offset is not None:
-        await connection.execute(
-            "INSERT INTO next_offset (source, partition, kafka_offset) VALUES ($1, $2, $3)"
-            " ON CONFLICT (source, partition) DO UPDATE SET kafka_offset = excluded.kafka_offset",
-            source,
-            partition,
-            next_offset,
-        )
-
-
 def _service_of(event: type[Event]) -> str:
     """The service that an event type belongs to: `gatehouse.<service>.<fact>.v<n>`."""
     return event.TYPE.split(".")[1]
+
+
+def _unversioned(type_name: str) -> str:
+    """The fact that an event type is a version of: `gatehouse.<service>.<fact>`."""
+    return type_name.rpartition(".")[0]

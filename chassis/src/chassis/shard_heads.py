@@ -8,12 +8,15 @@ from collections.abc import Mapping
 import asyncpg
 import structlog
 
+from chassis.database import DATABASE_ERRORS
 from chassis.event_store import shard_heads
 from contracts.event import SHARDS
 
 POLL_S_MIN = 0.005
 POLL_S_MAX = 0.050
 """Between polls: short after news, twice as long after each poll without."""
+PAUSE_S = 1.0
+"""While the database cannot be reached."""
 
 log = structlog.get_logger()
 
@@ -59,9 +62,9 @@ class ShardHeads:
             try:
                 for shard, last_pos in (await self._read()).items():
                     self.tell(shard, last_pos)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("shard_heads.not_read", error_type=type(error).__name__)
-                pause = 1.0
+                await asyncio.sleep(PAUSE_S)
             moved = sum(self._heads.values()) > before
             pause = POLL_S_MIN if moved else min(pause * 2, POLL_S_MAX)
             await asyncio.sleep(pause)

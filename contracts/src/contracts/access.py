@@ -43,9 +43,7 @@ class Action(StrEnum):
     PASS_GATE = "pass_gate"  # noqa: S105 - not a password
     VIEW_CLEARANCE = "view_clearance"  # what the gate would say, without asking it to open
     QUERY_SUPERVISION = "query_supervision"
-    REVEAL_PERSON = "reveal_person"  # unmasked, with a reason, recorded
     RECEIVE_ARRIVALS = "receive_arrivals"
-    OPERATE = "operate"  # parked events, rebuilds
 
 
 _SITE = frozenset({Role.PROJECT_LEAD, Role.SITE_OPERATOR})
@@ -68,9 +66,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.PASS_GATE: frozenset({Role.GATE_DEVICE}),
         Action.VIEW_CLEARANCE: _SITE | _SITE_SUPERVISION,
         Action.QUERY_SUPERVISION: _AUTHORITIES,
-        Action.REVEAL_PERSON: _AUTHORITIES,
         Action.RECEIVE_ARRIVALS: frozenset({Role.POLICE_SUBSCRIBER}),
-        Action.OPERATE: frozenset({Role.OPS}),
     }
 )
 """The table. What is not in it is not allowed."""
