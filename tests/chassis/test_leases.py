@@ -75,7 +75,7 @@ class Crew:
 
         self.leases[owner]._leave = silence  # type: ignore[method-assign]
         self.tasks.pop(owner).cancel()
-        for task in self.leases[owner]._held.values():
+        for task in self.leases[owner]._tasks.values():
             task.cancel()
 
     def names_of(self, owner: UUID) -> list[str]:

@@ -828,9 +828,9 @@ class Worker:
     async def die(self) -> None:
         """As if killed: connections break, nothing is given back."""
         self.pool.terminate()
-        for task in [*self.tasks, *self.leases._held.values()]:
+        for task in [*self.tasks, *self.leases._tasks.values()]:
             task.cancel()
-        await asyncio.wait([*self.tasks, *self.leases._held.values()])
+        await asyncio.wait([*self.tasks, *self.leases._tasks.values()])
         await self.producers.close()
 
 

@@ -172,6 +172,7 @@ class TestEncode:
                     pre_registrations=(
                         ClearancePreRegistration.model_validate(
                             {
+                                "pre_registration_id": uuid4(),
                                 "contract_no": number,
                                 "declaration_version": 10**9,
                                 "employer_credit_code": "91999900MA1FL0AA14",
@@ -183,7 +184,12 @@ class TestEncode:
                     * CONTRACTS_MAX,
                     rostered=(number,) * CONTRACTS_MAX,
                     assessed=(
-                        ClearanceAssessment(contract_no=number, declaration_version=10**9, questions=(code,) * QUESTIONS_MAX),
+                        ClearanceAssessment(
+                            pre_registration_id=uuid4(),
+                            contract_no=number,
+                            declaration_version=10**9,
+                            questions=(code,) * QUESTIONS_MAX,
+                        ),
                     )
                     * CONTRACTS_MAX,
                     orders=(ClearanceOrder.model_validate({"order_id": uuid4(), "admissible_on": "2020-02-28"}),) * ORDERS_MAX,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from contracts.gatekeeper import Cause, EntryKind
 from contracts.health import (
@@ -36,8 +36,14 @@ NOW = datetime(2020, 2, 18, 1, 0, tzinfo=UTC)
 TODAY = date(2020, 2, 18)
 
 
-def note(fact: RelevantFact) -> TakeNote:
-    cause = Cause(service=fact.TYPE.split(".")[1], event_id=EVENT, type=fact.TYPE, shard=7, pos=1)
+def form_id(contract_no: str, form: int) -> UUID:
+    """The event id of the n-th pre-registration on a contract."""
+    return uuid5(PERSON, f"{contract_no}/{form}")
+
+
+def note(fact: RelevantFact, *, form: int = 1) -> TakeNote:
+    event_id = form_id(fact.contract_no, form) if isinstance(fact, PersonPreRegistered) else EVENT
+    cause = Cause(service=fact.TYPE.split(".")[1], event_id=event_id, type=fact.TYPE, shard=7, pos=1)
     return TakeNote(fact=fact, cause=cause, at=NOW)
 
 
@@ -82,11 +88,12 @@ def imported(*, on_site: bool, contract_no: str = HERE) -> RosterMemberImported:
     )
 
 
-def assessed(*, contract_no: str = HERE, declaration_version: int = 1, questions: tuple[str, ...] = ()) -> ArrivalAssessed:
+def assessed(*, contract_no: str = HERE, form: int = 1, questions: tuple[str, ...] = ()) -> ArrivalAssessed:
     return ArrivalAssessed(
         person_id=PERSON,
+        pre_registration_id=form_id(contract_no, form),
         contract_no=contract_no,
-        declaration_version=declaration_version,
+        declaration_version=1,
         policy_version=1,
         questions=questions,
         assessed_at=NOW,

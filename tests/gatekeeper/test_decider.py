@@ -76,9 +76,14 @@ class TestEntry:
     def test_is_refused_until_the_arrival_is_assessed(self) -> None:
         assert [ReasonCode.ARRIVAL_NOT_ASSESSED] == reasons(knows(pre_registered()), attempt())
 
-    def test_is_refused_when_only_another_declaration_was_assessed(self) -> None:
-        gate = knows(pre_registered(declaration_version=2), assessed(declaration_version=1))
+    def test_is_refused_when_only_an_earlier_form_was_assessed(self) -> None:
+        gate = knows(pre_registered(), assessed(), withdrawn())
+        gate = gate.given(*gate.when(note(pre_registered(), form=2)).events)
         assert [ReasonCode.ARRIVAL_NOT_ASSESSED] == reasons(gate, attempt())
+        gate = gate.given(*gate.when(note(assessed(form=1))).events)
+        assert [ReasonCode.ARRIVAL_NOT_ASSESSED] == reasons(gate, attempt()), "the judgement of the first form came late"
+        gate = gate.given(*gate.when(note(assessed(form=2))).events)
+        assert [] == reasons(gate, attempt())
 
     def test_is_refused_while_the_assessment_left_a_question(self) -> None:
         gate = knows(pre_registered(), assessed(questions=("stopover_unknown",)))
@@ -191,6 +196,11 @@ class TestTakeNote:
     def test_keeps_the_latest_reading_time_whatever_the_order(self) -> None:
         knows(reported(read_at=NOW)).when(note(reported(read_at=NOW - timedelta(hours=1)))).then_nothing()
 
+    def test_keeps_the_orders_that_end_last_when_there_are_too_many(self) -> None:
+        last = date(2020, 6, 1)
+        gate = knows(pre_registered(), assessed(), *(ordered(last - timedelta(days=n), order_id=UUID(int=n)) for n in range(70)))
+        assert last == earliest(answer(gate, attempt()).reasons)
+
     def test_does_not_bring_back_an_import_that_was_left(self) -> None:
         gate = knows(imported(on_site=True))
         gate = gate.given(*gate.when(EXIT).events)
@@ -226,6 +236,6 @@ class TestRegisterExit:
     def test_allows_a_new_pre_registration_to_enter_again(self) -> None:
         gate = admitted()
         gate = gate.given(*gate.when(EXIT).events)
-        for fact in (pre_registered(declaration_version=2), assessed(declaration_version=2)):
-            gate = gate.given(*gate.when(note(fact)).events)
+        for fact in (pre_registered(declaration_version=2), assessed(form=2)):
+            gate = gate.given(*gate.when(note(fact, form=2)).events)
         assert Outcome.ADMITTED is answer(gate, attempt()).outcome

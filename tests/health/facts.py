@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from contracts.health import (
     Disposition,
@@ -57,14 +57,18 @@ def assess(
     contract_no: str = HERE,
     origin_code: str = JIANGSU,
     arrival_date: date | None = None,
+    form: str = "",
     at: datetime = NOW,
 ) -> AssessArrival:
+    """What one pre-registration asks. Another content, or another `form`, is another pre-registration."""
+    pinned = pinned or declaration()
     return AssessArrival(
         person_id=PERSON,
+        pre_registration_id=uuid5(PERSON, f"{contract_no}/{pinned.version}/{origin_code}/{arrival_date}/{form}"),
         contract_no=contract_no,
         origin_code=origin_code,
         arrival_date=arrival_date,
-        declaration=pinned or declaration(),
+        declaration=pinned,
         at=at,
     )
 

@@ -13,12 +13,14 @@ from tests.told import fact
 class TestWhenPreRegistered:
     def test_judges_the_pinned_declaration_on_the_persons_own_stream(self) -> None:
         event = pre_registered(origin_code=HUBEI, arrival_date=date(2020, 2, 15), declaration=declaration(3, from_wuhan=True))
+        told = fact(event)
         expected = AssessArrival(
             person_id=PERSON,
+            pre_registration_id=told.recorded.event_id,
             contract_no=HERE,
             origin_code=HUBEI,
             arrival_date=date(2020, 2, 15),
             declaration=event.declaration,
             at=NOW,
         )
-        assert [(PERSON, expected)] == when_pre_registered(fact(event))
+        assert [(PERSON, expected)] == when_pre_registered(told)

@@ -60,6 +60,7 @@ class TestPolicySet:
             {"fever": SHIPPED["fever"] | {"threshold_celsius": 35.0}},
             {"fever": SHIPPED["fever"] | {"threshold_celsius": "37.3"}},
             {"fever": SHIPPED["fever"] | {"operator": "=="}},
+            {"fever": SHIPPED["fever"] | {"remeasured_after_min": 0}},
             {"isolation": {"days": 0, "day_of_arrival": 0}},
             {"isolation": {"days": 14, "day_of_arrival": 1}},
             {"key_areas": [{"code_prefix": "4", "name": "?", "since": "2020-01-01", "until": None}]},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chassis.testing.specification import Specification
@@ -161,6 +161,8 @@ class TestOrderOfArrival:
             kept = with_reading(kept, reading)
         assert has_fever(readings, policy) is has_fever(kept, policy)
 
+    @example([Reading(NOW, 35.0, measured=True), Reading(NOW, 37.3, measured=False), Reading(NOW, 37.3, measured=True)])
+    @example([Reading(NOW, 35.0, measured=True), Reading(NOW, 37.3, measured=True), Reading(NOW, 37.3, measured=False)])
     @given(st.lists(READINGS, max_size=10))
     def test_leaves_the_hold_that_all_readings_together_give(self, readings: list[Reading]) -> None:
         assert (Hold.FEVER in final_state(readings).holds) is has_fever(readings, POLICY)

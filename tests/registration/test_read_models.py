@@ -14,7 +14,7 @@ from chassis.database import create_pool
 from chassis.projector import ReadModel
 from contracts.event import Event
 from contracts.gatekeeper import EntryKind, Outcome
-from registration.read_models.declarations import Declarations, declaration_of_person
+from registration.read_models.declarations import Declarations, KnownDeclarations
 from registration.read_models.entries import Entries, has_entered
 from registration.read_models.pre_registrations import (
     Cursor,
@@ -72,10 +72,10 @@ class TestDeclarations:
         events = [declaration_received(declaration_version=n, from_hubei=n == 3, mobile=None) for n in (1, 2, 3)]
         assert 1 == len(await in_batches(pool, Declarations(), "declaration_v1", events))
         expected = declared(declaration_version=3, from_hubei=True, mobile=None)
-        assert expected == await declaration_of_person(pool, PERSON)
+        assert expected == await KnownDeclarations(pool).latest(PERSON)
 
     async def test_knows_nothing_of_who_has_not_declared(self, pool: asyncpg.Pool) -> None:
-        assert await declaration_of_person(pool, PERSON) is None
+        assert await KnownDeclarations(pool).latest(PERSON) is None
 
 
 class TestEntries:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
+from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 """Whatever runs a statement inside the caller's transaction."""
@@ -14,21 +14,37 @@ ended while nothing was asked of it (`idle_in_transaction_session_timeout`)."""
 
 POOL_SIZE_MAX = 8
 CONNECT_TIMEOUT_S = 5.0
-COMMAND_TIMEOUT_S = 30.0
-"""Client-side bound of one statement. The server's own bounds are set by migration, see `work_0001_leases.sql`."""
+COMMAND_TIMEOUT_S = 5.0
+"""Client-side bound of one statement: a server that does not answer at all holds nobody for longer than twice this, because
+to cancel the statement is tried as long again. The server's own bounds are set by migration, see `work_0001_leases.sql`."""
 ACQUIRE_TIMEOUT_S = 5.0
+
+
+class BoundedPool(asyncpg.Pool):
+    """A pool in which nobody waits for a connection longer than `ACQUIRE_TIMEOUT_S`. The library's own waits for ever."""
+
+    def acquire(self, *, timeout: float | None = None) -> PoolAcquireContext:
+        """Raises: TimeoutError."""
+        return super().acquire(timeout=ACQUIRE_TIMEOUT_S if timeout is None else timeout)
 
 
 async def create_pool(dsn: str, *, application_name: str, size_max: int = POOL_SIZE_MAX) -> asyncpg.Pool:
     """A pool of at most `size_max` connections. Opens one at once, so that a wrong DSN fails here."""
-    return await asyncpg.create_pool(
+    return await BoundedPool(
         dsn,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
         min_size=1,
         max_size=size_max,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        connect=None,
+        setup=None,
+        init=None,
+        loop=None,
+        reset=_keep_session,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
-        max_inactive_connection_lifetime=300.0,
-        reset=_keep_session,
         server_settings={"application_name": application_name, "jit": "off"},
     )
 

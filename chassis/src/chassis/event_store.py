@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from chassis.database import Connection
+from chassis.database import DATABASE_ERRORS, Connection
 from chassis.gathering import Gatherer
 from contracts.event import Recorded, recorded_from_meta
 
@@ -26,6 +26,10 @@ READ_EVENTS_MAX = 1_000
 
 EPOCH_CHANGED = "GH001"
 """SQLSTATE that `append_group` raises for a process that knows another epoch."""
+
+
+TRY_NO_OTHER = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.LockNotAvailableError)
+"""Failures of a group that would meet each of its commands alone, too, and take as long again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +256,13 @@ class EventStore:
             if error.sqlstate == EPOCH_CHANGED:
                 await self.learn_epoch()
                 return [Conflict(version=append.expected_version) for append in appends]
-            if len(appends) == 1 or isinstance(error, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
+            if len(appends) == 1 or isinstance(error, TRY_NO_OTHER):
                 return [error] * len(appends)
             # One of them cannot be stored: the others must not suffer for it.
             return [(await self._append_now([append]))[0] for append in appends]
+        except DATABASE_ERRORS as error:
+            # Answers for these alone: what an earlier group of the same batch stored stays told as stored.
+            return [error] * len(appends)
         self._tell(results)
         return results
 

@@ -59,12 +59,15 @@ class Leases:
     pool: asyncpg.Pool
     names: Mapping[str, Work]
     owner: UUID = field(default_factory=uuid4)
-    _held: dict[Lease, asyncio.Task[None]] = field(default_factory=dict)
+    _tasks: dict[Lease, asyncio.Task[None]] = field(default_factory=dict)
+    """Work that runs, or was told to end and has not yet."""
+    _ending: set[Lease] = field(default_factory=set)
     _announced_at: float = 0.0
 
     @property
     def held(self) -> set[Lease]:
-        return set(self._held)
+        """Those whose work is being done."""
+        return self._tasks.keys() - self._ending
 
     @property
     def heartbeat_age_s(self) -> float:
@@ -84,7 +87,7 @@ class Leases:
                 except DATABASE_ERRORS as error:
                     log.warning("leases.heartbeat_failed", error_type=type(error).__name__)
                     if self.heartbeat_age_s > TTL_S:
-                        await self._stop(self.held)
+                        self._end(self.held)
                 await asyncio.sleep(HEARTBEAT_S)
         finally:
             await self._leave()
@@ -94,14 +97,13 @@ class Leases:
             live = await self._announce(connection)
             rows = await connection.fetch("SELECT name, token FROM lease WHERE owner = $1", self.owner)
             mine = {Lease(row["name"], row["token"]) for row in rows}
-            await self._stop(self.held - mine)
-            await self._give_back(connection, {lease for lease in mine if lease not in self._held or self._held[lease].done()})
             share = -(-len(self.names) // live)
             # By the end of the name first: a share then holds of every kind of work, `relay/07` beside `project/07`.
-            surplus = sorted(self.held, key=lambda lease: lease.name[::-1])[share:]
-            await self._stop(set(surplus))
-            await self._give_back(connection, set(surplus))
-            await self._take(connection, share - len(self._held))
+            surplus = sorted(self.held & mine, key=lambda lease: lease.name[::-1])[share:]
+            self._end((self.held - mine) | set(surplus))
+            self._forget_ended()
+            await self._give_back(connection, mine - self._tasks.keys())
+            await self._take(connection, share - len(self._tasks))
 
     async def _announce(self, connection: Connection) -> int:
         """Say that we live; how many do."""
@@ -131,12 +133,13 @@ class Leases:
             RETURNING name, token
             """,
             self.owner,
-            sorted(self.names),
+            # A name whose earlier work has not ended here is not begun beside it.
+            sorted(self.names.keys() - {lease.name for lease in self._tasks}),
             count,
         )
         for row in rows:
             lease = Lease(row["name"], row["token"])
-            self._held[lease] = asyncio.create_task(self._work(lease), name=lease.name)
+            self._tasks[lease] = asyncio.create_task(self._work(lease), name=lease.name)
 
     async def _work(self, lease: Lease) -> None:
         try:
@@ -146,16 +149,18 @@ class Leases:
         except Exception as error:
             log.error("leases.work_failed", lease=lease.name, exc_info=error)
 
-    async def _stop(self, leases: set[Lease]) -> None:
-        tasks = [self._held.pop(lease) for lease in leases]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_S)
+    def _end(self, leases: set[Lease]) -> None:
+        """Tell their work to end. Nobody waits for it: a heartbeat must not be late because some work is slow to end."""
+        self._ending |= leases
+        for lease in leases:
+            self._tasks[lease].cancel()
+
+    def _forget_ended(self) -> None:
+        for lease in [lease for lease, task in self._tasks.items() if task.done()]:
+            del self._tasks[lease]
+            self._ending.discard(lease)
 
     async def _give_back(self, connection: Connection, leases: set[Lease]) -> None:
-        for lease in leases:
-            self._held.pop(lease, None)
         if leases:
             await connection.execute(
                 "UPDATE lease SET owner = NULL WHERE owner = $1 AND name = ANY ($2)",
@@ -164,7 +169,9 @@ class Leases:
             )
 
     async def _leave(self) -> None:
-        await self._stop(self.held)
+        self._end(set(self._tasks))
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=STOP_S)
         try:
             async with asyncio.timeout(STOP_S):
                 await self.pool.execute("UPDATE lease SET owner = NULL WHERE owner = $1", self.owner)

@@ -109,7 +109,7 @@ def _server(service: Service[Any], parts: Machinery[Any], application: Applicati
 async def _serve_until(stop: asyncio.Event, server: Any, coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
     serving = asyncio.create_task(server.serve(), name="http")
     told = asyncio.create_task(stop.wait(), name="stop")
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    tasks = [asyncio.create_task(coroutine, name=getattr(coroutine, "__qualname__", None)) for coroutine in coroutines]
     try:
         done, _ = await asyncio.wait([serving, told, *tasks], return_when=asyncio.FIRST_COMPLETED)
     finally:

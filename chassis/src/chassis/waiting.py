@@ -28,13 +28,14 @@ async def wait_for(pool: asyncpg.Pool, token: ConsistencyToken | None, *, subscr
 
     Raises: Unavailable after `WAIT_S_MAX`.
     """
-    if token is None:
-        return
+    wanted = {shard: pos for shard, pos in token.positions.items() if pos > 0} if token else {}
+    if token is None or not wanted:
+        return  # Before the first position there is nothing to have seen.
     pause = POLL_S_MIN
     try:
         async with asyncio.timeout(WAIT_S_MAX):
             while not await pool.fetchval(
-                REACHED, list(subscribers), token.service, list(token.positions), list(token.positions.values()), token.epoch
+                REACHED, list(subscribers), token.service, list(wanted), list(wanted.values()), token.epoch
             ):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, POLL_S_MAX)

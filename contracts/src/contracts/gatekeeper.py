@@ -84,10 +84,12 @@ class Cause(_Part):
 class ClearancePreRegistration(_Part):
     """The person is expected on a contract."""
 
+    pre_registration_id: UUID
+    """The `PersonPreRegistered` that says so, by its event id. Until it is assessed, nobody enters on it."""
     contract_no: ContractNo
     """Where."""
     declaration_version: DeclarationVersion
-    """The declaration that the pre-registration pins; until it is assessed, nobody enters on it."""
+    """The declaration that the pre-registration pins."""
     employer_credit_code: CreditCode
     """用人单位 on this contract."""
     person_kind: PersonKind
@@ -97,8 +99,10 @@ class ClearancePreRegistration(_Part):
 
 
 class ClearanceAssessment(_Part):
-    """What the judgement of a pinned declaration left open."""
+    """What the judgement of a pre-registration with its pinned declaration left open."""
 
+    pre_registration_id: UUID
+    """The `PersonPreRegistered` that was judged, by its event id: the same declaration may be pinned by another form."""
     contract_no: ContractNo
     """The contract whose pre-registration pins the declaration."""
     declaration_version: DeclarationVersion

@@ -69,6 +69,8 @@ class ArrivalAssessed(Event):
     TYPE: ClassVar[Literal["gatehouse.health.arrival-assessed.v1"]] = "gatehouse.health.arrival-assessed.v1"
     person_id: UUID
     """The person, who is also the stream."""
+    pre_registration_id: UUID
+    """The `PersonPreRegistered` that was judged, by its event id."""
     contract_no: ContractNo
     """The contract whose pre-registration pinned the declaration."""
     declaration_version: DeclarationVersion

@@ -10,7 +10,9 @@ nobody sets.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +21,7 @@ import asyncpg
 import httpx2
 import structlog
 
+from chassis.database import DATABASE_ERRORS
 from chassis.internal_api import SHARD_HEADS_PATH, ShardHeadsAnswer
 from chassis.leases import Lease
 from chassis.service import Worker
@@ -36,6 +39,18 @@ POLL_S = 0.25
 log = structlog.get_logger()
 
 
+PROJECT = "project/"
+"""What the names of the leases begin with under which partitions are taken in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """Whoever has reached these heads knows everything that was recorded until then."""
+
+    as_of: datetime
+    heads: Mapping[tuple[str, int], int]
+
+
 @dataclass
 class FreshnessKeeper:
     """The worker's part: stamps the partitions that it holds."""
@@ -45,53 +60,73 @@ class FreshnessKeeper:
     """Service → base URL."""
     partitions: int
 
+    bound: timedelta
+    _unproved: dict[Lease, deque[_Proof]] = field(default_factory=dict)
+    """What each partition has yet to reach, oldest first."""
+
     async def run(self, worker: Worker) -> None:
         """Stamp until cancelled. What cannot be proved is not stamped."""
-        async with httpx2.AsyncClient(timeout=ASK_S_MAX) as client:
+        async with httpx2.AsyncClient(timeout=ASK_S_MAX, trust_env=False) as client:
             while True:
                 began = time.monotonic()
                 try:
-                    await self._round(client, worker)
-                except (OSError, httpx2.HTTPError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    await self._ask(client, worker)
+                    while time.monotonic() < began + ROUND_S:
+                        await self._stamp_what_is_proved(worker)
+                        await asyncio.sleep(CHECK_S)
+                except (*DATABASE_ERRORS, httpx2.HTTPError, ValueError) as error:
                     log.warning("freshness.not_proved", error_type=type(error).__name__)
-                await asyncio.sleep(max(0.0, began + ROUND_S - time.monotonic()))
+                    await asyncio.sleep(max(0.0, began + ROUND_S - time.monotonic()))
 
-    async def _round(self, client: httpx2.AsyncClient, worker: Worker) -> None:
+    async def _ask(self, client: httpx2.AsyncClient, worker: Worker) -> None:
+        """Take the time first, then how far the sources reach: what they reach then was all there is at that time."""
         as_of = await self.pool.fetchval("SELECT clock_timestamp()")
         asked = await asyncio.gather(*(self._heads(client, service, url) for service, url in self.sources.items()))
         heads = {(service, shard): pos for service, positions in asked for shard, pos in enumerate(positions)}
-        waiting = {
-            int(lease.name.removeprefix("project/")): lease for lease in worker.leases.held if lease.name.startswith("project/")
-        }
-        deadline = time.monotonic() + ROUND_S
-        while waiting and time.monotonic() < deadline:
-            arrived = [partition for partition in waiting if self._has_reached(worker.projector.reached, partition, heads)]
-            if arrived:
-                await self._stamp(as_of, {partition: waiting.pop(partition) for partition in arrived})
-            else:
-                await asyncio.sleep(CHECK_S)
+        held = {lease for lease in worker.leases.held if lease.name.startswith(PROJECT)}
+        self._unproved = {lease: self._unproved.get(lease, deque(maxlen=self._proofs_max)) for lease in held}
+        for waiting in self._unproved.values():
+            waiting.append(_Proof(as_of, heads))
+
+    @property
+    def _proofs_max(self) -> int:
+        """A partition that lags may still prove an older view; one older than the bound would be of no use."""
+        return max(1, int(self.bound.total_seconds() / ROUND_S))
+
+    async def _stamp_what_is_proved(self, worker: Worker) -> None:
+        """The latest time, of each partition, up to which everything has been taken in."""
+        proved: dict[Lease, datetime] = {}
+        for lease, waiting in self._unproved.items():
+            partition = int(lease.name.removeprefix(PROJECT))
+            while waiting and self._has_reached(worker.projector.reached, partition, waiting[0].heads):
+                proved[lease] = waiting.popleft().as_of
+        if proved:
+            await self._stamp(proved)
 
     async def _heads(self, client: httpx2.AsyncClient, service: str, url: str) -> tuple[str, Sequence[int]]:
         response = await client.get(url + SHARD_HEADS_PATH)
         response.raise_for_status()
-        return service, ShardHeadsAnswer.model_validate_json(response.content).heads
+        answer = ShardHeadsAnswer.model_validate_json(response.content)
+        if answer.service != service:
+            raise ValueError(f"{answer.service} answers where {service} should")
+        return service, answer.heads
 
     def _has_reached(self, reached: Mapping[tuple[str, int], int], partition: int, heads: Mapping[tuple[str, int], int]) -> bool:
         shards = range(partition, SHARDS, self.partitions)
         return all(reached.get((service, shard), -1) >= heads[service, shard] for service in self.sources for shard in shards)
 
-    async def _stamp(self, as_of: datetime, leases: Mapping[int, Lease]) -> None:
+    async def _stamp(self, proved: Mapping[Lease, datetime]) -> None:
         """Only whoever holds the lease stamps: the stamp of one that was replaced does not count."""
-        rows = sorted((partition, lease.name, lease.token) for partition, lease in leases.items())
+        rows = sorted((int(lease.name.removeprefix(PROJECT)), lease.name, lease.token, as_of) for lease, as_of in proved.items())
         await self.pool.execute(
             """
             INSERT INTO freshness (partition, fresh_as_of)
-            SELECT r.partition, $1 FROM unnest($2::integer[], $3::text[], $4::bigint[]) AS r (partition, name, token)
+            SELECT r.partition, r.as_of
+            FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::timestamptz[]) AS r (partition, name, token, as_of)
             JOIN lease USING (name, token)
             ORDER BY r.partition
             ON CONFLICT (partition) DO UPDATE SET fresh_as_of = excluded.fresh_as_of
             """,
-            as_of,
             *map(list, zip(*rows, strict=True)),
         )
 
@@ -117,7 +152,7 @@ class FreshnessView:
         while True:
             try:
                 await self.look()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("freshness.not_read", error_type=type(error).__name__)
             await asyncio.sleep(POLL_S)
 
@@ -137,7 +172,10 @@ class FreshnessView:
         now_s = self.now_s()
         for row in await self.pool.fetch("SELECT partition, fresh_as_of FROM freshness"):
             known = self._stamps.get(row["partition"])
-            if known is None or known.fresh_as_of != row["fresh_as_of"]:
+            if known is None:
+                # It may have stood there for long: only a stamp that moves proves that somebody is at work.
+                self._stamps[row["partition"]] = _Stamp(row["fresh_as_of"], -math.inf)
+            elif known.fresh_as_of != row["fresh_as_of"]:
                 self._stamps[row["partition"]] = _Stamp(row["fresh_as_of"], now_s)
 
     def forget(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,6 +17,9 @@ from contracts.gatekeeper import EntryAttempted, EntryKind
 from gatekeeper.domain.commands import Attempt, Confirm, GateCommand
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.freshness import FreshnessView
+
+CLOCKS_DIFFER_MAX = timedelta(seconds=10)
+"""How far this machine's clock may be from the database's."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,17 @@ class Gate:
         return self.freshness.as_of(shard_of(person_id))
 
     def _question(self, person_id: UUID, contract_no: str, kind: EntryKind) -> Attempt:
+        at, fresh_as_of = self.clock.now(), self.fresh_as_of(person_id)
+        # Days of isolation are counted by this clock: one that disagrees with the database's decides nothing.
+        if fresh_as_of is not None and abs(at - fresh_as_of) > self.freshness.bound + CLOCKS_DIFFER_MAX:
+            fresh_as_of = None
         return Attempt(
             person_id=person_id,
             attempt_id=uuid4(),
             contract_no=contract_no,
             kind=kind,
-            at=self.clock.now(),
-            fresh_as_of=self.fresh_as_of(person_id),
+            at=at,
+            fresh_as_of=fresh_as_of,
         )
 
     async def _record(self, command: Attempt | Confirm, key: CommandKey | None) -> Outcome[EntryAttempted]:

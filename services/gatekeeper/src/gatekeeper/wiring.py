@@ -32,9 +32,10 @@ PERSON = Decider(
 def wire(parts: Machinery[Settings]) -> Application:
     settings = parts.settings
     handler = parts.handler(PERSON)
-    view = FreshnessView(parts.pool, settings.partitions, timedelta(seconds=settings.freshness_bound_s))
+    bound = timedelta(seconds=settings.freshness_bound_s)
+    view = FreshnessView(parts.pool, settings.partitions, bound)
     keeper = FreshnessKeeper(
-        parts.pool, {"registration": settings.registration_url, "health": settings.health_url}, settings.partitions
+        parts.pool, {"registration": settings.registration_url, "health": settings.health_url}, settings.partitions, bound
     )
     gate = Gate(handler, view, parts.clock)
     return Application(

@@ -23,6 +23,7 @@ def when_pre_registered(fact: Fact[PersonPreRegistered]) -> Sequence[tuple[UUID,
     event = fact.event
     command = AssessArrival(
         person_id=event.person_id,
+        pre_registration_id=fact.recorded.event_id,
         contract_no=event.contract_no,
         origin_code=event.origin_code,
         arrival_date=event.arrival_date,

@@ -109,6 +109,7 @@ class IsolationOrderItem(Item):
 
 
 class AssessmentItem(Item):
+    pre_registration_id: UUID
     contract_no: str
     declaration_version: int
     policy_version: int

@@ -55,6 +55,10 @@ class HealthCloudUnavailable(Unavailable):
         super().__init__(retry_after_s=RETRY_AFTER_S)
 
 
+class AnswerNotUnderstood(HealthCloudUnavailable):
+    """Health Cloud answered about this person, and not in a way that can be read. It may well answer about others."""
+
+
 class Submission(BaseModel):
     """One declaration, field by field as the form 来沪人员健康登记 has it. Whatever is missing is empty."""
 
@@ -107,7 +111,10 @@ class HealthCloud:
             async with asyncio.timeout(QUERY_S_MAX):
                 answer = await self._patiently(query)
             return _Answer.model_validate_json(answer).submissions
-        except (httpx2.HTTPError, TimeoutError, _TryAgain, ValidationError) as error:
+        except (httpx2.DecodingError, ValidationError) as error:
+            log.error("healthcloud.answer_not_understood", error_type=type(error).__name__)
+            raise AnswerNotUnderstood from None
+        except (httpx2.HTTPError, TimeoutError, _TryAgain) as error:
             log.warning("healthcloud.not_answered", error_type=type(error).__name__)
             raise HealthCloudUnavailable from None
 

@@ -19,6 +19,7 @@ from chassis.faults import Unavailable, VersionConflict
 from chassis.leases import Lease
 from chassis.sealing import Purpose, SealBroken, Sealing, StreamIsErased, Unsealer
 from contracts.identity import Document, DocumentType
+from healthcloud_bridge.client import AnswerNotUnderstood
 from healthcloud_bridge.receiving import Receiving
 
 BATCH_PEOPLE_MAX = 50
@@ -90,7 +91,10 @@ class Poller:
 
     async def _ask(self, person_id: UUID, document: Document, name: str) -> bool:
         """Whether something was declared. Raises: HealthCloudUnavailable, Unavailable."""
-        declared = await self.receiving.ask(document, name=name)
+        try:
+            declared = await self.receiving.ask(document, name=name)
+        except AnswerNotUnderstood:
+            return False  # Logged where it was read. The others are asked all the same.
         if not declared:
             return False
         try:

@@ -16,7 +16,7 @@ from chassis.sealing import Sealer, Sealing
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.identity import Document
 from contracts.times import shanghai_date
-from healthcloud_bridge.client import HealthCloud, HealthCloudUnavailable
+from healthcloud_bridge.client import AnswerNotUnderstood, HealthCloud
 from healthcloud_bridge.domain.declarations import Declaration, DeclaredPerson, Receive
 from healthcloud_bridge.translation import Declared, Untranslatable, translated
 
@@ -52,7 +52,7 @@ class Receiving:
         except Untranslatable:
             # To leave one out would be to answer with an older one: better no answer, and somebody looks into it.
             log.error("healthcloud.untranslatable", count=len(submissions))
-            raise HealthCloudUnavailable from None
+            raise AnswerNotUnderstood from None
 
     async def receive(self, person_id: UUID, declared: Sequence[Declared]) -> Received:
         """Store what is new of it. The last one given is the latest. Repeating it stores nothing.

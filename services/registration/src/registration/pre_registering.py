@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-import asyncpg
-
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler, Outcome
 from chassis.event_store import CommandKey
@@ -17,7 +15,7 @@ from contracts.identity import Document
 from contracts.people import PersonKind
 from contracts.registration import DeclarationAwaited, PersonPreRegistered
 from registration.domain.person import Form, Person, PersonCommand, PersonEvent, PreRegister
-from registration.read_models.declarations import declaration_of_person
+from registration.read_models.declarations import KnownDeclarations
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class PreRegistering:
     people: CommandHandler[PersonCommand, Person, PersonEvent]
     identities: Identities
     sealing: Sealing
-    pool: asyncpg.Pool
+    declarations: KnownDeclarations
     clock: Clock
 
     async def hand_in(self, typed: TypedForm, *, key: CommandKey) -> Answer:
@@ -66,7 +64,7 @@ class PreRegistering:
         command = PreRegister(
             person_id=person_id,
             form=_sealed(typed, person_id, sealer),
-            declaration=await declaration_of_person(self.pool, person_id),
+            declaration=await self.declarations.latest(person_id),
             declaration_version_seen=typed.declaration_version,
             at=self.clock.now(),
         )

@@ -17,7 +17,7 @@ from registration.domain import contract, person, station
 from registration.late_take_ups import LateTakeUps
 from registration.policies import take_up_policy
 from registration.pre_registering import PreRegistering
-from registration.read_models.declarations import Declarations
+from registration.read_models.declarations import Declarations, KnownDeclarations
 from registration.read_models.entries import Entries
 from registration.read_models.pre_registrations import PreRegistrations
 from registration.roster_import import RosterImport
@@ -57,7 +57,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
         stations=parts.handler(STATION),
         contracts=parts.handler(CONTRACT),
         people=people,
-        pre_registering=PreRegistering(people, parts.identities, parts.sealing, parts.pool, parts.clock),
+        pre_registering=PreRegistering(people, parts.identities, parts.sealing, KnownDeclarations(parts.pool), parts.clock),
         roster_import=RosterImport(people, parts.identities, parts.sealing, parts.clock),
         identities=parts.identities,
         sealing=parts.sealing,

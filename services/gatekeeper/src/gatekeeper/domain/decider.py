@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
+from uuid import UUID
 
 from contracts.gatekeeper import (
+    ORDERS_MAX,
+    Cause,
     Clearance,
     ClearanceAssessment,
     ClearanceChanged,
@@ -67,7 +70,7 @@ def decide(command: GateCommand, person: GatePerson) -> Sequence[GatekeeperEvent
 
 
 def _take_note(command: TakeNote, person: GatePerson) -> Sequence[ClearanceChanged]:
-    clearance = _with_fact(person, command.fact)
+    clearance = _with_fact(person, command.fact, command.cause)
     if clearance == person.clearance:
         return []  # It changes nothing at the door.
     return [
@@ -137,12 +140,12 @@ def evolve(person: GatePerson, event: GatekeeperEvent) -> GatePerson:
             assert_never(event)
 
 
-def _with_fact(person: GatePerson, fact: RelevantFact) -> Clearance:
+def _with_fact(person: GatePerson, fact: RelevantFact, cause: Cause) -> Clearance:
     """The basis of a verdict once this fact is known."""
     clearance = person.clearance
     match fact:
         case PersonPreRegistered():
-            return _expect(clearance, fact)
+            return _expect(clearance, fact, cause.event_id)
         case PreRegistrationWithdrawn():
             # Withdrawn only before entry: if the two raced, the gate's own fact wins.
             return clearance if fact.contract_no in person.on_site else _without_contract(clearance, fact.contract_no)
@@ -152,7 +155,7 @@ def _with_fact(person: GatePerson, fact: RelevantFact) -> Clearance:
             return _assess(clearance, fact)
         case IsolationOrdered():
             order = ClearanceOrder(order_id=fact.order_id, admissible_on=fact.admissible_on)
-            return _update(clearance, orders=_with(clearance.orders, order))
+            return _update(clearance, orders=_with_order(clearance.orders, order))
         case HealthReported(read_at=read_at):
             return _update(clearance, last_report_at=_latest(clearance.last_report_at, read_at))
         case HealthHoldPlaced():
@@ -165,8 +168,9 @@ def _with_fact(person: GatePerson, fact: RelevantFact) -> Clearance:
             assert_never(fact)
 
 
-def _expect(clearance: Clearance, fact: PersonPreRegistered) -> Clearance:
+def _expect(clearance: Clearance, fact: PersonPreRegistered, pre_registration_id: UUID) -> Clearance:
     expected = ClearancePreRegistration(
+        pre_registration_id=pre_registration_id,
         contract_no=fact.contract_no,
         declaration_version=fact.declaration.version,
         employer_credit_code=fact.employer_credit_code,
@@ -179,7 +183,10 @@ def _expect(clearance: Clearance, fact: PersonPreRegistered) -> Clearance:
 
 def _assess(clearance: Clearance, fact: ArrivalAssessed) -> Clearance:
     assessed = ClearanceAssessment(
-        contract_no=fact.contract_no, declaration_version=fact.declaration_version, questions=fact.questions
+        pre_registration_id=fact.pre_registration_id,
+        contract_no=fact.contract_no,
+        declaration_version=fact.declaration_version,
+        questions=fact.questions,
     )
     # Only the latest of a contract can be pinned by an open pre-registration.
     others = tuple(each for each in clearance.assessed if each.contract_no != fact.contract_no)
@@ -187,16 +194,25 @@ def _assess(clearance: Clearance, fact: ArrivalAssessed) -> Clearance:
 
 
 def _without_contract(clearance: Clearance, contract_no: str) -> Clearance:
-    """The basis after the contract no longer expects the person. What was judged of the person stays."""
+    """The basis after the contract no longer expects the person. Orders and holds are the person's and stay."""
     return _update(
         clearance,
         pre_registrations=tuple(each for each in clearance.pre_registrations if each.contract_no != contract_no),
         rostered=tuple(each for each in clearance.rostered if each != contract_no),
+        assessed=tuple(each for each in clearance.assessed if each.contract_no != contract_no),
     )
 
 
-def _update(clearance: Clearance, **changes: object) -> Clearance:
-    return clearance.model_copy(update=changes)
+def _update(clearance: Clearance, **changes: Any) -> Clearance:
+    # Made anew, not copied: what no reader could read must fail here, before it is stored.
+    return Clearance(**(dict(clearance) | changes))
+
+
+def _with_order(orders: tuple[ClearanceOrder, ...], order: ClearanceOrder) -> tuple[ClearanceOrder, ...]:
+    """A full list drops what ends first: the latest end alone decides."""
+    if order in orders:
+        return orders
+    return tuple(sorted((*orders, order), key=lambda each: each.admissible_on)[-ORDERS_MAX:])
 
 
 def _with(items: tuple[T, ...], item: T) -> tuple[T, ...]:

@@ -103,11 +103,7 @@ def _assessment(person: GatePerson, question: Question) -> Iterator[Reason]:
     pinned = pre_registration(person, question.contract_no)
     if pinned is None:
         return
-    assessments = [
-        each
-        for each in person.clearance.assessed
-        if each.contract_no == pinned.contract_no and each.declaration_version == pinned.declaration_version
-    ]
+    assessments = [each for each in person.clearance.assessed if each.pre_registration_id == pinned.pre_registration_id]
     if not assessments:
         yield _reason(ReasonCode.ARRIVAL_NOT_ASSESSED)
     elif any(each.questions for each in assessments):

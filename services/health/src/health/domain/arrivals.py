@@ -2,8 +2,7 @@
 
 Day 0 is the day of arrival in Shanghai: the date that was typed, else the later of departure and report of the first
 declaration of the journey. A later declaration of the same journey never moves it. Where statements contradict each
-other the stricter one counts: nobody arrives before he departs, and whoever types a later day of arrival than the one
-that was ordered by adds an order.
+other the stricter one counts: nobody arrives before he departs, and of two days that were typed the later one holds.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 from contracts.health import IsolationOrdered, IsolationReason
 from contracts.registration import PinnedDeclaration
@@ -31,41 +30,26 @@ class Judgement:
     """What follows from one pinned declaration."""
 
     departed_on: date | None
-    """Of the journey."""
+    """Names the journey."""
     arrived_on: date
     """Day 0."""
     orders: Sequence[IsolationOrdered]
-    """Those that are new."""
-    order_ids: tuple[UUID, ...]
-    """All that ban because of this declaration, new or made before."""
+    """One for each reason, new or made before: the same reason and day 0 give the same order."""
     questions: tuple[str, ...]
 
 
 def judge(command: AssessArrival, person: HealthPerson, policy: PolicySet) -> Judgement:
-    """Judge the declaration on what is known of the person. An order that the journey already led to is not made again."""
-    journey = _journey(command.declaration, person.journeys, policy)
-    arrived_on = _day_of_arrival(command, journey)
-    orders, order_ids = [], []
-    for reason in _reasons(command, arrived_on, policy):
-        before = [order for order in person.orders if order.reason is reason and order.order_id in journey.order_ids]
-        if standing := next((order for order in before if order.anchor_date >= arrived_on), None):
-            order_ids.append(standing.order_id)
-            continue
-        order = _order(command, reason, arrived_on, policy)
-        order_ids.append(order.order_id)
-        if all(order.order_id != known.order_id for known in person.orders):
-            orders.append(order)
-    return Judgement(journey.departed_on, arrived_on, orders, tuple(order_ids), _questions(command.declaration))
+    """Judge the declaration on what is known of the person's journeys."""
+    known = _journey(command.declaration, person.journeys, policy)
+    departed_on = known.departed_on if known else command.declaration.departed_on
+    arrived_on = _day_of_arrival(command, departed_on, known)
+    orders = [_order(command, reason, arrived_on, policy) for reason in _reasons(command, arrived_on, policy)]
+    return Judgement(departed_on, arrived_on, orders, _questions(command.declaration))
 
 
-def _journey(declaration: PinnedDeclaration, known: Sequence[Journey], policy: PolicySet) -> Journey:
-    """The journey that the declaration tells of: the latest one that it can belong to, else a new one."""
-    for journey in reversed(known):
-        if _tells_of(declaration, journey, policy):
-            return journey
-    departed_on = declaration.departed_on
-    arrived_on = max(declaration.reported_on, departed_on) if departed_on else declaration.reported_on
-    return Journey(departed_on=departed_on, arrived_on=arrived_on, order_ids=())
+def _journey(declaration: PinnedDeclaration, known: Sequence[Journey], policy: PolicySet) -> Journey | None:
+    """The latest journey that the declaration can belong to. None: it tells of a new one."""
+    return next((journey for journey in reversed(known) if _tells_of(declaration, journey, policy)), None)
 
 
 def _tells_of(declaration: PinnedDeclaration, journey: Journey, policy: PolicySet) -> bool:
@@ -77,10 +61,12 @@ def _tells_of(declaration: PinnedDeclaration, journey: Journey, policy: PolicySe
     return declaration.reported_on - journey.arrived_on <= timedelta(days=policy.isolation.days)
 
 
-def _day_of_arrival(command: AssessArrival, journey: Journey) -> date:
-    if command.arrival_date is None:
-        return journey.arrived_on
-    return max(command.arrival_date, journey.departed_on or command.arrival_date)
+def _day_of_arrival(command: AssessArrival, departed_on: date | None, known: Journey | None) -> date:
+    if known is not None and command.arrival_date is None:
+        return known.arrived_on
+    told = command.arrival_date or command.declaration.reported_on
+    told = max(told, departed_on or told)
+    return max(told, known.arrived_on) if known else told
 
 
 def _reasons(command: AssessArrival, arrived_on: date, policy: PolicySet) -> Iterator[IsolationReason]:

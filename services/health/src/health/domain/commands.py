@@ -16,6 +16,8 @@ class AssessArrival:
     """A pre-registration relies on a declaration that has to be judged."""
 
     person_id: UUID
+    pre_registration_id: UUID
+    """The pre-registration itself, by the id of its event: it is judged once, another form with the same declaration again."""
     contract_no: str
     origin_code: str
     """出发地."""

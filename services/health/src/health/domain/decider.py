@@ -27,7 +27,7 @@ from health.domain.commands import AssessArrival, ChangeDisposition, HealthComma
 from health.domain.dispositions import change_disposition
 from health.domain.policy_set import PolicySet
 from health.domain.readings import has_fever, has_symptoms, with_reading
-from health.domain.state import Decided, HealthPerson, Journey, Order, Reading
+from health.domain.state import Decided, HealthPerson, Journey, Reading
 
 _FIRST_DAY = date(YEAR_MIN, 1, 2)
 """The first day whose midnight in Shanghai is a time that an event can hold."""
@@ -64,28 +64,30 @@ def decide(command: HealthCommand, person: HealthPerson, *, policy: PolicySet) -
 
 
 def _assess_arrival(command: AssessArrival, person: HealthPerson, policy: PolicySet) -> Sequence[HealthEvent]:
+    if command.pre_registration_id in person.assessed:
+        return []
     judgement = judge(command, person, policy)
-    if (command.contract_no, command.declaration.version) in person.assessed and not judgement.orders:
-        return []  # Judged before. Only what was typed anew (出发地, 到沪日期) can still add an order.
+    new = [order for order in judgement.orders if order.order_id not in person.order_ids]
     assessed = ArrivalAssessed(
         person_id=command.person_id,
+        pre_registration_id=command.pre_registration_id,
         contract_no=command.contract_no,
         declaration_version=command.declaration.version,
         policy_version=policy.version,
-        order_ids=judgement.order_ids,
+        order_ids=tuple(order.order_id for order in judgement.orders),
         questions=judgement.questions,
         departed_on=judgement.departed_on,
         arrived_on=judgement.arrived_on,
         assessed_at=command.at,
     )
     # The judgement is closed last: whoever has seen it has seen the hold and the orders that follow from it.
-    return [*_declared_reading(command, person, policy), *judgement.orders, assessed]
+    return [*_declared_reading(command, person, policy), *new, assessed]
 
 
 def _declared_reading(command: AssessArrival, person: HealthPerson, policy: PolicySet) -> Sequence[HealthEvent]:
     """体温 of the declaration, which counts as a reading at its 上报时间: once, however many contracts rely on it."""
     declaration = command.declaration
-    if declaration.temperature_celsius is None or any(version == declaration.version for _, version in person.assessed):
+    if declaration.temperature_celsius is None or declaration.version in person.declarations:
         return []
     reported = HealthReported(
         person_id=command.person_id,
@@ -144,10 +146,14 @@ def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:
         case HealthHoldWithdrawn(hold=hold):
             return replace(person, holds=person.holds - {hold})
         case IsolationOrdered():
-            return replace(person, orders=(*person.orders, Order(event.order_id, event.reason, event.anchor_date)))
+            return replace(person, order_ids=person.order_ids | {event.order_id})
         case ArrivalAssessed():
-            judged = (event.contract_no, event.declaration_version)
-            return replace(person, assessed=person.assessed | {judged}, journeys=_with_journey(person.journeys, event))
+            return replace(
+                person,
+                assessed=person.assessed | {event.pre_registration_id},
+                declarations=person.declarations | {event.declaration_version},
+                journeys=_with_journey(person.journeys, event),
+            )
         case DispositionChanged():
             return replace(person, decided=_decided(event))
         case _:
@@ -168,20 +174,13 @@ def _with_report(person: HealthPerson, event: HealthReported) -> HealthPerson:
 def _with_journey(journeys: tuple[Journey, ...], event: ArrivalAssessed) -> tuple[Journey, ...]:
     if event.arrived_on is None:
         return journeys
-    told = Journey(event.departed_on, event.arrived_on, event.order_ids)
-    others = []
-    for journey in journeys:
-        if _is_same(journey, told):
-            order_ids = tuple(dict.fromkeys((*journey.order_ids, *told.order_ids)))
-            told = replace(journey, arrived_on=max(journey.arrived_on, told.arrived_on), order_ids=order_ids)
-        else:
-            others.append(journey)
-    return (*others, told)
+    told = Journey(event.departed_on, event.arrived_on)
+    return (*(journey for journey in journeys if not _is_same(journey, told)), told)
 
 
 def _is_same(journey: Journey, told: Journey) -> bool:
     if journey.departed_on is None:
-        return told.departed_on is None and journey.arrived_on == told.arrived_on
+        return journey == told
     return journey.departed_on == told.departed_on
 
 

@@ -35,7 +35,7 @@ class FeverRule(_Part):
     threshold_celsius: Annotated[float, Field(gt=NORMAL_CELSIUS_MIN, le=CELSIUS_MAX)]
     method: TemperatureMethod
     """How the threshold is meant to be measured. A reading taken otherwise is held against it all the same."""
-    remeasured_after_min: Annotated[int, Field(ge=0, le=24 * 60)]
+    remeasured_after_min: Annotated[int, Field(ge=1, le=24 * 60)]
     """Minutes that must lie between the last fever reading and the normal one that takes it back."""
 
 

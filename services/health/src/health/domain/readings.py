@@ -27,27 +27,25 @@ def has_symptoms(symptoms_at: datetime | None, no_symptoms_at: datetime | None) 
 def with_reading(readings: Sequence[Reading], new: Reading) -> tuple[Reading, ...]:
     """The readings that can still matter once `new` is known, by reading time.
 
-    A reading can matter as the last fever or as the last normal one. Which of the two it is depends on the threshold,
-    which a later policy may change; so one is dropped only if no threshold could make it matter: there is a later one that
-    is at least as high, and a later measured one that is at least as low. That leaves two at most for each temperature,
-    however many readings a person has.
+    A reading matters as the last fever, or as a normal one after it. Where the line between the two runs a later policy may
+    change; so one is dropped only if a later one, at least as high, matters more wherever the line runs: both are fever, or
+    both are normal, or fever came after the normal one. That leaves two at most for each temperature, however many readings a
+    person has.
     """
     if new.celsius < NORMAL_CELSIUS_MIN:
         return tuple(readings)
     every = {*readings, new}
-    return tuple(sorted((each for each in every if _can_matter(each, every)), key=_in_order))
+    return tuple(sorted((each for each in every if not any(_outweighs(other, each) for other in every)), key=_in_order))
 
 
-def _can_matter(reading: Reading, every: set[Reading]) -> bool:
-    later = [each for each in every if each != reading and each.read_at >= reading.read_at]
-    as_fever = not any(each.celsius > reading.celsius or _says_the_same(each, reading) for each in later)
-    as_normal = reading.measured and not any(each.measured and each.celsius <= reading.celsius for each in later)
-    return as_fever or as_normal
-
-
-def _says_the_same(later: Reading, reading: Reading) -> bool:
-    """Whether the later one makes this one superfluous as fever. Of two at the same moment the measured one stays."""
-    return later.celsius == reading.celsius and (later.read_at > reading.read_at or later.measured)
+def _outweighs(later: Reading, reading: Reading) -> bool:
+    # What was only declared outweighs nothing that was measured: it is never the normal reading that takes a hold back.
+    return (
+        later != reading
+        and later.read_at >= reading.read_at
+        and later.celsius >= reading.celsius
+        and later.measured >= reading.measured
+    )
 
 
 def _in_order(reading: Reading) -> tuple[datetime, float, bool]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from contracts.health import Disposition, Hold, IsolationMethod, IsolationReason
+from contracts.health import Disposition, Hold, IsolationMethod
 
 
 @dataclass(frozen=True)
@@ -20,21 +20,11 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Order:
-    """An isolation order."""
-
-    order_id: UUID
-    reason: IsolationReason
-    anchor_date: date
-
-
-@dataclass(frozen=True)
 class Journey:
-    """One way to Shanghai. Its first declaration fixes the day of arrival."""
+    """One way to Shanghai, with its day 0."""
 
     departed_on: date | None
     arrived_on: date
-    order_ids: tuple[UUID, ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,11 @@ class HealthPerson:
     """Latest reading time of a report that says there are none."""
     holds: frozenset[Hold] = frozenset()
     decided: Decided = Decided()
-    orders: tuple[Order, ...] = ()
+    order_ids: frozenset[UUID] = frozenset()
+    """Every isolation order that was ever made."""
     journeys: tuple[Journey, ...] = ()
-    assessed: frozenset[tuple[str, int]] = frozenset()
-    """(contract, declaration version) of every judgement."""
+    """The one that was told of last comes last."""
+    assessed: frozenset[UUID] = frozenset()
+    """Every pre-registration that was judged, by its event id."""
+    declarations: frozenset[int] = frozenset()
+    """Versions of the declarations that were judged: what each says of temperature counts once."""

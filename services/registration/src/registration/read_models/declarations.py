@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from chassis.database import Connection
+from chassis.gathering import Gatherer
 from chassis.projector import Fact
 from contracts.event import Event
 from contracts.healthcloud_bridge import DeclarationReceived
@@ -22,11 +23,15 @@ ON CONFLICT (person_id) DO UPDATE SET
     mobile = excluded.mobile, pinned = excluded.pinned
 """
 
-SELECT = "SELECT name_fingerprint, mobile, pinned FROM declaration_v1 WHERE person_id = $1"
+SELECT = "SELECT person_id, name_fingerprint, mobile, pinned FROM declaration_v1 WHERE person_id = ANY ($1)"
+
+GROUP_PEOPLE_MAX = 200
+"""People in one round trip."""
+QUEUE_PEOPLE_MAX = 2_000
 
 
 class Declarations:
-    """Answers the endpoint that pre-registers."""
+    """Answers the endpoint that pre-registers, see `KnownDeclarations`."""
 
     name = "declaration_v1"
     subscribes: tuple[type[Event], ...] = (DeclarationReceived,)
@@ -41,10 +46,21 @@ class Declarations:
         await connection.execute(UPSERT, *map(list, zip(*rows, strict=True)))
 
 
-async def declaration_of_person(pool: asyncpg.Pool, person_id: UUID) -> Declaration | None:
-    """The latest one. None: the person has not declared, as far as is known here."""
-    row = await pool.fetchrow(SELECT, person_id)
-    return None if row is None else declaration_from(row)
+class KnownDeclarations:
+    """Declarations as far as they are known here. Concurrent questions share a round trip."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._gatherer = Gatherer(self._read_waiting, name="declarations", batch_max=GROUP_PEOPLE_MAX, queue_max=QUEUE_PEOPLE_MAX)
+
+    async def latest(self, person_id: UUID) -> Declaration | None:
+        """The person's latest one; None where there is none. Raises: Unavailable when overloaded."""
+        return await self._gatherer.submit(person_id)
+
+    async def _read_waiting(self, person_ids: list[UUID]) -> list[Declaration | None]:
+        rows = await self._pool.fetch(SELECT, person_ids)
+        found = {row["person_id"]: declaration_from(row) for row in rows}
+        return [found.get(person_id) for person_id in person_ids]
 
 
 def declaration_from(row: asyncpg.Record) -> Declaration:

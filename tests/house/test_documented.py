@@ -1,0 +1,79 @@
+"""Everything that others rely on is written down where they look."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from chassis import problems
+from chassis.internal_api import router as internal_api
+from chassis.problems import Problem
+from chassis.web import Route
+from contracts import registry
+from contracts.access import ALLOWED, Action
+from contracts.rejection import Rejection
+from tests.house.assembled import PACKAGES, subclasses, wired
+from tests.house.house import REPOSITORY, SERVICES, ServiceFolder
+
+REJECTIONS: list[Any] = subclasses(Rejection, *PACKAGES)
+PROBLEMS = [each for each in vars(problems).values() if isinstance(each, Problem)]
+
+
+class TestEvents:
+    @pytest.mark.parametrize("event_type", sorted(registry.EVENTS))
+    def test_are_in_the_catalogue(self, event_type: str) -> None:
+        assert f"`{event_type}`" in (REPOSITORY / "docs" / "events.md").read_text()
+
+
+class TestSettings:
+    @pytest.mark.parametrize("settings", subclasses(BaseSettings, *PACKAGES, "devstack"), ids=lambda each: each.__module__)
+    def test_say_what_they_mean(self, settings: type[BaseSettings]) -> None:
+        assert [] == [name for name, field in settings.model_fields.items() if not field.description]
+
+
+class TestErrors:
+    def test_have_a_code_of_their_own(self) -> None:
+        owners = [(each.__module__.partition(".")[0], each.code) for each in REJECTIONS]
+        codes = [*owners, *(("chassis", each.code) for each in PROBLEMS)]
+        assert len(owners) > 10
+        assert [] == sorted({each for each in codes if codes.count(each) > 1})
+
+    def test_mean_the_same_in_every_service(self) -> None:
+        titles: dict[str, set[tuple[str, str]]] = {}
+        for each in (*REJECTIONS, *PROBLEMS):
+            titles.setdefault(each.code, set()).add((each.title_zh, each.title_en))
+        assert {} == {code: found for code, found in titles.items() if len(found) > 1}
+
+    @pytest.mark.parametrize("error", [*REJECTIONS, *PROBLEMS], ids=lambda each: each.code)
+    def test_can_be_told_to_programs_and_people(self, error: Any) -> None:
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", error.code)
+        assert 400 <= error.status < 600
+        assert re.search(r"[\u4e00-\u9fff]", error.title_zh)
+        assert re.fullmatch(r"[A-Z].*[^.]", error.title_en)
+        assert not re.search(r"[{}]", error.title_zh + error.title_en), "a title is the same for everybody: nothing is filled in"
+
+    @pytest.mark.parametrize("rejection", REJECTIONS, ids=lambda each: each.__name__)
+    def test_name_the_rule(self, rejection: type[Rejection]) -> None:
+        assert rejection.__doc__
+        assert 400 <= rejection.status < 500
+
+
+class TestActions:
+    def test_are_each_allowed_to_somebody(self) -> None:
+        assert set(Action) == {action for action, roles in ALLOWED.items() if roles}
+
+    def test_are_each_what_some_endpoint_does(self) -> None:
+        routers = [internal_api, *(router for service in SERVICES for router in wired(service.package).application.routers)]
+        routes = [route for router in routers for route in router.routes if isinstance(route, Route)]
+        guarded = {guard.action for route in routes for guard in route.compiled.guards}
+        assert set() == set(Action) - guarded
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=str)
+class TestEndpoints:
+    def test_say_what_they_do(self, service: ServiceFolder) -> None:
+        routes = [route for router in wired(service.package).application.routers for route in router.routes]
+        assert [] == [route.name for route in routes if isinstance(route, Route) and not route.endpoint.__doc__]

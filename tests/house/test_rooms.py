@@ -1,0 +1,119 @@
+"""Whoever knows one service knows where everything is in the others."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from tests.house.house import REPOSITORY, SERVICES, ServiceFolder, files, modules, named, parsed
+
+ROOMS = {
+    "__init__.py",
+    "__main__.py",
+    "py.typed",
+    "settings.py",
+    "wiring.py",
+    "wired.py",
+    "command_api.py",
+    "query_api.py",
+    "policies.py",
+    "domain",
+    "read_models",
+    "migrations",
+}
+"""What a service may have, by the same name everywhere. An empty room is absent."""
+
+OWN_ROOMS: dict[str, dict[str, str]] = {
+    "gatekeeper": {
+        "freshness.py": "proves how recent the gate's view is, beside every request",
+        "gate.py": "a replay is judged again and a stale view is refused: more than body, command, answer",
+    },
+    "health": {
+        "history.py": "what its queries read: streams, not read models",
+        "policies": "the rules' values, as dated data that authorities change without a release of the code",
+    },
+    "healthcloud_bridge": {
+        "client.py": "the upstream's API",
+        "translation.py": "the upstream's words to ours",
+        "regions.py": "places as the upstream's users write them",
+        "regions.json": "their table",
+        "receiving.py": "from the upstream's answer to a fact, for the endpoint and for the poller",
+        "poller.py": "asks the upstream again, without anybody's request",
+    },
+    "police_bridge": {
+        "rendering.py": "a sealed fact becomes a message in plain words, here and nowhere else",
+        "publishing.py": "those messages go to topics by district, in place of the log's own",
+        "cursor.py": "where a reader of the feed stands, opaque to him",
+    },
+    "portal": {
+        "accounts.py": "plain rows, not facts",
+        "token_api.py": "tokens are neither command nor query",
+        "pages": "for people, one module a topic",
+        "templates": "their HTML",
+    },
+    "registration": {
+        "pre_registering.py": "from a typed form to facts, for the endpoint and for late declarations",
+        "roster_import.py": "one request, many commands",
+        "late_take_ups.py": "finds forms that a declaration missed by a moment, beside the worker",
+    },
+    "reporting": {
+        "supervision.py": "the manual's table from several read models in one snapshot",
+    },
+}
+"""What one service has besides, and why no room that all have would hold it."""
+
+HEADINGS = ("decides", "stores", "publishes", "consumes", "answers", "runs")
+BANNED = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "base", "misc", "stuff", "tools", "lib"}
+"""Names that say nothing about what is inside, and so attract everything."""
+
+each_service = pytest.mark.parametrize("service", SERVICES, ids=str)
+
+
+@each_service
+class TestService:
+    def test_has_rooms_that_all_have_and_those_it_gives_a_reason_for(self, service: ServiceFolder) -> None:
+        there = {file.relative_to(service.rooms).parts[0] for file in files() if file.is_relative_to(service.rooms)}
+        assert ROOMS | OWN_ROOMS.get(service.package, {}).keys() >= there
+
+    def test_needs_every_reason_that_it_gives(self, service: ServiceFolder) -> None:
+        assert [] == [room for room in OWN_ROOMS.get(service.package, {}) if not (service.rooms / room).exists()]
+
+    def test_can_be_started_and_is_wired_in_one_place(self, service: ServiceFolder) -> None:
+        assert all((service.rooms / room).is_file() for room in ("__init__.py", "__main__.py", "wiring.py"))
+
+    def test_opens_with_its_reading_order(self, service: ServiceFolder) -> None:
+        assert "·" in (ast.get_docstring(parsed(service.rooms / "__init__.py")) or "")
+
+    def test_says_on_one_page_what_it_does(self, service: ServiceFolder) -> None:
+        page = (service.folder / "README.md").read_text().lower()
+        found = [page.find(f"**{heading}**") for heading in HEADINGS]
+        assert -1 not in found, HEADINGS[found.index(-1)]
+        assert sorted(found) == found, f"in this order: {' · '.join(HEADINGS)}"
+        assert len(page.splitlines()) <= 60
+
+    def test_is_a_distribution_of_its_own(self, service: ServiceFolder) -> None:
+        assert f'name = "gatehouse-{service.folder.name}"' in (service.folder / "pyproject.toml").read_text()
+
+
+class TestNames:
+    def test_of_modules_say_what_is_inside(self) -> None:
+        found = modules("contracts", "chassis", "devstack", "services", "bench", "tests")
+        assert [] == [named(file) for file in found if BANNED & {*file.relative_to(REPOSITORY).parts[:-1], file.stem}]
+
+    def test_of_migrations_are_given_once(self) -> None:
+        # They are recorded in the database by name: of two, the second would never be applied.
+        names = [file.stem for file in files() if file.suffix == ".sql" and "migrations" in file.parts]
+        assert names
+        assert [] == sorted({name for name in names if names.count(name) > 1})
+
+    def test_of_migrations_begin_with_whose_they_are(self) -> None:
+        wrong = [
+            named(file)
+            for service in SERVICES
+            for file in files()
+            if file.is_relative_to(service.rooms / "migrations")
+            and not re.fullmatch(rf"{service.package}_\d{{4}}_[a-z0-9_]+\.sql", file.name)
+        ]
+        assert [] == wrong

@@ -1,0 +1,299 @@
+"""Every service with something in it, and for every endpoint a request that it takes.
+
+A new endpoint gets a line in its service's world; `test_bad_input.py` fails without it.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx2
+
+from chassis.auth import Principal
+from chassis.service import Service
+from contracts.access import Role
+from contracts.citizen_id import check_character
+from contracts.event import Event
+from contracts.healthcloud_bridge import DeclarationReceived
+from contracts.registration import ContractReported, EmployerAdded, PersonPreRegistered, RosterMemberImported
+from devstack.databases import Database
+from gatekeeper.wiring import SERVICE as GATEKEEPER
+from health.wiring import SERVICE as HEALTH
+from healthcloud_bridge.wiring import SERVICE as HEALTHCLOUD_BRIDGE
+from police_bridge.wiring import SERVICE as POLICE_BRIDGE
+from portal.accounts import put_client
+from portal.wiring import SERVICE as PORTAL
+from registration.wiring import SERVICE as REGISTRATION
+from reporting.wiring import SERVICE as REPORTING
+from tests.chassis.bad_requests import Good
+from tests.healthcloud_bridge.upstream import API_KEY, form, simulator
+from tests.in_process import Caller, InProcess, in_process
+
+OWN, FOREIGN, UNKNOWN = "W2019010100011", "W2017050130174", "W2099010100099"
+"""Of the three, the last was never reported, and only the first is granted to anybody."""
+STATIONS = {OWN: ("虹口", "310109"), FOREIGN: ("浦东", "310115")}
+EMPLOYER = "91310109MA1A00002C"
+NAME = "张小三"
+TODAY = datetime.now(UTC).date() - timedelta(days=1)
+"""Yesterday at the latest, in Shanghai too."""
+KEY = base64.b64encode(bytes(range(32))).decode()
+EXAMPLES = Path(__file__).parents[2] / "contracts" / "examples"
+
+_people = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request that the endpoint takes. The people and contracts in it are there."""
+
+    good: Good
+    status: int = 200
+    others: Sequence[Any] = ()
+    """Other bodies that it would take as well; for endpoints with an idempotency key."""
+
+
+Examples = Mapping[str, Example]
+"""By operationId."""
+
+
+@dataclass(frozen=True)
+class World:
+    service: Service[Any]
+    prepare: Callable[[InProcess[Any]], Awaitable[Examples]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A service's world, running."""
+
+    running: InProcess[Any]
+    examples: Examples
+    database: Database
+    keys: Database
+
+
+def principal(role: Role) -> Principal:
+    """Somebody with that role to whom only `OWN` is granted."""
+    station, district = STATIONS[OWN]
+    return Principal(
+        subject=f"{role}-account",
+        role=role,
+        contracts=frozenset({OWN}),
+        stations=frozenset({station}),
+        districts=frozenset({district}),
+        employer_credit_code=EMPLOYER,
+    )
+
+
+@asynccontextmanager
+async def place(world: World, database: Database, keys: Database) -> AsyncIterator[Place]:
+    """The service in this process, with what `prepare` puts into it."""
+    async with simulator() if world.service is HEALTHCLOUD_BRIDGE else nullcontext() as upstream:
+        told = {
+            "database_dsn": database.app_dsn,
+            "keys_dsn": keys.app_dsn,
+            **dict.fromkeys(("key_encryption_key", "index_key", "signing_key"), KEY),
+            "partitions": 4,
+            "healthcloud_url": upstream.url if upstream else "http://127.0.0.1:1",
+            "healthcloud_api_key": API_KEY,
+        }
+        async with in_process(world.service, world.service.settings.model_validate(told)) as running:
+            yield Place(running, await world.prepare(running), database, keys)
+
+
+# --- What is in it ----------------------------------------------------------------------------------------------------
+
+
+def document() -> dict[str, str]:
+    """Of somebody whom nobody else has."""
+    birthday, order = divmod(next(_people), 999)
+    seventeen = f"320623{date(1962, 1, 1) + timedelta(days=birthday):%Y%m%d}{order:03}"
+    return {"type": "citizen_id", "number": seventeen + check_character(seventeen)}
+
+
+def example_of(event: type[Event], **changes: Any) -> Event:
+    """The committed example of an event, changed. Its seals open for nobody."""
+    text = (EXAMPLES / event.TYPE / "full.json").read_bytes()
+    return event.decode(text).model_copy(update=changes)
+
+
+def operator(running: InProcess[Any]) -> Caller:
+    return running.caller(principal(Role.SITE_OPERATOR))
+
+
+async def done(caller: Caller, path: str, body: Any, *, seen: object = None) -> Any:
+    response = await caller.post(path, body, seen=seen)
+    assert response.is_success, response.text
+    return response
+
+
+async def known(running: InProcess[Any], path: str, *, role: Role, seen: object) -> None:
+    """Return once the service knows what it was told."""
+    response = await running.caller(principal(role)).get(path, seen=seen)
+    assert response.status_code in (200, 404), response.text
+
+
+def contract_body(contract_no: str) -> dict[str, Any]:
+    station, district = STATIONS.get(contract_no, STATIONS[OWN])
+    return {
+        "contract_no": contract_no,
+        "construction_no": "1902HK0001",
+        "project_name": "测试4444",
+        "general_contractor": {"credit_code": "91310000000000029R", "name": "上海建工集团股份有限公司", "kind": "施工企业"},
+        "station": {"name": station, "district": district},
+    }
+
+
+def person_body(**more: Any) -> dict[str, Any]:
+    usual = {"name": NAME, "person_kind": "worker", "trade": "020", "employer_credit_code": EMPLOYER}
+    return {"document": document(), **usual, **more}
+
+
+async def registration(running: InProcess[Any]) -> Examples:
+    system, site = running.caller(principal(Role.CONTRACT_SYSTEM)), operator(running)
+    for contract_no in (OWN, FOREIGN):
+        await done(system, "/v1/contracts", contract_body(contract_no))
+        employer = {"credit_code": EMPLOYER, "name": "上海测试劳务有限公司"}
+        await done(system, f"/v1/contracts/{contract_no}/employers", employer)
+    origin = {"code": "320600", "text": "江苏省南通市"}
+    expected, arriving = (person_body(origin=origin, arrival_date=TODAY.isoformat()) for _ in range(2))
+    await _declared(running, site, arriving["document"])
+    seen = await _declared(running, site, expected["document"])
+    registered = await done(site, f"/v1/contracts/{OWN}/pre-registrations", expected, seen=seen)
+    person_id = registered.json()["person_id"]
+    await known(running, f"/v1/contracts/{OWN}/pre-registrations", role=Role.SITE_OPERATOR, seen=seen)
+    own, somebody = {"contract_no": OWN}, {"contract_no": OWN, "person_id": person_id}
+    roster_row = person_body(on_site=True)
+    second_employer = {"credit_code": "91320600MA1A000015", "name": "南通测试劳务有限公司", "sub_contract_no": "F1"}
+    new = contract_body("W2020010100001")
+    elsewhere = contract_body("W2020010100002") | {"station": {"name": "崇明", "district": "310151"}}
+    return {
+        "report_contract": Example(Good(body=new), 201, [{**new, "project_name": "测试5555"}, elsewhere]),
+        "add_employer": Example(Good(own, body=second_employer), 201, [{**second_employer, "sub_contract_no": "F2"}]),
+        "import_roster": Example(Good(own, body={"rows": [roster_row]}), 200, [{"rows": [{**roster_row, "on_site": False}]}]),
+        "pre_register": Example(Good(own, body=arriving), 201, [{**arriving, "trade": "390"}]),
+        "withdraw_pre_registration": Example(Good(somebody, body={"reason": "录入错误"}), 204, [{"reason": "只在虹口施工"}]),
+        "look_up_person": Example(Good(body={"document": document()})),
+        "list_contracts": Example(Good()),
+        "read_contract": Example(Good(own)),
+        "list_employers": Example(Good(own)),
+        "list_pre_registrations": Example(Good(own, query={"limit": "5"})),
+        "read_pre_registration": Example(Good(somebody)),
+    }
+
+
+async def _declared(running: InProcess[Any], site: Caller, asked: Mapping[str, str]) -> object:
+    """The person declared in Health Cloud. Where that stands."""
+    answer = await done(site, "/v1/person-lookups", {"document": asked})
+    person_id = UUID(answer.json()["person_id"])
+    sealer = await running.parts.sealing.sealer_for([person_id])
+    sealed = {field: sealer.seal(person_id, field, "甲") for field in ("report_place", "health_text", "travel", "stay_address")}
+    declaration = example_of(
+        DeclarationReceived,
+        person_id=person_id,
+        name_fingerprint=sealer.fingerprint(person_id, NAME),
+        mobile=sealer.seal(person_id, "mobile", "13800000011"),
+        **sealed,
+    )
+    return running.told["healthcloud-bridge"].tell(declaration)
+
+
+async def health(running: InProcess[Any]) -> Examples:
+    person_id = UUID(int=1)
+    seen = running.told["registration"].tell(
+        example_of(PersonPreRegistered, person_id=person_id, contract_no=OWN, employer_credit_code=EMPLOYER)
+    )
+    await known(running, f"/v1/people/{person_id}/assessments", role=Role.SITE_OPERATOR, seen=seen)
+    somebody = {"person_id": str(person_id)}
+    report = {
+        "contract_no": OWN,
+        "read_at": f"{TODAY}T08:00:00+08:00",
+        "reading_celsius": 36.5,
+        "method": "axillary",
+        "symptoms": ["none"],
+    }
+    ban = {
+        "contract_no": OWN,
+        "disposition": "quarantine_required",
+        "isolation_from": TODAY.isoformat(),
+        "isolation_until": (TODAY + timedelta(days=14)).isoformat(),
+        "method": "central",
+        "reason_code": "contact_of_a_case",
+        "evidence": "电话通知",
+        "release_document": "甲",
+    }
+    return {
+        "report_health": Example(Good(somebody, body=report), 201, [{**report, "reading_celsius": 36.6}]),
+        "change_disposition": Example(Good(somebody, body=ban), 201, [{**ban, "method": "home"}]),
+        **{
+            name: Example(Good(somebody, query={"limit": "5", "before": "100"}))
+            for name in ("list_health_reports", "list_dispositions", "list_isolation_orders", "list_assessments")
+        },
+    }
+
+
+async def gatekeeper(running: InProcess[Any]) -> Examples:
+    expected, present = UUID(int=1), UUID(int=2)
+    seen = running.told["registration"].tell(
+        example_of(PersonPreRegistered, person_id=expected, contract_no=OWN),
+        example_of(RosterMemberImported, person_id=present, contract_no=OWN, on_site=True),
+    )
+    await known(running, f"/v1/contracts/{OWN}/clearances/{expected}", role=Role.SITE_OPERATOR, seen=seen)
+    own = {"contract_no": OWN}
+    one, other = {"person_id": str(present)}, {"document": document()}
+    return {
+        "register_entry": Example(Good(own, body=other), 200, [one]),
+        "pass_gate": Example(Good(own, body=other), 200, [one]),
+        "register_exit": Example(Good(own, body=one), 200, [other]),
+        "read_clearance": Example(Good({**own, "person_id": str(expected)}, query={"kind": "entry"})),
+    }
+
+
+async def healthcloud_bridge(running: InProcess[Any]) -> Examples:
+    asked = document()
+    async with httpx2.AsyncClient(base_url=running.parts.settings.healthcloud_url, trust_env=False) as client:
+        (await client.post("/declarations", json=form(asked["number"]))).raise_for_status()
+    return {"look_up_declaration": Example(Good(body={"document": asked, "name": NAME}))}
+
+
+async def police_bridge(running: InProcess[Any]) -> Examples:
+    return {"read_arrivals": Example(Good(query={"limit": "5"}))}
+
+
+async def reporting(running: InProcess[Any]) -> Examples:
+    facts: list[Event] = []
+    for contract_no, (station, district) in STATIONS.items():
+        contract = {"contract_no": contract_no, "station_name": station, "district": district}
+        facts += [example_of(ContractReported, **contract), example_of(EmployerAdded, contract_no=contract_no)]
+    seen = running.told["registration"].tell(*facts, stream_id=UUID(int=1))
+    await known(running, "/v1/supervision/contracts", role=Role.STATION_OFFICER, seen=seen)
+    return {
+        "list_supervised_contracts": Example(Good(query={"page": "1", "station": "%E8%99%B9%E5%8F%A3"})),
+        "read_supervised_contract": Example(Good({"contract_no": OWN})),
+    }
+
+
+async def portal(running: InProcess[Any]) -> Examples:
+    secret = "an invented secret"
+    await put_client(running.parts.pool, principal(Role.STATION_OFFICER), secret=secret)
+    credentials = {"client_id": principal(Role.STATION_OFFICER).subject, "client_secret": secret}
+    return {"create_token": Example(Good(body=credentials)), "read_keys": Example(Good())}
+
+
+WORLDS = [
+    World(REGISTRATION, registration),
+    World(HEALTH, health),
+    World(GATEKEEPER, gatekeeper),
+    World(HEALTHCLOUD_BRIDGE, healthcloud_bridge),
+    World(POLICE_BRIDGE, police_bridge),
+    World(REPORTING, reporting),
+    World(PORTAL, portal),
+]
