@@ -1,7 +1,8 @@
 """A worker process for tests of leases: while it holds a name it writes, again and again, that it does.
 
 Run as `python -m tests.chassis.lease_holder DSN TTL_S HEARTBEAT_S NAME…`. Prints `held NAME TOKEN` when its first row of
-a lease is written, `refused NAME TOKEN` when the database refused one, `cut off NAME TOKEN` when it ended the session.
+a lease is written, `refused NAME TOKEN` when the database refused one, `cut off NAME TOKEN` when it ended the session,
+`stopped NAME TOKEN` when it learned by itself that the name was somebody else's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import sys
 
 import asyncpg
+import structlog
 
 from chassis import leases
 from chassis.database import DATABASE_ERRORS, create_pool
@@ -39,6 +41,9 @@ async def hold(pool: asyncpg.Pool, lease: Lease) -> None:
         except DATABASE_ERRORS:
             tell("cut off", lease)
             raise
+        except asyncio.CancelledError:
+            tell("stopped", lease)
+            raise
         if is_first:
             tell("held", lease)
         is_first = False
@@ -52,6 +57,7 @@ def tell(what: str, lease: Lease) -> None:
 
 async def main(dsn: str, ttl_s: float, heartbeat_s: float, names: list[str]) -> None:
     leases.TTL_S, leases.HEARTBEAT_S = ttl_s, heartbeat_s
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     pool = await create_pool(dsn, application_name="holder")
     await Leases(pool, {name: lambda lease: hold(pool, lease) for name in names}).run()
 

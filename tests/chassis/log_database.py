@@ -15,7 +15,7 @@ from chassis.database import create_pool
 from chassis.event_store import EventStore, shard_heads
 from devstack.databases import Database
 
-WAIT_S = 5.0
+WAIT_S = 10.0
 WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 

@@ -25,6 +25,7 @@ from tests.chassis.tallies import in_shard
 
 PROCESSES, WRITERS = 3, 4
 SECONDS = 2.5
+PROCESS_S_MAX = 60.0
 STREAMS = 48
 SHARDS_USED = 12
 """Few, so that transactions meet in several of them."""
@@ -90,7 +91,7 @@ async def writing_process(dsn: str, seed: int, streams: Sequence[str]) -> dict[s
     command = [sys.executable, "-m", "tests.chassis.racing_writer", dsn, str(seed), str(WRITERS), str(SECONDS), *streams]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
-    output, _ = await process.communicate()
+    output, _ = await asyncio.wait_for(process.communicate(), timeout=PROCESS_S_MAX)
     assert process.returncode == 0
     report: dict[str, Any] = json.loads(output)
     return report

@@ -97,7 +97,7 @@ async def is_published(log: LogDatabase) -> bool:
 async def relayed(log: LogDatabase, publisher: Publisher) -> None:
     """Run a relay until the log is marked as published."""
     async with relaying(log, publisher):
-        await eventually(lambda: is_published(log), within_s=15)
+        await eventually(lambda: is_published(log), within_s=30)
 
 
 def by_shard(events: Sequence[Recorded]) -> dict[int, list[int]]:
@@ -315,7 +315,7 @@ class TestProducer:
                 await eventually(lambda: is_published(log), within_s=0.3)
             assert refused.sent == 0
             await set_message_bytes_max(kafka_bootstrap, topic, 1024 * 1024)
-            await eventually(lambda: is_published(log), within_s=15)
+            await eventually(lambda: is_published(log), within_s=30)
 
         assert {5: list(range(1, 11))} == by_shard(await read_events(kafka_bootstrap, topic))
 
@@ -354,7 +354,7 @@ class TestZombie:
         await append(store, in_shard(5), events=10)
         async with relaying(log, zombie) as running:
             with pytest.raises(LeaseLost):
-                await asyncio.wait_for(asyncio.shield(running.tasks["relay/01"]), timeout=5)
+                await asyncio.wait_for(asyncio.shield(running.tasks["relay/01"]), timeout=10)
 
         assert zombie.after == []
         assert [] == await log.rows("SELECT * FROM published")
@@ -373,13 +373,13 @@ class TestZombie:
 
         await append(store, in_shard(5), events=4)
         async with relaying(log, Faulty(publisher, after=[freeze])) as frozen:
-            await has_published.wait()
+            await asyncio.wait_for(has_published.wait(), timeout=10)
             await append(store, in_shard(5), events=6)
             async with relaying(log, publisher, token=TOKEN + 1):
                 await eventually(lambda: is_marked(log, shard=5, at=10))
                 wakes.set()
                 with pytest.raises(LeaseLost):
-                    await asyncio.wait_for(asyncio.shield(frozen.tasks["relay/01"]), timeout=5)
+                    await asyncio.wait_for(asyncio.shield(frozen.tasks["relay/01"]), timeout=10)
 
         assert await is_marked(log, shard=5, at=10)
         [positions] = by_shard(await read_events(kafka_bootstrap, topic)).values()

@@ -13,7 +13,7 @@ REGISTRY = re.compile(
     r"|registry-1\.docker\.io|(extra-)?index-url|find-links|trusted-host"
 )
 """Where packages come from is the machine's business: behind a mirror, a name that is written down does not resolve."""
-PLACE = re.compile(r"(?<![\w.~)}\]-])/(home|root|Users|work|mnt|workspace)/\w")
+PLACE = re.compile(r"(?<![\w.~)}\]-])/(home|root|Users|work|mnt|workspace)/[\w.]")
 """A folder of one machine."""
 ORIGIN = re.compile(r"helper session|language model|\bas requested\b|\b(TODO|FIXME)\b")
 """How a file came about, or what somebody means to do one day: that is for the commit and the issue."""

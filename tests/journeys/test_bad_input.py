@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx2
@@ -271,6 +272,14 @@ class TestCaller:
                 good = elsewhere(operation.example.good, UNKNOWN)
                 async with operation.stores_nothing():
                     await refused(operation, operation.request(UNKNOWN, 404, good))
+
+    async def test_who_asks_about_somebody_unknown_is_told_so(self, each: Each) -> None:
+        for operation in each():
+            good = operation.example.good
+            if "person_id" in good.path:
+                unknown = replace(good, path={**good.path, "person_id": str(uuid4())})
+                async with operation.stores_nothing():
+                    await refused(operation, operation.request("unknown person", 404, unknown))
 
 
 class TestGoodRequest:

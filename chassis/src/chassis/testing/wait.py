@@ -10,7 +10,7 @@ from typing import TypeVar, overload
 
 T = TypeVar("T")
 
-WITHIN_S = 5.0
+WITHIN_S = 30.0
 POLL_S_MIN, POLL_S_MAX = 0.001, 0.050
 """Between two looks: short at first, doubled each time."""
 
