@@ -28,7 +28,7 @@ from devstack.story.cast import CONTRACTS, HONGKOU, Person, citizen_id, declarat
 from devstack.suite import throwaway_state
 from devstack.tokens import Account, token
 
-PEOPLE = 4_000
+PEOPLE = 1_500
 CONNECTIONS = 32
 PREPARING = 16
 SAMPLES = 200

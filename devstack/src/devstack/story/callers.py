@@ -36,7 +36,8 @@ class Caller:
     issue: Callable[[], Awaitable[tuple[str, float]]]
     urls: Mapping[str, str]
     _token: str = ""
-    _renew_at: float = field(default=0.0)
+    _renew_at: float = 0.0
+    _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get(
         self,
@@ -82,7 +83,8 @@ class Caller:
         return await self.client.send(request)
 
     async def _access_token(self) -> str:
-        if time.monotonic() >= self._renew_at:
-            self._token, life_s = await self.issue()
-            self._renew_at = time.monotonic() + life_s - TOKEN_MARGIN_S
+        async with self._renewing:
+            if time.monotonic() >= self._renew_at:
+                self._token, life_s = await self.issue()
+                self._renew_at = time.monotonic() + life_s - TOKEN_MARGIN_S
         return self._token
