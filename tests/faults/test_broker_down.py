@@ -1,0 +1,115 @@
+"""Kafka away, a source away, a gate worker away: what goes on, who is refused for want of fresh news, and that all comes back."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from signal import SIGSTOP
+from uuid import UUID
+
+import pytest
+
+from chassis.testing.wait import eventually
+from contracts.streams import contract_stream
+from devstack.story.cast import Person
+from tests.faults.checker import PARTITIONS, check
+from tests.faults.stack import FRESHNESS_BOUND_S, FaultStack
+from tests.faults.traffic import Site, Town, codes, somebody, town
+
+STALE_S_MAX = FRESHNESS_BOUND_S + 6.0
+"""How long it may take until a gate is closed that must not be open for longer than the bound."""
+FRESH_S_MAX = 20.0
+CROWD = 4
+
+
+def partition_of(person_id: str) -> int:
+    return UUID(person_id).int % PARTITIONS
+
+
+class TestBrokerDown:
+    async def test_closes_the_gate_only_to_people_about_whom_there_is_news(self, stack: FaultStack) -> None:
+        pids = stack.pids()
+        async with town(stack) as here:
+            (site,) = here.sites
+            quiet, talked_about = await _apart(here, site)
+            newcomer = await _declared_apart_from(here, quiet)
+            await stack.kafka.stop()
+            stopped_at_s = time.monotonic()
+
+            # Commands are accepted.
+            await here.measure(talked_about, site, 38.4)
+            await here.pre_register(newcomer, site, await here.look_up(newcomer))
+            await here.report(_apart_from(quiet))
+
+            assert "admitted" == (await here.enter(quiet, site))["outcome"]
+            await eventually(lambda: _is_stale(here, talked_about, site), within_s=STALE_S_MAX)
+            refused = await here.enter(talked_about, site)
+            assert ("refused", {"state_stale"}) == (refused["outcome"], codes(refused, "forbid"))
+            # Long after: the gate knows that there is nothing to know.
+            await eventually(lambda: time.monotonic() > stopped_at_s + 2 * FRESHNESS_BOUND_S, within_s=STALE_S_MAX)
+            assert "admitted" == (await here.pass_gate(quiet, site))["outcome"]
+
+            await stack.kafka.start()
+            assert [] == (await check(stack, here.diary)).wrong
+            assert {"fever"} == await here.judged(talked_about, site)
+        assert pids == stack.pids(), "somebody had to be started again"
+        assert all(process.runs for process in stack.processes.values())
+
+
+class TestNobodyKnowsWhetherThereIsNews:
+    @pytest.mark.parametrize(
+        ("name", "is_killed"),
+        [("registration-api", True), ("health-api", False), ("gatekeeper-worker", True), ("gatekeeper-worker", False)],
+        ids=[
+            "registration's api is killed",
+            "health's api is frozen",
+            "the gate's worker is killed",
+            "the gate's worker is frozen",
+        ],
+    )
+    async def test_closes_the_gate_to_everybody(self, stack: FaultStack, name: str, is_killed: bool) -> None:
+        async with town(stack) as here:
+            (site,) = here.sites
+            crowd = [await here.admissible(somebody(), site) for _ in range(CROWD)]
+            if is_killed:
+                await stack[name].kill()
+            else:
+                stack[name].send(SIGSTOP)
+            for person_id in crowd:
+                await eventually(partial(_is_stale, here, person_id, site), within_s=STALE_S_MAX)
+            attempts = [await here.enter(person_id, site) for person_id in crowd]
+            assert [("refused", {"state_stale"})] * CROWD == [(each["outcome"], codes(each, "forbid")) for each in attempts]
+            await stack.start()
+            for person_id in crowd:
+                assert set() == await here.judged(person_id, site)
+                assert "admitted" == (await here.enter(person_id, site))["outcome"]
+
+
+async def _apart(here: Town, site: Site) -> tuple[str, str]:
+    """Two whom the gate would admit, of different partitions."""
+    first = await here.admissible(somebody(), site)
+    while True:
+        second = await here.admissible(somebody(), site)
+        if partition_of(first) != partition_of(second):
+            return first, second
+
+
+async def _declared_apart_from(here: Town, person_id: str) -> Person:
+    """Somebody who has declared, of another partition."""
+    while True:
+        person = somebody()
+        await here.declare(person)
+        if partition_of((await here.look_up(person)).body["person_id"]) != partition_of(person_id):
+            return person
+
+
+def _apart_from(person_id: str) -> Site:
+    """A site of another partition."""
+    while True:
+        site = Site.new()
+        if contract_stream(site.contract_no).int % PARTITIONS != partition_of(person_id):
+            return site
+
+
+async def _is_stale(here: Town, person_id: str, site: Site) -> bool:
+    return "state_stale" in (await here.reasons(person_id, site) or ())

@@ -1,0 +1,106 @@
+"""The checker sees what it is there to see: each kind of damage is done once, to a copy or for a moment, and told of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from tests.faults.checker import ATTRIBUTES, Log, Record, Stored, check, check_acknowledged, check_log, distinct
+from tests.faults.stack import FaultStack
+from tests.faults.traffic import Acknowledged, people, town
+
+STREAM = UUID(int=64 * 7)
+SHARD = 0
+
+
+def stored(pos: int) -> Stored:
+    event_id = uuid4()
+    told = dict.fromkeys(ATTRIBUTES, "") | {
+        "ce_id": str(event_id),
+        "ce_source": f"/health/{SHARD}",
+        "ce_type": "gatehouse.health.tried.v1",
+        "ce_subject": str(STREAM),
+        "ce_streamversion": str(pos),
+    }
+    meta = tuple(told[name].encode() for name in ATTRIBUTES)
+    return Stored("health", SHARD, pos, STREAM, pos, event_id, told["ce_type"], b'{"n":1}', meta, datetime.now(UTC))
+
+
+def log_of(events: Sequence[Stored]) -> Log:
+    heads = dict.fromkeys(range(64), 0) | {SHARD: 3}
+    return Log("health", events, heads, versions={STREAM: 3}, states={})
+
+
+def record(event: Stored) -> Record:
+    headers = (("ce_source", event.meta[2]), ("ce_sequence", b"%020d" % event.pos))
+    return Record(SHARD, b"", event.raw, headers)
+
+
+FIRST, SECOND, THIRD = EVENTS = [stored(1), stored(2), stored(3)]
+
+
+class TestCheckLog:
+    def test_finds_nothing_in_a_log_that_is_whole(self) -> None:
+        assert [] == list(check_log(log_of(EVENTS)))
+
+    def test_sees_an_event_that_is_missing(self) -> None:
+        assert [] != list(check_log(log_of([FIRST, THIRD])))
+
+    def test_sees_the_last_event_missing(self) -> None:
+        assert [] != list(check_log(log_of([FIRST, SECOND])))
+
+    def test_sees_a_version_that_comes_twice(self) -> None:
+        assert [] != list(check_log(log_of([FIRST, SECOND, replace(THIRD, version=2)])))
+
+    def test_sees_an_envelope_that_lies(self) -> None:
+        assert [] != list(check_log(log_of([FIRST, SECOND, replace(THIRD, event_id=uuid4())])))
+
+
+class TestDistinct:
+    def test_drops_what_came_twice(self) -> None:
+        found, wrong = distinct([record(FIRST), record(SECOND), record(FIRST), record(SECOND), record(THIRD)])
+        assert (3, []) == (len(found), wrong)
+
+    def test_sees_a_copy_that_is_not_the_same(self) -> None:
+        assert [] != distinct([record(FIRST), replace(record(FIRST), value=b"{}")])[1]
+
+    def test_sees_what_comes_too_late(self) -> None:
+        assert [] != distinct([record(SECOND), record(FIRST)])[1]
+
+
+class TestCheckAcknowledged:
+    def test_sees_a_fact_that_is_not_stored(self) -> None:
+        promised = Acknowledged("health", STREAM, "tried", {"n": 2})
+        assert [] != list(check_acknowledged([promised], {"health": log_of([FIRST])}))
+
+    def test_sees_a_fact_that_is_stored_twice(self) -> None:
+        promised = Acknowledged("health", STREAM, "tried", {"n": 1})
+        assert [] == list(check_acknowledged([promised], {"health": log_of([FIRST])}))
+        assert [] != list(check_acknowledged([promised], {"health": log_of([FIRST, SECOND])}))
+
+
+class TestCheck:
+    async def test_sees_rows_that_are_wrong(self, stack: FaultStack) -> None:
+        async with town(stack) as here:
+            await here.import_roster(here.sites[0], people(4), on_site=[True, True, False, False])
+            assert [] == (await check(stack, here.diary)).wrong
+            async with (
+                _damaged(stack, "reporting", "UPDATE people_count_v1 SET on_site = on_site + {0}"),
+                _damaged(stack, "health", "UPDATE known_person_v1 SET rostered_for = replace(rostered_for, {1}, {2})"),
+            ):
+                wrong = (await check(stack, here.diary)).wrong
+            assert ["people_count_v1", "known_person_v1"] == [sentence.partition(":")[0] for sentence in wrong]
+
+
+@asynccontextmanager
+async def _damaged(stack: FaultStack, package: str, statement: str) -> AsyncIterator[None]:
+    """For the time of the block. The statement has numbers and texts in it that undo it when they are exchanged."""
+    async with stack.database(package) as connection:
+        await connection.execute(statement.format(1, "'91'", "'19'"))
+        try:
+            yield
+        finally:
+            await connection.execute(statement.format(-1, "'19'", "'91'"))
