@@ -35,6 +35,10 @@ async def hold(pool: asyncpg.Pool, lease: Lease) -> None:
             async with pool.acquire() as connection, connection.transaction():
                 await fence(connection, lease)
                 await connection.execute(WRITE, f"{lease.name}/{lease.token}", "holder", lease.token)
+            if is_first:
+                tell("held", lease)
+            is_first = False
+            await asyncio.sleep(PAUSE_S)
         except LeaseLost:
             tell("refused", lease)
             raise
@@ -44,10 +48,6 @@ async def hold(pool: asyncpg.Pool, lease: Lease) -> None:
         except asyncio.CancelledError:
             tell("stopped", lease)
             raise
-        if is_first:
-            tell("held", lease)
-        is_first = False
-        await asyncio.sleep(PAUSE_S)
 
 
 def tell(what: str, lease: Lease) -> None:

@@ -247,6 +247,45 @@ SPOILT: Sequence[Callable[[Headers], list[Any]]] = (
 )
 
 
+class TestCatchingUp:
+    async def test_leaves_everybody_else_their_turn(
+        self, kafka_bootstrap: str, topic: str, publish: Publish, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Records that are fetched already come without any waiting. Meanwhile, open transactions want their next statement."""
+        monkeypatch.setattr(consumer_module, "BATCH_RECORDS_MAX", 1)
+        monkeypatch.setattr(consumer_module, "INBOX_BATCHES_MAX", 1_000)
+        turns, gaps = 0, []
+
+        def make(bootstrap: str) -> AIOKafkaConsumer:
+            consumer = make_consumer(bootstrap)
+            getmany, before = consumer.getmany, 0
+
+            async def noted(*partitions: object, **options: object) -> object:
+                nonlocal before
+                gaps.append(turns - before)
+                before = turns
+                return await getmany(*partitions, **options)
+
+            consumer.getmany = noted
+            return consumer
+
+        async def take_turns() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        monkeypatch.setattr(consumer_module, "make_consumer", make)
+        await publish(records_of(in_shard(0), *range(1, 201)))
+        async with feeding(kafka_bootstrap, topic) as feed:
+            taking_turns = asyncio.create_task(take_turns())
+            assert list(range(1, 201)) == await received(feed.open(SERVICE, 0, at=0), 200)
+            taking_turns.cancel()
+
+        assert len(gaps) >= 200
+        assert min(gaps[1:]) >= 1
+
+
 class TestRecordWithoutAValidEnvelope:
     async def test_is_set_aside_and_counted(self, feed: TopicFeed, publish: Publish) -> None:
         stream = in_shard(0)

@@ -168,7 +168,7 @@ class TestTwoWritersOnOneVersion:
         first = await log.session()
         async with first.transaction():
             await append_group(first, [append_of(stream)], epoch=EPOCH)
-            deadline = await first.fetchval("SELECT clock_timestamp() + interval '300 milliseconds'")
+            deadline = await first.fetchval("SELECT clock_timestamp() + interval '500 milliseconds'")
             waiting = asyncio.create_task(store.append(append_of(in_shard(5), not_after=deadline)))
             await log.blocked_session()
             assert await first.fetchval("SELECT clock_timestamp() < $1", deadline), "too slow to show anything"

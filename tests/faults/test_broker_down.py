@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from chassis.testing.wait import eventually
-from contracts.streams import contract_stream
+from contracts.streams import contract_stream, station_stream
 from devstack.story.cast import Person
 from tests.faults.checker import PARTITIONS, check
 from tests.faults.stack import FRESHNESS_BOUND_S, FaultStack
@@ -107,7 +107,8 @@ def _apart_from(person_id: str) -> Site:
     """A site of another partition."""
     while True:
         site = Site.new()
-        if contract_stream(site.contract_no).int % PARTITIONS != partition_of(person_id):
+        streams = (contract_stream(site.contract_no), station_stream(site.station))
+        if partition_of(person_id) not in {stream.int % PARTITIONS for stream in streams}:
             return site
 
 

@@ -492,7 +492,7 @@ async def town(stack: FaultStack, *, sites: int | Sequence[Site] = 1) -> AsyncIt
         for site in wanted:
             await town.report(site)
         yield town
-        assert [] == town.diary.faults
+        assert not town.diary.faults, "\n".join(town.diary.faults)
 
 
 # --- Lives -------------------------------------------------------------------------------------------------------------

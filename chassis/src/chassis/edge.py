@@ -126,6 +126,7 @@ _DATABASE_AWAY = (
     asyncpg.TransactionRollbackError,  # deadlock, serialisation
     asyncpg.ReadOnlySQLTransactionError,  # a standby
     asyncpg.InterfaceError,  # connection or pool closed meanwhile (and, as a ValueError too, a wrong argument: not that)
+    asyncpg.InternalClientError,  # the server ended the session, and a query was sent before that was noticed
 )
 
 

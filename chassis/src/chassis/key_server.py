@@ -97,6 +97,7 @@ def _unavailable_if_silent() -> Iterator[None]:
         asyncpg.InsufficientResourcesError,  # too many connections, disk full
         asyncpg.LockNotAvailableError,
         asyncpg.InterfaceError,  # the pool is closing, the connection broke while in use
+        asyncpg.InternalClientError,  # the server ended the session, and a query was sent before that was noticed
     ) as error:
         if isinstance(error, ValueError):
             raise  # The driver could not encode an argument: our mistake, not the server's.

@@ -49,6 +49,7 @@ TRANSIENT = (
     asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
 """Says nothing about the events: the lease is given back, and whoever takes it tries again."""
 

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 from pydantic import ValidationError
 
+from chassis.database import DATABASE_ERRORS
 from chassis.faults import Unavailable, VersionConflict
 from chassis.leases import Lease
 from chassis.sealing import Purpose, SealBroken, Sealing, StreamIsErased, Unsealer
@@ -66,7 +67,7 @@ class Poller:
             try:
                 if received := await self.round():
                     log.info("poller.received", count=received)
-            except (Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (Unavailable, *DATABASE_ERRORS) as error:
                 log.warning("poller.delayed", error_type=type(error).__name__)
             await asyncio.sleep(self.interval_s)
 

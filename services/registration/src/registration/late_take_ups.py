@@ -15,6 +15,7 @@ import structlog
 
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler
+from chassis.database import DATABASE_ERRORS
 from chassis.faults import Unavailable, VersionConflict
 from chassis.service import Worker
 from registration.domain.person import Person, PersonCommand, PersonEvent, TakeUp
@@ -51,7 +52,7 @@ class LateTakeUps:
             await asyncio.sleep(LOOK_S)
             try:
                 taken_up = await self.look()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable, VersionConflict) as error:
+            except (*DATABASE_ERRORS, Unavailable, VersionConflict) as error:
                 log.warning("late_take_ups.failed", error_type=type(error).__name__)
             else:
                 if taken_up:
