@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from chassis.kafka import make_producer, provision
-from chassis.runner import provision as provision_own
+from chassis.operations import provision_topics
 from chassis.service import Machinery, Service, machinery, worker
 from chassis.settings import ServiceSettings
 from contracts.event import HEADERS, SEQUENCE_HEADER
@@ -46,7 +46,7 @@ async def published(service: Service[Any], settings: ServiceSettings) -> list[st
 @asynccontextmanager
 async def running_worker(service: Service[Any], settings: ServiceSettings) -> AsyncIterator[Machinery[Any]]:
     """The service's worker as `python -m <package> worker` runs it, until the block ends."""
-    await asyncio.to_thread(provision_own, service, settings)
+    await asyncio.to_thread(provision_topics, service, settings)
     async with machinery(service, settings) as parts:
         application = service.wire(parts)
         async with worker(service, parts, application) as running:

@@ -18,8 +18,9 @@ from chassis.kafka import STOP_S, make_consumer
 from chassis.metrics import QUARANTINED
 from contracts.event import NotAnEvent, Recorded, recorded_from_headers
 
-INBOX_BATCHES_MAX = 4
-BATCH_RECORDS_MAX = 1_000
+INBOX_BATCHES_MAX = 2
+BATCH_RECORDS_MAX = 500
+"""Together what is decoded ahead for one partition. More takes memory, and is not faster."""
 POLL_MS = 200
 POLL_BESIDE_FULL_MS = 10
 """Longest wait for news; the shorter one while an inbox is full."""

@@ -16,7 +16,7 @@ from contracts.topics import Topic
 START_S = 10.0
 STOP_S = 5.0
 BATCH_BYTES_MAX = 512 * 1024
-FETCH_BYTES_MAX = 4 * 1024 * 1024
+FETCH_BYTES_MAX = 1024 * 1024
 PROVISION_S = 30.0
 
 log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""`python -m <package> api|worker|all|migrate|provision`: the same for every service.
+"""`python -m <package> api|worker|all`, and the commands of `chassis.operations`: the same for every service.
 
 `api` answers HTTP; `worker` relays, projects and runs the policies; `all` is both in one process. Each stops at SIGTERM:
 requests that are being answered are finished, leases are given back. A part that fails ends the process: whoever
@@ -18,20 +18,19 @@ from typing import Any
 import structlog
 import uvloop
 
-from chassis import internal_api, kafka
+from chassis import internal_api
 from chassis.auth import Authenticator
 from chassis.leases import TTL_S
 from chassis.metrics import HALTED
-from chassis.migrations import migrate
+from chassis.operations import OPERATIONS
 from chassis.probes import Check, NotReady, database_check
 from chassis.server import serve
 from chassis.service import Application, Machinery, Service, Worker, machinery, worker
 from chassis.settings import ServiceSettings
 from chassis.telemetry import configure_logging
 from chassis.web import create_app
-from contracts.topics import EVENT_TOPICS, topics_of
 
-ROLES = ("api", "worker", "all")
+ROLES = {"api": "Answer HTTP.", "worker": "Relay, project and run the policies.", "all": "Both in one process."}
 STOP_S_MAX = 10.0
 """How long the background tasks may take to end after the last request was answered."""
 
@@ -39,29 +38,27 @@ log = structlog.get_logger()
 
 
 def main(service: Service[Any], arguments: Sequence[str] | None = None) -> None:
-    """The command line of a service."""
-    parser = argparse.ArgumentParser(prog=f"python -m {service.name.replace('-', '_')}", description=service.title)
-    parser.add_argument("command", choices=[*ROLES, "migrate", "provision"])
-    command = parser.parse_args(arguments).command
+    """The command line of a service. Ends the process with an exit code if it is not 0."""
+    given = _parser(service).parse_args(arguments)
     settings = service.settings()
-    configure_logging(service=service.name, role=command, level=settings.log_level)
+    configure_logging(service=service.name, role=given.command, level=settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        match command:
-            case "migrate":
-                if settings.migration_dsn is None:
-                    sys.exit("GATEHOUSE_MIGRATION_DSN is not set: migrations run as the role that owns the database")
-                runner.run(migrate(settings.migration_dsn.get_secret_value(), service.migrations))
-            case "provision":
-                provision(service, settings)
-            case role:
-                runner.run(run(service, settings, role))
+        if given.command in ROLES:
+            runner.run(run(service, settings, given.command))
+        elif exit_code := runner.run(given.operation(service, settings, given)):
+            sys.exit(exit_code)
 
 
-def provision(service: Service[Any], settings: ServiceSettings) -> None:
-    """Make the topics that the service writes. Repeating it does nothing."""
-    events = set(EVENT_TOPICS.values())
-    topics = [topic.with_partitions(settings.partitions) if topic in events else topic for topic in topics_of(service.name)]
-    kafka.provision(settings.kafka_bootstrap, topics, prefix=settings.topic_prefix)
+def _parser(service: Service[Any]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m {service.name.replace('-', '_')}", description=service.title)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for role, what in ROLES.items():
+        commands.add_parser(role, help=what)
+    for operation in OPERATIONS:
+        command = commands.add_parser(operation.name, help=(operation.run.__doc__ or "").partition("\n")[0])
+        operation.arguments(command)
+        command.set_defaults(operation=operation.run)
+    return parser
 
 
 async def run(service: Service[Any], settings: ServiceSettings, role: str) -> None:

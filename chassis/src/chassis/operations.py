@@ -1,0 +1,61 @@
+"""What an operator can tell a service to do besides running it: `python -m <package> migrate|provision|…`.
+
+A module that has such a command defines an `Operation`; `OPERATIONS` lists them all, the same for every service.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis import kafka
+from chassis.migrations import migrate
+from chassis.service import Service
+from chassis.settings import ServiceSettings
+from contracts.topics import EVENT_TOPICS, topics_of
+
+
+def _no_arguments(parser: ArgumentParser) -> None:
+    """Most take none."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A command of the command line."""
+
+    name: str
+    run: Callable[[Service[Any], Any, Namespace], Coroutine[Any, Any, int]]
+    """(service, its settings, the arguments) → exit code. The docstring's first line is the help."""
+    arguments: Callable[[ArgumentParser], None] = _no_arguments
+    """Says which arguments it takes."""
+
+
+async def _migrate(service: Service[Any], settings: Any, arguments: Namespace) -> int:
+    """Bring the service's database up to date."""
+    if settings.migration_dsn is None:
+        print("GATEHOUSE_MIGRATION_DSN is not set: migrations run as the role that owns the database", file=sys.stderr)
+        return 2
+    await migrate(settings.migration_dsn.get_secret_value(), service.migrations)
+    return 0
+
+
+async def _provision(service: Service[Any], settings: Any, arguments: Namespace) -> int:
+    """Make the topics that the service writes. Repeating it does nothing."""
+    provision_topics(service, settings)
+    return 0
+
+
+def provision_topics(service: Service[Any], settings: ServiceSettings) -> None:
+    """The topics of a service, cut as its settings say."""
+    events = set(EVENT_TOPICS.values())
+    topics = [topic.with_partitions(settings.partitions) if topic in events else topic for topic in topics_of(service.name)]
+    kafka.provision(settings.kafka_bootstrap, topics, prefix=settings.topic_prefix)
+
+
+OPERATIONS: Sequence[Operation] = (
+    Operation("migrate", _migrate),
+    Operation("provision", _provision),
+)
