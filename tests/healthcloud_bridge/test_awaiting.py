@@ -8,6 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+from chassis.consistency import ConsistencyToken
 from chassis.service import Machinery
 from chassis.testing.wait import eventually
 from chassis.waiting import wait_for
@@ -147,7 +149,11 @@ class TestPoller:
 
     async def test_finds_what_a_look_up_has_stored_already(self, running: Running, upstream: Upstream, number: str) -> None:
         await upstream.declare(form(number))
-        assert 200 == (await running.caller(Role.SITE_OPERATOR).post(LOOKUPS, asked(number))).status_code
+        looked_up = await running.caller(Role.SITE_OPERATOR).post(LOOKUPS, asked(number))
+        assert 200 == looked_up.status_code
+        # Taken in before somebody waits: else it ends the waiting before the poller asks.
+        stored = ConsistencyToken.parse(looked_up.headers[CONSISTENCY_TOKEN])
+        await wait_for(running.parts.pool, stored, subscribers=[Awaited.name])
         kept = await awaited(running.parts, number)
         running.registration.tell(kept)
         await asked_for(running, kept.person_id)
