@@ -27,8 +27,8 @@ from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.registration import RosterMemberImported
 from contracts.topics import Topic
-from reporting.read_models.contracts import SupervisedContracts
-from reporting.read_models.people import UPSERT_MEMBERS, PeopleOnContracts
+from reporting.read_models.contracts import SUPERVISED_CONTRACTS
+from reporting.read_models.people import MEMBERS, PEOPLE_ON_CONTRACTS
 
 EVENTS = 200_000
 BATCH = 500
@@ -141,7 +141,7 @@ async def _bare_upsert(pool: asyncpg.Pool) -> float:
         await connection.execute("SET synchronous_commit = off")
         for first in range(0, len(rows), BATCH):
             batch = sorted(rows[first : first + BATCH], key=lambda row: row[:2])
-            await connection.execute(UPSERT_MEMBERS, *map(list, zip(*batch, strict=True)))
+            await connection.execute(MEMBERS.upsert, *map(list, zip(*batch, strict=True)))
     return len(rows) / (time.perf_counter() - began)
 
 
@@ -162,7 +162,7 @@ async def _project(pool: asyncpg.Pool, source: Source) -> float:
     projector = Projector(
         pool=pool,
         sources=[source],
-        read_models=[SupervisedContracts(), PeopleOnContracts()],
+        read_models=[SUPERVISED_CONTRACTS, PEOPLE_ON_CONTRACTS],
         policies=[],
         partitions=PARTITIONS,
         durable=False,

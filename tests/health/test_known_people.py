@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from health.read_models.known_people import KnownPeople, KnownPerson, everywhere, on_contract
+from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
 from tests.health.facts import EMPLOYER, OTHER_EMPLOYER, imported, pre_registered, pre_registration_withdrawn
 from tests.health.service import Running
 from tests.told import fact
@@ -19,7 +19,7 @@ Known = dict[str, tuple[str | None, str | None]]
 async def project(running: Running, *batches: Sequence[Any]) -> None:
     for batch in batches:
         async with running.parts.pool.acquire() as connection, connection.transaction():
-            await KnownPeople().project(connection, [fact(event) for event in batch], partition=0)
+            await KNOWN_PEOPLE.project(connection, [fact(event) for event in batch], partition=0)
 
 
 @pytest.mark.parametrize("in_one_batch", [True, False])

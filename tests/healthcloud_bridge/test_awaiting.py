@@ -19,7 +19,7 @@ from contracts.identity import Document, DocumentType
 from contracts.people import PersonKind
 from contracts.registration import DeclarationAwaited
 from healthcloud_bridge import poller
-from healthcloud_bridge.read_models.awaited import Awaited
+from healthcloud_bridge.read_models.awaited import AWAITED
 from tests.health.facts import EMPLOYER, HERE, SEALED, pre_registered
 from tests.health.service import Running
 from tests.healthcloud_bridge.test_api import LOOKUPS, asked
@@ -80,7 +80,7 @@ class TestAwaited:
     async def project(self, running: Running, *batches: list[Any]) -> None:
         for batch in batches:
             async with running.parts.pool.acquire() as connection, connection.transaction():
-                await Awaited().project(connection, [fact(event) for event in batch], partition=0)
+                await AWAITED.project(connection, [fact(event) for event in batch], partition=0)
 
     @pytest.mark.parametrize("in_one_batch", [True, False])
     async def test_is_over_on_this_contract_by_a_pre_registration(
@@ -116,7 +116,7 @@ class TestPoller:
     async def test_finds_a_late_declaration(self, running: Running, upstream: Upstream, number: str) -> None:
         kept = await awaited(running.parts, number)
         seen = running.registration.tell(kept, await awaited(running.parts, number, contract_no=ELSEWHERE))
-        await wait_for(running.parts.pool, seen, subscribers=[Awaited.name])
+        await wait_for(running.parts.pool, seen, subscribers=[AWAITED.name])
         await asked_for(running, kept.person_id)
         assert [] == await versions(running, kept.person_id)
 
@@ -153,7 +153,7 @@ class TestPoller:
         assert 200 == looked_up.status_code
         # Taken in before somebody waits: else it ends the waiting before the poller asks.
         stored = ConsistencyToken.parse(looked_up.headers[CONSISTENCY_TOKEN])
-        await wait_for(running.parts.pool, stored, subscribers=[Awaited.name])
+        await wait_for(running.parts.pool, stored, subscribers=[AWAITED.name])
         kept = await awaited(running.parts, number)
         running.registration.tell(kept)
         await asked_for(running, kept.person_id)

@@ -11,14 +11,14 @@ import asyncpg
 import pytest
 
 from chassis.database import create_pool
-from chassis.projector import ReadModel
+from chassis.tables import ReadModel
 from contracts.event import Event
 from contracts.gatekeeper import EntryKind, Outcome
-from registration.read_models.declarations import Declarations, KnownDeclarations
-from registration.read_models.entries import Entries, has_entered
+from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
+from registration.read_models.entries import ENTRIES, has_entered
 from registration.read_models.pre_registrations import (
+    PRE_REGISTRATIONS,
     Cursor,
-    PreRegistrations,
     page_of_pre_registrations,
     pre_registration_of,
 )
@@ -70,7 +70,7 @@ async def in_batches(pool: asyncpg.Pool, model: ReadModel, table: str, events: S
 class TestDeclarations:
     async def test_knows_the_latest_of_each_person(self, pool: asyncpg.Pool) -> None:
         events = [declaration_received(declaration_version=n, from_hubei=n == 3, mobile=None) for n in (1, 2, 3)]
-        assert 1 == len(await in_batches(pool, Declarations(), "declaration_v1", events))
+        assert 1 == len(await in_batches(pool, DECLARATIONS, "declaration_v1", events))
         expected = declared(declaration_version=3, from_hubei=True, mobile=None)
         assert expected == await KnownDeclarations(pool).latest(PERSON)
 
@@ -80,33 +80,33 @@ class TestDeclarations:
 
 class TestEntries:
     async def test_knows_whom_the_gate_admitted_where(self, pool: asyncpg.Pool) -> None:
-        await in_batches(pool, Entries(), "entry_v1", [entry_attempted(), entry_attempted()])
+        await in_batches(pool, ENTRIES, "entry_v1", [entry_attempted(), entry_attempted()])
         assert await has_entered(pool, HERE, PERSON)
         assert not await has_entered(pool, ELSEWHERE, PERSON)
 
     async def test_is_silent_about_refusals_and_gate_passes(self, pool: asyncpg.Pool) -> None:
-        await project(pool, Entries(), entry_attempted(outcome=Outcome.REFUSED), entry_attempted(kind=EntryKind.GATE_PASS))
+        await project(pool, ENTRIES, entry_attempted(outcome=Outcome.REFUSED), entry_attempted(kind=EntryKind.GATE_PASS))
         assert not await has_entered(pool, HERE, PERSON)
 
 
 class TestPreRegistrations:
     async def test_follows_a_form_to_its_end(self, pool: asyncpg.Pool) -> None:
         events = [awaited(), pre_registered(taken_up=True), withdrawn(at=LATER)]
-        await in_batches(pool, PreRegistrations(), "pre_registration_v1", events)
+        await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v1", events)
         row = await pre_registration_of(pool, HERE, PERSON, employer=None)
         assert row is not None
         assert ("withdrawn", LATER, True, 1) == (row.state, row.changed_at, row.taken_up, row.declaration_version)
 
     async def test_opens_again_after_a_withdrawal(self, pool: asyncpg.Pool) -> None:
         again = pre_registered(declared(declaration_version=2), at=LATER)
-        await in_batches(pool, PreRegistrations(), "pre_registration_v1", [pre_registered(), withdrawn(), again])
+        await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v1", [pre_registered(), withdrawn(), again])
         row = await pre_registration_of(pool, HERE, PERSON, employer=None)
         assert row is not None
         assert ("open", 2) == (row.state, row.declaration_version)
 
     async def test_keeps_contracts_apart(self, pool: asyncpg.Pool) -> None:
         events = [pre_registered(), pre_registered(contract_no=ELSEWHERE), withdrawn(contract_no=ELSEWHERE)]
-        rows = await in_batches(pool, PreRegistrations(), "pre_registration_v1", events)
+        rows = await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v1", events)
         assert [(ELSEWHERE, "withdrawn"), (HERE, "open")] == [(row[0], row[2]) for row in rows]
 
     async def test_pages_from_the_latest_change_on(self, pool: asyncpg.Pool) -> None:
@@ -114,7 +114,7 @@ class TestPreRegistrations:
         # Two at the same moment: the cursor must tell them apart.
         times = [NOW, NOW + timedelta(hours=1), NOW + timedelta(hours=1), NOW + timedelta(hours=2), NOW + timedelta(hours=3)]
         events = [pre_registered(person_id=person, at=at) for person, at in zip(people, times, strict=True)]
-        await project(pool, PreRegistrations(), *events)
+        await project(pool, PRE_REGISTRATIONS, *events)
         seen: list[UUID] = []
         after = None
         while page := await page_of_pre_registrations(pool, HERE, state="open", employer=None, after=after, limit=2):
@@ -124,7 +124,7 @@ class TestPreRegistrations:
 
     async def test_filters_by_state_and_employer(self, pool: asyncpg.Pool) -> None:
         other = UUID(int=9)
-        await project(pool, PreRegistrations(), awaited(), pre_registered(person_id=other, employer_credit_code=OTHER_EMPLOYER))
+        await project(pool, PRE_REGISTRATIONS, awaited(), pre_registered(person_id=other, employer_credit_code=OTHER_EMPLOYER))
 
         async def found(**filters: Any) -> list[UUID]:
             asked = {"state": None, "employer": None, "after": None, "limit": 10} | filters

@@ -15,7 +15,7 @@ from contracts.event import Event
 from contracts.gatekeeper import EntryKind, Outcome
 from devstack.databases import Database
 from devstack.fresh_databases import FreshDatabases
-from reporting.read_models.people import PeopleOnContracts
+from reporting.read_models.people import PEOPLE_ON_CONTRACTS
 from reporting.wiring import SERVICE
 from tests.reporting.facts import HONGKOU, LATER, NOW, PUDONG, attempted, imported, left, pre_registered, withdrawn
 from tests.told import fact
@@ -48,7 +48,7 @@ async def forget(database: Database) -> None:
 
 async def project(pool: asyncpg.Pool, events: Sequence[Event], *, partition: int = PARTITION) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await PeopleOnContracts().project(connection, [fact(event) for event in events], partition=partition)
+        await PEOPLE_ON_CONTRACTS.project(connection, [fact(event) for event in events], partition=partition)
 
 
 async def counted(pool: asyncpg.Pool, contract_no: str = HONGKOU) -> Counts:

@@ -65,11 +65,14 @@ class Fact(Generic[E]):
 
 
 class ReadModel(Protocol):
-    """Answers one question: events → rows, see the services' `read_models/`."""
+    """Events → rows. The services' are all `chassis.tables.ReadModel`s."""
 
-    name: str
-    """Name of its positions, with a version: a new shape is a new name, filled from the beginning."""
-    subscribes: tuple[type[Event], ...]
+    @property
+    def name(self) -> str:
+        """Name of its positions."""
+
+    @property
+    def subscribes(self) -> tuple[type[Event], ...]: ...
 
     async def project(self, connection: Connection, facts: Sequence[Fact[Any]], *, partition: int) -> None:
         """Write the rows that follow from the facts (in order, each exactly once), in the caller's transaction.

@@ -21,7 +21,7 @@ from contracts.health import HealthEvent
 from health.domain.commands import HealthCommand
 from health.domain.state import HealthPerson
 from health.policies import ARRIVAL_POLICY
-from health.read_models.known_people import KnownPeople, KnownPerson, everywhere, on_contract
+from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
 
 FOLLOWED = "registration"
 """The service whose facts health takes in. What health did itself it knows at once."""
@@ -40,7 +40,7 @@ class Wired:
     async def wait_for(self, seen: ConsistencyToken | None) -> None:
         """Return once health knows, and has judged, what the token stands for. Raises: Unavailable."""
         if seen is not None and seen.service == FOLLOWED:
-            await wait_for(self.pool, seen, subscribers=[KnownPeople.name, ARRIVAL_POLICY])
+            await wait_for(self.pool, seen, subscribers=[KNOWN_PEOPLE.name, ARRIVAL_POLICY])
 
     async def token_at(self, person_id: UUID, version: int) -> ConsistencyToken | None:
         """Stands for everything about the person up to this version, whoever made it. None where there is nothing yet."""

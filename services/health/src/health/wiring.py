@@ -17,7 +17,7 @@ from health.domain.decider import decide, evolve
 from health.domain.policy_set import PolicySet
 from health.domain.state import HealthPerson
 from health.policies import arrival_policy
-from health.read_models.known_people import KnownPeople
+from health.read_models.known_people import KNOWN_PEOPLE
 from health.wired import Wired
 
 SHIPPED_POLICY_SET = Path(__file__).parent / "policies" / "2020-02.json"
@@ -46,7 +46,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     return Application(
         routers=[command_api.router, query_api.router],
         state={"wired": Wired(handler, parts.store, parts.sealing, parts.pool, parts.clock)},
-        read_models=[KnownPeople()],
+        read_models=[KNOWN_PEOPLE],
         policies=[arrival_policy(handler)],
     )
 

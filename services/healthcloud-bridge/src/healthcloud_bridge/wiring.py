@@ -12,7 +12,7 @@ from healthcloud_bridge import command_api
 from healthcloud_bridge.client import HealthCloud
 from healthcloud_bridge.domain.declarations import DeclaredPerson, decide, evolve
 from healthcloud_bridge.poller import Poller
-from healthcloud_bridge.read_models.awaited import Awaited
+from healthcloud_bridge.read_models.awaited import AWAITED
 from healthcloud_bridge.receiving import Receiving
 from healthcloud_bridge.settings import Settings
 from healthcloud_bridge.wired import Wired
@@ -37,7 +37,7 @@ def wire(parts: Machinery[Settings]) -> Application:
     return Application(
         routers=[command_api.router],
         state={"wired": Wired(receiving, parts.identities)},
-        read_models=[Awaited()],
+        read_models=[AWAITED],
         works={"poll": poller.run},
         api_tasks=[health_cloud.keep],
         worker_tasks=[lambda _worker: health_cloud.keep()],

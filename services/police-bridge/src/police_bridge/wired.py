@@ -11,7 +11,7 @@ from chassis.consistency import ConsistencyToken
 from chassis.event_store import EventStore
 from chassis.waiting import wait_for
 from police_bridge.policies import SHARING_POLICY
-from police_bridge.read_models.arrivals import Arrivals
+from police_bridge.read_models.arrivals import ARRIVALS
 from police_bridge.rendering import Renderer
 
 SERVICE_NAME = "police-bridge"
@@ -36,7 +36,7 @@ class Wired:
         heads = await self.store.heads()
         positions = {shard: heads[shard] for shard in seen.positions if heads[shard]}
         made = ConsistencyToken(service=SERVICE_NAME, epoch=self.store.epoch, positions=positions)
-        await wait_for(self.pool, made, subscribers=[Arrivals.name])
+        await wait_for(self.pool, made, subscribers=[ARRIVALS.name])
 
 
 async def wired(request: Request) -> Wired:

@@ -16,7 +16,7 @@ from police_bridge.domain.decider import decide, evolve
 from police_bridge.domain.state import SharedPerson
 from police_bridge.policies import sharing_policy
 from police_bridge.publishing import PolicePublisher
-from police_bridge.read_models.arrivals import Arrivals
+from police_bridge.read_models.arrivals import ARRIVALS
 from police_bridge.rendering import Renderer
 from police_bridge.wired import FOLLOWED, SERVICE_NAME, Wired
 
@@ -35,7 +35,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     return Application(
         routers=[query_api.router],
         state={"wired": Wired(renderer, _store(parts), parts.pool)},
-        read_models=[Arrivals()],
+        read_models=[ARRIVALS],
         policies=[sharing_policy(parts.handler(PERSON))],
         publisher=PolicePublisher(parts.producers, renderer, topic_prefix=parts.settings.topic_prefix),
     )

@@ -27,16 +27,16 @@ from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.station import RegisterStation, Station
 from registration.policies import TAKE_UP_POLICY
 from registration.pre_registering import PreRegistering
-from registration.read_models.declarations import Declarations
-from registration.read_models.entries import Entries
-from registration.read_models.pre_registrations import PreRegistrations
+from registration.read_models.declarations import DECLARATIONS
+from registration.read_models.entries import ENTRIES
+from registration.read_models.pre_registrations import PRE_REGISTRATIONS
 from registration.roster_import import RosterImport
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "registration": (PreRegistrations.name,),
-        "healthcloud-bridge": (Declarations.name, TAKE_UP_POLICY),
-        "gatekeeper": (Entries.name,),
+        "registration": (PRE_REGISTRATIONS.name,),
+        "healthcloud-bridge": (DECLARATIONS.name, TAKE_UP_POLICY),
+        "gatekeeper": (ENTRIES.name,),
     }
 )
 """Service to what reads its events here. A token of any other service asks for nothing that an answer could show."""

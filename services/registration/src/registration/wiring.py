@@ -17,9 +17,9 @@ from registration.domain import contract, person, station
 from registration.late_take_ups import LateTakeUps
 from registration.policies import take_up_policy
 from registration.pre_registering import PreRegistering
-from registration.read_models.declarations import Declarations, KnownDeclarations
-from registration.read_models.entries import Entries
-from registration.read_models.pre_registrations import PreRegistrations
+from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
+from registration.read_models.entries import ENTRIES
+from registration.read_models.pre_registrations import PRE_REGISTRATIONS
 from registration.roster_import import RosterImport
 from registration.wired import Wired
 
@@ -69,7 +69,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     return Application(
         routers=[command_api.router, query_api.router],
         state={"wired": wired},
-        read_models=[Declarations(), Entries(), PreRegistrations()],
+        read_models=[DECLARATIONS, ENTRIES, PRE_REGISTRATIONS],
         policies=[take_up_policy(people)],
         worker_tasks=[LateTakeUps(parts.pool, people, parts.clock).run],
     )

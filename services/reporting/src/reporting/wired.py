@@ -12,11 +12,11 @@ from starlette.requests import Request
 
 from chassis.consistency import ConsistencyToken
 from chassis.waiting import wait_for
-from reporting.read_models.contracts import SupervisedContracts
-from reporting.read_models.people import PeopleOnContracts
+from reporting.read_models.contracts import SUPERVISED_CONTRACTS
+from reporting.read_models.people import PEOPLE_ON_CONTRACTS
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
-    {"registration": (SupervisedContracts.name, PeopleOnContracts.name), "gatekeeper": (PeopleOnContracts.name,)}
+    {"registration": (SUPERVISED_CONTRACTS.name, PEOPLE_ON_CONTRACTS.name), "gatekeeper": (PEOPLE_ON_CONTRACTS.name,)}
 )
 """Service to the read models that take in its events. A token of any other asks for nothing that could show here."""
 

@@ -8,8 +8,8 @@ from chassis.migrations import WORK
 from chassis.service import Application, Machinery, Service
 from chassis.settings import ServiceSettings
 from reporting import query_api
-from reporting.read_models.contracts import SupervisedContracts
-from reporting.read_models.people import PeopleOnContracts
+from reporting.read_models.contracts import SUPERVISED_CONTRACTS
+from reporting.read_models.people import PEOPLE_ON_CONTRACTS
 from reporting.wired import Wired
 
 
@@ -17,7 +17,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     return Application(
         routers=[query_api.router],
         state={"wired": Wired(parts.pool)},
-        read_models=[SupervisedContracts(), PeopleOnContracts()],
+        read_models=[SUPERVISED_CONTRACTS, PEOPLE_ON_CONTRACTS],
         durable_projections=False,
     )
 

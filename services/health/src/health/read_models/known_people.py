@@ -6,20 +6,16 @@ is 404. A withdrawn pre-registration ends that, an exit does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from chassis.database import Connection
 from chassis.projector import Fact
-from contracts.event import Event
+from chassis.tables import Key, ReadModel, Rows, Table
 from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
-
-Key = tuple[str, UUID]
-"""Contract and person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,64 +31,58 @@ class KnownPerson:
         return [employer for employer in (self.pre_registered_for, self.rostered_for) if employer is not None]
 
 
-class KnownPeople:
-    name = "known_person_v1"
-    subscribes: tuple[type[Event], ...] = (PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported)
+@dataclass(slots=True)
+class KnownPersonRow:
+    """Absent where nobody employs the person there."""
 
-    async def project(self, connection: Connection, facts: Sequence[Fact[Any]], *, partition: int) -> None:
-        keys = sorted({(fact.event.contract_no, fact.event.person_id) for fact in facts})
-        known = {key: KnownPerson() for key in keys} | await _stored(connection, keys)
-        for fact in facts:
-            key = (fact.event.contract_no, fact.event.person_id)
-            known[key] = _after(known[key], fact.event)
-        await _store(connection, [(key, known[key]) for key in keys])
+    contract_no: str
+    person_id: UUID
+    pre_registered_for: str | None = None
+    rostered_for: str | None = None
 
 
-def _after(person: KnownPerson, event: Event) -> KnownPerson:
-    match event:
-        case PersonPreRegistered():
-            return replace(person, pre_registered_for=event.employer_credit_code)
-        case PreRegistrationWithdrawn():
-            return replace(person, pre_registered_for=None)
-        case RosterMemberImported():
-            return replace(person, rostered_for=event.employer_credit_code)
-        case _:
-            return person
+KNOWN = Table("known_person_v1", KnownPersonRow, key=("contract_no", "person_id"))
 
 
-async def _stored(connection: Connection, keys: Sequence[Key]) -> dict[Key, KnownPerson]:
-    rows = await connection.fetch(
-        """
-        SELECT contract_no, person_id, pre_registered_for, rostered_for
-        FROM known_person_v1 JOIN unnest($1::text[], $2::uuid[]) AS k (contract_no, person_id) USING (contract_no, person_id)
-        """,
-        *_columns(keys),
-    )
-    return {(row["contract_no"], row["person_id"]): _person(row) for row in rows}
+def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered], _: int) -> None:
+    row = _row(rows, fact)
+    row.pre_registered_for = fact.event.employer_credit_code
+    rows.put(KNOWN, row)
 
 
-async def _store(connection: Connection, rows: Sequence[tuple[Key, KnownPerson]]) -> None:
-    """In the order of the keys, as given."""
-    present = [(*key, person.pre_registered_for, person.rostered_for) for key, person in rows if person.employers]
-    absent = [key for key, person in rows if not person.employers]
-    if present:
-        await connection.execute(
-            """
-            INSERT INTO known_person_v1 (contract_no, person_id, pre_registered_for, rostered_for)
-            SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[])
-            ON CONFLICT (contract_no, person_id)
-            DO UPDATE SET pre_registered_for = excluded.pre_registered_for, rostered_for = excluded.rostered_for
-            """,
-            *_columns(present),
-        )
-    if absent:
-        await connection.execute(
-            """
-            DELETE FROM known_person_v1 AS p USING unnest($1::text[], $2::uuid[]) AS k (contract_no, person_id)
-            WHERE p.contract_no = k.contract_no AND p.person_id = k.person_id
-            """,
-            *_columns(absent),
-        )
+def _imported(rows: Rows, fact: Fact[RosterMemberImported], _: int) -> None:
+    row = _row(rows, fact)
+    row.rostered_for = fact.event.employer_credit_code
+    rows.put(KNOWN, row)
+
+
+def _withdrawn(rows: Rows, fact: Fact[PreRegistrationWithdrawn], _: int) -> None:
+    row = _row(rows, fact)
+    row.pre_registered_for = None
+    if row.rostered_for is None:
+        rows.remove(KNOWN, _key(fact))
+    else:
+        rows.put(KNOWN, row)
+
+
+def _row(rows: Rows, fact: Fact[Any]) -> KnownPersonRow:
+    return rows.get(KNOWN, _key(fact)) or KnownPersonRow(*_key(fact))
+
+
+def _key(fact: Fact[Any]) -> tuple[str, UUID]:
+    return fact.event.contract_no, fact.event.person_id
+
+
+def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
+    return ((KNOWN, _key(fact)),)
+
+
+KNOWN_PEOPLE = ReadModel(
+    name="known_person_v1",
+    tables=(KNOWN,),
+    folds={PersonPreRegistered: _pre_registered, PreRegistrationWithdrawn: _withdrawn, RosterMemberImported: _imported},
+    reads=_read,
+)
 
 
 async def on_contract(pool: asyncpg.Pool, contract_no: str, person_id: UUID) -> KnownPerson:
@@ -115,7 +105,3 @@ async def everywhere(pool: asyncpg.Pool, person_id: UUID) -> dict[str, KnownPers
 
 def _person(row: asyncpg.Record) -> KnownPerson:
     return KnownPerson(pre_registered_for=row["pre_registered_for"], rostered_for=row["rostered_for"])
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]

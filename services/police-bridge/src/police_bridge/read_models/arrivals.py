@@ -7,19 +7,15 @@ never tells more of somebody than the topics do.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 
-from chassis.database import Connection
 from chassis.projector import Fact
-from contracts.event import SHARDS, Event, Recorded, recorded_from_meta
+from chassis.tables import ReadModel, Rows, Table
+from contracts.event import SHARDS, Recorded, recorded_from_meta
 from contracts.police import ArrivalCorrected, ArrivalShared, ArrivalWithdrawn
-
-INSERT = """
-INSERT INTO arrival_v1 (district, shard, pos, recorded_at)
-SELECT * FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::timestamptz[])
-"""
 
 # The oldest first, so that no shard waits for another. Within a shard by position: the running maximum keeps a clock that
 # was set back from putting a later fact before an earlier one.
@@ -43,15 +39,26 @@ BEGINNING = (0,) * SHARDS
 """Before the first fact of every shard."""
 
 
-class Arrivals:
-    """Answers the feed."""
+@dataclass(slots=True)
+class Arrival:
+    district: str
+    shard: int
+    pos: int
+    recorded_at: datetime
 
-    name = "arrival_v1"
-    subscribes: tuple[type[Event], ...] = (ArrivalShared, ArrivalCorrected, ArrivalWithdrawn)
 
-    async def project(self, connection: Connection, facts: Sequence[Fact[Any]], *, partition: int) -> None:
-        rows = sorted((fact.event.district, fact.recorded.shard, fact.recorded.pos, fact.recorded.time) for fact in facts)
-        await connection.execute(INSERT, *map(list, zip(*rows, strict=True)))
+TOLD = Table("arrival_v1", Arrival, key=("district", "shard", "pos"))
+
+
+def _told(rows: Rows, fact: Fact[ArrivalShared | ArrivalCorrected | ArrivalWithdrawn], _: int) -> None:
+    recorded = fact.recorded
+    rows.put(TOLD, Arrival(fact.event.district, recorded.shard, recorded.pos, recorded.time))
+
+
+ARRIVALS = ReadModel(
+    name="arrival_v1", tables=(TOLD,), folds={ArrivalShared: _told, ArrivalCorrected: _told, ArrivalWithdrawn: _told}
+)
+"""Answers the feed."""
 
 
 async def facts_after(pool: asyncpg.Pool, districts: Collection[str], positions: Sequence[int], *, limit: int) -> list[Recorded]:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 
-from chassis.database import Connection
 from chassis.gathering import Gatherer
 from chassis.projector import Fact
-from contracts.event import Event
+from chassis.tables import ReadModel, Rows, Table
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.registration import PinnedDeclaration
 from registration.domain.declaration import Declaration, declaration_of
-
-UPSERT = """
-INSERT INTO declaration_v1 (person_id, version, name_fingerprint, mobile, pinned)
-SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[])
-ON CONFLICT (person_id) DO UPDATE SET
-    version = excluded.version, name_fingerprint = excluded.name_fingerprint,
-    mobile = excluded.mobile, pinned = excluded.pinned
-"""
 
 SELECT = "SELECT person_id, name_fingerprint, mobile, pinned FROM declaration_v1 WHERE person_id = ANY ($1)"
 
@@ -30,20 +21,32 @@ GROUP_PEOPLE_MAX = 200
 QUEUE_PEOPLE_MAX = 2_000
 
 
-class Declarations:
-    """Answers the endpoint that pre-registers, see `KnownDeclarations`."""
+@dataclass(slots=True)
+class DeclarationRow:
+    person_id: UUID
+    version: int
+    name_fingerprint: str
+    mobile: str | None
+    """Sealed."""
+    pinned: str
+    """The `PinnedDeclaration`, as JSON."""
 
-    name = "declaration_v1"
-    subscribes: tuple[type[Event], ...] = (DeclarationReceived,)
 
-    async def project(self, connection: Connection, facts: Sequence[Fact[DeclarationReceived]], *, partition: int) -> None:
-        # A person's declarations come in the order of their versions: the last one counts.
-        latest = {fact.event.person_id: declaration_of(fact.event) for fact in facts}
-        rows = [
-            (person_id, each.version, each.name_fingerprint, each.mobile, each.pinned.model_dump_json(exclude_none=True))
-            for person_id, each in sorted(latest.items())
-        ]
-        await connection.execute(UPSERT, *map(list, zip(*rows, strict=True)))
+DECLARED = Table("declaration_v1", DeclarationRow, key=("person_id",))
+
+
+def _received(rows: Rows, fact: Fact[DeclarationReceived], _: int) -> None:
+    # A person's declarations come in the order of their versions: the last one counts.
+    declaration = declaration_of(fact.event)
+    pinned = declaration.pinned.model_dump_json(exclude_none=True)
+    rows.put(
+        DECLARED,
+        DeclarationRow(fact.event.person_id, declaration.version, declaration.name_fingerprint, declaration.mobile, pinned),
+    )
+
+
+DECLARATIONS = ReadModel(name="declaration_v1", tables=(DECLARED,), folds={DeclarationReceived: _received})
+"""Answers the endpoint that pre-registers, see `KnownDeclarations`."""
 
 
 class KnownDeclarations:

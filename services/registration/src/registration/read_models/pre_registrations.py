@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Literal
@@ -10,34 +10,11 @@ from uuid import UUID
 
 import asyncpg
 
-from chassis.database import Connection
 from chassis.projector import Fact
-from contracts.event import Event
+from chassis.tables import Key, ReadModel, Rows, Table
 from contracts.registration import DeclarationAwaited, PersonPreRegistered, PreRegistrationWithdrawn
 
 State = Literal["awaiting", "open", "withdrawn"]
-
-UPSERT = """
-INSERT INTO pre_registration_v1 (
-    contract_no, person_id, state, person_kind, trade, employer_credit_code, origin_code, arrival_date, declaration_version,
-    document_type, document, name, name_fingerprint, mobile, complete, taken_up, changed_at)
-SELECT * FROM unnest(
-    $1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::date[], $9::integer[],
-    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::boolean[], $16::boolean[], $17::timestamptz[])
-ON CONFLICT (contract_no, person_id) DO UPDATE SET
-    state = excluded.state, person_kind = excluded.person_kind, trade = excluded.trade,
-    employer_credit_code = excluded.employer_credit_code, origin_code = excluded.origin_code,
-    arrival_date = excluded.arrival_date, declaration_version = excluded.declaration_version,
-    document_type = excluded.document_type, document = excluded.document, name = excluded.name,
-    name_fingerprint = excluded.name_fingerprint, mobile = excluded.mobile, complete = excluded.complete,
-    taken_up = excluded.taken_up, changed_at = excluded.changed_at
-"""
-
-WITHDRAW = """
-UPDATE pre_registration_v1 AS p SET state = 'withdrawn', changed_at = w.changed_at
-FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS w (contract_no, person_id, changed_at)
-WHERE p.contract_no = w.contract_no AND p.person_id = w.person_id
-"""
 
 COLUMNS = """
 SELECT contract_no, person_id, state, person_kind, trade, employer_credit_code, origin_code, arrival_date, declaration_version,
@@ -92,43 +69,27 @@ class Cursor:
     person_id: UUID
 
 
-Key = tuple[str, UUID]
+PRE_REGISTERED = Table("pre_registration_v1", PreRegistrationRow, key=("contract_no", "person_id"))
 
 
-class PreRegistrations:
-    """Answers the list and the detail of 进场预登记."""
-
-    name = "pre_registration_v1"
-    subscribes: tuple[type[Event], ...] = (DeclarationAwaited, PersonPreRegistered, PreRegistrationWithdrawn)
-
-    async def project(self, connection: Connection, facts: Sequence[Fact[Any]], *, partition: int) -> None:
-        rows: dict[Key, PreRegistrationRow] = {}
-        withdrawn: dict[Key, datetime] = {}
-        for fact in facts:
-            _fold(fact.event, rows, withdrawn)
-        if rows:
-            written = [_values(row) for _, row in sorted(rows.items())]
-            await connection.execute(UPSERT, *map(list, zip(*written, strict=True)))
-        if withdrawn:
-            keys = sorted((contract_no, person_id, at) for (contract_no, person_id), at in withdrawn.items())
-            await connection.execute(WITHDRAW, *map(list, zip(*keys, strict=True)))
+def _awaited(rows: Rows, fact: Fact[DeclarationAwaited], _: int) -> None:
+    rows.put(PRE_REGISTERED, _awaiting(fact.event))
 
 
-def _fold(event: Event, rows: dict[Key, PreRegistrationRow], withdrawn: dict[Key, datetime]) -> None:
-    """`withdrawn` are those whose row stands in the table already."""
-    match event:
-        case DeclarationAwaited():
-            rows[event.contract_no, event.person_id] = _awaiting(event)
-            withdrawn.pop((event.contract_no, event.person_id), None)
-        case PersonPreRegistered():
-            rows[event.contract_no, event.person_id] = _open(event)
-            withdrawn.pop((event.contract_no, event.person_id), None)
-        case PreRegistrationWithdrawn():
-            key = (event.contract_no, event.person_id)
-            if key in rows:
-                rows[key] = replace(rows[key], state="withdrawn", changed_at=event.withdrawn_at)
-            else:
-                withdrawn[key] = event.withdrawn_at
+def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered], _: int) -> None:
+    rows.put(PRE_REGISTERED, _open(fact.event))
+
+
+def _withdrawn(rows: Rows, fact: Fact[PreRegistrationWithdrawn], _: int) -> None:
+    row = rows.get(PRE_REGISTERED, (fact.event.contract_no, fact.event.person_id))
+    if row is not None:
+        rows.put(PRE_REGISTERED, replace(row, state="withdrawn", changed_at=fact.event.withdrawn_at))
+
+
+def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
+    """A withdrawal keeps the rest of the row; all others overwrite it."""
+    if type(fact.event) is PreRegistrationWithdrawn:
+        yield PRE_REGISTERED, (fact.event.contract_no, fact.event.person_id)
 
 
 def _awaiting(event: DeclarationAwaited) -> PreRegistrationRow:
@@ -175,8 +136,13 @@ def _open(event: PersonPreRegistered) -> PreRegistrationRow:
     )
 
 
-def _values(row: PreRegistrationRow) -> tuple[object, ...]:
-    return tuple(getattr(row, name) for name in PreRegistrationRow.__slots__)
+PRE_REGISTRATIONS = ReadModel(
+    name="pre_registration_v1",
+    tables=(PRE_REGISTERED,),
+    folds={DeclarationAwaited: _awaited, PersonPreRegistered: _pre_registered, PreRegistrationWithdrawn: _withdrawn},
+    reads=_read,
+)
+"""Answers the list and the detail of 进场预登记."""
 
 
 async def page_of_pre_registrations(

@@ -2,65 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from chassis.database import Connection
 from chassis.projector import Fact
-from contracts.event import Event
+from chassis.tables import ReadModel, Rows, Table
 from contracts.registration import ContractReported, EmployerAdded
 
-UPSERT_CONTRACTS = """
-INSERT INTO supervision_contract_v1 (
-    contract_no, construction_no, project_name, general_contractor_credit_code, general_contractor, general_contractor_kind,
-    station_name, district)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-ON CONFLICT (contract_no) DO UPDATE SET
-    construction_no = excluded.construction_no, project_name = excluded.project_name,
-    general_contractor_credit_code = excluded.general_contractor_credit_code,
-    general_contractor = excluded.general_contractor, general_contractor_kind = excluded.general_contractor_kind,
-    station_name = excluded.station_name, district = excluded.district
-"""
 
-UPSERT_EMPLOYERS = """
-INSERT INTO supervision_employer_v1 (contract_no, credit_code, name)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
-ON CONFLICT (contract_no, credit_code) DO UPDATE SET name = excluded.name
-"""
+@dataclass(slots=True)
+class SupervisedContract:
+    contract_no: str
+    construction_no: str
+    project_name: str
+    general_contractor_credit_code: str
+    general_contractor: str
+    general_contractor_kind: str
+    station_name: str
+    district: str
 
 
-class SupervisedContracts:
-    """Rows of the table 合同查询, without the people."""
-
-    name = "supervision_contract_v1"
-    subscribes: tuple[type[Event], ...] = (ContractReported, EmployerAdded)
-
-    async def project(self, connection: Connection, facts: Sequence[Fact[Any]], *, partition: int) -> None:
-        contracts: dict[str, tuple[str, ...]] = {}
-        employers: dict[tuple[str, str], str] = {}
-        for fact in facts:
-            match fact.event:
-                case ContractReported() as event:
-                    contracts[event.contract_no] = _row(event)
-                case EmployerAdded() as event:
-                    employers[event.contract_no, event.credit_code] = event.name
-        if contracts:
-            rows = [contracts[contract_no] for contract_no in sorted(contracts)]
-            await connection.execute(UPSERT_CONTRACTS, *map(list, zip(*rows, strict=True)))
-        if employers:
-            named = [(*key, employers[key]) for key in sorted(employers)]
-            await connection.execute(UPSERT_EMPLOYERS, *map(list, zip(*named, strict=True)))
+@dataclass(slots=True)
+class SupervisedEmployer:
+    contract_no: str
+    credit_code: str
+    name: str
 
 
-def _row(event: ContractReported) -> tuple[str, ...]:
-    contractor = event.general_contractor
-    return (
-        event.contract_no,
-        event.construction_no,
-        event.project_name,
-        contractor.credit_code,
-        contractor.name,
-        contractor.kind,
-        event.station_name,
-        event.district,
+CONTRACTS = Table("supervision_contract_v1", SupervisedContract, key=("contract_no",))
+EMPLOYERS = Table("supervision_employer_v1", SupervisedEmployer, key=("contract_no", "credit_code"))
+
+
+def _reported(rows: Rows, fact: Fact[ContractReported], _: int) -> None:
+    event, contractor = fact.event, fact.event.general_contractor
+    rows.put(
+        CONTRACTS,
+        SupervisedContract(
+            contract_no=event.contract_no,
+            construction_no=event.construction_no,
+            project_name=event.project_name,
+            general_contractor_credit_code=contractor.credit_code,
+            general_contractor=contractor.name,
+            general_contractor_kind=contractor.kind,
+            station_name=event.station_name,
+            district=event.district,
+        ),
     )
+
+
+def _employer_added(rows: Rows, fact: Fact[EmployerAdded], _: int) -> None:
+    rows.put(EMPLOYERS, SupervisedEmployer(fact.event.contract_no, fact.event.credit_code, fact.event.name))
+
+
+SUPERVISED_CONTRACTS = ReadModel(
+    name="supervision_contract_v1",
+    tables=(CONTRACTS, EMPLOYERS),
+    folds={ContractReported: _reported, EmployerAdded: _employer_added},
+)
+"""Rows of the table 合同查询, without the people."""
