@@ -12,10 +12,11 @@ import asyncpg
 from bench.place import Place
 from bench.store import append
 from bench.table import Row
+from chassis.broker import Broker
 from chassis.event_store import append_group
 from chassis.kafka import ProducerHolder, make_producer, provision
 from chassis.leases import Leases
-from chassis.relay import Relay, TopicPublisher, unpublished
+from chassis.relay import LOOK_S, Relay, TopicPublisher, unpublished
 from chassis.shard_heads import ShardHeads
 from contracts.event import record_headers
 from contracts.topics import Topic
@@ -73,7 +74,7 @@ async def _relay(pool: asyncpg.Pool, bootstrap: str) -> float:
     producers = ProducerHolder(lambda: make_producer(bootstrap))
     await producers.get()
     heads = ShardHeads(pool)
-    relay = Relay(pool, heads, TopicPublisher(producers, TOPIC.name), partitions=PARTITIONS)
+    relay = Relay(pool, heads, TopicPublisher(producers, TOPIC.name), Broker(bootstrap, kept_s=LOOK_S), partitions=PARTITIONS)
     leases = Leases(pool, relay.works())
     began = time.perf_counter()
     tasks = [asyncio.create_task(leases.run()), asyncio.create_task(heads.run())]

@@ -16,13 +16,14 @@ from structlog.testing import capture_logs
 
 from chassis import leases
 from chassis import projector as projector_module
+from chassis.broker import Broker
 from chassis.consumer import Batch, TopicFeed
 from chassis.database import DATABASE_ERRORS, Connection
 from chassis.event_store import Append, AppendResult, Conflict, EventStore, StoredStream, append_group
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Lease, LeaseLost, Leases
 from chassis.projector import Fact, ForeignLog, OwnLog, Policy, Projector, ReadModel, Source
-from chassis.relay import Relay, TopicPublisher
+from chassis.relay import Relay, Sent, TopicPublisher
 from chassis.shard_heads import ShardHeads
 from chassis.testing.wait import eventually
 from contracts.event import SHARDS, Envelope, Event, Recorded, recorded_from_meta, shard_of
@@ -818,7 +819,7 @@ class Worker:
         self.producers = ProducerHolder(lambda: make_producer(bootstrap))
         self.feed = TopicFeed(bootstrap, {SERVICE: topic})
         publisher = Interrupted(TopicPublisher(self.producers, topic), interrupt)
-        relay = Relay(pool, self.heads, publisher, partitions=PARTITIONS)
+        relay = Relay(pool, self.heads, publisher, Broker(bootstrap, kept_s=1.0), partitions=PARTITIONS)
         projector = Projector(
             pool=pool, sources=[ForeignLog(SERVICE, self.feed)], read_models=[Taken()], policies=[], partitions=PARTITIONS
         )
@@ -841,9 +842,13 @@ class Interrupted:
     real: TopicPublisher
     interrupt: Callable[[], Awaitable[None]]
 
-    async def publish(self, partition: int, rows: Sequence[asyncpg.Record]) -> None:
-        await self.real.publish(partition, rows)
+    def places(self, partition: int) -> Mapping[str, int]:
+        return self.real.places(partition)
+
+    async def publish(self, partition: int, rows: Sequence[asyncpg.Record]) -> Mapping[str, Sent]:
+        sent = await self.real.publish(partition, rows)
         await self.interrupt()
+        return sent
 
 
 class TestFromLogToRows:

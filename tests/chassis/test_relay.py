@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,23 +24,30 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, b
 )
 
 from chassis import relay as relay_module
+from chassis.broker import Broker
 from chassis.event_store import EventStore
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Lease, LeaseLost
-from chassis.relay import Publisher, Relay, TopicPublisher, unpublished
+from chassis.probes import NotReady
+from chassis.relay import Publisher, Relay, Sent, TopicPublisher, unpublished
+from chassis.republish import republish
+from chassis.service import Application, Service
+from chassis.settings import ServiceSettings
 from chassis.shard_heads import ShardHeads
 from chassis.testing.wait import eventually
 from contracts.event import SHARDS, Recorded, record_headers
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import append_of, in_shard
-from tests.chassis.tally_topics import PARTITIONS, make_topic, read_events, read_topic
+from tests.chassis.tally_topics import PARTITIONS, make_topic, read_events, read_topic, started
 
 TOKEN = 7
 """The token under which the test holds every partition."""
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _impatient(monkeypatch: pytest.MonkeyPatch, kafka_bootstrap: str) -> None:
+    monkeypatch.setenv("GATEHOUSE_KAFKA_BOOTSTRAP", kafka_bootstrap)
+    monkeypatch.setattr(relay_module, "LOOK_S", 0.05)
     monkeypatch.setattr(relay_module, "PAUSE_S_MIN", 0.01)
     monkeypatch.setattr(relay_module, "PAUSE_S_MAX", 0.05)
 
@@ -64,7 +73,8 @@ def publisher(producers: ProducerHolder, topic: str) -> TopicPublisher:
 async def relaying(log: LogDatabase, publisher: Publisher, *, token: int = TOKEN, polls: bool = True) -> AsyncIterator[Relaying]:
     """A relay that holds all partitions, as a worker would run it."""
     heads = ShardHeads(log.pool)
-    works = Relay(log.pool, heads, publisher, partitions=PARTITIONS).works()
+    relay = Relay(log.pool, heads, publisher, Broker(os.environ["GATEHOUSE_KAFKA_BOOTSTRAP"], kept_s=0.05), partitions=PARTITIONS)
+    works = relay.works()
     await log.owner.executemany(
         "INSERT INTO lease (name, token) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET token = excluded.token",
         [(name, token) for name in works],
@@ -72,7 +82,7 @@ async def relaying(log: LogDatabase, publisher: Publisher, *, token: int = TOKEN
     tasks = {name: asyncio.ensure_future(work(Lease(name, token))) for name, work in works.items()}
     polling = [asyncio.create_task(heads.run())] if polls else []
     try:
-        yield Relaying(heads, tasks)
+        yield Relaying(relay, heads, tasks)
     finally:
         for task in [*tasks.values(), *polling]:
             task.cancel()
@@ -81,6 +91,7 @@ async def relaying(log: LogDatabase, publisher: Publisher, *, token: int = TOKEN
 
 @dataclass
 class Relaying:
+    relay: Relay
     heads: ShardHeads
     tasks: Mapping[str, asyncio.Future[None]]
 
@@ -216,13 +227,17 @@ class Faulty:
     """Happens, one a call, after the broker has everything."""
     sent: int = 0
 
-    async def publish(self, partition: int, rows: Sequence[asyncpg.Record]) -> None:
+    def places(self, partition: int) -> Mapping[str, int]:
+        return self.real.places(partition)
+
+    async def publish(self, partition: int, rows: Sequence[asyncpg.Record]) -> Mapping[str, Sent]:
         if self.before:
             await self.before.pop(0)()
-        await self.real.publish(partition, rows)
+        sent = await self.real.publish(partition, rows)
         self.sent += len(rows)
         if self.after:
             await self.after.pop(0)()
+        return sent
 
 
 def fails(error: Exception) -> Callable[[], Awaitable[None]]:
@@ -262,10 +277,10 @@ class TestFailure:
         self, log: LogDatabase, store: EventStore, publisher: TopicPublisher, kafka_bootstrap: str, topic: str
     ) -> None:
         class OnePartitionDown(Faulty):
-            async def publish(self, partition: int, rows: Sequence[asyncpg.Record]) -> None:
+            async def publish(self, partition: int, rows: Sequence[asyncpg.Record]) -> Mapping[str, Sent]:
                 if partition == 1:
                     raise KafkaError
-                await super().publish(partition, rows)
+                return await super().publish(partition, rows)
 
         await append(store, in_shard(5), in_shard(6), events=3)
         async with relaying(log, OnePartitionDown(publisher)):
@@ -331,6 +346,122 @@ def lost_answer(producer: AIOKafkaProducer) -> Callable[..., Awaitable[asyncio.F
         return lost
 
     return sent
+
+
+class TestTopicLost:
+    """Kafka may burn: what was acknowledged once may be gone."""
+
+    async def test_that_was_made_again_gets_everything_by_itself(
+        self, log: LogDatabase, store: EventStore, publisher: TopicPublisher, kafka_bootstrap: str, topic: str
+    ) -> None:
+        await append(store, *(in_shard(n) for n in range(8)), events=5)
+        async with relaying(log, publisher):
+            await eventually(lambda: is_published(log), within_s=30)
+            await delete_topic(kafka_bootstrap, topic)
+            await make_again(kafka_bootstrap, topic)
+            await append(store, in_shard(5), events=2)
+            whole = dict.fromkeys(range(8), 5) | {5: 7}
+            await eventually(lambda: has_all(kafka_bootstrap, topic, whole), within_s=30)
+
+    async def test_while_no_relay_ran_is_noticed_though_the_new_one_is_as_long(
+        self, log: LogDatabase, store: EventStore, publisher: TopicPublisher, kafka_bootstrap: str, topic: str
+    ) -> None:
+        await append(store, in_shard(5), events=3)
+        await relayed(log, publisher)
+        await delete_topic(kafka_bootstrap, topic)
+        await make_again(kafka_bootstrap, topic)
+        async with started(make_producer(kafka_bootstrap)) as stranger:
+            for _ in range(3):
+                await stranger.send_and_wait(topic, b"{}", partition=1)
+
+        async with relaying(log, publisher):
+            await eventually(lambda: has_length(kafka_bootstrap, topic, partition=1, length=6), within_s=30)
+
+    async def test_at_its_end_only_is_noticed_too(
+        self, log: LogDatabase, store: EventStore, publisher: TopicPublisher, kafka_bootstrap: str, topic: str
+    ) -> None:
+        """The broker came back without its last records: the same topic, shorter than it was."""
+        await append(store, in_shard(5), events=3)
+        await relayed(log, publisher)
+        await log.owner.execute("UPDATE relayed_topic SET end_offset = 10 WHERE relay_partition = 1")
+
+        async with relaying(log, publisher):
+            await eventually(lambda: has_length(kafka_bootstrap, topic, partition=1, length=6), within_s=30)
+        assert {5: [1, 2, 3, 1, 2, 3]} == by_shard(await read_events(kafka_bootstrap, topic))
+
+    async def test_is_told_while_it_is_missing_and_loses_nothing(
+        self, log: LogDatabase, store: EventStore, publisher: TopicPublisher, kafka_bootstrap: str, topic: str
+    ) -> None:
+        await append(store, in_shard(5), events=3)
+        async with relaying(log, publisher) as running:
+            await eventually(lambda: is_published(log), within_s=30)
+            await running.relay.check()
+            await delete_topic(kafka_bootstrap, topic)
+            await append(store, in_shard(5), events=2)
+
+            async def says_so() -> bool:
+                try:
+                    await running.relay.check()
+                except NotReady as error:
+                    return error.reason == "topic-missing"
+                return False
+
+            await eventually(says_so, within_s=30)
+            await make_again(kafka_bootstrap, topic)
+            await eventually(lambda: has_all(kafka_bootstrap, topic, {5: 5}), within_s=30)
+            await running.relay.check()
+
+
+class TestRepublish:
+    async def test_publishes_again_under_a_relay_that_runs(
+        self, log: LogDatabase, store: EventStore, publisher: TopicPublisher, kafka_bootstrap: str, topic: str
+    ) -> None:
+        await append(store, in_shard(5), in_shard(6), events=3)
+        settings = ServiceSettings.model_validate({"database_dsn": log.app_dsn, "partitions": PARTITIONS})
+        async with relaying(log, publisher) as running:
+            await eventually(lambda: is_published(log))
+            assert 0 == await republish(TALLY, settings, Namespace(partition=[1]))
+            # It holds the lease no more: whatever it publishes now, it marks nothing.
+            await append(store, in_shard(5))
+            with pytest.raises(LeaseLost):
+                await asyncio.wait_for(asyncio.shield(running.tasks["relay/01"]), timeout=10)
+        await relayed(log, publisher)
+
+        found = by_shard(await read_events(kafka_bootstrap, topic))
+        assert [1, 2, 3] == found[6]
+        assert [1, 2, 3, 4] == without_repeats(found[5])
+        assert found[5].count(1) == 2
+
+    async def test_refuses_a_partition_that_there_is_not(self, log: LogDatabase) -> None:
+        settings = ServiceSettings.model_validate({"database_dsn": log.app_dsn, "partitions": PARTITIONS})
+        assert 2 == await republish(TALLY, settings, Namespace(partition=[PARTITIONS]))
+
+
+TALLY: Service[ServiceSettings] = Service(
+    name="tally", title="Tallies", settings=ServiceSettings, migrations=[], wire=lambda parts: Application()
+)
+
+
+async def delete_topic(bootstrap: str, topic: str) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    (deleted,) = admin.delete_topics([topic]).values()
+    await asyncio.to_thread(deleted.result)
+    await eventually(lambda: topic not in admin.list_topics(timeout=20).topics)
+
+
+async def make_again(bootstrap: str, topic: str) -> None:
+    prefix, _, name = topic.partition(".")
+    await make_topic(bootstrap, f"{prefix}.", name)
+
+
+async def has_length(bootstrap: str, topic: str, *, partition: int, length: int) -> bool:
+    return len((await read_topic(bootstrap, topic))[partition]) == length
+
+
+async def has_all(bootstrap: str, topic: str, heads: Mapping[int, int]) -> bool:
+    """Whether every position up to each shard's head is there, in order, however often."""
+    found = by_shard(await read_events(bootstrap, topic))
+    return {shard: without_repeats(positions)[-1] for shard, positions in found.items()} == heads
 
 
 async def set_message_bytes_max(bootstrap: str, topic: str, size: int) -> None:

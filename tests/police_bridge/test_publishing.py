@@ -135,7 +135,9 @@ class TestPublish:
         for person_id in people:
             await arrive_and_leave(running, person_id, times=5)
 
-        await publish_all(running, PolicePublisher(producers, Renderer(running.parts.sealing), topic_prefix=topic_prefix))
+        await publish_all(
+            running, PolicePublisher(producers, Renderer(running.parts.sealing), topic_prefix=topic_prefix, partitions=PARTITIONS)
+        )
         await producers.close()
 
         records = await read_topic(kafka_bootstrap, topic_prefix, HONGKOU)
@@ -208,7 +210,7 @@ class TestService:
         self, running: Running, kafka_bootstrap: str, topic_prefix: str
     ) -> None:
         registration = EVENT_TOPICS["registration"].with_partitions(PARTITIONS)
-        await make_topics(kafka_bootstrap, topic_prefix, registration, *CITY)
+        await make_topics(kafka_bootstrap, topic_prefix, registration, *POLICE_TOPICS.values())
         person_id = uuid4()
         seal = await running.sealer(person_id)
         producer = await running.parts.producers.get()
@@ -231,7 +233,7 @@ class TestService:
         types = [dict(record.headers)["ce_type"].decode() for record in here]
         assert [PoliceArrivalShared.TYPE, PoliceArrivalWithdrawn.TYPE] == types
         assert [PLAIN["name"]] == [json.loads(record.value)["name"] for record in elsewhere]
-        assert {registration.name, *(topic.name for topic in CITY)} == topics_of(kafka_bootstrap, topic_prefix)
+        assert {registration.name, *(topic.name for topic in POLICE_TOPICS.values())} == topics_of(kafka_bootstrap, topic_prefix)
 
     async def _is_published(self, running: Running) -> bool:
         async with running.parts.pool.acquire() as connection:

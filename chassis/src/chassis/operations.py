@@ -13,6 +13,8 @@ from typing import Any
 
 from chassis import kafka
 from chassis.migrations import migrate
+from chassis.republish import arguments as republish_arguments
+from chassis.republish import republish
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.topics import EVENT_TOPICS, topics_of
@@ -58,4 +60,5 @@ def provision_topics(service: Service[Any], settings: ServiceSettings) -> None:
 OPERATIONS: Sequence[Operation] = (
     Operation("migrate", _migrate),
     Operation("provision", _provision),
+    Operation("republish", republish, republish_arguments),
 )

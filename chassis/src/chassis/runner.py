@@ -79,6 +79,7 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
             tasks += [running.leases.run(), *(task(running) for task in application.worker_tasks)]
             tasks += [running.feed.run()] if service.reads else []
             tasks += [running.heads.run()] if running.heads else []
+            tasks += [running.relay.watch()] if running.relay else []
         await _serve_until(stop, _server(service, parts, application, role, checks), tasks)
 
 
@@ -130,4 +131,5 @@ def _worker_checks(running: Worker) -> dict[str, Check]:
         if any(sample.value for metric in HALTED.collect() for sample in metric.samples):
             raise NotReady("halted")
 
-    return {"leases": leases, "projections": projections}
+    checks: dict[str, Check] = {"leases": leases, "projections": projections}
+    return checks | {"relay": running.relay.check} if running.relay else checks

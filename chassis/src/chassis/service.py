@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import asyncpg
 from fastapi import APIRouter
 
+from chassis.broker import Broker
 from chassis.clock import Clock, SystemClock
 from chassis.command_handling import CommandHandler, Decider
 from chassis.consumer import TopicFeed
@@ -22,7 +23,7 @@ from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Leases, Work
 from chassis.probes import Check
 from chassis.projector import ForeignLog, OwnLog, Policy, Projector, Source
-from chassis.relay import Publisher, Relay, TopicPublisher
+from chassis.relay import LOOK_S, Publisher, Relay, TopicPublisher
 from chassis.sealing import Sealing
 from chassis.settings import ServiceSettings, key_bytes
 from chassis.shard_heads import ShardHeads
@@ -124,6 +125,8 @@ class Worker:
     projector: Projector
     feed: TopicFeed
     heads: ShardHeads | None
+    relay: Relay | None
+    """None for a service without a log."""
 
 
 @asynccontextmanager
@@ -174,12 +177,15 @@ async def worker(service: Service[S], parts: Machinery[S], application: Applicat
         )
         sources: list[Source] = [ForeignLog(name, feed) for name in service.reads]
         works: dict[str, Work] = dict(application.works)
+        relay = None
         if parts.heads is not None:
             sources.append(OwnLog(service.name, pool, parts.heads))
             publisher = application.publisher or TopicPublisher(
                 parts.producers, EVENT_TOPICS[service.name].full_name(settings.topic_prefix)
             )
-            works |= Relay(pool, parts.heads, publisher, partitions=settings.partitions).works()
+            broker = Broker(settings.kafka_bootstrap, kept_s=LOOK_S)
+            relay = Relay(pool, parts.heads, publisher, broker, partitions=settings.partitions)
+            works |= relay.works()
         projector = Projector(
             pool=pool,
             sources=sources,
@@ -190,4 +196,4 @@ async def worker(service: Service[S], parts: Machinery[S], application: Applicat
             durable=application.durable_projections,
         )
         works |= projector.works()
-        yield Worker(Leases(heartbeats, works), projector, feed, parts.heads)
+        yield Worker(Leases(heartbeats, works), projector, feed, parts.heads, relay)

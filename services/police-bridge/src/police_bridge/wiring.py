@@ -37,7 +37,9 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
         state={"wired": Wired(renderer, _store(parts), parts.pool)},
         read_models=[ARRIVALS],
         policies=[sharing_policy(parts.handler(PERSON))],
-        publisher=PolicePublisher(parts.producers, renderer, topic_prefix=parts.settings.topic_prefix),
+        publisher=PolicePublisher(
+            parts.producers, renderer, topic_prefix=parts.settings.topic_prefix, partitions=parts.settings.partitions
+        ),
     )
 
 

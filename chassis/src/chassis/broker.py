@@ -1,0 +1,103 @@
+"""What the broker says of topics: which incarnation of a name this is, and where each partition ends.
+
+A topic that is deleted and made again has the same name and another id. A producer is told nothing of it, so whoever must
+know whether what it sent is still there asks here (`chassis.relay`, `chassis.restore`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported, but not in its stubs
+
+ASK_S_MAX = 5.0
+"""How long the broker may take for one answer."""
+FAILURE_KEPT_S = 1.0
+"""How long a failure is the answer for whoever asks next: many who wait for a silent broker wait once."""
+
+T = TypeVar("T")
+
+
+class TopicMissing(OSError):
+    """There is no such topic now."""
+
+
+class BrokerSilent(OSError):
+    """The broker did not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSeen:
+    """A topic as it is now."""
+
+    topic_id: str
+    """Another one after it was deleted and made again."""
+    ends: Mapping[int, int]
+    """Partition → the offset that its next record gets."""
+    asked_at_s: float
+    """By the monotonic clock: what was acknowledged after that need not be counted yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    said: Mapping[str, TopicSeen] | OSError
+    good_until_s: float
+
+
+class Broker:
+    """Asks, each question with a deadline. Answers are kept for `kept_s`, so that many may ask for the price of one."""
+
+    def __init__(self, bootstrap: str, *, kept_s: float) -> None:
+        self._bootstrap = bootstrap
+        self._kept_s = kept_s
+        self._client: AdminClient | None = None
+        self._asking = asyncio.Lock()
+        self._answers: dict[tuple[str, ...], _Answer] = {}
+
+    async def topics(self, names: Sequence[str]) -> Mapping[str, TopicSeen]:
+        """Each topic by name. Raises: TopicMissing, BrokerSilent."""
+        asked = tuple(names)
+        async with self._asking:
+            answer = self._answers.get(asked)
+            if answer is None or time.monotonic() >= answer.good_until_s:
+                answer = self._answers[asked] = await asyncio.to_thread(self._answer, asked)
+        if isinstance(answer.said, OSError):
+            raise answer.said.with_traceback(None)
+        return answer.said
+
+    def _answer(self, names: Sequence[str]) -> _Answer:
+        try:
+            said: Mapping[str, TopicSeen] | OSError = self._ask(names)
+        except OSError as error:
+            said = error
+        return _Answer(said, time.monotonic() + (FAILURE_KEPT_S if isinstance(said, OSError) else self._kept_s))
+
+    def _ask(self, names: Sequence[str]) -> Mapping[str, TopicSeen]:
+        if self._client is None:
+            timeout_ms = int(ASK_S_MAX * 1000)
+            self._client = AdminClient({"bootstrap.servers": self._bootstrap, "socket.timeout.ms": timeout_ms, "log_level": 0})
+        client, asked_at_s = self._client, time.monotonic()
+        described = client.describe_topics(TopicCollection(list(names)), request_timeout=ASK_S_MAX)
+        found = {name: _answered(described[name].result) for name in names}
+        partitions = [TopicPartition(name, each.id) for name, topic in found.items() for each in topic.partitions]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = client.list_offsets(dict.fromkeys(partitions, latest), request_timeout=ASK_S_MAX)
+        ends: dict[str, dict[int, int]] = {name: {} for name in names}
+        for place, future in asked.items():
+            ends[place.topic][place.partition] = _answered(future.result).offset
+        return {name: TopicSeen(str(topic.topic_id), ends[name], asked_at_s) for name, topic in found.items()}
+
+
+def _answered(result: Callable[[], T]) -> T:
+    try:
+        return result()
+    except KafkaException as error:
+        name = error.args[0].name()
+        if name in ("UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID"):
+            raise TopicMissing(name) from None
+        raise BrokerSilent(name) from None
