@@ -21,6 +21,7 @@ from chassis.consistency import ConsistencyToken
 from chassis.event_store import (
     NO_STREAM,
     READ_EVENTS_MAX,
+    AlreadyStored,
     Append,
     Appended,
     CommandKey,
@@ -41,6 +42,8 @@ C = TypeVar("C", contravariant=True)
 S = TypeVar("S")
 E = TypeVar("E", bound=Event)
 
+EVENTS_MAX = 64
+"""Facts that one command makes at most."""
 DECISIONS_MAX = 8
 """How often a command is decided anew because somebody else's facts came first, before the client is told to try again."""
 
@@ -161,6 +164,8 @@ class CommandHandler(Generic[C, S, E]):
                     raise IdempotencyKeyReused
                 case Late():
                     raise TooLate
+                case AlreadyStored():
+                    return await self._stored_outcome(cause)
                 case Conflict():
                     continue
         raise VersionConflict(stored.version)
@@ -198,6 +203,8 @@ class CommandHandler(Generic[C, S, E]):
         not_after: datetime | None = None,
     ) -> Decision[S, E]:
         """The events as the log takes them, with the state after them."""
+        if len(events) > EVENTS_MAX:
+            raise ValueError(f"{len(events)} facts of one command, at most {EVENTS_MAX}")
         after = self.decider.fold(state, events)
         # A newer process folds differently: what it cached is not replaced by our older fold, but dropped.
         ours = stored.state_version is None or stored.state_version <= self.decider.state_version
@@ -219,7 +226,7 @@ class CommandHandler(Generic[C, S, E]):
         if len(data) > EVENT_BYTES_MAX:
             raise ValueError(f"{event.TYPE} has {len(data)} bytes, at most {EVENT_BYTES_MAX} can be published")
         envelope = Envelope(
-            event_id=uuid5(cause.command_id, str(n)),
+            event_id=_event_id(cause, n),
             type=event.TYPE,
             service=self.service,
             stream_id=stream_id,
@@ -239,6 +246,14 @@ class CommandHandler(Generic[C, S, E]):
             raise Unavailable(retry_after_s=30)
         return event_class.decode(recorded.data)
 
+    async def _stored_outcome(self, cause: Cause) -> Outcome[E]:
+        """The outcome of a command that was done before its key was forgotten, from the events that it made."""
+        stored = await self._store.stored_range([_event_id(cause, n) for n in range(1, EVENTS_MAX + 1)])
+        if stored is None:
+            raise Unavailable(retry_after_s=1)  # Of an append that is being taken back. It may be done again.
+        stream_id, first, last = stored
+        return await self._first_outcome(f"{stream_id} {first - 1} {last}".encode())
+
     async def _first_outcome(self, answer: bytes) -> Outcome[E]:
         """The outcome of the command that `answer` was remembered for, on whichever stream that was."""
         stream_id, before, version = answer.decode().split()
@@ -253,6 +268,11 @@ class CommandHandler(Generic[C, S, E]):
 def command_key(*, principal: str, key: str, body: bytes) -> CommandKey:
     """The key of a request. `body` is whatever makes two requests the same: route, path and content."""
     return CommandKey(principal=principal, key=key, body_hash=hashlib.sha256(body).digest())
+
+
+def _event_id(cause: Cause, n: int) -> UUID:
+    """Of the command's `n`-th event, from 1."""
+    return uuid5(cause.command_id, str(n))
 
 
 def _cause(key: CommandKey | None) -> Cause:

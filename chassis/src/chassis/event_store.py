@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from chassis.database import DATABASE_ERRORS, Connection
+from chassis.faults import Unavailable
 from chassis.gathering import Gatherer
 from contracts.event import Recorded, recorded_from_meta
 
@@ -26,6 +27,9 @@ READ_EVENTS_MAX = 1_000
 
 EPOCH_CHANGED = "GH001"
 """SQLSTATE that `append_group` raises for a process that knows another epoch."""
+LOG_CLOSED = "GH002"
+"""SQLSTATE that it raises while the log was restored and is not whole, see `chassis.restore`."""
+CLOSED_RETRY_AFTER_S = 5
 
 
 TRY_NO_OTHER = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.LockNotAvailableError)
@@ -99,7 +103,12 @@ class KeyReused:
     """The key is known with another body."""
 
 
-AppendResult = Appended | Conflict | Late | Remembered | KeyReused
+@dataclass(frozen=True, slots=True)
+class AlreadyStored:
+    """Its events are stored, though no answer is remembered: it was done before, and its key was forgotten."""
+
+
+AppendResult = Appended | Conflict | Late | Remembered | KeyReused | AlreadyStored
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,30 +128,36 @@ APPEND_GROUP = "SELECT * FROM append_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $
 async def append_group(connection: Connection, appends: Sequence[Append], *, epoch: int) -> list[AppendResult]:
     """Append in the caller's transaction; one result per command, in order. Each stream and each key at most once.
 
-    Raises: asyncpg.PostgresError with SQLSTATE `EPOCH_CHANGED` when the log was restored meanwhile.
+    Raises: asyncpg.PostgresError with SQLSTATE `EPOCH_CHANGED` when the log was restored meanwhile; Unavailable while it is
+    closed.
     """
     events = [(n, ordinal, event) for n, append in enumerate(appends, 1) for ordinal, event in enumerate(append.events)]
-    rows = await connection.fetch(
-        APPEND_GROUP,
-        epoch,
-        [append.stream_id for append in appends],
-        [append.kind for append in appends],
-        [append.expected_version for append in appends],
-        [len(append.events) for append in appends],
-        [append.not_after for append in appends],
-        [append.state for append in appends],
-        [append.state_version for append in appends],
-        [append.key and append.key.principal for append in appends],
-        [append.key and append.key.key for append in appends],
-        [append.key and append.key.body_hash for append in appends],
-        [append.answer for append in appends],
-        [n for n, _, _ in events],
-        [ordinal for _, ordinal, _ in events],
-        [event.event_id for _, _, event in events],
-        [event.type for _, _, event in events],
-        [event.data for _, _, event in events],
-        [event.meta for _, _, event in events],
-    )
+    try:
+        rows = await connection.fetch(
+            APPEND_GROUP,
+            epoch,
+            [append.stream_id for append in appends],
+            [append.kind for append in appends],
+            [append.expected_version for append in appends],
+            [len(append.events) for append in appends],
+            [append.not_after for append in appends],
+            [append.state for append in appends],
+            [append.state_version for append in appends],
+            [append.key and append.key.principal for append in appends],
+            [append.key and append.key.key for append in appends],
+            [append.key and append.key.body_hash for append in appends],
+            [append.answer for append in appends],
+            [n for n, _, _ in events],
+            [ordinal for _, ordinal, _ in events],
+            [event.event_id for _, _, event in events],
+            [event.type for _, _, event in events],
+            [event.data for _, _, event in events],
+            [event.meta for _, _, event in events],
+        )
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == LOG_CLOSED:
+            raise Unavailable(retry_after_s=CLOSED_RETRY_AFTER_S) from error
+        raise
     return [_result(row) for row in rows]
 
 
@@ -227,6 +242,13 @@ class EventStore:
         )
         return [recorded_from_meta(row["meta"], row["pos"], row["data"]) for row in rows]
 
+    async def stored_range(self, event_ids: Sequence[UUID]) -> tuple[UUID, int, int] | None:
+        """(stream, first version, last version) of these events of one command; None where none is stored."""
+        row = await self._pool.fetchrow(
+            "SELECT stream_id, min(version), max(version) FROM event WHERE event_id = ANY ($1) GROUP BY stream_id", event_ids
+        )
+        return tuple(row) if row else None
+
     async def last_position(self, stream_id: UUID, *, version: int) -> tuple[int, int] | None:
         """(shard, pos) of one version of a stream."""
         row = await self._pool.fetchrow("SELECT shard, pos FROM event WHERE stream_id = $1 AND version = $2", stream_id, version)
@@ -256,11 +278,13 @@ class EventStore:
             if error.sqlstate == EPOCH_CHANGED:
                 await self.learn_epoch()
                 return [Conflict(version=append.expected_version) for append in appends]
+            if len(appends) == 1 and is_stored_already(error):
+                return [AlreadyStored()]
             if len(appends) == 1 or isinstance(error, TRY_NO_OTHER):
                 return [error] * len(appends)
             # One of them cannot be stored: the others must not suffer for it.
             return [(await self._append_now([append]))[0] for append in appends]
-        except DATABASE_ERRORS as error:
+        except (Unavailable, *DATABASE_ERRORS) as error:
             # Answers for these alone: what an earlier group of the same batch stored stays told as stored.
             return [error] * len(appends)
         self._tell(results)
@@ -270,6 +294,11 @@ class EventStore:
         for result in results:
             if isinstance(result, Appended) and result.last_pos is not None:
                 self.on_appended(result.shard, result.last_pos)
+
+
+def is_stored_already(error: asyncpg.PostgresError) -> bool:
+    """Whether an append failed because its events stand in the log: the same command makes the same event ids."""
+    return isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name == "event_event_id_key"
 
 
 def _independent(appends: Sequence[Append], waiting: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -15,6 +15,7 @@ from chassis import kafka
 from chassis.migrations import migrate
 from chassis.republish import arguments as republish_arguments
 from chassis.republish import republish
+from chassis.restore import accept_loss, loss_arguments
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.topics import EVENT_TOPICS, topics_of
@@ -61,4 +62,5 @@ OPERATIONS: Sequence[Operation] = (
     Operation("migrate", _migrate),
     Operation("provision", _provision),
     Operation("republish", republish, republish_arguments),
+    Operation("accept-loss", accept_loss, loss_arguments),
 )

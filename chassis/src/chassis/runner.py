@@ -20,15 +20,18 @@ import uvloop
 
 from chassis import internal_api
 from chassis.auth import Authenticator
+from chassis.event_store import EventStore
 from chassis.leases import TTL_S
 from chassis.metrics import HALTED
 from chassis.operations import OPERATIONS
 from chassis.probes import Check, NotReady, database_check
+from chassis.restore import Examination
 from chassis.server import serve
 from chassis.service import Application, Machinery, Service, Worker, machinery, worker
 from chassis.settings import ServiceSettings
 from chassis.telemetry import configure_logging
 from chassis.web import create_app
+from contracts.topics import EVENT_TOPICS
 
 ROLES = {"api": "Answer HTTP.", "worker": "Relay, project and run the policies.", "all": "Both in one process."}
 STOP_S_MAX = 10.0
@@ -71,6 +74,11 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
         application = service.wire(parts)
         tasks: list[Coroutine[Any, Any, None]] = []
         checks: dict[str, Check] = {"database": database_check(parts.pool), **application.checks}
+        if parts.store:
+            examination = _examination(service, parts, parts.store)
+            await examination.begin()
+            tasks += [examination.run()]
+            checks |= {"log": examination.check}
         if role != "worker":
             tasks += [task() for task in application.api_tasks]
         if role != "api" and _has_work(parts, application):
@@ -81,6 +89,17 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
             tasks += [running.heads.run()] if running.heads else []
             tasks += [running.relay.watch()] if running.relay else []
         await _serve_until(stop, _server(service, parts, application, role, checks), tasks)
+
+
+def _examination(service: Service[Any], parts: Machinery[Any], store: EventStore) -> Examination:
+    topic = EVENT_TOPICS.get(service.name)
+    return Examination(
+        parts.pool,
+        store,
+        bootstrap=parts.settings.kafka_bootstrap,
+        topic=topic.full_name(parts.settings.topic_prefix) if topic else None,
+        kinds=parts.kinds,
+    )
 
 
 def _has_work(parts: Machinery[Any], application: Application) -> bool:

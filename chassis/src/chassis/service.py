@@ -57,6 +57,8 @@ class Machinery(Generic[S]):
     heads: ShardHeads | None
     producers: ProducerHolder
     key_server: asyncpg.Pool | None
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Type of event → kind of the streams that hold it, of every decider that a handler was made for."""
 
     @cached_property
     def identities(self) -> Identities:
@@ -76,6 +78,7 @@ class Machinery(Generic[S]):
         """The handler of a kind of stream of this service. Raises: NotConfigured."""
         if self.store is None:
             raise NotConfigured(f"{self.name} has no log")
+        self.kinds.update(dict.fromkeys(decider.events, decider.kind))
         return CommandHandler(self.store, decider, service=self.name, clock=self.clock)
 
 

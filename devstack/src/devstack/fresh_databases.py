@@ -32,6 +32,18 @@ WHERE d.datname = $1 AND acl.grantee NOT IN (0, d.datdba)
 """
 
 
+# A copy is no restored backup: its log may be appended to where it lives now.
+EXAMINED = """
+DO $$
+BEGIN
+    IF to_regprocedure('place_of_log()') IS NOT NULL THEN
+        UPDATE store SET examined_at_place = place_of_log();
+    END IF;
+END
+$$
+"""
+
+
 class FreshDatabases:
     """Makes databases on one server. What it made is gone after `drop_all`."""
 
@@ -86,7 +98,21 @@ class FreshDatabases:
                 self._templates[digest] = template
         return self._templates[digest]
 
+    async def backup(self, database: Database) -> Database:
+        """A copy as it is now. Its log was not examined where it lives. Whoever is connected to the database is cut off."""
+        await self._do([f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database.name}'"])  # noqa: S608
+        return await self._clone(database)
+
     async def _copy(self, template: Database) -> Database:
+        copy = await self._clone(template)
+        connection = await asyncpg.connect(copy.owner_dsn, timeout=TIMEOUT_S)
+        try:
+            await connection.execute(EXAMINED)
+        finally:
+            await connection.close()
+        return copy
+
+    async def _clone(self, template: Database) -> Database:
         name = f"{template.name.removeprefix('template_')}_{secrets.token_hex(4)}"
         self._made.add(name)
         connection = await asyncpg.connect(self._admin_dsn, timeout=TIMEOUT_S)

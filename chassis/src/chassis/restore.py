@@ -1,0 +1,247 @@
+"""A log that was brought back from a backup lacks its last events. Its topic still has them.
+
+PostgreSQL tells a restored database from one that went on: it lives in another cluster, on another timeline or under another
+number. The append refuses everything (`LOG_CLOSED`) until the log was examined where it lives now. A copy of the files that
+nothing tells apart is found by its topic, which reaches further than the log; every process looks when it starts.
+
+What the topic has beyond the log is taken back: the same bytes, ids, positions and versions. Then the epoch rises, and only
+then is anything accepted. Where the topic cannot be asked, a restored log stays closed until it can, or until the operator
+accepts the loss (`accept-loss`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import ArgumentParser, Namespace
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from chassis.broker import Broker, TopicSeen
+from chassis.database import Connection, create_pool
+from chassis.event_store import EventStore, shard_heads
+from chassis.kafka import STOP_S, make_consumer
+from chassis.probes import NotReady
+from chassis.service import Service
+from contracts.event import HEADERS, NotAnEvent, Recorded, recorded_from_headers
+
+EXAMINE_S = 2.0
+"""Between two looks at whether the log is closed."""
+FETCH_S_MAX = 30.0
+"""How long the broker may take to give the next records of a topic that has some."""
+CHUNK_EVENTS_MAX = 1_000
+"""Events that are taken back in one transaction."""
+LOCK_ID = 0x52455354
+"""Advisory lock of whoever completes the log."""
+
+log = structlog.get_logger()
+
+
+class HoleInTopic(Exception):
+    """The topic has events beyond one that it lacks: nobody can complete the log from it."""
+
+
+class BeingCompleted(OSError):
+    """Another process of the service is at it."""
+
+
+class Examination:
+    """Sees to it that this service's log is whole before anything is appended to it."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, store: EventStore, *, bootstrap: str, topic: str | None, kinds: Mapping[str, str]
+    ) -> None:
+        """`topic` carries the log as stored; None: nothing does. `kinds`: type of event → kind of stream."""
+        self._pool = pool
+        self._store = store
+        self._bootstrap = bootstrap
+        self._broker = Broker(bootstrap, kept_s=0.0)
+        self._topic = topic
+        self._kinds = kinds
+        self._closed_because: str | None = None
+
+    async def check(self) -> None:
+        """Ready while the log is open. Raises: NotReady."""
+        if self._closed_because is not None:
+            raise NotReady(self._closed_because)
+
+    async def begin(self) -> None:
+        """Before the process serves: examine the log, also where nothing seems to be wrong. Bounded in time."""
+        try:
+            await self._examine(is_open=await self._is_open())
+        except (KafkaError, OSError, HoleInTopic) as error:
+            self._stay_closed(error, is_open=await self._is_open())
+
+    async def run(self) -> None:
+        """Until cancelled: a log that is closed is opened as soon as that can be done."""
+        while True:
+            await asyncio.sleep(EXAMINE_S)
+            try:
+                if not await self._is_open():
+                    await self._examine(is_open=False)
+                self._closed_because = None
+            except DATABASE_FAULTS as error:
+                log.warning("restore.not_examined", error_type=type(error).__name__)
+            except (KafkaError, OSError, HoleInTopic) as error:
+                self._stay_closed(error, is_open=False)
+
+    def _stay_closed(self, error: Exception, *, is_open: bool) -> None:
+        if is_open:
+            return  # It lives where it lived: what cannot be asked is not doubted.
+        reason = REASONS.get(type(error), "restored-without-topic")
+        if self._closed_because != reason:
+            self._closed_because = reason
+            log.error("restore.log_closed", reason=reason, error_type=type(error).__name__)
+
+    async def _is_open(self) -> bool:
+        is_open: bool = await self._pool.fetchval("SELECT coalesce(examined_at_place = place_of_log(), false) FROM store")
+        return is_open
+
+    async def _examine(self, *, is_open: bool) -> None:
+        """Raises: what the broker raises; HoleInTopic."""
+        if not is_open or await self._is_ahead():
+            await self._complete()
+
+    async def _is_ahead(self) -> bool:
+        """Whether the topic has events beyond the log."""
+        heads = await self._heads()
+        async for events in self._read(await self._unseen()):
+            if any(event.pos > heads[event.shard] for event in events):
+                # What was appended meanwhile and relayed at once is no sign of anything.
+                now = await self._heads()
+                if any(event.pos > now[event.shard] for event in events):
+                    return True
+        return False
+
+    async def _complete(self) -> None:
+        """Take back what the topic has beyond the log, and go on in the next epoch. One process does; the others find it done.
+
+        Raises: what the broker raises; HoleInTopic; BeingCompleted.
+        """
+        async with self._pool.acquire() as connection, _alone(connection):
+            if not await self._is_open() or await self._is_ahead():
+                await connection.execute("SELECT begin_restoration()")
+                taken_back = await self._take_back(connection)
+                epoch = await connection.fetchval("SELECT end_restoration($1, NULL)", taken_back)
+                log.warning("restore.log_completed", count=taken_back, epoch=epoch)
+        await self._store.learn_epoch()
+
+    async def _take_back(self, connection: Connection) -> int:
+        heads = await shard_heads(connection)
+        count, beyond = 0, dict(heads)
+        async for events in self._read(await self._unseen()):
+            following = []
+            for event in events:
+                beyond[event.shard] = max(beyond[event.shard], event.pos)
+                if event.pos == heads[event.shard] + 1:
+                    heads[event.shard] = event.pos
+                    following.append(event)
+            for first in range(0, len(following), CHUNK_EVENTS_MAX):
+                await connection.execute(TAKE_BACK, *self._columns(following[first : first + CHUNK_EVENTS_MAX]))
+            count += len(following)
+        if beyond != heads:
+            raise HoleInTopic
+        return count
+
+    def _columns(self, events: Sequence[Recorded]) -> Iterable[list[Any]]:
+        ordered = sorted(events, key=lambda event: (event.shard, event.pos))
+        rows = [
+            (
+                event.shard,
+                event.pos,
+                event.stream_id,
+                self._kinds.get(event.type, "unknown"),
+                event.version,
+                event.event_id,
+                event.type,
+                event.data,
+                b"\n".join(event.headers[: len(HEADERS)]),
+            )
+            for event in ordered
+        ]
+        return map(list, zip(*rows, strict=True))
+
+    async def _heads(self) -> Mapping[int, int]:
+        async with self._pool.acquire() as connection:
+            return await shard_heads(connection)
+
+    async def _unseen(self) -> Mapping[TopicPartition, tuple[int, int]]:
+        """Partition → from where to where it holds what the relay's marks say nothing of. Raises: TopicMissing, BrokerSilent."""
+        if self._topic is None:
+            return {}
+        seen: TopicSeen = (await self._broker.topics([self._topic]))[self._topic]
+        rows = await self._pool.fetch(RELAYED, self._topic)
+        known = {row["relay_partition"]: row["end_offset"] for row in rows if row["topic_id"] == seen.topic_id}
+        ranges = {partition: (known.get(partition, 0), end) for partition, end in seen.ends.items()}
+        return {TopicPartition(self._topic, partition): each for partition, each in ranges.items() if each[0] < each[1]}
+
+    async def _read(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> AsyncIterator[list[Recorded]]:
+        """Events of these ranges, each partition's in order. Raises: KafkaError, TimeoutError."""
+        if not ranges:
+            return
+        consumer = make_consumer(self._bootstrap)
+        try:
+            async with asyncio.timeout(FETCH_S_MAX):
+                await consumer.start()
+            consumer.assign(list(ranges))
+            for partition, (first, _) in ranges.items():
+                consumer.seek(partition, first)
+            left = dict(ranges)
+            while left:
+                async with asyncio.timeout(FETCH_S_MAX):
+                    polled = await consumer.getmany(*left, timeout_ms=int(FETCH_S_MAX * 500), max_records=CHUNK_EVENTS_MAX)
+                for partition, records in polled.items():
+                    yield [event for record in records if (event := _event(record)) is not None]
+                    if records[-1].offset + 1 >= left[partition][1]:
+                        del left[partition]
+        finally:
+            async with asyncio.timeout(STOP_S):
+                await consumer.stop()
+
+
+@asynccontextmanager
+async def _alone(connection: Connection) -> AsyncIterator[None]:
+    """Hold the lock in this session. Raises: BeingCompleted."""
+    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_ID):
+        raise BeingCompleted
+    try:
+        yield
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_ID)
+
+
+REASONS = {HoleInTopic: "hole-in-topic", BeingCompleted: "being-completed"}
+"""Why the log is closed, as a code; for anything else the topic cannot be asked."""
+
+DATABASE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+RELAYED = "SELECT relay_partition, topic_id, end_offset FROM relayed_topic WHERE topic = $1"
+TAKE_BACK = "SELECT take_back($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+
+def _event(record: Any) -> Recorded | None:
+    try:
+        return recorded_from_headers(record.headers, record.value)
+    except NotAnEvent:
+        return None  # Not ours, and not to be taken back.
+
+
+def loss_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--reason", required=True, help="why, and who decided: it is recorded")
+
+
+async def accept_loss(service: Service[Any], settings: Any, given: Namespace) -> int:
+    """Open a restored log as it is: what its topic had, and is gone with it, is lost."""
+    pool = await create_pool(settings.database_dsn.get_secret_value(), application_name=f"{service.name} accept-loss", size_max=1)
+    async with pool:
+        if await pool.fetchval("SELECT coalesce(examined_at_place = place_of_log(), false) FROM store"):
+            log.error("restore.log_is_open")
+            return 2
+        epoch = await pool.fetchval("SELECT end_restoration(0, $1)", given.reason)
+    log.warning("restore.loss_accepted", epoch=epoch)
+    return 0

@@ -1,0 +1,265 @@
+"""A log that was brought back from a backup: closed, completed from its topic, opened in the next epoch."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chassis.event_store import EventStore
+from chassis.faults import Unavailable
+from chassis.kafka import ProducerHolder, make_producer
+from chassis.migrations import LOG, WORK
+from chassis.probes import NotReady
+from chassis.relay import TopicPublisher
+from chassis.restore import Examination, accept_loss
+from chassis.settings import ServiceSettings
+from chassis.testing.wait import eventually
+from devstack.databases import Database
+from devstack.fresh_databases import FreshDatabases
+from tests.chassis.log_database import LogDatabase, opened_log
+from tests.chassis.tallies import TALLIES, Close, Count, Tally, handler, in_shard, key_of
+from tests.chassis.tally_topics import make_topic
+from tests.chassis.test_relay import TALLY, delete_topic, make_again, relayed
+
+NOWHERE = "127.0.0.1:1"
+"""No broker."""
+KINDS = dict.fromkeys(TALLIES.events, TALLIES.kind)
+STORED = "SELECT shard, pos, stream_id, version, event_id, type, data, meta FROM event ORDER BY shard, pos"
+
+
+@dataclass
+class Server:
+    """A tally service's database and topic, and what can become of them."""
+
+    databases: FreshDatabases
+    database: Database
+    bootstrap: str
+    topic: str
+    opened: AsyncExitStack
+
+    async def log(self) -> LogDatabase:
+        return await self.opened.enter_async_context(opened_log(self.database))
+
+    async def publish(self) -> None:
+        """All of the log, as its relay does."""
+        holder = ProducerHolder(lambda: make_producer(self.bootstrap))
+        async with opened_log(self.database) as log:
+            await relayed(log, TopicPublisher(holder, self.topic))
+        await holder.close()
+
+    async def count(self, stream_id: UUID, *amounts: int) -> None:
+        async with opened_log(self.database) as log:
+            tallies = handler(await log.store())
+            for amount in amounts:
+                await tallies.handle(stream_id, Count(stream_id, amount), key=key_of(f"{stream_id}-{amount}"))
+
+    async def stored(self) -> Sequence[tuple[Any, ...]]:
+        async with opened_log(self.database) as log:
+            return await log.rows(STORED)
+
+    async def examination(self, log: LogDatabase, store: EventStore, *, bootstrap: str | None = None) -> Examination:
+        return Examination(log.pool, store, bootstrap=bootstrap or self.bootstrap, topic=self.topic, kinds=KINDS)
+
+    @property
+    def settings(self) -> ServiceSettings:
+        return ServiceSettings.model_validate({"database_dsn": self.database.app_dsn})
+
+
+@pytest.fixture
+async def server(
+    fresh_databases: FreshDatabases, kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Server]:
+    monkeypatch.setenv("GATEHOUSE_KAFKA_BOOTSTRAP", kafka_bootstrap)
+    made = await fresh_databases.make("tally", [LOG, WORK])
+    topic = await make_topic(kafka_bootstrap, topic_prefix)
+    async with AsyncExitStack() as opened:
+        yield Server(fresh_databases, made, kafka_bootstrap, topic, opened)
+
+
+async def restored(server: Server, after_the_backup: Callable[[], Awaitable[None]]) -> Sequence[tuple[Any, ...]]:
+    """Back up, let things happen, publish them, and bring the backup back. What was stored when the original was lost."""
+    await server.publish()
+    backup = await server.databases.backup(server.database)
+    await after_the_backup()
+    await server.publish()
+    lost = await server.stored()
+    await server.databases.drop(server.database)
+    server.database = backup
+    return lost
+
+
+async def reason(examination: Examination) -> str | None:
+    """Why it is not ready; None: it is."""
+    try:
+        await examination.check()
+    except NotReady as error:
+        return error.reason
+    return None
+
+
+class TestRestoredLog:
+    async def test_takes_back_what_its_topic_has_beyond_it(self, server: Server) -> None:
+        old, new = in_shard(5), in_shard(9)
+        await server.count(old, 1, 2)
+
+        async def go_on() -> None:
+            await server.count(old, 3, 4)
+            await server.count(new, 7)
+
+        before = await restored(server, go_on)
+        log = await server.log()
+        store = await log.store()
+        examination = await server.examination(log, store)
+        await examination.begin()
+
+        assert before == await server.stored()
+        assert None is await reason(examination)
+        assert [(2, 3, None)] == await log.rows("SELECT epoch, events_taken_back, loss_accepted_because FROM restoration")
+        assert (4, Tally((1, 2, 3, 4))) == await handler(store).read(old)
+        assert (1, Tally((7,))) == await handler(store).read(new)
+
+    async def test_goes_on_in_the_next_epoch(self, server: Server) -> None:
+        stream = in_shard(5)
+        await restored(server, lambda: server.count(stream, 1))
+        log = await server.log()
+        store = await log.store()
+        await (await server.examination(log, store)).begin()
+        await handler(store).handle(stream, Count(stream, 2))
+
+        *_, last = await store.read_stream(stream)
+        assert (2, 2, 2) == (last.version, last.pos, last.epoch)
+
+    async def test_takes_nothing_before_it_was_examined(self, server: Server) -> None:
+        stream = in_shard(5)
+        await restored(server, lambda: server.count(stream, 1))
+        log = await server.log()
+        with pytest.raises(Unavailable):
+            await handler(await log.store()).handle(stream, Count(stream, 2))
+        assert [] == await server.stored()
+
+    async def test_answers_a_repeat_whose_answer_was_lost_with_the_first_outcome(self, server: Server) -> None:
+        stream = in_shard(5)
+        await restored(server, lambda: server.count(stream, 1, 2))
+        log = await server.log()
+        store = await log.store()
+        await (await server.examination(log, store)).begin()
+
+        again = await handler(store).handle(stream, Count(stream, 1), key=key_of(f"{stream}-1"))
+
+        assert (True, 1) == (again.replayed, again.version)
+        assert [(2,)] == await log.rows("SELECT count(*) FROM event")
+
+    async def test_is_completed_once_by_many_processes(self, server: Server) -> None:
+        stream = in_shard(5)
+        before = await restored(server, lambda: server.count(stream, 1, 2))
+        processes = [await server.log() for _ in range(4)]
+        stores = [await each.store() for each in processes]
+        examinations = [await server.examination(*each) for each in zip(processes, stores, strict=True)]
+        await asyncio.gather(*(each.begin() for each in examinations))
+        running = [asyncio.create_task(each.run()) for each in examinations]
+
+        async def all_are_open() -> bool:
+            return [None] * 4 == [await reason(each) for each in examinations]
+
+        await eventually(all_are_open, within_s=20)
+        for each in running:
+            each.cancel()
+        await asyncio.wait(running)
+        assert before == await server.stored()
+        assert [(2,)] == await processes[0].rows("SELECT epoch FROM store")
+
+    async def test_is_opened_by_itself_when_the_broker_is_back(self, server: Server) -> None:
+        stream = in_shard(5)
+        before = await restored(server, lambda: server.count(stream, 1))
+        log = await server.log()
+        store = await log.store()
+        alone = await server.examination(log, store, bootstrap=NOWHERE)
+        await alone.begin()
+        assert "restored-without-topic" == await reason(alone)
+        with pytest.raises(Unavailable):
+            await handler(store).handle(stream, Count(stream, 2))
+
+        await (await server.examination(log, store)).begin()
+        assert before == await server.stored()
+
+    async def test_stays_closed_while_its_topic_is_gone_until_the_operator_accepts_the_loss(self, server: Server) -> None:
+        stream = in_shard(5)
+        await server.count(stream, 1)
+        await restored(server, lambda: server.count(stream, 2))
+        await delete_topic(server.bootstrap, server.topic)
+        log = await server.log()
+        store = await log.store()
+        examination = await server.examination(log, store)
+        await examination.begin()
+        assert "restored-without-topic" == await reason(examination)
+        with pytest.raises(Unavailable):
+            await handler(store).handle(stream, Count(stream, 3))
+
+        assert 0 == await accept_loss(TALLY, server.settings, Namespace(reason="broker and server burnt; decided by 甲"))
+        await handler(store).handle(stream, Count(stream, 3))
+
+        assert (2, Tally((1, 3))) == await handler(store).read(stream)
+        assert [(2, "broker and server burnt; decided by 甲")] == await log.rows(
+            "SELECT epoch, loss_accepted_because FROM restoration"
+        )
+
+    async def test_is_completed_from_the_whole_topic_where_that_was_made_again(self, server: Server) -> None:
+        stream = in_shard(5)
+        await server.count(stream, 1)
+
+        async def lose_the_topic() -> None:
+            await delete_topic(server.bootstrap, server.topic)
+            await make_again(server.bootstrap, server.topic)
+            await server.count(stream, 2, 3)
+
+        before = await restored(server, lose_the_topic)
+        log = await server.log()
+        store = await log.store()
+        await (await server.examination(log, store)).begin()
+        assert before == await server.stored()
+
+
+class TestContinuedLog:
+    async def test_is_opened_without_a_broker(self, server: Server) -> None:
+        stream = in_shard(5)
+        log = await server.log()
+        store = await log.store()
+        examination = await server.examination(log, store, bootstrap=NOWHERE)
+        await examination.begin()
+        assert None is await reason(examination)
+        await handler(store).handle(stream, Close(stream))
+        assert 1 == store.epoch
+
+    async def test_that_nothing_tells_from_a_restored_one_is_found_out_by_its_topic(self, server: Server) -> None:
+        """The files were copied back in place: the same cluster, timeline and number."""
+        stream = in_shard(5)
+        before = await restored(server, lambda: server.count(stream, 1, 2))
+        log = await server.log()
+        await log.owner.execute("UPDATE store SET examined_at_place = place_of_log()")
+        store = await log.store()
+        await (await server.examination(log, store)).begin()
+        assert before == await server.stored()
+        assert 2 == store.epoch
+
+    async def test_stays_in_its_epoch_while_it_is_published(self, server: Server) -> None:
+        """Whoever starts meanwhile sees records that were not there when it read the log."""
+        stream = in_shard(5)
+        await server.count(stream, 1)
+        await server.publish()
+        log = await server.log()
+        await log.owner.execute("DELETE FROM relayed_topic")
+        store = await log.store()
+        await (await server.examination(log, store)).begin()
+        assert 1 == store.epoch
+
+
+class TestAcceptLoss:
+    async def test_refuses_where_the_log_is_open(self, server: Server) -> None:
+        assert 2 == await accept_loss(TALLY, server.settings, Namespace(reason="none"))
