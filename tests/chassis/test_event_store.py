@@ -116,6 +116,20 @@ class TestAppend:
         assert (await log.heads())[3] == 0
         assert await store.append(append_of(stream, not_after=FUTURE)) == Appended(version=1, shard=3, last_pos=1)
 
+    async def test_writes_a_new_stream_once(self, log: LogDatabase) -> None:
+        session = await log.session()
+        async with session.transaction():
+            await append_group(session, [append_of(uuid4(), events=2) for _ in range(3)], epoch=EPOCH)
+            written = "SELECT n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_user_tables WHERE relname = 'stream'"
+            assert (3, 0, 0) == tuple(await session.fetchrow(written))
+
+    async def test_takes_a_new_stream_back_that_is_late(self, log: LogDatabase, store: EventStore) -> None:
+        stream = in_shard(5)
+
+        assert Late() == await store.append(append_of(stream, not_after=PAST))
+        assert [] == await log.rows("SELECT stream_id FROM stream")
+        assert Appended(version=1, shard=5, last_pos=1) == await store.append(append_of(stream))
+
     async def test_tells_who_listens_where_the_shard_has_come(self, store: EventStore) -> None:
         told: list[tuple[int, int]] = []
         store.on_appended = lambda shard, last_pos: told.append((shard, last_pos))
@@ -162,6 +176,18 @@ class TestTwoWritersOnOneVersion:
 
         assert Appended(version=version + 1, shard=5, last_pos=version + 1) == await second
         assert list(range(1, version + 2)) == [pos for pos, *_ in await log.events_of(stream)]
+
+    async def test_the_second_wins_when_the_first_was_late(self, log: LogDatabase, store: EventStore) -> None:
+        stream = in_shard(5)
+        first = await log.session()
+        async with first.transaction():
+            assert [Late()] == await append_group(first, [append_of(stream, not_after=PAST)], epoch=EPOCH)
+            second = asyncio.create_task(store.append(append_of(stream)))
+            await log.blocked_session()
+            assert not second.done()
+
+        assert Appended(version=1, shard=5, last_pos=1) == await second
+        assert StoredStream(version=1, state=b"[1]", state_version=1) == await store.load(stream)
 
     async def test_waiting_for_the_other_does_not_make_what_is_late_in_time(self, log: LogDatabase, store: EventStore) -> None:
         stream = in_shard(5)
