@@ -230,6 +230,26 @@ class TestGroup:
         assert [150] == groups
         assert [(1, 150)] == await log.rows("SELECT count(DISTINCT xmin::text), count(*) FROM event")
 
+    async def test_a_full_group_does_not_wait_for_the_one_before(
+        self, log: LogDatabase, groups: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(event_store, "GROUP_COMMANDS_MAX", 2)
+        store = await log.store()
+        held, *others = in_shards(1, 2, 3, 4)
+        holder = await log.session()
+        async with holder.transaction():
+            await append_group(holder, [append_of(held)], epoch=EPOCH)
+            first = [asyncio.create_task(store.append(append_of(stream))) for stream in (held, others[0])]
+            await log.blocked_session()
+
+            assert [Appended(1, 3, 1), Appended(1, 4, 1)] == await asyncio.gather(
+                *(store.append(append_of(stream)) for stream in others[1:])
+            )
+            assert not any(each.done() for each in first)
+
+        assert [Conflict(version=1), Appended(1, 2, 1)] == await asyncio.gather(*first)
+        assert [2, 2] == groups
+
     async def test_takes_the_neighbours_of_whatever_is_refused(
         self, log: LogDatabase, store: EventStore, groups: list[int]
     ) -> None:

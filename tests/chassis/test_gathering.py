@@ -114,6 +114,31 @@ class TestSubmit:
         await asyncio.gather(*tasks)
         assert 3 == batches.running_max
 
+    async def test_starts_another_batch_beside_one_in_flight_only_when_it_is_full(self, batches: Batches) -> None:
+        gatherer = gatherer_of(batches, batch_max=3, in_flight_max=2)
+        tasks = [await first_held_batch(gatherer, batches)]
+        tasks += submit_all(gatherer, [1, 2])
+        await everyone_had_a_turn()
+        assert [[0]] == batches.seen
+        tasks += submit_all(gatherer, [3, 4])
+        await everyone_had_a_turn()
+        assert [[0], [1, 2, 3]] == batches.seen
+        assert 1 == gatherer.waiting
+        batches.let_go()
+
+        assert [0, 10, 20, 30, 40] == await asyncio.gather(*tasks)
+        assert [[0], [1, 2, 3], [4]] == batches.seen
+
+    async def test_leaves_nobody_waiting_however_many_batches_end_at_once(self, batches: Batches) -> None:
+        gatherer = gatherer_of(batches, batch_max=3, queue_max=1_000, in_flight_max=4)
+        for count in range(1, 40):
+            batches.hold()
+            tasks = submit_all(gatherer, range(count))
+            await everyone_had_a_turn()
+            batches.let_go()
+            async with asyncio.timeout(5):
+                assert [item * 10 for item in range(count)] == await asyncio.gather(*tasks)
+
     async def test_starts_again_after_it_ran_empty(self, batches: Batches) -> None:
         gatherer = gatherer_of(batches)
 

@@ -20,6 +20,9 @@ from contracts.event import Recorded, recorded_from_meta
 
 GROUP_COMMANDS_MAX = 200
 """Commands that one transaction of the appender carries at most."""
+GROUPS_IN_FLIGHT_MAX = 2
+"""Groups at the database at once. The second begins when a whole group waits: it is checked and stored while the first is
+being committed, and its answers wait for the first only at the shard heads."""
 QUEUE_COMMANDS_MAX = 2_000
 """Commands that may wait for the appender. Beyond it the store is overloaded and says so."""
 READ_EVENTS_MAX = 1_000
@@ -186,7 +189,11 @@ class EventStore:
         self.on_appended: Callable[[int, int], None] = lambda shard, last_pos: None
         """Told (shard, last_pos) of every append made here, so that readers in this process need not poll for it."""
         self._appender: Gatherer[Append, AppendResult] = Gatherer(
-            self._append_waiting, name="append", batch_max=GROUP_COMMANDS_MAX, queue_max=QUEUE_COMMANDS_MAX
+            self._append_waiting,
+            name="append",
+            batch_max=GROUP_COMMANDS_MAX,
+            queue_max=QUEUE_COMMANDS_MAX,
+            in_flight_max=GROUPS_IN_FLIGHT_MAX,
         )
         self._loader: Gatherer[UUID, StoredStream] = Gatherer(
             self._load_waiting, name="load", batch_max=GROUP_COMMANDS_MAX, queue_max=QUEUE_COMMANDS_MAX

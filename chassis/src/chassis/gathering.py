@@ -34,8 +34,8 @@ class Gatherer(Generic[T, R]):
     """Runs submitted items in batches, in the order of their arrival.
 
     `run_batch(items)` answers with one result per item, in order; an `Exception` in place of a result is raised to that
-    item's caller alone, an exception that it raises is raised to every caller of the batch. With more than one batch in
-    flight the order between batches is open.
+    item's caller alone, an exception that it raises is raised to every caller of the batch. Beside a batch in flight another
+    one begins only when it is full, so that little load still gathers; the order between the two is open.
 
     Belongs to one event loop. Batches run in an empty context, so that no caller's log context leaks into another's.
     """
@@ -81,7 +81,7 @@ class Gatherer(Generic[T, R]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, future))
-        if len(self._workers) < self._in_flight_max:
+        if not self._workers or (len(self._workers) < self._in_flight_max and len(self._waiting) >= self._batch_max):
             # The worker starts after whoever else is ready to run now, and so finds their items too.
             self._workers.add(loop.create_task(self._work(), name=f"gather-{self._name}", context=Context()))
         return await future
@@ -100,7 +100,7 @@ class Gatherer(Generic[T, R]):
     async def _work(self) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         try:
-            while batch := self._take(self._batch_max):
+            while batch := self._next_batch():
                 try:
                     self._settle(batch, await self._run_batch([item for item, _ in batch]))
                 except Exception as error:
@@ -114,6 +114,12 @@ class Gatherer(Generic[T, R]):
         finally:
             # No await since the queue was seen empty: an item that comes now starts a new worker.
             self._workers.discard(task)
+
+    def _next_batch(self) -> list[tuple[T, asyncio.Future[R]]]:
+        """The only worker takes whatever waits. One beside others takes a full batch or ends; the last of them finds the rest."""
+        if len(self._workers) > 1 and len(self._waiting) < self._batch_max:
+            return []
+        return self._take(self._batch_max)
 
     def _take(self, count: int) -> list[tuple[T, asyncio.Future[R]]]:
         """Up to `count` items, oldest first, without those whose callers have given up."""
