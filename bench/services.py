@@ -81,19 +81,20 @@ class _Bench:
     async def _registrations(self, people: Sequence[Person]) -> tuple[Answers, Answers, Answers]:
         await asyncio.gather(*(process.stop() for process in self.supervisor.processes if process.name != "portal-all"))
         async with self._reference(1) as (reference,):
-            validate = await self._drive([reference], self._requests(reference, "/validate", [*people] * 4))
-            insert = await self._drive([reference], self._requests(reference, "/insert", [*people] * 4))
+            validate = await self._drive([reference], self._requests(reference, "/validate", [*people] * 4, "validate"))
+            insert = await self._drive([reference], self._requests(reference, "/insert", [*people] * 4, "insert"))
         api = self.stack.process("registration", "api")
         await api.started()
         path = f"/v1/contracts/{HONGKOU}/pre-registrations"
-        registered = await self._drive([self.urls["registration"]], self._requests(self.urls["registration"], path, people))
+        url = self.urls["registration"]
+        registered = await self._drive([url], self._requests(url, path, people, "register"))
         await api.stop()
         return validate, insert, registered
 
-    def _requests(self, url: str, path: str, people: Sequence[Person]) -> Iterator[bytes]:
-        """Prepared beforehand: their making must not be measured."""
+    def _requests(self, url: str, path: str, people: Sequence[Person], name: str) -> Iterator[bytes]:
+        """Prepared beforehand: their making must not be measured. `name` keeps their keys apart from every other round's."""
         token = self.token
-        return iter([post(url, path, _form(person), token=token, key=f"bench-{path}-{n}") for n, person in enumerate(people)])
+        return iter([post(url, path, _form(person), token=token, key=f"bench-{name}-{n}") for n, person in enumerate(people)])
 
     async def _drive(self, urls: Sequence[str], requests: Iterator[bytes], *, per_second: float | None = None) -> Answers:
         answers = await drive(urls, requests, connections=CONNECTIONS, seconds=SECONDS, per_second=per_second)
@@ -140,7 +141,7 @@ class _Bench:
     async def _gate(self, person_ids: Sequence[str]) -> tuple[Answers, Answers, Answers]:
         async with self._reference(2) as references:
             people = [_person(n) for n in range(PEOPLE)] * 6
-            insert = await self._drive(references, self._requests(references[0], "/insert", people))
+            insert = await self._drive(references, self._requests(references[0], "/insert", people, "insert-on-two"))
         async with self._second_gatekeeper() as second:
             urls = [self.urls["gatekeeper"], second]
             await self._fresh_token()
