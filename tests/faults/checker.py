@@ -30,7 +30,7 @@ PUBLISHED_AS_STORED = WITH_LOG[:-1]
 READS: Mapping[str, Sequence[str]] = {
     "registration": ("registration", "healthcloud-bridge", "gatekeeper"),
     "healthcloud-bridge": ("registration", "healthcloud-bridge"),
-    "health": ("registration",),
+    "health": ("registration", "gatekeeper"),
     "gatekeeper": ("registration", "health"),
     "police-bridge": ("registration", "police-bridge"),
     "reporting": ("registration", "gatekeeper"),
@@ -440,7 +440,7 @@ def _listed(item: tuple[Key, tuple[str, dict[str, Any], dict[str, Any]]]) -> tup
 
 
 async def check_health(stack: FaultStack, logs: Mapping[str, Log], people: People) -> list[str]:
-    """Who is known where; and that every pre-registration was judged once."""
+    """Who is known where; that every pre-registration was judged once; and which decisions are in force since when."""
     known = []
     for key in {*people.expected, *people.rostered}:
         by_form, by_roster = people.expected.get(key, {}), people.rostered.get(key, {})
@@ -450,9 +450,17 @@ async def check_health(stack: FaultStack, logs: Mapping[str, Log], people: Peopl
     pinned = [(str(event.event_id), *_key(data), data["declaration"]["version"]) for event, data in opened]
     judged = [data for _, data in logs["health"].of("arrival-assessed")]
     assessed = [(data["pre_registration_id"], *_key(data), data["declaration_version"]) for data in judged]
+    noted = [
+        (data["caused_by"]["event_id"], datetime.fromisoformat(event.meta[4].decode()))
+        for event, data in logs["gatekeeper"].of("clearance-changed")
+        if data["caused_by"]["type"] == "gatehouse.health.disposition-changed.v1"
+    ]
+    decided = [str(event.event_id) for event, _ in logs["health"].of("disposition-changed")]
     return [
         *_differ("known_person_v1", known, await _rows(stack, "health", stored)),
         *_differ("arrival-assessed", pinned, assessed),
+        *_differ("in_force_v1", noted, await _rows(stack, "health", "TABLE in_force_v1")),
+        *_differ("decisions that the gate took note of", [(each,) for each in decided], [(each,) for each, _ in noted]),
     ]
 
 
@@ -482,6 +490,7 @@ class Gated:
     rostered: set[str] = field(default_factory=set)
     assessed: set[tuple[str, int, tuple[str, ...]]] = field(default_factory=set)
     disposition: str = "admissible"
+    disposition_id: str | None = None
     orders: set[tuple[str, str]] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
     last_report_at: datetime | None = None
@@ -546,6 +555,7 @@ def _gated(logs: Mapping[str, Log], people: People) -> dict[str, Gated]:
                 person.holds.discard(data["hold"])
             case "disposition-changed":
                 person.disposition = data["disposition"]
+                person.disposition_id = str(event.event_id)
     for (contract_no, person_id), data in latest.items():
         found[person_id].assessed.add((contract_no, data["declaration_version"], tuple(data.get("questions", ()))))
     return {person_id: _that_matters(person) for person_id, person in found.items()}
@@ -564,6 +574,7 @@ def _as_stored(state: Mapping[str, Any]) -> Gated:
         rostered=set(clearance["rostered"]),
         assessed={(each["contract_no"], each["declaration_version"], tuple(each["questions"])) for each in clearance["assessed"]},
         disposition=clearance["disposition"],
+        disposition_id=clearance.get("disposition_id"),
         orders={(each["order_id"], each["admissible_on"]) for each in clearance["orders"]},
         holds=set(clearance["holds"]),
         last_report_at=_time(clearance["last_report_at"]),

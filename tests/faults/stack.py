@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
@@ -97,6 +97,17 @@ class FaultStack:
         self.processes[name] = process
         self._probes[name] = f"http://{HOST}:{worker_port}" if role == "worker" else self.stack.url(package)
         return process
+
+    @asynccontextmanager
+    async def second_api(self, package: str) -> AsyncIterator[str]:
+        """Another api of a service beside its own, until the block ends. Its base URL."""
+        beside = replace(self.stack, ports={**self.stack.ports, package: lasting_port()})
+        process = beside.process(package, "api", name=f"{package}-api-2")
+        await process.started()
+        try:
+            yield beside.url(package)
+        finally:
+            await process.stop()
 
     async def remove(self, name: str) -> None:
         """Stop a process and forget it."""

@@ -1,4 +1,5 @@
-"""A ban, entries and passes race over HTTP. Once the ban is known to the gate nobody is let in, whoever asks again and how."""
+"""A ban, entries and passes race over HTTP, at two processes of the gate. Once health has said that the ban is in force nobody
+is let in, whoever asks again and how."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from uuid import UUID, uuid4
 from chassis.testing.wait import eventually
 from tests.faults.checker import Log, check
 from tests.faults.stack import FaultStack
-from tests.faults.traffic import Site, Town, codes, people, somebody, town
+from tests.faults.traffic import Answer, Site, Town, codes, people, somebody, town
 
 PASSES = 160
 """Rounds at the turnstile: people of the roster who are on site."""
@@ -20,18 +21,22 @@ ENTRIES = 40
 AT_ONCE = 8
 RACED_MIN = 20
 """Rounds that must have gone either way. With fewer nothing raced."""
+WITHIN_S = 20
 
 
 class TestBanAgainstEntry:
-    async def test_no_grant_follows_the_ban_and_every_grant_that_was_answered_is_stored(self, stack: FaultStack) -> None:
-        async with town(stack) as here:
+    async def test_no_grant_follows_a_ban_in_force_and_every_grant_that_was_answered_is_stored(self, stack: FaultStack) -> None:
+        async with town(stack) as here, stack.second_api("gatekeeper") as second:
             (site,) = here.sites
             limit = asyncio.Semaphore(AT_ONCE)
             inside, token = await here.import_roster(site, people(PASSES), on_site=[True] * PASSES)
+            said: Counter[int] = Counter()
 
             async def limited(n: int, person_id: str | None) -> str:
                 async with limit:
-                    return await _round(here, site, n, person_id or await here.admissible(somebody(), site), token)
+                    race = Race(here, site, second, n, person_id or await here.admissible(somebody(), site), token)
+                    said[await race.run()] += 1
+                    return race.person_id
 
             banned = await asyncio.gather(*(limited(n, each) for n, each in enumerate([*inside, *[None] * ENTRIES])))
             verdict = await check(stack, here.diary)
@@ -39,45 +44,64 @@ class TestBanAgainstEntry:
             went = Counter(_judge(verdict.logs["gatekeeper"], UUID(person_id)) for person_id in banned)
             assert not went["granted after the ban"]
             assert min(went["granted before"], went["refused only"]) > RACED_MIN or went["both"] > RACED_MIN, f"no race: {went}"
+            assert said[200] > (PASSES + ENTRIES) / 2, f"hardly a ban was said to be in force: {said}"
 
 
-async def _round(here: Town, site: Site, n: int, person_id: str, token: str | None) -> str:
-    """Asked, asked again with the same key, asked otherwise, and banned, all at once; then asked once more."""
-    key = str(uuid4())
-    ask = here.pass_gate if n < PASSES else here.enter
-    await eventually(lambda: here.clearance(person_id, site))
-    await asyncio.gather(
-        ask(person_id, site, key=key),
-        ask(person_id, site, key=key),
-        here.ban(person_id, site, seen=token),
-        ask(person_id, site),
-        here.pass_gate(person_id, site),
-    )
-    await eventually(lambda: _is_in_force(here, person_id, site), within_s=20)
-    # Whoever begins now has read that the ban is in force.
-    again, anew = await asyncio.gather(ask(person_id, site, key=key), ask(person_id, site))
-    assert "refused" == again["outcome"]
-    assert "refused" == anew["outcome"]
-    assert "quarantine_required" in codes(anew, "forbid")
-    return person_id
+class Race:
+    """One person is banned while he asks, asks again with the same key, and asks otherwise; then he asks once more."""
 
+    def __init__(self, here: Town, site: Site, second: str, n: int, person_id: str, token: str | None) -> None:
+        self.here, self.site, self.second, self.n, self.person_id, self.token = here, site, second, n, person_id, token
+        self.key = str(uuid4())
+        self.ask = here.pass_gate if n < PASSES else here.enter
 
-async def _is_in_force(here: Town, person_id: str, site: Site) -> bool:
-    return "quarantine_required" in (await here.reasons(person_id, site) or ())
+    async def run(self) -> int:
+        """The status of the ban's answer."""
+        here, person_id, site = self.here, self.person_id, self.site
+        await eventually(lambda: here.clearance(person_id, site))
+        ban, *_ = await asyncio.gather(
+            self._ban(),
+            self.ask(person_id, site, key=self.key),
+            self.ask(person_id, site, key=self.key, at=self.second),
+            self.ask(person_id, site),
+            here.pass_gate(person_id, site, at=self.second),
+        )
+        assert (ban.status == 200) == (ban.body["in_force_at"] is not None)
+        if ban.status != 200:
+            await eventually(lambda: here.is_in_force(person_id), within_s=WITHIN_S)
+        # Whoever begins now has read that the ban is in force.
+        for answer in await asyncio.gather(
+            self.ask(person_id, site, key=self.key),
+            self.ask(person_id, site, key=self.key, at=self.second),
+            self.ask(person_id, site),
+            self.ask(person_id, site, at=self.second),
+        ):
+            assert "refused" == answer["outcome"]
+            assert "quarantine_required" in codes(answer, "forbid")
+        return int(ban.status)
+
+    async def _ban(self) -> Answer:
+        """Every fourth time with a ban before it that was lifted at once."""
+        if self.n % 4:
+            return await self.here.ban(self.person_id, self.site, seen=self.token, prefer="wait=5")
+        await self.here.ban(self.person_id, self.site, seen=self.token, days=14)
+        await self.here.lift(self.person_id, self.site)
+        return await self.here.ban(self.person_id, self.site, prefer="wait=5", days=15)
 
 
 def _judge(gate: Log, person_id: UUID) -> str:
-    """How the round went, from the person's own stream."""
+    """How the round went, from the person's own stream. The last decision is the one that counts."""
     stream = [(event.fact, event.data) for event in gate.events if event.stream_id == person_id]
-    banned_at = next(n for n, (fact, data) in enumerate(stream) if fact == "clearance-changed" and _bans(data))
+    banned_at = max(n for n, (fact, data) in enumerate(stream) if fact == "clearance-changed" and _is_decided(data))
+    assert "quarantine_required" == stream[banned_at][1]["clearance"]["disposition"]
     before = [data for fact, data in stream[:banned_at] if fact == "entry-attempted"]
     after = [data for fact, data in stream[banned_at:] if fact == "entry-attempted"]
     if any(data["outcome"] == "admitted" for data in after):
         return "granted after the ban"
     granted = any(data["outcome"] == "admitted" for data in before)
-    refused_in_the_race = len(after) > 2  # the two that ask once more come last
+    refused_in_the_race = len(after) > 4  # those that ask once more come last
     return "both" if granted and refused_in_the_race else "granted before" if granted else "refused only"
 
 
-def _bans(data: Mapping[str, Any]) -> bool:
-    return bool(data["clearance"]["disposition"] == "quarantine_required")
+def _is_decided(data: Mapping[str, Any]) -> bool:
+    return bool(data["caused_by"]["type"] == "gatehouse.health.disposition-changed.v1")

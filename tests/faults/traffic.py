@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -150,6 +150,8 @@ class Caller:
     client: httpx2.AsyncClient
     diary: Diary
     account: Account
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Service → base URL of another process of it, which this caller asks instead."""
     _token: str = ""
     _renew_at_s: float = 0.0
 
@@ -164,10 +166,11 @@ class Caller:
         *,
         key: str | None = None,
         seen: str | None = None,
-        expect: Sequence[int] = (200, 201, 204),
+        prefer: str | None = None,
+        expect: Sequence[int] = (200, 201, 202, 204),
     ) -> Answer:
         """A new key where none is given."""
-        return await self._send("POST", service, path, body, key or str(uuid4()), seen, expect)
+        return await self._send("POST", service, path, body, key or str(uuid4()), seen, expect, prefer)
 
     async def try_once(
         self, method: str, service: str, path: str, body: Mapping[str, Any] | None = None, *, within_s: float
@@ -190,9 +193,10 @@ class Caller:
         key: str | None,
         seen: str | None,
         expect: Sequence[int],
+        prefer: str | None = None,
     ) -> Answer:
         request = self.diary.begin(service, method, path, key)
-        sent = {"Idempotency-Key": key, "Consistency-Token": seen}
+        sent = {"Idempotency-Key": key, "Consistency-Token": seen, "Prefer": prefer}
         headers = {name: value for name, value in sent.items() if value is not None}
 
         async def answered() -> httpx2.Response | None:
@@ -215,7 +219,7 @@ class Caller:
             bearer = {"Authorization": f"Bearer {await self.access_token()}"}
         except NoToken:
             return None  # The portal is away: nothing was sent.
-        url = self.stack.urls[request.service] + request.path
+        url = self.elsewhere.get(request.service, self.stack.urls[request.service]) + request.path
         began_s = time.monotonic()
         self.diary.under_way[request.service] += 1
         try:
@@ -395,9 +399,13 @@ class Town:
         self.acknowledge("health", person_id, "health-reported", report_id=answer.body["report_id"], reading_celsius=celsius)
         return answer
 
-    async def ban(self, person_id: str, site: Site, *, seen: str | None = None) -> Answer:
-        """需隔离."""
+    async def ban(
+        self, person_id: str, site: Site, *, seen: str | None = None, prefer: str | None = None, days: int | None = None
+    ) -> Answer:
+        """需隔离. Bans of different length are different decisions."""
+        until = {"isolation_until": (shanghai_date(datetime.now(UTC)) + timedelta(days=days)).isoformat()} if days else {}
         body = {
+            **until,
             "contract_no": site.contract_no,
             "disposition": "quarantine_required",
             "isolation_from": shanghai_date(datetime.now(UTC)).isoformat(),
@@ -405,17 +413,29 @@ class Town:
             "reason_code": "contact_of_a_case",
             "evidence": "电话通知",
         }
-        answer = await self.supervision.post("health", f"/v1/people/{person_id}/dispositions", body, seen=seen)
-        self.acknowledge("health", person_id, "disposition-changed", disposition="quarantine_required")
+        answer = await self.supervision.post("health", f"/v1/people/{person_id}/dispositions", body, seen=seen, prefer=prefer)
+        self.acknowledge("health", person_id, "disposition-changed", disposition="quarantine_required", **until)
         return answer
 
-    async def enter(self, person_id: str, site: Site, *, key: str | None = None) -> dict[str, Any]:
-        """进场登记. What the gate answered."""
-        return await self._attempt(self.operator, "entries", person_id, site, key)
+    async def lift(self, person_id: str, site: Site) -> Answer:
+        """可进场 again."""
+        body = {"contract_no": site.contract_no, "disposition": "admissible", "reason_code": "observed"}
+        answer = await self.supervision.post("health", f"/v1/people/{person_id}/dispositions", body)
+        self.acknowledge("health", person_id, "disposition-changed", disposition="admissible")
+        return answer
 
-    async def pass_gate(self, person_id: str, site: Site, *, key: str | None = None) -> dict[str, Any]:
-        """过闸. What the gate answered."""
-        return await self._attempt(self.turnstile, "gate-passes", person_id, site, key)
+    async def is_in_force(self, person_id: str) -> bool:
+        """Whether health says that every gate knows the latest disposition."""
+        found = await self.supervision.get("health", f"/v1/people/{person_id}/dispositions")
+        return found.body["items"][0]["in_force_at"] is not None
+
+    async def enter(self, person_id: str, site: Site, *, key: str | None = None, at: str | None = None) -> dict[str, Any]:
+        """进场登记. What the gate answered. `at`: base URL of another process of the gatekeeper."""
+        return await self._attempt(self.operator, "entries", person_id, site, key, at)
+
+    async def pass_gate(self, person_id: str, site: Site, *, key: str | None = None, at: str | None = None) -> dict[str, Any]:
+        """过闸. What the gate answered. `at`: base URL of another process of the gatekeeper."""
+        return await self._attempt(self.turnstile, "gate-passes", person_id, site, key, at)
 
     async def leave(self, person_id: str, site: Site) -> None:
         """退场登记."""
@@ -449,7 +469,10 @@ class Town:
         assert set() == await self.judged(person_id, site)
         return person_id
 
-    async def _attempt(self, caller: Caller, kind: str, person_id: str, site: Site, key: str | None) -> dict[str, Any]:
+    async def _attempt(
+        self, caller: Caller, kind: str, person_id: str, site: Site, key: str | None, at: str | None
+    ) -> dict[str, Any]:
+        caller = replace(caller, elsewhere={"gatekeeper": at}) if at else caller
         path = f"/v1/contracts/{site.contract_no}/{kind}"
         answer = await caller.post("gatekeeper", path, {"person_id": person_id}, key=key)
         body: dict[str, Any] = answer.body

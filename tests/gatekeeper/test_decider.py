@@ -190,6 +190,14 @@ class TestTakeNote:
         gate.when(note(pre_registered())).then_nothing()
         gate.when(note(released())).then_nothing()
 
+    def test_names_every_decision_that_a_person_made_though_it_changes_no_verdict(self) -> None:
+        gate, ids = knows(), [UUID(int=n) for n in (1, 2)]
+        for decision in ids:
+            gate = gate.given(*gate.when(note(disposed(Disposition.SUSPECTED), event_id=decision)).events)
+            assert decision == gate.state.clearance.disposition_id
+        assert 2 == gate.state.version
+        gate.when(note(disposed(Disposition.SUSPECTED), event_id=ids[-1])).then_nothing()
+
     def test_keeps_the_pre_registration_when_a_withdrawal_comes_after_the_entry(self) -> None:
         admitted().when(note(withdrawn())).then_nothing()
 

@@ -47,6 +47,8 @@ async def published(service: Service[Any], settings: ServiceSettings) -> list[st
 async def running_worker(service: Service[Any], settings: ServiceSettings) -> AsyncIterator[Machinery[Any]]:
     """The service's worker as `python -m <package> worker` runs it, until the block ends."""
     await asyncio.to_thread(provision_topics, service, settings)
+    read = [EVENT_TOPICS[name].with_partitions(settings.partitions) for name in service.reads]
+    await asyncio.to_thread(provision, settings.kafka_bootstrap, read, prefix=settings.topic_prefix)
     async with machinery(service, settings) as parts:
         application = service.wire(parts)
         async with worker(service, parts, application) as running:

@@ -17,7 +17,7 @@ from chassis.auth import Principal, issue_token
 from chassis.service import Application, Machinery, Service
 from chassis.settings import ServiceSettings
 from contracts.access import Role
-from contracts.event import Event
+from contracts.event import Event, Recorded
 from contracts.registry import decode
 from devstack.databases import Database
 from tests.in_process import SIGNING_KEY, Caller, InProcess, in_process
@@ -50,6 +50,11 @@ class Running:
         """The log of registration, as far as the test tells it."""
         return self.service.told["registration"]
 
+    @property
+    def gatekeeper(self) -> Told:
+        """The log of the gatekeeper, as far as the test tells it."""
+        return self.service.told["gatekeeper"]
+
     def caller(self, role: Role, *contracts: str, employer: str | None = None) -> Caller:
         """An account that no other test has, and so idempotency keys of its own."""
         principal = Principal(f"{role}-{uuid4()}", role, contracts=frozenset(contracts), employer_credit_code=employer)
@@ -57,8 +62,12 @@ class Running:
 
     async def facts(self, person_id: UUID) -> list[Event]:
         """The person's own stream."""
+        return [decode(each.type, each.data) for each in await self.recorded(person_id)]
+
+    async def recorded(self, person_id: UUID) -> list[Recorded]:
+        """The person's own stream, as stored."""
         assert self.parts.store is not None
-        return [decode(each.type, each.data) for each in await self.parts.store.read_stream(person_id)]
+        return await self.parts.store.read_stream(person_id)
 
     async def openapi(self) -> Mapping[str, Any]:
         document: Mapping[str, Any] = (await self.client.get("/openapi.json")).json()

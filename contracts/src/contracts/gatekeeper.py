@@ -131,6 +131,8 @@ class Clearance(_Part):
     """Judgements of pinned declarations."""
     disposition: Disposition = Disposition.ADMISSIBLE
     """The current human decision."""
+    disposition_id: UUID | None = None
+    """The `DispositionChanged` that says so, by its event id. Absent while nobody has decided anything."""
     orders: Annotated[tuple[ClearanceOrder, ...], Field(max_length=ORDERS_MAX)] = ()
     """All isolation orders, past ones too: the day of the question decides."""
     holds: Annotated[tuple[Hold, ...], Field(max_length=len(Hold))] = ()

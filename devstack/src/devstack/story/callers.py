@@ -59,11 +59,12 @@ class Caller:
         *,
         key: str,
         seen: str | None = None,
+        prefer: str | None = None,
         expect: Sequence[int] = (200, 201, 204),
     ) -> Answer:
         """`key` is the idempotency key: the same one never does anything twice."""
         request = httpx2.Request("POST", self.urls[service] + path, json=body)
-        return await self._call(request, expect, {"Idempotency-Key": key, "Consistency-Token": seen})
+        return await self._call(request, expect, {"Idempotency-Key": key, "Consistency-Token": seen, "Prefer": prefer})
 
     async def _call(self, request: httpx2.Request, expect: Sequence[int], headers: Mapping[str, str | None]) -> Answer:
         request.headers.update({name: value for name, value in headers.items() if value is not None})

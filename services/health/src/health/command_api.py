@@ -14,13 +14,14 @@ from chassis.auth import Principal, allowed
 from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.event_store import CommandKey
+from chassis.preferences import PREFERENCE_APPLIED, Wait
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
 from contracts.access import Action, Role
 from contracts.codes import Code
 from contracts.firms import ContractNo
-from contracts.health import Disposition, HealthEvent, Hold, IsolationMethod, ReadingSource
+from contracts.health import Disposition, DispositionChanged, HealthEvent, Hold, IsolationMethod, ReadingSource
 from contracts.symptoms import Symptom, Symptoms, TemperatureMethod
 from contracts.temperatures import MeasuredCelsius
 from contracts.texts import VisibleText
@@ -33,6 +34,7 @@ from health.domain.dispositions import (
     IsolationIsIncomplete,
     ReleaseDocumentIsMissing,
 )
+from health.history import facts_of
 from health.wired import Wired, wired
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
@@ -92,7 +94,7 @@ class DispositionBody(StrictModel):
 
 
 class DispositionAnswer(BaseModel):
-    """The disposition that stands, and since when. That every gate knows it is another fact, told by the gates."""
+    """The disposition that stands."""
 
     person_id: UUID
     disposition: Disposition
@@ -102,6 +104,9 @@ class DispositionAnswer(BaseModel):
     reason_code: str | None
     version: int
     """Of the person's stream."""
+    in_force_at: datetime | None
+    """Since when every gate knows it, UTC by the gatekeeper's clock: nobody who asks at one after this was read is admitted
+    against it. None: not yet; `GET` tells later."""
 
 
 @router.post("/health-reports", status_code=201, responses=problems(ReadingIsInTheFuture, NoSymptomIsTicked))
@@ -137,7 +142,11 @@ async def report_health(
 @router.post(
     "/dispositions",
     status_code=201,
-    responses=problems(IsolationIsIncomplete, IsolationEndsBeforeItBegins, EvidenceIsMissing, ReleaseDocumentIsMissing),
+    responses={
+        200: {"description": "Asked to wait (`Prefer: wait=5`): it is in force at all gates."},
+        202: {"description": "Asked to wait: it is stored, and the gates do not know it yet."},
+        **problems(IsolationIsIncomplete, IsolationEndsBeforeItBegins, EvidenceIsMissing, ReleaseDocumentIsMissing),
+    },
 )
 async def change_disposition(
     person_id: UUID,
@@ -145,15 +154,25 @@ async def change_disposition(
     key: IdempotencyKey,
     caller: Decider,
     seen: Consistency,
+    wait: Wait,
     parts: Parts,
     response: Response,
 ) -> DispositionAnswer:
-    """处置方式. Holds for the person at every contract; 可进场 does not close an isolation order."""
+    """处置方式. Holds for the person at every contract; 可进场 does not close an isolation order.
+
+    With `Prefer: wait=5` it is answered once every gate knows it (200), or when the time is up (202). A repeat is answered
+    with the state of what stands.
+    """
     await parts.wait_for(seen)
     await parts.require_known(caller, person_id, body.contract_no)
     command = await _sealed(body, person_id, parts)
     outcome = await parts.handler.handle(person_id, command, key=_key(caller, key))
     await _tell_version(response, person_id, outcome, parts)
+    (decided,) = await facts_of(parts.pool, person_id, DispositionChanged, before=outcome.version + 1, limit=1)
+    in_force_at = await parts.in_force.since(decided.event_id, within_s=wait or 0)
+    if wait is not None:
+        response.headers[PREFERENCE_APPLIED] = f"wait={wait}"
+        response.status_code = 202 if in_force_at is None else 200
     return DispositionAnswer(
         person_id=person_id,
         disposition=body.disposition,
@@ -162,6 +181,7 @@ async def change_disposition(
         method=body.method,
         reason_code=body.reason_code,
         version=outcome.version,
+        in_force_at=in_force_at,
     )
 
 

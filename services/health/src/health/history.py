@@ -23,6 +23,7 @@ class Versioned(Generic[E]):
     """A fact with the version that the stream had after it."""
 
     version: int
+    event_id: UUID
     event: E
 
 
@@ -31,10 +32,11 @@ async def facts_of(
 ) -> Sequence[Versioned[E]]:
     """At most `limit` facts of one type, from the newest one whose version is less than `before`."""
     rows = await pool.fetch(
-        "SELECT version, data FROM event WHERE stream_id = $1 AND type = $2 AND version < $3 ORDER BY version DESC LIMIT $4",
+        "SELECT version, event_id, data FROM event WHERE stream_id = $1 AND type = $2 AND version < $3"
+        " ORDER BY version DESC LIMIT $4",
         person_id,
         event_class.TYPE,
         before if before is not None else VERSION_MAX,
         limit,
     )
-    return [Versioned(row["version"], event_class.decode(row["data"])) for row in rows]
+    return [Versioned(row["version"], row["event_id"], event_class.decode(row["data"])) for row in rows]

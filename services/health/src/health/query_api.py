@@ -29,6 +29,7 @@ from contracts.health import (
 from contracts.symptoms import Symptom, TemperatureMethod
 from health.domain.state import HealthPerson
 from health.history import PAGE_ITEMS_MAX, VERSION_MAX, Versioned, facts_of
+from health.read_models.in_force import in_force_since
 from health.wired import Wired, wired
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
@@ -87,6 +88,8 @@ class DispositionItem(Item):
     """The note itself is sealed and shown to nobody here."""
     has_release_document: bool
     changed_at: datetime
+    in_force_at: datetime | None
+    """Since when the gates know it, UTC by the gatekeeper's clock. None: not yet."""
 
 
 class DispositionPage(Page[DispositionItem]):
@@ -137,7 +140,8 @@ async def list_dispositions(
     """处置方式: the one that stands and every change before it."""
     person = await _visible(person_id, caller, seen, parts, response)
     found = await facts_of(parts.pool, person_id, DispositionChanged, before=before, limit=limit)
-    items = [_disposition(each) for each in found]
+    known = await in_force_since(parts.pool, [each.event_id for each in found])
+    items = [_disposition(each, known.get(each.event_id)) for each in found]
     return DispositionPage(items=items, next_before=_next(found, limit), disposition=person.decided.disposition)
 
 
@@ -172,7 +176,7 @@ async def _visible(person_id: UUID, caller: Principal, seen: Consistency, parts:
     return person
 
 
-def _disposition(each: Versioned[DispositionChanged]) -> DispositionItem:
+def _disposition(each: Versioned[DispositionChanged], in_force_at: datetime | None) -> DispositionItem:
     event = each.event
     return DispositionItem(
         version=each.version,
@@ -184,6 +188,7 @@ def _disposition(each: Versioned[DispositionChanged]) -> DispositionItem:
         has_evidence=event.evidence is not None,
         has_release_document=event.release_document is not None,
         changed_at=event.changed_at,
+        in_force_at=in_force_at,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from uuid import UUID
 
 import asyncpg
@@ -21,10 +23,13 @@ from contracts.health import HealthEvent
 from health.domain.commands import HealthCommand
 from health.domain.state import HealthPerson
 from health.policies import ARRIVAL_POLICY
+from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
 
-FOLLOWED = "registration"
-"""The service whose facts health takes in. What health did itself it knows at once."""
+READERS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {"registration": (KNOWN_PEOPLE.name, ARRIVAL_POLICY), "gatekeeper": (IN_FORCE.name,)}
+)
+"""Service to what reads its events here. What health did itself it knows at once."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,12 @@ class Wired:
     sealing: Sealing
     pool: asyncpg.Pool
     clock: Clock
+    in_force: InForceWatch
 
     async def wait_for(self, seen: ConsistencyToken | None) -> None:
         """Return once health knows, and has judged, what the token stands for. Raises: Unavailable."""
-        if seen is not None and seen.service == FOLLOWED:
-            await wait_for(self.pool, seen, subscribers=[KNOWN_PEOPLE.name, ARRIVAL_POLICY])
+        if seen is not None:
+            await wait_for(self.pool, seen, subscribers=READERS.get(seen.service, ()))
 
     async def token_at(self, person_id: UUID, version: int) -> ConsistencyToken | None:
         """Stands for everything about the person up to this version, whoever made it. None where there is nothing yet."""

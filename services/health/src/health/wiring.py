@@ -17,6 +17,7 @@ from health.domain.decider import decide, evolve
 from health.domain.policy_set import PolicySet
 from health.domain.state import HealthPerson
 from health.policies import arrival_policy
+from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.known_people import KNOWN_PEOPLE
 from health.wired import Wired
 
@@ -43,11 +44,13 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     if parts.store is None:
         raise NotConfigured("health has a log")
     handler = parts.handler(person_decider(read_policy_set()))
+    in_force = InForceWatch(parts.pool)
     return Application(
         routers=[command_api.router, query_api.router],
-        state={"wired": Wired(handler, parts.store, parts.sealing, parts.pool, parts.clock)},
-        read_models=[KNOWN_PEOPLE],
+        state={"wired": Wired(handler, parts.store, parts.sealing, parts.pool, parts.clock, in_force)},
+        read_models=[KNOWN_PEOPLE, IN_FORCE],
         policies=[arrival_policy(handler)],
+        api_tasks=[in_force.run],
     )
 
 
@@ -57,5 +60,5 @@ SERVICE = Service(
     settings=ServiceSettings,
     migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
     wire=wire,
-    reads=["registration"],
+    reads=["registration", "gatekeeper"],
 )

@@ -163,7 +163,8 @@ def _with_fact(person: GatePerson, fact: RelevantFact, cause: Cause) -> Clearanc
         case HealthHoldWithdrawn():
             return _update(clearance, holds=tuple(hold for hold in clearance.holds if hold is not fact.hold))
         case DispositionChanged():
-            return _update(clearance, disposition=fact.disposition)
+            # With its id, so that every decision changes the basis: whoever made it waits to hear that it counts.
+            return _update(clearance, disposition=fact.disposition, disposition_id=cause.event_id)
         case _:
             assert_never(fact)
 
