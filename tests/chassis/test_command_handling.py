@@ -244,6 +244,21 @@ class TestReplayedKey:
         assert replace(first, replayed=True) == again
         assert len(await log.events_of(tally)) == 3
 
+    async def test_is_told_the_epoch_in_which_the_facts_were_written(self, log: LogDatabase, store: EventStore) -> None:
+        """A log that was restored goes on in a higher one. Readers of a shard in which nothing has happened since know the
+        facts in theirs: a token that asked for the higher one would wait for ever."""
+        tally = uuid4()
+        first = await handler(store).handle(tally, Count(tally, 2), key=key())
+        await log.owner.execute("UPDATE store SET epoch = 2")
+        await store.learn_epoch()
+
+        again = await handler(store).handle(tally, Count(tally, 2), key=key())
+        nothing = await handler(store).handle(tally, Count(tally, 0))
+
+        assert first.token is not None
+        assert [first.token] * 2 == [again.token, await handler(store).token_after(tally, nothing)]
+        assert first.token == await handler(store).token_of_shards([shard_of(tally)])
+
     async def test_gets_the_first_outcome_although_the_rules_would_refuse_it_now(self, store: EventStore) -> None:
         """The first one itself is why they would: what is closed cannot be closed."""
         tally = uuid4()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chassis.consistency import ConsistencyToken, MalformedToken
+from chassis.consistency import ConsistencyToken, MalformedToken, Place
 
 
 class TestConsistencyToken:
@@ -12,6 +12,15 @@ class TestConsistencyToken:
 
     def test_writes_shards_in_order(self) -> None:
         assert "health/2/1:5,7:3" == str(ConsistencyToken(service="health", epoch=2, positions={7: 3, 1: 5}))
+
+    def test_of_several_facts_is_of_the_lowest_epoch_in_which_one_was_written(self) -> None:
+        assert "health/1/1:5,7:3" == str(ConsistencyToken.of("health", [Place(7, 3, 1), Place(1, 5, 2)]))
+        assert ConsistencyToken.of("health", []) is None
+
+    def test_of_several_tokens_stands_for_the_latest_of_each_shard(self) -> None:
+        tokens = [ConsistencyToken.parse(text) for text in ("health/2/1:5,7:3", "health/2/1:4,8:1")]
+        assert "health/2/1:5,7:3,8:1" == str(ConsistencyToken.merged([None, *tokens]))
+        assert ConsistencyToken.merged([None]) is None
 
     @pytest.mark.parametrize(
         "text",

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from chassis import event_store
+from chassis.consistency import Place
 from chassis.database import Connection
 from chassis.event_store import (
     NO_STREAM,
@@ -29,7 +30,7 @@ from chassis.event_store import (
     read_shard,
 )
 from chassis.faults import Unavailable
-from contracts.event import EVENT_BYTES_MAX, SHARDS, shard_of
+from contracts.event import EVENT_BYTES_MAX, HEADERS, SHARDS, shard_of
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import append_of, in_shard, in_shards, key_of, new_event
 
@@ -461,6 +462,21 @@ class TestEpoch:
         assert Conflict(version=0) == await store.append(append_of(stream, key=key))
         assert store.epoch == 2
         assert Appended(version=1, shard=1, last_pos=1) == await store.append(append_of(stream, key=key))
+
+    async def test_of_the_heads_is_that_in_which_they_were_written(self, log: LogDatabase, store: EventStore) -> None:
+        first, second = append_of(in_shard(1)), append_of(in_shard(2))
+        await store.append(first)
+        await log.owner.execute("UPDATE store SET epoch = 2")
+        await store.learn_epoch()
+        meta = second.events[0].meta.split(b"\n")
+        meta[HEADERS.index("ce_epoch")] = b"2"
+        in_epoch_2 = replace(second.events[0], meta=b"\n".join(meta))
+        await store.append(replace(second, events=[in_epoch_2]))
+        reach = await store.reach()
+        assert (2, SHARDS) == (reach.epoch, len(reach.heads))
+        assert [Place(0, 0, 2), Place(1, 1, 1), Place(2, 1, 2)] == list(reach.heads[:3])
+        assert Place(1, 1, 1) == await store.place_of(first.stream_id, version=1)
+        assert await store.place_of(first.stream_id, version=2) is None
 
 
 class TestAppendOnly:

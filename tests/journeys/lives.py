@@ -20,6 +20,8 @@ EMPLOYER = "91310109MA1A00002C"
 PROJECT = "翠鸟工程"
 """No personal data: wherever a search is to find something, it finds this."""
 WITHIN_S = 30.0
+WITHOUT_FACTS = ("/v1/person-lookups",)
+"""Commands that make no fact, and so have no position to tell."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Lives:
     async def done(self, role: str, method: str, service: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         response = await self.call(role, method, service, path, body, **headers)
         assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        assert method == "GET" or path in WITHOUT_FACTS or "Consistency-Token" in response.headers, f"{method} {path}"
         return response
 
     async def play(self) -> None:

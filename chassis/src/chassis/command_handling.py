@@ -7,7 +7,7 @@ A `Decider` is a service's domain: pure functions and a state. A `CommandHandler
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 from pydantic import TypeAdapter
 
 from chassis.clock import Clock
-from chassis.consistency import ConsistencyToken
+from chassis.consistency import ConsistencyToken, Place
 from chassis.event_store import (
     NO_STREAM,
     READ_EVENTS_MAX,
@@ -157,7 +157,8 @@ class CommandHandler(Generic[C, S, E]):
             decision = self.decision(stream_id, stored, state, events, cause, key=key, not_after=not_after)
             match await self._store.append(decision.append):
                 case Appended(version=version, shard=shard, last_pos=pos):
-                    return Outcome(version, decision.events, self._token(shard, pos), replayed=False)
+                    places = [] if pos is None else [Place(shard, pos, self._store.epoch)]
+                    return Outcome(version, decision.events, ConsistencyToken.of(self.service, places), replayed=False)
                 case Remembered(answer=answer):
                     return await self._first_outcome(answer)
                 case KeyReused():
@@ -258,11 +259,20 @@ class CommandHandler(Generic[C, S, E]):
         """The outcome of the command that `answer` was remembered for, on whichever stream that was."""
         stream_id, before, version = answer.decode().split()
         events = await self._store.read_stream(UUID(stream_id), after_version=int(before), to_version=int(version))
-        token = self._token(events[-1].shard, events[-1].pos) if events else None
+        token = ConsistencyToken.of(self.service, [Place(last.shard, last.pos, last.epoch) for last in events[-1:]])
         return Outcome(int(version), [self._decode(event) for event in events], token, replayed=True)
 
-    def _token(self, shard: int, pos: int | None) -> ConsistencyToken | None:
-        return None if pos is None else ConsistencyToken(service=self.service, epoch=self._store.epoch, positions={shard: pos})
+    async def token_after(self, stream_id: UUID, outcome: Outcome[E]) -> ConsistencyToken | None:
+        """Where the stream stands after a command, also where that added nothing: what a repeat finds may be just as young."""
+        if outcome.token is not None:
+            return outcome.token
+        place = await self._store.place_of(stream_id, version=outcome.version)
+        return ConsistencyToken.of(self.service, [place] if place else [])
+
+    async def token_of_shards(self, shards: Iterable[int]) -> ConsistencyToken | None:
+        """Everything that these shards hold by now."""
+        heads = (await self._store.reach()).heads
+        return ConsistencyToken.of(self.service, [heads[shard] for shard in set(shards) if heads[shard].pos])
 
 
 def command_key(*, principal: str, key: str, body: bytes) -> CommandKey:

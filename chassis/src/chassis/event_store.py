@@ -13,10 +13,11 @@ from uuid import UUID
 
 import asyncpg
 
+from chassis.consistency import Place
 from chassis.database import DATABASE_ERRORS, Connection
 from chassis.faults import Unavailable
 from chassis.gathering import Gatherer
-from contracts.event import Recorded, recorded_from_meta
+from contracts.event import Recorded, epoch_of, recorded_from_meta
 
 GROUP_COMMANDS_MAX = 200
 """Commands that one transaction of the appender carries at most."""
@@ -122,6 +123,21 @@ class StoredStream:
     state: bytes | None
     state_version: int | None
 
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a log reaches."""
+
+    epoch: int
+    heads: Sequence[Place]
+    """The last event of shard 0, 1, … 63; position 0 where there is none."""
+
+
+REACH = """
+SELECT h.shard, h.last_pos, s.epoch, e.meta
+FROM shard_head AS h CROSS JOIN store AS s LEFT JOIN event AS e ON e.shard = h.shard AND e.pos = h.last_pos
+ORDER BY h.shard
+"""
 
 NO_STREAM = StoredStream(version=0, state=None, state_version=None)
 
@@ -256,10 +272,18 @@ class EventStore:
         )
         return tuple(row) if row else None
 
-    async def last_position(self, stream_id: UUID, *, version: int) -> tuple[int, int] | None:
-        """(shard, pos) of one version of a stream."""
-        row = await self._pool.fetchrow("SELECT shard, pos FROM event WHERE stream_id = $1 AND version = $2", stream_id, version)
-        return (row["shard"], row["pos"]) if row else None
+    async def place_of(self, stream_id: UUID, *, version: int) -> Place | None:
+        """Where one version of a stream stands."""
+        row = await self._pool.fetchrow(
+            "SELECT shard, pos, meta FROM event WHERE stream_id = $1 AND version = $2", stream_id, version
+        )
+        return Place(row["shard"], row["pos"], epoch_of(row["meta"])) if row else None
+
+    async def reach(self) -> Reach:
+        """How far the log reaches, at one moment."""
+        rows = await self._pool.fetch(REACH)
+        heads = [Place(row["shard"], row["last_pos"], epoch_of(row["meta"]) if row["meta"] else row["epoch"]) for row in rows]
+        return Reach(rows[0]["epoch"], heads)
 
     async def heads(self) -> dict[int, int]:
         """The last position of every shard."""

@@ -25,6 +25,8 @@ class ShardHeadsAnswer(BaseModel):
     epoch: int
     heads: Annotated[list[int], Field(min_length=SHARDS, max_length=SHARDS)]
     """The last position of shard 0, 1, … 63."""
+    head_epochs: Annotated[list[int], Field(min_length=SHARDS, max_length=SHARDS)]
+    """The epoch in which the event at each of them was written."""
 
 
 @router.get(SHARD_HEADS_PATH, include_in_schema=False)
@@ -32,7 +34,10 @@ class ShardHeadsAnswer(BaseModel):
 async def read_shard_heads(request: Request) -> ShardHeadsAnswer:
     """The heads as committed when the answer was made."""
     store: EventStore = request.app.state.store
-    heads = await store.heads()
+    reach = await store.reach()
     return ShardHeadsAnswer(
-        service=request.app.state.service_name, epoch=store.epoch, heads=[heads[shard] for shard in range(SHARDS)]
+        service=request.app.state.service_name,
+        epoch=reach.epoch,
+        heads=[head.pos for head in reach.heads],
+        head_epochs=[head.epoch for head in reach.heads],
     )

@@ -169,6 +169,11 @@ class Recorded:
         return self.headers[11].decode()
 
 
+def epoch_of(meta: bytes) -> int:
+    """The epoch in which a stored event was written, from its `meta`."""
+    return int(meta.split(b"\n")[HEADERS.index("ce_epoch")])
+
+
 class NotAnEvent(ValueError):
     """The record has no valid envelope: it is not an event of ours."""
 

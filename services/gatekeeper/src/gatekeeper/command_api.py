@@ -109,10 +109,17 @@ async def pass_gate(
 
 @router.post("/exits", responses=problems(PersonIsNotOnSite))
 async def register_exit(
-    contract_no: ContractNo, body: PersonBody, key: IdempotencyKey, caller: Operator, parts: Parts, response: Response
+    contract_no: ContractNo,
+    body: PersonBody,
+    key: IdempotencyKey,
+    caller: Operator,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
 ) -> ExitAnswer:
     """退场登记. Closes the entry and the pre-registration; to come back takes a new one."""
     covers_contract(caller, contract_no)
+    await parts.wait_for(seen)
     person_id = await _person(parts, body)
     command = RegisterExit(person_id=person_id, contract_no=contract_no, at=parts.gate.clock.now())
     outcome = await parts.gate.handler.handle(person_id, command, key=_key(caller, key))

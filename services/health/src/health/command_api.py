@@ -207,6 +207,6 @@ def _key(caller: Principal, key: str) -> CommandKey:
 async def _tell_version(response: Response, person_id: UUID, outcome: Outcome[HealthEvent], parts: Wired) -> None:
     response.headers["ETag"] = etag(outcome.version)
     # Also where nothing new was decided: whoever repeats a ban waits for the same fact.
-    token = outcome.token or await parts.token_at(person_id, outcome.version)
+    token = await parts.handler.token_after(person_id, outcome)
     if token is not None:
         response.headers[CONSISTENCY_TOKEN] = str(token)

@@ -14,7 +14,6 @@ from chassis.auth import Principal, covers_contract
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler
 from chassis.consistency import ConsistencyToken
-from chassis.event_store import EventStore
 from chassis.faults import NotFound
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
@@ -37,7 +36,6 @@ class Wired:
     """Made in `wiring.py`."""
 
     handler: CommandHandler[HealthCommand, HealthPerson, HealthEvent]
-    store: EventStore
     sealing: Sealing
     pool: asyncpg.Pool
     clock: Clock
@@ -47,11 +45,6 @@ class Wired:
         """Return once health knows, and has judged, what the token stands for. Raises: Unavailable."""
         if seen is not None:
             await wait_for(self.pool, seen, subscribers=READERS.get(seen.service, ()))
-
-    async def token_at(self, person_id: UUID, version: int) -> ConsistencyToken | None:
-        """Stands for everything about the person up to this version, whoever made it. None where there is nothing yet."""
-        at = await self.store.last_position(person_id, version=version)
-        return at and ConsistencyToken(service=self.handler.service, epoch=self.store.epoch, positions={at[0]: at[1]})
 
     async def require_known(self, caller: Principal, person_id: UUID, contract_no: str) -> None:
         """Return if the person is known on this contract of the caller's. Raises: NotFound."""

@@ -47,7 +47,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     in_force = InForceWatch(parts.pool)
     return Application(
         routers=[command_api.router, query_api.router],
-        state={"wired": Wired(handler, parts.store, parts.sealing, parts.pool, parts.clock, in_force)},
+        state={"wired": Wired(handler, parts.sealing, parts.pool, parts.clock, in_force)},
         read_models=[KNOWN_PEOPLE, IN_FORCE],
         policies=[arrival_policy(handler)],
         api_tasks=[in_force.run],

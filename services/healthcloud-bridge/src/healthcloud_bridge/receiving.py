@@ -11,7 +11,6 @@ import structlog
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler
 from chassis.consistency import ConsistencyToken
-from chassis.event_store import EventStore
 from chassis.sealing import Sealer, Sealing
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.identity import Document
@@ -39,7 +38,6 @@ class Receiving:
 
     health_cloud: HealthCloud
     handler: CommandHandler[Receive, DeclaredPerson, DeclarationReceived]
-    store: EventStore
     sealing: Sealing
     clock: Clock
 
@@ -64,12 +62,7 @@ class Receiving:
         outcome = await self.handler.handle(person_id, Receive(person_id, declarations, self.clock.now()))
         _, person = await self.handler.read(person_id)
         version = person.versions[declarations[-1].source_fingerprint]
-        return Received(version, outcome.version, await self._token_at(person_id, outcome.version))
-
-    async def _token_at(self, person_id: UUID, version: int) -> ConsistencyToken | None:
-        """Stands for the person's declarations up to this version of the stream, whoever received them."""
-        at = await self.store.last_position(person_id, version=version)
-        return at and ConsistencyToken(service=self.handler.service, epoch=self.store.epoch, positions={at[0]: at[1]})
+        return Received(version, outcome.version, await self.handler.token_after(person_id, outcome))
 
 
 def _sealed(declared: Declared, person_id: UUID, sealer: Sealer) -> Declaration:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chassis.command_handling import Decider
 from chassis.migrations import LOG, WORK
-from chassis.service import Application, Machinery, NotConfigured, Service
+from chassis.service import Application, Machinery, Service
 from contracts.healthcloud_bridge import DeclarationReceived
 from healthcloud_bridge import command_api
 from healthcloud_bridge.client import HealthCloud
@@ -28,11 +28,9 @@ PERSON = Decider(
 
 
 def wire(parts: Machinery[Settings]) -> Application:
-    if parts.store is None:
-        raise NotConfigured("healthcloud-bridge has a log")
     settings = parts.settings
     health_cloud = HealthCloud(settings.healthcloud_url, api_key=settings.healthcloud_api_key.get_secret_value())
-    receiving = Receiving(health_cloud, parts.handler(PERSON), parts.store, parts.sealing, parts.clock)
+    receiving = Receiving(health_cloud, parts.handler(PERSON), parts.sealing, parts.clock)
     poller = Poller(parts.pool, parts.sealing, receiving, settings.poll_interval_s)
     return Application(
         routers=[command_api.router],

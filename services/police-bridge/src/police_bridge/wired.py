@@ -33,9 +33,8 @@ class Wired:
             return
         await wait_for(self.pool, seen, subscribers=[SHARING_POLICY])
         # What the policy made of it stands at these heads or before; a person's shard is the same there and here.
-        heads = await self.store.heads()
-        positions = {shard: heads[shard] for shard in seen.positions if heads[shard]}
-        made = ConsistencyToken(service=SERVICE_NAME, epoch=self.store.epoch, positions=positions)
+        heads = (await self.store.reach()).heads
+        made = ConsistencyToken.of(SERVICE_NAME, [heads[shard] for shard in seen.positions if heads[shard].pos])
         await wait_for(self.pool, made, subscribers=[ARRIVALS.name])
 
 

@@ -118,8 +118,8 @@ async def report_contract(
     named = RegisterStation(station_name=body.station.name, district=body.station.district, at=command.at)
     station = await parts.stations.handle(station_id, named)
     outcome = await parts.contracts.handle(stream_id, command, key=_key(caller, key))
-    at = [await parts.token_after(station_id, station), await parts.token_after(stream_id, outcome)]
-    _tell(response, outcome, parts.token_at(pair for token in at if token for pair in token.positions.items()))
+    at = [await parts.stations.token_after(station_id, station), await parts.contracts.token_after(stream_id, outcome)]
+    _tell(response, outcome, ConsistencyToken.merged(at))
     return ContractReceipt(contract_no=body.contract_no)
 
 
@@ -152,7 +152,7 @@ async def add_employer(
     command = AddEmployer(contract_no=contract_no, credit_code=body.credit_code, employer=employer, at=parts.clock.now())
     stream_id = contract_stream(contract_no)
     outcome = await parts.contracts.handle(stream_id, command, key=_key(caller, key))
-    _tell(response, outcome, await parts.token_after(stream_id, outcome))
+    _tell(response, outcome, await parts.contracts.token_after(stream_id, outcome))
     return EmployerReceipt(contract_no=contract_no, credit_code=body.credit_code)
 
 
@@ -203,7 +203,7 @@ class _Remembered(BaseModel):
     """What a repeat is answered with: ids and codes only."""
 
     answer: RosterImportAnswer
-    token: str
+    token: str | None
 
 
 @router.post("/contracts/{contract_no}/roster-imports", tags=["rosters"], max_body_size=IMPORT_BYTES_MAX)
@@ -216,11 +216,14 @@ async def import_roster(
     first = await parts.remembered.reserve(command)
     if first is None:
         rows = await parts.roster_import.run(contract_no, contract, [row.to_row() for row in body.rows])
-        token = await parts.token_of_shards(shard_of(row.person_id) for row in rows)
-        done = _Remembered(answer=RosterImportAnswer(contract_no=contract_no, rows=rows), token=str(token))
+        token = await parts.people.token_of_shards(shard_of(row.person_id) for row in rows)
+        done = _Remembered(
+            answer=RosterImportAnswer(contract_no=contract_no, rows=rows), token=None if token is None else str(token)
+        )
         first = await parts.remembered.complete(command, done.model_dump_json().encode())
     remembered = _Remembered.model_validate_json(first)
-    response.headers[CONSISTENCY_TOKEN] = remembered.token
+    if remembered.token is not None:
+        response.headers[CONSISTENCY_TOKEN] = remembered.token
     return remembered.answer
 
 
@@ -313,7 +316,7 @@ async def pre_register(
     contract.require_employer(body.employer_credit_code)
     await parts.wait_for(seen)
     answer = await parts.pre_registering.hand_in(body.to_form(contract_no, details.district), key=_key(caller, key))
-    token = await parts.token_after(answer.person_id, answer.outcome)
+    token = await parts.people.token_after(answer.person_id, answer.outcome)
     if answer.declaration_version is None:
         return _declaration_is_missing(request, token)
     _tell(response, answer.outcome, token)
@@ -327,7 +330,9 @@ def _declaration_is_missing(request: Request, token: ConsistencyToken | None) ->
     language = request.headers.get("accept-language")
     refusal = problem_response(DeclarationIsMissing(), accept_language=language, trace_id=request_context().trace_id)
     document = orjson.loads(refusal.body) | {"detail": WAY_TO_HEALTH_CLOUD[preferred_language(language)]}
-    headers = {name: refusal.headers[name] for name in ("Content-Language", "Vary")} | {CONSISTENCY_TOKEN: str(token)}
+    headers = {name: refusal.headers[name] for name in ("Content-Language", "Vary")}
+    if token is not None:
+        headers[CONSISTENCY_TOKEN] = str(token)
     return Response(orjson.dumps(document), status_code=refusal.status_code, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -366,7 +371,7 @@ async def withdraw_pre_registration(
         at=parts.clock.now(),
     )
     outcome = await parts.people.handle(person_id, command, key=_key(caller, key))
-    _tell(response, outcome, await parts.token_after(person_id, outcome), status=204)
+    _tell(response, outcome, await parts.people.token_after(person_id, outcome), status=204)
 
 
 async def _require_own_employer(parts: Wired, caller: Principal, contract_no: str, person_id: UUID) -> None:

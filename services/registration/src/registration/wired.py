@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 from starlette.requests import Request
 
 from chassis.auth import Principal, covers_contract
 from chassis.clock import Clock
-from chassis.command_handling import CommandHandler, Outcome
+from chassis.command_handling import CommandHandler
 from chassis.consistency import ConsistencyToken
 from chassis.event_store import CommandKey, EventStore, KeyReused
 from chassis.faults import IdempotencyKeyReused, NotFound
@@ -75,21 +74,6 @@ class Wired:
         if contract.details is None:
             raise NotFound
         return version, contract, contract.details
-
-    async def token_after(self, stream_id: UUID, outcome: Outcome[Any]) -> ConsistencyToken | None:
-        """Where the stream stands after a command, also where it added nothing: what a repeat finds may be just as young."""
-        if outcome.token is not None:
-            return outcome.token
-        at = await self.store.last_position(stream_id, version=outcome.version)
-        return None if at is None else self.token_at([at])
-
-    async def token_of_shards(self, shards: Iterable[int]) -> ConsistencyToken:
-        """Everything that these shards hold by now."""
-        heads = await self.store.heads()
-        return self.token_at((shard, heads[shard]) for shard in set(shards))
-
-    def token_at(self, positions: Iterable[tuple[int, int]]) -> ConsistencyToken:
-        return ConsistencyToken(service=self.people.service, epoch=self.store.epoch, positions=dict(positions))
 
 
 async def wired(request: Request) -> Wired:

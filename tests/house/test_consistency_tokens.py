@@ -1,0 +1,47 @@
+"""Whoever has seen a fact is never answered without it: every endpoint takes a consistency token, or needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from fastapi.dependencies.models import Dependant
+
+from chassis.consistency import HEADER
+from chassis.web import Route
+from tests.house.assembled import wired
+from tests.house.house import SERVICES
+
+OWN_STREAM = "decides on, or shows, its own stream as it stands in the log: nothing to wait for"
+NO_LOG = "accounts are plain rows of its own database"
+
+WITHOUT: Mapping[str, Mapping[str, str]] = {
+    "registration": {
+        "report_contract": OWN_STREAM,
+        "add_employer": OWN_STREAM,
+        "import_roster": OWN_STREAM,
+        "list_contracts": OWN_STREAM,
+        "read_contract": OWN_STREAM,
+        "list_employers": OWN_STREAM,
+        "look_up_person": "asks the key server, which has one truth and no log",
+    },
+    "healthcloud_bridge": {"look_up_declaration": "asks the upstream, and decides on its own stream"},
+    "portal": dict.fromkeys(("create_token", "read_keys", "show_home", "show_style"), NO_LOG),
+}
+"""Package → endpoint → why it takes no token."""
+
+
+def routes(package: str) -> list[Route]:
+    return [route for router in wired(package).application.routers for route in router.routes if isinstance(route, Route)]
+
+
+def headers_of(dependant: Dependant) -> set[str]:
+    own = {each.alias for each in dependant.header_params}
+    return own.union(*(headers_of(each) for each in dependant.dependencies))
+
+
+@pytest.mark.parametrize("package", [service.package for service in SERVICES])
+class TestEveryEndpoint:
+    def test_takes_a_token_or_says_why_not(self, package: str) -> None:
+        without = {route.name for route in routes(package) if HEADER not in headers_of(route.dependant)}
+        assert WITHOUT.get(package, {}).keys() == without
