@@ -200,6 +200,26 @@ class TestSilentWorker:
         with pytest.raises(DATABASE_ERRORS):
             await frozen.execute("COMMIT")
 
+    async def test_that_died_before_the_databases_clock_was_set_back_is_replaced_at_once(self, log: LogDatabase) -> None:
+        async with crew_of(log, ["a"]) as crew:
+            dead = uuid4()
+            await log.pool.execute("INSERT INTO worker VALUES ($1, clock_timestamp() + interval '1 hour')", dead)
+            await log.pool.execute("INSERT INTO lease VALUES ('a', $1, 7)", dead)
+            await crew.join()
+            await eventually(lambda: crew.tokens["a"] == [8], within_s=TTL_S)
+
+    async def test_whose_row_is_an_hour_ahead_keeps_what_it_renews(self, log: LogDatabase) -> None:
+        """It lives; only the database's clock was set back."""
+        async with crew_of(log, ["a"]) as crew:
+            owner = await crew.join()
+            await eventually(lambda: crew.working["a"] == [owner])
+            since = await log.pool.fetchval(
+                "UPDATE worker SET expires_at = expires_at + interval '1 hour' RETURNING clock_timestamp()"
+            )
+            await eventually(lambda: is_beaten(log, since=since))
+            await crew.join()
+            assert [1] == crew.tokens["a"]
+
 
 @asynccontextmanager
 async def holder_process(log: LogDatabase, *names: str) -> AsyncIterator[tuple[Process, asyncio.StreamReader]]:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.clock import SystemClock
 from chassis.command_handling import Outcome as Handled
 from chassis.command_handling import command_key
-from chassis.event_store import StoredStream
+from chassis.event_store import Append, AppendResult, StoredStream
 from chassis.faults import IdempotencyKeyReused
+from contracts.event import shard_of
 from contracts.gatekeeper import ClearanceChanged, EntryAttempted, EntryKind, Outcome, ReasonCode
 from contracts.health import Disposition
+from gatekeeper.domain.commands import Attempt, Confirm
+from tests.gatekeeper import facts
 from tests.gatekeeper.conftest import BOUND, Door
 from tests.gatekeeper.facts import HERE, disposed
 
 ROUNDS = 1_000
 AT_ONCE = 20
+HOUR = timedelta(hours=1)
 BAN = disposed(Disposition.QUARANTINE_REQUIRED)
 
 
@@ -100,6 +106,90 @@ class TestFreshness:
         assert [ReasonCode.STATE_STALE] == codes(await attempt(door, person_id, "a"))
         await door.stamp()
         assert [] == codes(await attempt(door, person_id, "b"))
+
+
+class TestSetClocks:
+    """What is stepped by an hour is the database's clock: then a stamp of before lies an hour ahead of it, or behind."""
+
+    async def test_set_back_while_the_worker_is_dead_does_not_make_its_last_stamp_fresh(
+        self, door: Door, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        person_id = await door.expects_somebody()
+        await door.stamp(age=-HOUR)
+        stamp = door.view.stamp(shard_of(person_id))
+        assert stamp is not None
+        now_s = door.view.now_s
+        monkeypatch.setattr(door.view, "now_s", lambda: now_s() + BOUND.total_seconds() + 0.001)
+        appended = await door.handler.handle(
+            person_id, Confirm(question(person_id)), not_after=door.view.not_after(stamp.fresh_as_of)
+        )
+        assert 2 == appended.version, "the database alone would let it pass"
+        assert [ReasonCode.STATE_STALE] == codes(await attempt(door, person_id, "a"))
+
+    async def test_set_back_lets_stamps_go_back_too(self, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+        person_id = await door.expects_somebody()
+        await door.stamp(age=-HOUR)
+        assert [ReasonCode.STATE_STALE] == codes(await attempt(door, person_id, "a")), "our own clock says otherwise"
+        await door.stamp()
+        assert [] == codes(await attempt(door, person_id, "b"))
+
+    async def test_set_forward_refuses_until_the_next_stamp(self, door: Door) -> None:
+        person_id = await door.expects_somebody()
+        await door.stamp(age=HOUR)
+        assert [ReasonCode.STATE_STALE] == codes(await attempt(door, person_id, "a"))
+        await door.stamp()
+        assert [] == codes(await attempt(door, person_id, "b"))
+
+    async def test_of_the_api_refuses_until_it_is_right_again(self, door: Door) -> None:
+        person_id = await door.expects_somebody()
+        for n, wrong in enumerate((HOUR, -HOUR)):
+            off = replace(door, gate=replace(door.gate, clock=OffClock(wrong)))
+            assert [ReasonCode.STATE_STALE] == codes(await attempt(off, person_id, f"off-{n}"))
+        assert [] == codes(await attempt(door, person_id, "right"))
+
+    async def test_does_not_admit_whoever_was_frozen_on_the_way(self, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Decided, then frozen for longer than the bound; meanwhile the database's clock was set back as far."""
+        person_id = await door.expects_somebody()
+        append, now_s, frozen_s = door.store.append, door.view.now_s, 0.0
+
+        async def append_much_later(each: Append) -> AppendResult:
+            nonlocal frozen_s
+            frozen_s = BOUND.total_seconds() + 1
+            return await append(each)
+
+        monkeypatch.setattr(door.view, "now_s", lambda: now_s() + frozen_s)
+        monkeypatch.setattr(door.store, "append", append_much_later)
+        answered = await attempt(door, person_id, "a")
+        assert [ReasonCode.STATE_STALE] == codes(answered)
+        first, last = (event for _, event in (await door.history(person_id))[-2:])
+        assert (Outcome.ADMITTED, Outcome.REFUSED) == (first.outcome, last.outcome), "the database let it pass; nobody was told"
+
+    async def test_does_not_make_fresh_what_moved_while_the_api_was_frozen(
+        self, door: Door, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Somebody stamped after the last look, who knows when: the clock that tells the stamp's own time was set."""
+        person_id = await door.expects_somebody()
+        await door.pool.execute("UPDATE freshness SET fresh_as_of = fresh_as_of + interval '1 microsecond'")
+        now_s = door.view.now_s
+        monkeypatch.setattr(door.view, "now_s", lambda: now_s() + BOUND.total_seconds() + 1)
+        await door.view.look()
+        assert [ReasonCode.STATE_STALE] == codes(await attempt(door, person_id, "a"))
+        await door.stamp()
+        assert [] == codes(await attempt(door, person_id, "b"))
+
+
+def question(person_id: UUID) -> Attempt:
+    return facts.attempt(person_id=person_id, at=SystemClock().now(), fresh_as_of=SystemClock().now())
+
+
+@dataclass(frozen=True)
+class OffClock:
+    """Of an api whose clock was set."""
+
+    by: timedelta
+
+    def now(self) -> datetime:
+        return SystemClock().now() + self.by
 
 
 class TestBanAgainstEntry:

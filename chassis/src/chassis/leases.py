@@ -25,6 +25,27 @@ HEARTBEAT_S = 1.0
 STOP_S = 5.0
 """How long the work of a lost or released name may take to end."""
 
+AHEAD_S_MAX = 2 * TTL_S
+"""A worker whose `expires_at` lies further ahead wrote it before the database's clock was set back. It counts as dead: if it
+lives it will say so again within the second, and if not its names must not wait until that time comes."""
+
+LIVING = """
+SELECT count(*) FROM worker
+WHERE expires_at > clock_timestamp() AND expires_at < clock_timestamp() + make_interval(secs => $1)
+"""
+TAKE = """
+UPDATE lease SET owner = $1, token = token + 1
+WHERE name IN (
+    SELECT name FROM lease AS l
+    WHERE name = ANY ($2)
+      AND NOT EXISTS (
+          SELECT FROM worker AS w
+          WHERE w.owner = l.owner
+            AND w.expires_at > clock_timestamp() AND w.expires_at < clock_timestamp() + make_interval(secs => $4))
+    ORDER BY reverse(name) LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING name, token
+"""
+
 log = structlog.get_logger()
 
 
@@ -115,7 +136,7 @@ class Leases:
         )
         self._announced_at = time.monotonic()
         await connection.execute("DELETE FROM worker WHERE expires_at < clock_timestamp() - interval '1 minute'")
-        live: int = await connection.fetchval("SELECT count(*) FROM worker WHERE expires_at > clock_timestamp()")
+        live: int = await connection.fetchval(LIVING, AHEAD_S_MAX)
         return max(live, 1)
 
     async def _take(self, connection: Connection, count: int) -> None:
@@ -123,19 +144,12 @@ class Leases:
             return
         # A row that a dying owner's transaction still holds is left for the next tick.
         rows = await connection.fetch(
-            """
-            UPDATE lease SET owner = $1, token = token + 1
-            WHERE name IN (
-                SELECT name FROM lease AS l
-                WHERE name = ANY ($2)
-                  AND NOT EXISTS (SELECT FROM worker AS w WHERE w.owner = l.owner AND w.expires_at > clock_timestamp())
-                ORDER BY reverse(name) LIMIT $3 FOR UPDATE SKIP LOCKED)
-            RETURNING name, token
-            """,
+            TAKE,
             self.owner,
             # A name whose earlier work has not ended here is not begun beside it.
             sorted(self.names.keys() - {lease.name for lease in self._tasks}),
             count,
+            AHEAD_S_MAX,
         )
         for row in rows:
             lease = Lease(row["name"], row["token"])

@@ -3,8 +3,11 @@
 About once a second the worker that holds a partition takes T from its own database, asks each source how far its log
 reaches, and stores T as the partition's `fresh_as_of` once its own positions have reached that far. An attempt may be
 appended until `fresh_as_of` + the bound, by the same database's clock; so a worker that is dead, frozen or cut off from
-a source closes the gate by itself. The api refuses too when the stamp has not moved for the bound by a clock that
-nobody sets.
+a source closes the gate by itself. A source whose log does not go on from what was taken in of it proves nothing.
+
+The database's clock may be set. Then whatever was frozen meanwhile could take old for new, so each step is also bounded
+by a clock that nobody sets: what the worker has proved is stamped within the bound or never, and the api refuses when the
+stamp has not moved for the bound, also after the fact (`Gate`). A stamp may move back, as the database's clock does.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import asyncpg
 import httpx2
 import structlog
+from prometheus_client import Gauge
 
 from chassis.database import DATABASE_ERRORS
 from chassis.internal_api import SHARD_HEADS_PATH, ShardHeadsAnswer
@@ -36,18 +40,56 @@ CHECK_S = 0.02
 POLL_S = 0.25
 """Between two looks of the api at the stamps."""
 
-log = structlog.get_logger()
-
-
 PROJECT = "project/"
 """What the names of the leases begin with under which partitions are taken in."""
 
+VIEW_AGE_S = Gauge("gatehouse_gate_view_age_seconds", "Since the stamp that moved least recently was last seen to move.")
+
+log = structlog.get_logger()
+
+
+def boottime_s() -> float:
+    """By a clock that runs on while the machine is suspended, and that nobody sets."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class SourceDisagrees(Exception):
+    """What a source says of its log is not what was taken in of it. The reason is the last part of a log event's name."""
+
+    def __init__(self, source: str, shard: int, reason: str) -> None:
+        super().__init__(source, shard, reason)
+        self.source = source
+        self.shard = shard
+        self.reason = reason
+
+
+KNOWN = """
+SELECT DISTINCT ON (source, shard) source, shard, last_pos, epoch FROM position
+WHERE source = ANY ($1) ORDER BY source, shard, last_pos DESC
+"""
+
+
+def require_agreement(answer: ShardHeadsAnswer, known: Mapping[int, tuple[int, int]]) -> None:
+    """Return if the log may go on from what was taken in of it before it was asked: shard → (position, epoch).
+
+    An older copy of the log ends earlier, or has other events at the same positions. Raises: SourceDisagrees.
+    """
+    for shard, (pos, epoch) in known.items():
+        if answer.epoch < epoch:
+            raise SourceDisagrees(answer.service, shard, "is_of_an_older_epoch")
+        if answer.heads[shard] < pos:
+            raise SourceDisagrees(answer.service, shard, "went_back")
+        if answer.heads[shard] == pos and answer.head_epochs[shard] != epoch:
+            raise SourceDisagrees(answer.service, shard, "has_another_history")
+
 
 @dataclass(frozen=True, slots=True)
-class _Proof:
+class Proof:
     """Whoever has reached these heads knows everything that was recorded until then."""
 
     as_of: datetime
+    asked_at_s: float
+    """By `boottime_s`."""
     heads: Mapping[tuple[str, int], int]
 
 
@@ -59,14 +101,15 @@ class FreshnessKeeper:
     sources: Mapping[str, str]
     """Service → base URL."""
     partitions: int
-
     bound: timedelta
-    _unproved: dict[Lease, deque[_Proof]] = field(default_factory=dict)
+    now_s: Callable[[], float] = boottime_s
+    transport: httpx2.AsyncBaseTransport | None = None
+    _unproved: dict[Lease, deque[Proof]] = field(default_factory=dict)
     """What each partition has yet to reach, oldest first."""
 
     async def run(self, worker: Worker) -> None:
         """Stamp until cancelled. What cannot be proved is not stamped."""
-        async with httpx2.AsyncClient(timeout=ASK_S_MAX, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=ASK_S_MAX, trust_env=False, transport=self.transport) as client:
             while True:
                 began = time.monotonic()
                 try:
@@ -74,19 +117,32 @@ class FreshnessKeeper:
                     while time.monotonic() < began + ROUND_S:
                         await self._stamp_what_is_proved(worker)
                         await asyncio.sleep(CHECK_S)
+                    continue
+                except SourceDisagrees as error:
+                    log.error(f"freshness.source_{error.reason}", source=error.source, shard=error.shard)
                 except (*DATABASE_ERRORS, httpx2.HTTPError, ValueError) as error:
                     log.warning("freshness.not_proved", error_type=type(error).__name__)
-                    await asyncio.sleep(max(0.0, began + ROUND_S - time.monotonic()))
+                await asyncio.sleep(max(0.0, began + ROUND_S - time.monotonic()))
 
     async def _ask(self, client: httpx2.AsyncClient, worker: Worker) -> None:
         """Take the time first, then how far the sources reach: what they reach then was all there is at that time."""
-        as_of = await self.pool.fetchval("SELECT clock_timestamp()")
-        asked = await asyncio.gather(*(self._heads(client, service, url) for service, url in self.sources.items()))
-        heads = {(service, shard): pos for service, positions in asked for shard, pos in enumerate(positions)}
+        known = await self._known()
+        asked_at_s, as_of = self.now_s(), await self.pool.fetchval("SELECT clock_timestamp()")
+        answers = await asyncio.gather(*(self._heads(client, service, url) for service, url in self.sources.items()))
+        for answer in answers:
+            require_agreement(answer, known.get(answer.service, {}))
+        heads = {(answer.service, shard): pos for answer in answers for shard, pos in enumerate(answer.heads)}
         held = {lease for lease in worker.leases.held if lease.name.startswith(PROJECT)}
         self._unproved = {lease: self._unproved.get(lease, deque(maxlen=self._proofs_max)) for lease in held}
         for waiting in self._unproved.values():
-            waiting.append(_Proof(as_of, heads))
+            waiting.append(Proof(as_of, asked_at_s, heads))
+
+    async def _known(self) -> Mapping[str, Mapping[int, tuple[int, int]]]:
+        """Source → shard → position and epoch of what was taken in last, by whichever worker."""
+        known: dict[str, dict[int, tuple[int, int]]] = {}
+        for row in await self.pool.fetch(KNOWN, list(self.sources)):
+            known.setdefault(row["source"], {})[row["shard"]] = (row["last_pos"], row["epoch"])
+        return known
 
     @property
     def _proofs_max(self) -> int:
@@ -95,47 +151,59 @@ class FreshnessKeeper:
 
     async def _stamp_what_is_proved(self, worker: Worker) -> None:
         """The latest time, of each partition, up to which everything has been taken in."""
-        proved: dict[Lease, datetime] = {}
+        proved: dict[Lease, Proof] = {}
         for lease, waiting in self._unproved.items():
             partition = int(lease.name.removeprefix(PROJECT))
             while waiting and self._has_reached(worker.projector.reached, partition, waiting[0].heads):
-                proved[lease] = waiting.popleft().as_of
+                proved[lease] = waiting.popleft()
         if proved:
-            await self._stamp(proved)
+            await self.stamp(proved)
 
-    async def _heads(self, client: httpx2.AsyncClient, service: str, url: str) -> tuple[str, Sequence[int]]:
+    async def _heads(self, client: httpx2.AsyncClient, service: str, url: str) -> ShardHeadsAnswer:
         response = await client.get(url + SHARD_HEADS_PATH)
         response.raise_for_status()
         answer = ShardHeadsAnswer.model_validate_json(response.content)
         if answer.service != service:
             raise ValueError(f"{answer.service} answers where {service} should")
-        return service, answer.heads
+        return answer
 
     def _has_reached(self, reached: Mapping[tuple[str, int], int], partition: int, heads: Mapping[tuple[str, int], int]) -> bool:
         shards = range(partition, SHARDS, self.partitions)
         return all(reached.get((service, shard), -1) >= heads[service, shard] for service in self.sources for shard in shards)
 
-    async def _stamp(self, proved: Mapping[Lease, datetime]) -> None:
+    async def stamp(self, proved: Mapping[Lease, Proof]) -> None:
         """Only whoever holds the lease stamps: the stamp of one that was replaced does not count."""
-        rows = sorted((int(lease.name.removeprefix(PROJECT)), lease.name, lease.token, as_of) for lease, as_of in proved.items())
-        await self.pool.execute(
-            """
-            INSERT INTO freshness (partition, fresh_as_of)
-            SELECT r.partition, r.as_of
-            FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::timestamptz[]) AS r (partition, name, token, as_of)
-            JOIN lease USING (name, token)
-            ORDER BY r.partition
-            ON CONFLICT (partition) DO UPDATE SET fresh_as_of = excluded.fresh_as_of
-            """,
-            *map(list, zip(*rows, strict=True)),
-        )
+        async with self.pool.acquire() as connection, connection.transaction():
+            # The transaction comes first: whoever is frozen after the look at his clock finds it ended by the database
+            # (`idle_in_transaction_session_timeout`), and never stamps late.
+            oldest_s = self.now_s() - self.bound.total_seconds()
+            young = {lease: proof.as_of for lease, proof in proved.items() if proof.asked_at_s >= oldest_s}
+            await connection.execute(STAMP, *_columns(young))
+
+
+STAMP = """
+INSERT INTO freshness (partition, fresh_as_of)
+SELECT r.partition, r.as_of
+FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::timestamptz[]) AS r (partition, name, token, as_of)
+JOIN lease USING (name, token)
+ORDER BY r.partition
+ON CONFLICT (partition) DO UPDATE SET fresh_as_of = excluded.fresh_as_of
+"""
+
+
+def _columns(proved: Mapping[Lease, datetime]) -> Sequence[Sequence[object]]:
+    rows = sorted((int(lease.name.removeprefix(PROJECT)), lease.name, lease.token, as_of) for lease, as_of in proved.items())
+    return [[row[n] for row in rows] for n in range(4)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Stamp:
+class Stamp:
+    """What an attempt rests on."""
+
     fresh_as_of: datetime
-    seen_to_move_at_s: float
-    """By `FreshnessView.now_s`."""
+    """Everything recorded until then is known."""
+    moved_after_s: float
+    """It was written after this, by `boottime_s`. Minus infinity: perhaps long ago."""
 
 
 @dataclass
@@ -145,10 +213,14 @@ class FreshnessView:
     pool: asyncpg.Pool
     partitions: int
     bound: timedelta
-    _stamps: dict[int, _Stamp] = field(default_factory=dict)
+    now_s: Callable[[], float] = boottime_s
+    _stamps: dict[int, Stamp] = field(default_factory=dict)
+    _looked_at_s: float = -math.inf
+    """When the look before began."""
 
     async def run(self) -> None:
         """Look at the stamps until cancelled. A database that cannot be reached is asked again."""
+        VIEW_AGE_S.set_function(self.age_s)
         while True:
             try:
                 await self.look()
@@ -156,12 +228,19 @@ class FreshnessView:
                 log.warning("freshness.not_read", error_type=type(error).__name__)
             await asyncio.sleep(POLL_S)
 
-    def as_of(self, shard: int) -> datetime | None:
-        """Everything recorded about people of this shard until then is known. None if that cannot be proved any more."""
+    def stamp(self, shard: int) -> Stamp | None:
+        """The stamp for people of this shard. None if it cannot be proved any more that it is recent."""
         stamp = self._stamps.get(shard % self.partitions)
-        if stamp is None or self.now_s() - stamp.seen_to_move_at_s > self.bound.total_seconds():
-            return None
-        return stamp.fresh_as_of
+        return stamp if stamp and self.is_recent(stamp) else None
+
+    def is_recent(self, stamp: Stamp) -> bool:
+        """Whether no more than the bound has passed since it was written, by a clock that nobody sets."""
+        return self.now_s() - stamp.moved_after_s <= self.bound.total_seconds()
+
+    def age_s(self) -> float:
+        """Of the partition that is worst. Infinite while one was never seen to move."""
+        oldest = min((stamp.moved_after_s for stamp in self._stamps.values()), default=-math.inf)
+        return self.now_s() - (oldest if len(self._stamps) == self.partitions else -math.inf)
 
     def not_after(self, fresh_as_of: datetime) -> datetime:
         """Until when an attempt that rests on it may be appended."""
@@ -174,15 +253,12 @@ class FreshnessView:
             known = self._stamps.get(row["partition"])
             if known is None:
                 # It may have stood there for long: only a stamp that moves proves that somebody is at work.
-                self._stamps[row["partition"]] = _Stamp(row["fresh_as_of"], -math.inf)
+                self._stamps[row["partition"]] = Stamp(row["fresh_as_of"], -math.inf)
             elif known.fresh_as_of != row["fresh_as_of"]:
-                self._stamps[row["partition"]] = _Stamp(row["fresh_as_of"], now_s)
+                # After the look before; how long ago is not known if we were frozen since.
+                self._stamps[row["partition"]] = Stamp(row["fresh_as_of"], self._looked_at_s)
+        self._looked_at_s = now_s
 
     def forget(self) -> None:
         """Know nothing until the next look."""
         self._stamps.clear()
-
-    @staticmethod
-    def now_s() -> float:
-        """By a clock that runs on while the machine is suspended, and that nobody sets."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -16,7 +16,7 @@ from contracts.event import shard_of
 from contracts.gatekeeper import EntryAttempted, EntryKind
 from gatekeeper.domain.commands import Attempt, Confirm, GateCommand
 from gatekeeper.domain.state import GatePerson
-from gatekeeper.freshness import FreshnessView
+from gatekeeper.freshness import FreshnessView, Stamp
 
 CLOCKS_DIFFER_MAX = timedelta(seconds=10)
 """How far this machine's clock may be from the database's."""
@@ -35,18 +35,24 @@ class Gate:
 
         Raises: IdempotencyKeyReused; VersionConflict; Unavailable: then nobody is admitted.
         """
-        outcome = await self._record(self._question(person_id, contract_no, kind), key)
-        if not outcome.replayed or outcome.events[0].outcome is gatekeeper.Outcome.REFUSED:
+        stamp = self.freshness.stamp(shard_of(person_id))
+        outcome = await self._record(self._question(person_id, contract_no, kind, stamp), key)
+        if outcome.events[0].outcome is gatekeeper.Outcome.REFUSED:
             return outcome
-        refusal = await self._record(Confirm(self._question(person_id, contract_no, kind)), None)
+        if not outcome.replayed and stamp is not None and self.freshness.is_recent(stamp):
+            return outcome
+        # A grant of before, or one of whoever was frozen on the way, which a database whose clock was set back let pass.
+        stamp = self.freshness.stamp(shard_of(person_id))
+        refusal = await self._record(Confirm(self._question(person_id, contract_no, kind, stamp)), None)
         return refusal if refusal.events else outcome
 
     def fresh_as_of(self, person_id: UUID) -> datetime | None:
         """Everything recorded about the person until then is known. None: an attempt made now would be refused as stale."""
-        return self.freshness.as_of(shard_of(person_id))
+        stamp = self.freshness.stamp(shard_of(person_id))
+        return stamp.fresh_as_of if stamp else None
 
-    def _question(self, person_id: UUID, contract_no: str, kind: EntryKind) -> Attempt:
-        at, fresh_as_of = self.clock.now(), self.fresh_as_of(person_id)
+    def _question(self, person_id: UUID, contract_no: str, kind: EntryKind, stamp: Stamp | None) -> Attempt:
+        at, fresh_as_of = self.clock.now(), stamp.fresh_as_of if stamp else None
         # Days of isolation are counted by this clock: one that disagrees with the database's decides nothing.
         if fresh_as_of is not None and abs(at - fresh_as_of) > self.freshness.bound + CLOCKS_DIFFER_MAX:
             fresh_as_of = None
