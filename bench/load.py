@@ -73,7 +73,7 @@ async def _connection(url: str, requests: Iterator[bytes], answers: Answers, unt
         if sent >= until:
             break
         writer.write(request)
-        status = await _answer(reader)
+        status = await answer(reader)
         took = time.perf_counter() - sent
         answers.latencies_ms.append(took * 1000)
         answers.statuses[status] += 1
@@ -82,7 +82,8 @@ async def _connection(url: str, requests: Iterator[bytes], answers: Answers, unt
     writer.close()
 
 
-async def _answer(reader: asyncio.StreamReader) -> int:
+async def answer(reader: asyncio.StreamReader) -> int:
+    """The status of the next answer, read to its end."""
     head = await reader.readuntil(b"\r\n\r\n")
     lower = head.lower()
     at = lower.find(b"content-length:")

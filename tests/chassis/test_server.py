@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from chassis import server
-from chassis.server import serve
+from chassis.server import Server, serve
+from chassis.testing.wait import eventually
 from chassis.web import Router, create_app, public
 from tests.chassis.bad_requests import CANARY
 from tests.chassis.captured_log import CapturedLog, captured_log
@@ -83,8 +83,13 @@ def lines() -> Iterator[CapturedLog]:
         yield lines
 
 
+async def _leave_and_stop(served: Server) -> None:
+    served.leave()
+    await served.shutdown()
+
+
 @asynccontextmanager
-async def running(app: FastAPI) -> AsyncIterator[uvicorn.Server]:
+async def running(app: FastAPI) -> AsyncIterator[Server]:
     """What `uvicorn.Server.serve` does, without its signal handlers and its wait to be told to stop."""
     served = serve(app, host="127.0.0.1", port=0)
     served.config.load()
@@ -97,7 +102,7 @@ async def running(app: FastAPI) -> AsyncIterator[uvicorn.Server]:
 
 
 @asynccontextmanager
-async def connected(served: uvicorn.Server) -> AsyncIterator[Client]:
+async def connected(served: Server) -> AsyncIterator[Client]:
     reader, writer = await asyncio.open_connection(*served.servers[0].sockets[0].getsockname())
     try:
         yield Client(reader, writer)
@@ -108,13 +113,13 @@ async def connected(served: uvicorn.Server) -> AsyncIterator[Client]:
 
 
 @pytest.fixture(scope="module")
-async def served() -> AsyncIterator[uvicorn.Server]:
+async def served() -> AsyncIterator[Server]:
     async with running(sample_app()) as served:
         yield served
 
 
 @pytest.fixture
-async def client(served: uvicorn.Server, lines: CapturedLog) -> AsyncIterator[Client]:
+async def client(served: Server, lines: CapturedLog) -> AsyncIterator[Client]:
     async with connected(served) as client:
         yield client
     assert CANARY not in lines.text
@@ -162,7 +167,7 @@ class TestConnection:
         await client.send(GOOD)
         assert "server" not in (await client.answer()).headers
 
-    async def test_goes_on_when_a_client_leaves(self, client: Client, served: uvicorn.Server, lines: CapturedLog) -> None:
+    async def test_goes_on_when_a_client_leaves(self, client: Client, served: Server, lines: CapturedLog) -> None:
         async with connected(served) as leaving:
             await leaving.send(CONTENTS + b"Content-Length: 13\r\n\r\n" + GOOD_BODY[:5])
         assert await client.is_usable()
@@ -322,6 +327,53 @@ class TestServer:
             answer = await client.answer()
             await stopping
             assert (200, b'"done"', "close") == (answer.status, answer.body, answer.headers["connection"])
+
+    async def test_that_leaves_answers_on_and_lets_no_connection_stay(self, lines: CapturedLog) -> None:
+        async with running(sample_app()) as served, connected(served) as before:
+            assert await before.is_usable()
+            served.leave()
+            await before.send(GOOD)
+            async with connected(served) as after:
+                await after.send(GOOD)
+                for client in (before, after):
+                    answer = await client.answer()
+                    assert (200, "close") == (answer.status, answer.headers["connection"])
+                    assert await client.is_closed()
+
+    async def test_answers_a_request_that_was_arriving_when_it_stopped(self, lines: CapturedLog) -> None:
+        async with (
+            running(sample_app()) as served,
+            connected(served) as in_head,
+            connected(served) as in_body,
+            connected(served) as idle,
+        ):
+            assert await idle.is_usable()
+            await in_head.send(GOOD[:20])
+            await in_body.send(GOOD[:-3])
+            await eventually(lambda: 2 == sum(each.is_arriving for each in served.server_state.connections))
+            stopping = asyncio.create_task(_leave_and_stop(served))
+            assert await idle.is_closed()
+            await in_head.send(GOOD[20:])
+            await in_body.send(GOOD[-3:])
+            for client in (in_head, in_body):
+                answer = await client.answer()
+                assert (200, "close") == (answer.status, answer.headers["connection"])
+            await stopping
+
+    async def test_turns_away_politely_whoever_connects_beyond_the_bound(
+        self, lines: CapturedLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "CONNECTIONS_MAX", 1)
+        async with running(sample_app()) as served, connected(served) as first:
+            assert await first.is_usable()
+            async with connected(served) as second, connected(served) as probe:
+                await second.send(GOOD)
+                answer = await second.answer()
+                assert (503, "unavailable", "1") == (answer.status, answer.code, answer.headers["retry-after"])
+                assert await second.is_closed()
+                await probe.send(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert 200 == (await probe.answer()).status
+            assert await first.is_usable()
 
     async def test_says_why_it_does_not_start(self, lines: CapturedLog) -> None:
         @asynccontextmanager

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from chassis import edge, faults
+from chassis import admission, faults
 from chassis.auth import Principal
 from chassis.telemetry import RequestContext
 from chassis.web import Router, create_app, public
@@ -291,7 +291,7 @@ class TestOverload:
     async def test_is_told_politely_while_probes_are_answered(
         self, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(edge, "IN_FLIGHT_MAX", 0)
+        monkeypatch.setattr(admission, "SEATS_MAX", 0)
         answer = await client.get("/v1/open/context")
         assert (503, "1") == (answer.status_code, answer.headers["retry-after"])
         assert 200 == (await client.get("/livez")).status_code

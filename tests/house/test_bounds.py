@@ -15,6 +15,7 @@ SLEEPING_TESTS = {
     "tests/chassis/lease_holder.py": "a process that a test starts and kills; nothing waits for its pause",
     "tests/chassis/test_server.py": "a client that sends slowly, which is what is tested",
     "tests/healthcloud_bridge/test_client.py": "an upstream that drips, which is what is tested",
+    "tests/faults/balancer.py": "a program of the tests, which looks every so often; nothing waits for it",
     "tests/gatekeeper/test_freshness.py": "a process that is frozen, which is what is tested",
     "tests/gatekeeper/test_gate.py": "keeps a stamp fresh beside the test; nothing waits for it",
 }

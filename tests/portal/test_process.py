@@ -23,6 +23,7 @@ async def test_starts_answers_and_stops(database: MakeDatabase) -> None:
         "GATEHOUSE_DATABASE_DSN": (await database("portal", SERVICE.migrations)).app_dsn,
         "GATEHOUSE_SIGNING_KEY": SEED,
         "GATEHOUSE_PORT": str(port),
+        "GATEHOUSE_DRAIN_S": "3",
         "GATEHOUSE_JWKS_URL": f"http://{HOST}:{port}/.well-known/jwks.json",
     }
     process = await asyncio.create_subprocess_exec(
@@ -37,8 +38,17 @@ async def test_starts_answers_and_stops(database: MakeDatabase) -> None:
                 return False
 
         await eventually(ready, within_s=30)
-        assert {"database": "ok", "token_keys": "ok"} == (await client.get("/readyz")).json()["checks"]
+        all_well = {"staying": "ok", "database": "ok", "token_keys": "ok"}
+        assert all_well == (await client.get("/readyz")).json()["checks"]
         process.send_signal(signal.SIGTERM)
+
+        async def leaving() -> bool:
+            return (await client.get("/readyz")).status_code == 503
+
+        await eventually(leaving)
+        last = await client.get("/.well-known/jwks.json")
+        assert (200, "close") == (last.status_code, last.headers["connection"]), "it answers on, and keeps nobody"
+        assert all_well | {"staying": "leaving"} == (await client.get("/readyz")).json()["checks"]
         written, _ = await asyncio.wait_for(process.communicate(), timeout=30)
     assert 0 == process.returncode
     assert all(json.loads(line)["level"] in {"info", "warning"} for line in written.splitlines())

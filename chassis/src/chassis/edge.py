@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import cast
 
 import asyncpg
@@ -19,20 +20,19 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import problems as problem
+from chassis.admission import Admission
 from chassis.endpoint import InvalidHeader
 from chassis.faults import Forbidden, IdempotencyKeyReused, NotFound, TooManyRequests, Unauthenticated, Unavailable, VersionConflict
+from chassis.probes import PROBE_PATHS
 from chassis.problems import FieldError, ProblemType, Refused, problem_response
 from chassis.telemetry import REQUESTS_IN_FLIGHT, begin_context, observe_request, request_context
 from contracts.rejection import Rejection
 
-IN_FLIGHT_MAX = 512
-"""Requests that one process answers at the same time. Beyond it the client is told to come back."""
 RETRY_AFTER_S = 1
-"""What a client is told while a dependency is away or the process is full."""
+"""What a client is told while a dependency is away."""
 CLIENT_GONE = 499
 """Status that metrics show where nobody was left to answer."""
 
-_PROBES = frozenset({"/livez", "/readyz", "/metrics"})  # a full process is alive; whoever asks must not kill it
 _SAFE_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ class Edge:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._in_flight = 0
+        self._admission = Admission()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,12 +56,10 @@ class Edge:
             # HEAD is GET without the body (RFC 9110, 9.3.2); the server leaves the body out.
             scope = {**scope, "method": "GET"}
             answer.without_body = True
-        self._in_flight += 1
         REQUESTS_IN_FLIGHT.inc()
         try:
             await self._answer(scope, receive, answer)
         finally:
-            self._in_flight -= 1
             REQUESTS_IN_FLIGHT.dec()
             observe_request(scope["method"], _route_template(scope), answer.status or CLIENT_GONE, time.perf_counter() - started_at)
 
@@ -69,9 +67,9 @@ class Edge:
         try:
             if "\0" in scope["path"] or b"%00" in scope["query_string"]:
                 raise Refused(problem.NOT_FOUND)  # PostgreSQL has no text with it, so nothing can be called that
-            if self._in_flight > IN_FLIGHT_MAX and scope["path"] not in _PROBES:
-                raise Unavailable(retry_after_s=RETRY_AFTER_S)
-            await self._app(scope, receive, answer)
+            # A full process is alive: whoever asks that must hear it.
+            with nullcontext() if scope["path"] in PROBE_PATHS else self._admission.seat():
+                await self._app(scope, receive, answer)
         except ClientDisconnect:
             pass  # nobody is there to read an answer
         except Exception as error:

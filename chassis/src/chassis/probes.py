@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+PROBE_PATHS = ("/livez", "/readyz", "/metrics")
 CHECK_S_MAX = 1.0
 """Deadline of one readiness check; all run at once."""
 
@@ -56,7 +57,7 @@ def probe_routes(checks: Mapping[str, Check]) -> list[Route]:
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return [Route(path, probe) for path, probe in zip(PROBE_PATHS, (livez, readyz, metrics), strict=True)]
 
 
 async def _result(check: Check) -> str:

@@ -1,8 +1,10 @@
 """`python -m <package> api|worker|all`, and the commands of `chassis.operations`: the same for every service.
 
-`api` answers HTTP; `worker` relays, projects and runs the policies; `all` is both in one process. Each stops at SIGTERM:
-requests that are being answered are finished, leases are given back. A part that fails ends the process: whoever
-supervises it starts a clean one.
+`api` answers HTTP; `worker` relays, projects and runs the policies; `all` is both in one process. A part that fails ends the
+process: whoever supervises it starts a clean one.
+
+At SIGTERM a worker gives its leases back at once. An api says at `/readyz` that it is leaving and goes on answering for
+`drain_s`, each answer the last one of its connection; then it takes no more, and ends when all is answered.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from chassis.metrics import HALTED
 from chassis.operations import OPERATIONS
 from chassis.probes import Check, NotReady, database_check
 from chassis.restore import Examination
-from chassis.server import serve
+from chassis.server import Server, serve
 from chassis.service import Application, Machinery, Service, Worker, machinery, worker
 from chassis.settings import ServiceSettings
 from chassis.telemetry import configure_logging
@@ -35,7 +37,7 @@ from contracts.topics import EVENT_TOPICS
 
 ROLES = {"api": "Answer HTTP.", "worker": "Relay, project and run the policies.", "all": "Both in one process."}
 STOP_S_MAX = 10.0
-"""How long the background tasks may take to end after the last request was answered."""
+"""How long the background tasks may take to end once they were told."""
 
 log = structlog.get_logger()
 
@@ -72,23 +74,34 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(machinery(service, settings))
         application = service.wire(parts)
-        tasks: list[Coroutine[Any, Any, None]] = []
-        checks: dict[str, Check] = {"database": database_check(parts.pool), **application.checks}
+        work: list[Coroutine[Any, Any, None]] = []
+        checks: dict[str, Check] = {"staying": _staying(stop), "database": database_check(parts.pool), **application.checks}
         if parts.store:
             examination = _examination(service, parts, parts.store)
             await examination.begin()
-            tasks += [examination.run()]
+            work += [examination.run()]
             checks |= {"log": examination.check}
-        if role != "worker":
-            tasks += [task() for task in application.api_tasks]
         if role != "api" and _has_work(parts, application):
             running = await stack.enter_async_context(worker(service, parts, application))
             checks |= _worker_checks(running)
-            tasks += [running.leases.run(), *(task(running) for task in application.worker_tasks)]
-            tasks += [running.feed.run()] if service.reads else []
-            tasks += [running.heads.run()] if running.heads else []
-            tasks += [running.relay.watch()] if running.relay else []
-        await _serve_until(stop, _server(service, parts, application, role, checks), tasks)
+            work += [running.leases.run(), *(task(running) for task in application.worker_tasks)]
+            work += [running.feed.run()] if service.reads else []
+            work += [running.heads.run()] if running.heads else []
+            work += [running.relay.watch()] if running.relay else []
+        server = _server(service, parts, application, role, checks)
+        if role == "worker":
+            await _serve_until(stop, server, work=work, beside=[], drain_s=0.0)
+        else:
+            beside = [task() for task in application.api_tasks]
+            await _serve_until(stop, server, work=work, beside=beside, drain_s=settings.drain_s)
+
+
+def _staying(stop: asyncio.Event) -> Check:
+    async def check() -> None:
+        if stop.is_set():
+            raise NotReady("leaving")
+
+    return check
 
 
 def _examination(service: Service[Any], parts: Machinery[Any], store: EventStore) -> Examination:
@@ -107,7 +120,9 @@ def _has_work(parts: Machinery[Any], application: Application) -> bool:
     return bool(parts.store or application.read_models or application.works)
 
 
-def _server(service: Service[Any], parts: Machinery[Any], application: Application, role: str, checks: Mapping[str, Check]) -> Any:
+def _server(
+    service: Service[Any], parts: Machinery[Any], application: Application, role: str, checks: Mapping[str, Check]
+) -> Server:
     settings = parts.settings
     if role == "worker":
         probes = create_app(service=service.name, title=service.title, routers=[], authenticator=None, checks=checks)
@@ -123,22 +138,46 @@ def _server(service: Service[Any], parts: Machinery[Any], application: Applicati
     return serve(app, host=settings.host, port=settings.port)
 
 
-async def _serve_until(stop: asyncio.Event, server: Any, coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
+async def _serve_until(
+    stop: asyncio.Event,
+    server: Server,
+    *,
+    work: Sequence[Coroutine[Any, Any, None]],
+    beside: Sequence[Coroutine[Any, Any, None]],
+    drain_s: float,
+) -> None:
+    """Serve until told to stop, or until a part fails. The work ends at once, what runs beside the api after the last answer."""
     serving = asyncio.create_task(server.serve(), name="http")
     told = asyncio.create_task(stop.wait(), name="stop")
-    tasks = [asyncio.create_task(coroutine, name=getattr(coroutine, "__qualname__", None)) for coroutine in coroutines]
+    working, helping = [
+        [asyncio.create_task(each, name=getattr(each, "__qualname__", None)) for each in some] for some in (work, beside)
+    ]
     try:
-        done, _ = await asyncio.wait([serving, told, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([serving, told, *working, *helping], return_when=asyncio.FIRST_COMPLETED)
     finally:
+        server.leave()
+        ending = asyncio.create_task(_end(working))
+        if stop.is_set():
+            await asyncio.wait([serving], timeout=drain_s)
         server.should_exit = True
         await asyncio.wait([serving])
-        for task in [told, *tasks]:
-            task.cancel()
-        await asyncio.wait([told, *tasks], timeout=STOP_S_MAX)
+        await _end([told, *helping])
+        await asyncio.wait([ending])
     for task in done - {told}:
         await task
         if not stop.is_set():
             raise RuntimeError(f"{task.get_name()} ended by itself")
+
+
+def _started(coroutines: Sequence[Coroutine[Any, Any, None]]) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(coroutine, name=getattr(coroutine, "__qualname__", None)) for coroutine in coroutines]
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=STOP_S_MAX)
 
 
 def _worker_checks(running: Worker) -> dict[str, Check]:

@@ -58,6 +58,9 @@ class ServiceSettings(BaseSettings):
     """Put before every topic's name, so that several systems can share a broker."""
     partitions: Annotated[int, Field(ge=1, le=SHARDS)] = 16
     """Partitions of an event topic. Divides 64, and never changes while a topic lives."""
+    drain_s: Annotated[float, Field(ge=0, le=60)] = 1.0
+    """How long an api that was told to stop goes on taking requests, seconds. Until then whoever shares out the load has to have
+    seen that it is no longer ready."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: Port = 0

@@ -267,6 +267,7 @@ REQUEST_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 REQUESTS_IN_FLIGHT = Gauge("gatehouse_http_requests_in_flight", "Requests being answered now")
+REQUESTS_SHED = Counter("gatehouse_http_requests_shed", "Requests that were turned away because the process was full")
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

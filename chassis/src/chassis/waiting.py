@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from chassis.admission import aside
 from chassis.consistency import ConsistencyToken
 from chassis.faults import Unavailable
 
@@ -33,11 +34,12 @@ async def wait_for(pool: asyncpg.Pool, token: ConsistencyToken | None, *, subscr
         return  # Before the first position there is nothing to have seen.
     pause = POLL_S_MIN
     try:
-        async with asyncio.timeout(WAIT_S_MAX):
-            while not await pool.fetchval(
-                REACHED, list(subscribers), token.service, list(wanted), list(wanted.values()), token.epoch
-            ):
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, POLL_S_MAX)
+        with aside():
+            async with asyncio.timeout(WAIT_S_MAX):
+                while not await pool.fetchval(
+                    REACHED, list(subscribers), token.service, list(wanted), list(wanted.values()), token.epoch
+                ):
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, POLL_S_MAX)
     except TimeoutError:
         raise Unavailable(retry_after_s=RETRY_AFTER_S) from None

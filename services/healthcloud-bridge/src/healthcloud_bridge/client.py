@@ -12,6 +12,7 @@ import httpx2
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from chassis.admission import aside
 from chassis.faults import Unavailable
 from contracts.identity import Document, DocumentType
 
@@ -108,8 +109,9 @@ class HealthCloud:
         """Everything that was declared for this document, oldest first. Raises: HealthCloudUnavailable."""
         query = {"证件类型": DOCUMENT_TYPES[document.type], "证件号码": _their_number(document), "姓名": name}
         try:
-            async with asyncio.timeout(QUERY_S_MAX):
-                answer = await self._patiently(query)
+            with aside():
+                async with asyncio.timeout(QUERY_S_MAX):
+                    answer = await self._patiently(query)
             return _Answer.model_validate_json(answer).submissions
         except (httpx2.DecodingError, ValidationError) as error:
             log.error("healthcloud.answer_not_understood", error_type=type(error).__name__)

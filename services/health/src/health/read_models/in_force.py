@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from chassis.admission import aside
 from chassis.database import DATABASE_ERRORS
 from chassis.projector import Fact
 from chassis.tables import ReadModel, Rows, Table
@@ -79,8 +80,9 @@ class InForceWatch:
         self._waiting[told] = disposition_id
         self._somebody_waits.set()
         try:
-            async with asyncio.timeout(within_s):
-                return await told
+            with aside():
+                async with asyncio.timeout(within_s):
+                    return await told
         except TimeoutError:
             return None
         finally:
