@@ -17,6 +17,7 @@ from chassis.consistency import Place
 from chassis.database import Connection
 from chassis.event_store import (
     NO_STREAM,
+    AlreadyStored,
     Append,
     Appended,
     AppendResult,
@@ -309,7 +310,7 @@ class TestGroup:
         )
 
         assert groups[0] == 5, "the poisoned one was in no group with the others"
-        assert isinstance(results[2], asyncpg.PostgresError)
+        assert isinstance(results[2], AlreadyStored if poison == "duplicate event id" else asyncpg.PostgresError)
         assert [2, 3, 4, 5] == [result.last_pos for result in results if isinstance(result, Appended)]
         assert (await log.heads())[1] == 5
         assert NO_STREAM == await store.load(stream)
