@@ -52,8 +52,8 @@ class Memory:
 
 
 async def measure(place: Place) -> Sequence[Row]:
-    recorded = [_recorded(*each) for each in _positions(EVENTS)]
-    batches = _batches(recorded)
+    recorded = [recorded_of(*each) for each in positions(EVENTS)]
+    batches = batched(recorded)
     # As every process does once it is warm; else the collector walks the prepared events again and again.
     gc.collect()
     gc.freeze()
@@ -62,7 +62,7 @@ async def measure(place: Place) -> Sequence[Row]:
     async with place.log("bench_live", MIGRATIONS) as pool:
         live = await _project(pool, Memory(batches))
     await asyncio.to_thread(provision, place.parts.kafka.bootstrap, [TOPIC], prefix="")
-    await _publish(place.parts.kafka.bootstrap, batches)
+    await publish(place.parts.kafka.bootstrap, TOPIC, batches)
     async with place.log("bench_zero", MIGRATIONS) as pool:
         feed = TopicFeed(place.parts.kafka.bootstrap, {"registration": TOPIC.name})
         fetching = asyncio.create_task(feed.run())
@@ -82,9 +82,9 @@ async def measure(place: Place) -> Sequence[Row]:
     ]
 
 
-def _positions(count: int) -> list[tuple[UUID, int]]:
-    """New people, with their positions in their shards."""
-    last: dict[int, int] = defaultdict(int)
+def positions(count: int, last: dict[int, int] | None = None) -> list[tuple[UUID, int]]:
+    """New people, with their positions in their shards, after the last ones there."""
+    last = defaultdict(int) if last is None else last
     found = []
     for _ in range(count):
         person_id = uuid4()
@@ -93,7 +93,7 @@ def _positions(count: int) -> list[tuple[UUID, int]]:
     return found
 
 
-def _recorded(person_id: UUID, pos: int) -> Recorded:
+def recorded_of(person_id: UUID, pos: int) -> Recorded:
     event: Event = RosterMemberImported(
         person_id=person_id,
         contract_no=f"W20190101{person_id.int % 500:05}",
@@ -122,7 +122,7 @@ def _recorded(person_id: UUID, pos: int) -> Recorded:
     return recorded_from_meta(envelope.encode(), pos, event.encode())
 
 
-def _batches(recorded: Sequence[Recorded]) -> Mapping[int, Sequence[Batch]]:
+def batched(recorded: Sequence[Recorded]) -> Mapping[int, Sequence[Batch]]:
     by_partition: dict[int, list[Recorded]] = {partition: [] for partition in range(PARTITIONS)}
     for each in recorded:
         by_partition[each.shard % PARTITIONS].append(each)
@@ -133,9 +133,7 @@ def _batches(recorded: Sequence[Recorded]) -> Mapping[int, Sequence[Batch]]:
 
 
 async def _bare_upsert(pool: asyncpg.Pool) -> float:
-    rows = [
-        (f"W20190101{person_id.int % 500:05}", person_id, False, True, False, None, None) for person_id, _ in _positions(EVENTS)
-    ]
+    rows = [(f"W20190101{person_id.int % 500:05}", person_id, False, True, False, None, None) for person_id, _ in positions(EVENTS)]
     began = time.perf_counter()
     async with pool.acquire() as connection:
         await connection.execute("SET synchronous_commit = off")
@@ -145,7 +143,7 @@ async def _bare_upsert(pool: asyncpg.Pool) -> float:
     return len(rows) / (time.perf_counter() - began)
 
 
-async def _publish(bootstrap: str, batches: Mapping[int, Sequence[Batch]]) -> None:
+async def publish(bootstrap: str, topic: Topic, batches: Mapping[int, Sequence[Batch]]) -> None:
     producer = make_producer(bootstrap)
     await producer.start()
     for partition, of_partition in batches.items():
@@ -154,7 +152,7 @@ async def _publish(bootstrap: str, batches: Mapping[int, Sequence[Batch]]) -> No
             for each in batch.events:
                 key = str(each.stream_id).encode()
                 builder.append(key=key, value=each.data, headers=record_headers(each.headers, each.pos), timestamp=None)
-            await (await producer.send_batch(builder, TOPIC.name, partition=partition))
+            await (await producer.send_batch(builder, topic.name, partition=partition))
     await producer.stop()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -12,78 +12,13 @@ from uuid import UUID
 import pytest
 
 from chassis.projector import Fact
-from chassis.tables import Key, NotRead, ReadModel, Rows, Table
+from chassis.tables import NotRead, ReadModel, Rows, Table
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import Closed, Counted, in_shard
+from tests.chassis.tally_rows import MADE, MODEL, TABLES, LatestRow, counted_up
 from tests.told import recorded
 
 PARTITION = 3
-
-MADE = """
-CREATE TABLE IF NOT EXISTS latest_v1 (tally_id uuid PRIMARY KEY, amount integer NOT NULL, mark text NOT NULL DEFAULT 'kept');
-CREATE TABLE IF NOT EXISTS summed_v1 (digit smallint, partition integer, amount bigint NOT NULL, PRIMARY KEY (digit, partition));
-CREATE TABLE IF NOT EXISTS listed_v1 (tally_id uuid, amount bigint, PRIMARY KEY (tally_id, amount));
-CREATE TABLE IF NOT EXISTS open_v1 (tally_id uuid PRIMARY KEY, times bigint NOT NULL);
-GRANT SELECT, INSERT, UPDATE, DELETE ON latest_v1, summed_v1, listed_v1, open_v1 TO tally;
-"""
-
-
-@dataclass(slots=True)
-class LatestRow:
-    tally_id: UUID
-    amount: int
-
-
-@dataclass(slots=True)
-class SumRow:
-    digit: int
-    partition: int
-    amount: int = 0
-
-
-@dataclass(slots=True)
-class ListedRow:
-    tally_id: UUID
-    amount: int
-
-
-@dataclass(slots=True)
-class OpenRow:
-    tally_id: UUID
-    times: int = 0
-
-
-LATEST = Table("latest_v1", LatestRow, key=("tally_id",))
-SUMMED = Table("summed_v1", SumRow, key=("digit", "partition"), sums=True)
-LISTED = Table("listed_v1", ListedRow, key=("tally_id", "amount"), grouped=True)
-OPEN = Table("open_v1", OpenRow, key=("tally_id",))
-TABLES: tuple[Table[Any], ...] = (LATEST, SUMMED, LISTED, OPEN)
-
-
-def _counted(rows: Rows, fact: Fact[Counted], partition: int) -> None:
-    event = fact.event
-    rows.put(LATEST, LatestRow(event.tally_id, event.amount))
-    rows.total(SUMMED, event.amount % 10, partition).amount += event.amount
-    if event.amount < 0:
-        rows.remove(LISTED, (event.tally_id, -event.amount))
-    else:
-        rows.put(LISTED, ListedRow(event.tally_id, event.amount))
-    opened = rows.get(OPEN, event.tally_id) or OpenRow(event.tally_id)
-    opened.times += 1
-    rows.put(OPEN, opened)
-
-
-def _closed(rows: Rows, fact: Fact[Closed], _: int) -> None:
-    rows.remove_all(LISTED, fact.event.tally_id)
-    rows.remove(OPEN, fact.event.tally_id)
-
-
-def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
-    if type(fact.event) is Counted:
-        yield OPEN, fact.event.tally_id
-
-
-MODEL = ReadModel("counted_v1", TABLES, {Counted: _counted, Closed: _closed}, _read)
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +72,7 @@ class TestFold:
         assert expected == await stored(log)
 
     async def test_that_needs_a_row_which_was_not_read_is_refused(self, log: LogDatabase) -> None:
-        forgetful = ReadModel("counted_v1", TABLES, {Counted: _counted})
+        forgetful = ReadModel("counted_v1", TABLES, {Counted: counted_up})
         with pytest.raises(NotRead, match="open_v1"):
             await project(log, counted(in_shard(1), 1), model=forgetful)
 

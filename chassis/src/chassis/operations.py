@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chassis import kafka
+from chassis import kafka, rebuild
 from chassis.migrations import migrate
 from chassis.republish import arguments as republish_arguments
 from chassis.republish import republish
@@ -63,4 +63,5 @@ OPERATIONS: Sequence[Operation] = (
     Operation("provision", _provision),
     Operation("republish", republish, republish_arguments),
     Operation("accept-loss", accept_loss, loss_arguments),
+    Operation("rebuild", rebuild.rebuild, rebuild.arguments),
 )
