@@ -401,7 +401,7 @@ class TestEventThatCannotBeApplied:
 
     async def test_because_it_is_not_what_its_type_says(self, log: LogDatabase) -> None:
         stream = in_shard(1)
-        spoilt = replace(counted(stream, 2)[0], data=b'{"tally_id": 1}')
+        spoilt = counted(stream, 2)[0]._replace(data=b'{"tally_id": 1}')
         async with projecting(projector_of(log, Taken(subscribes=OTHER), source=Topic([*counted(stream, 1), spoilt]))):
             await eventually(is_halted)
 
@@ -434,7 +434,7 @@ class TestForeignRecord:
     async def test_in_the_topic_is_passed_over(self, log: LogDatabase) -> None:
         """It has an envelope, but of another service, or of a shard that this partition does not carry."""
         stream = in_shard(1)
-        strangers = [recorded(stream, 2, service="third"), *counted(in_shard(2), 1), replace(counted(stream, 2)[0], shard=99)]
+        strangers = [recorded(stream, 2, service="third"), *counted(in_shard(2), 1), counted(stream, 2)[0]._replace(shard=99)]
         topic = Topic([*counted(stream, 1), *strangers, *counted(stream, 2)])
         async with projecting(projector_of(log, Taken(subscribes=OTHER), source=topic)):
             await eventually(lambda: has_reached(log, 1, 2))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import asyncpg
 import structlog
@@ -38,7 +39,7 @@ class Hole(Exception):
         self.last = last
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """The way that one batch takes the subscribers."""
 
@@ -48,7 +49,7 @@ class Step:
     """All of the batch's events."""
     next_offset: int | None
 
-    @property
+    @cached_property
     def reached(self) -> dict[str, dict[int, int]]:
         """Subscriber → shard → the position that it reaches; without those that have nothing new."""
         return {name: {event.shard: event.pos for event in events} for name, events in self.fresh.items() if events}

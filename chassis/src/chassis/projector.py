@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -56,8 +56,7 @@ TRANSIENT = (
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Fact(Generic[E]):
+class Fact(NamedTuple, Generic[E]):
     """An event with where it stands."""
 
     event: E
@@ -147,7 +146,7 @@ class ForeignLog:
         inbox = self.feed.open(self.name, partition, at=offset)
         try:
             while True:
-                yield await inbox.batches.get()
+                yield await inbox.take()
         finally:
             self.feed.close(inbox)
 
@@ -350,7 +349,8 @@ class _Facts:
     def __init__(self, subscribers: Sequence[Subscriber]) -> None:
         self._classes = {event.TYPE: event for subscriber in subscribers for event in subscriber.subscribes}
         self._facts = {_unversioned(name) for name in self._classes}
-        self._decoded: dict[tuple[int, int], Fact[Any]] = {}
+        self._decoded: dict[int, Fact[Any]] = {}
+        """By the identity of what was recorded, which takes no time to hash. A fact holds on to it."""
 
     def of(self, subscriber: Subscriber, events: Sequence[Recorded]) -> list[Fact[Any]]:
         """Raises: UnknownVersion; ValidationError where an event is not what its type says."""
@@ -361,10 +361,9 @@ class _Facts:
         return [self._fact(event) for event in events if event.type in wanted]
 
     def _fact(self, recorded: Recorded) -> Fact[Any]:
-        at = (recorded.shard, recorded.pos)
-        fact = self._decoded.get(at)
+        fact = self._decoded.get(id(recorded))
         if fact is None:
-            fact = self._decoded[at] = Fact(self._classes[recorded.type].decode(recorded.data), recorded)
+            fact = self._decoded[id(recorded)] = Fact(self._classes[recorded.type].decode(recorded.data), recorded)
         return fact
 
 

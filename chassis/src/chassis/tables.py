@@ -175,14 +175,14 @@ class BatchRows(Rows):
 
     def __init__(self, tables: Iterable[Table[Any]]) -> None:
         super().__init__(tables)
-        self._changed: dict[Table[Any], set[Key]] = {table: set() for table in self._held}
+        self._changed: dict[Table[Any], dict[Key, Any]] = {table: {} for table in self._held}
         self._emptied: dict[Table[Any], set[Any]] = {table: set() for table in self._groups}
 
-    async def read(self, connection: Connection, wanted: Mapping[Table[Any], Sequence[Key]]) -> None:
-        """One round trip a table."""
-        for table, keys in wanted.items():
-            rows = self._held[table] = dict.fromkeys(keys)
-            for record in await connection.fetch(table.select, *_key_arrays(table, keys)):
+    async def read(self, connection: Connection, wanted: Mapping[Table[Any], dict[Key, Any]]) -> None:
+        """The rows of these keys, one round trip a table. Where there is none, the value stays as given, None."""
+        for table, rows in wanted.items():
+            self._held[table] = rows
+            for record in await connection.fetch(table.select, *_key_arrays(table, list(rows))):
                 row = table.row(*record)
                 rows[table.key_of(row)] = row
 
@@ -195,17 +195,15 @@ class BatchRows(Rows):
 
     def put(self, table: Table[R], row: R) -> None:
         key = table.key_of(row)
-        self._held[table][key] = row
-        self._changed[table].add(key)
+        self._held[table][key] = self._changed[table][key] = row
 
     def remove(self, table: Table[Any], key: Key) -> None:
-        self._held[table][key] = None
-        self._changed[table].add(key)
+        self._held[table][key] = self._changed[table][key] = None
 
     def remove_all(self, table: Table[Any], first: Any) -> None:
         self._emptied[table].add(first)
         for key in [key for key in self._held[table] if key[0] == first]:
-            self._held[table][key] = None
+            self._held[table][key] = self._changed[table][key] = None
 
     async def write(self, connection: Connection) -> None:
         """What was changed: at most one statement of each kind a table, each in the order of the keys."""
@@ -213,15 +211,10 @@ class BatchRows(Rows):
             if groups:
                 await connection.execute(table.delete_group, sorted(groups))
         for table, changed in self._changed.items():
-            held = self._held[table]
-            if table.sums:
-                there, gone = list(held.values()), []
-            else:
-                there = [row for key in changed if (row := held[key]) is not None]
-                gone = [key for key in changed if held[key] is None]
-            if gone:
+            rows = self._held[table] if table.sums else changed
+            if gone := [key for key, row in rows.items() if row is None]:
                 await connection.execute(table.delete, *_key_arrays(table, sorted(gone)))
-            if there:
+            if there := [row for row in rows.values() if row is not None]:
                 there.sort(key=table.order)
                 await connection.execute(table.upsert, *zip(*map(table.values_of, there), strict=True))
 
@@ -259,7 +252,7 @@ class ReadModel:
         for fact in facts:
             for table, key in self.reads(fact):
                 wanted.setdefault(table, {})[key] = None
-        await rows.read(connection, {table: list(keys) for table, keys in wanted.items()})
+        await rows.read(connection, wanted)
         self.fold(rows, facts, partition)
         await rows.write(connection)
 

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 
 from contracts.invalid import Flaw, InvalidValue
 from contracts.texts import VisibleText, hides_something
@@ -64,7 +64,12 @@ def parse_number(text: str) -> str:
     return text
 
 
-_Number = Annotated[str, AfterValidator(parse_number), Field(min_length=1, max_length=NUMBER_CHARS_MAX)]
+_Number = Annotated[
+    str,
+    AfterValidator(parse_number),
+    # Said, not checked once more: `parse_number` does.
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": NUMBER_CHARS_MAX}),
+]
 
 ContractNo = _Number
 """合同报送编号: usually `W`, a date and five digits."""
