@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from chassis.consistency import ConsistencyToken
 from chassis.consumer import Batch
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from contracts.event import Envelope, Event, Recorded, recorded_from_meta, shard_of
 
 RECORDED_AT = datetime(2020, 2, 18, 1, 0, tzinfo=UTC)

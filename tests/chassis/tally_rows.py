@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
 from tests.chassis.tallies import Closed, Counted
 

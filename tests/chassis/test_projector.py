@@ -22,9 +22,11 @@ from chassis.database import DATABASE_ERRORS, Connection
 from chassis.event_store import Append, AppendResult, Conflict, EventStore, StoredStream, append_group
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Lease, LeaseLost, Leases
-from chassis.projector import Fact, ForeignLog, OwnLog, Policy, Projector, ReadModel, Source
+from chassis.projector import ForeignLog, OwnLog, Projector, Source
+from chassis.reacting import Reactions
 from chassis.relay import Relay, Sent, TopicPublisher
 from chassis.shard_heads import ShardHeads
+from chassis.subscribers import Fact, Policy, ReadModel
 from chassis.testing.wait import eventually
 from contracts.event import SHARDS, Envelope, Event, Recorded, recorded_from_meta, shard_of
 from tests.chassis.log_database import LogDatabase
@@ -374,6 +376,71 @@ class TestHole:
 
         assert [(1, 1), (1, 2)] == await positions_taken(log, service=SERVICE)
         assert [(1, 1)] == await positions_taken(log)
+
+    async def test_that_a_relay_left_which_began_anew_is_closed_by_what_it_published_then(self, log: LogDatabase) -> None:
+        """It went on from its mark in a topic that was made again, noticed, and published everything from the beginning."""
+        stream = in_shard(1)
+        topic = Topic(counted(stream, 4, 1, 2, 3, 4, 5), batch_size=1)
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), source=topic)):
+            await eventually(lambda: has_reached(log, 1, 5))
+            await eventually(lambda: not is_halted())
+
+        assert [(1, pos) for pos in range(1, 6)] == await positions_taken(log)
+
+
+class TestAnotherHistory:
+    """What is told contradicts what was taken in: to go on would be to miss something, perhaps a ban."""
+
+    async def test_another_event_at_the_last_position_halts(self, log: LogDatabase) -> None:
+        forged, true = in_shard(1), in_shard(1)
+        topic = Topic(counted(forged, 1))
+        projector = projector_of(log, Taken(subscribes=OTHER), source=topic)
+        async with projecting(projector):
+            await eventually(lambda: has_reached(log, 1, 1))
+            topic.add(*counted(true, 1, 2))
+            await eventually(is_halted)
+            assert {"fork"} == set(projector.halts.values())
+
+        assert [(1, 1)] == await positions_taken(log)
+
+    async def test_another_event_at_the_last_position_halts_after_a_restart_too(self, log: LogDatabase) -> None:
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), source=Topic(counted(in_shard(1), 1)))):
+            await eventually(lambda: has_reached(log, 1, 1))
+        projector = projector_of(log, Taken(subscribes=OTHER), source=Topic(counted(in_shard(1), 1, 2)))
+        await log.owner.execute("DELETE FROM next_offset")
+        async with projecting(projector):
+            await eventually(is_halted)
+            assert {"fork"} == set(projector.halts.values())
+
+    async def test_a_restored_log_goes_on_behind_what_was_taken_in(self, log: LogDatabase) -> None:
+        stream = in_shard(1)
+        topic = Topic([*counted(stream, 1, 2), *in_epoch(2, *counted(stream, 3)), *counted(stream, 1, 2)])
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), source=topic)):
+            await eventually(lambda: has_reached(log, 1, 3))
+            await eventually(lambda: at_offset(log, 5))
+            assert not is_halted()
+
+        assert [(2,)] == await log.rows("SELECT epoch FROM position")
+
+    @pytest.mark.parametrize(("epoch", "pos"), [(2, 2), (1, 4)], ids=["restored without its end", "from before the restore"])
+    async def test_of_another_epoch_halts_anywhere_else(self, log: LogDatabase, epoch: int, pos: int) -> None:
+        stream = in_shard(1)
+        start = in_epoch(3 - epoch, *counted(stream, 1, 2, 3))
+        projector = projector_of(log, Taken(subscribes=OTHER), source=Topic([*start, *in_epoch(epoch, *counted(stream, pos))]))
+        async with projecting(projector):
+            await eventually(is_halted)
+            assert {"wrong-epoch"} == set(projector.halts.values())
+
+        assert 3 == await position(log, 1)
+
+
+def in_epoch(epoch: int, *events: Recorded) -> list[Recorded]:
+    return [event._replace(epoch=epoch) for event in events]
+
+
+async def at_offset(log: LogDatabase, offset: int) -> bool:
+    """Whether reading would go on there. Only batches with news move it."""
+    return [(offset,)] >= await log.rows("SELECT kafka_offset FROM next_offset")
 
 
 class TestEventThatCannotBeApplied:
@@ -735,17 +802,17 @@ class TestPolicy:
 
         policy = follow_up(store, count_it)
         topic = Topic(counted(stream, 1))
-        decide = Projector._decide
 
-        async def noted(self: Projector, policies: Any) -> Any:
-            appends = await decide(self, policies)
-            made.append([event.event_id for append in appends for event in append.events])
-            return appends
+        class Noted(Reactions):
+            async def decide(self, policies: Any, *, is_careful: bool) -> Any:
+                appends = await super().decide(policies, is_careful=is_careful)
+                made.append([event.event_id for append in appends for event in append.events])
+                return appends
 
         failing = projector_of(
             log, Taken(subscribes=OTHER, before_writing=note_and_fail), source=topic, policies=[policy], store=store
         )
-        failing._decide = noted.__get__(failing)  # type: ignore[method-assign]
+        failing.__dict__["_reactions"] = Noted(store)
         async with projecting(failing):
             await eventually(lambda: len(made) >= 2)
         async with projecting(projector_of(log, source=topic, policies=[policy], store=store)):

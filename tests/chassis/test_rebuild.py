@@ -21,9 +21,9 @@ from chassis import replay
 from chassis.database import create_pool
 from chassis.migrations import LOG, WORK
 from chassis.progress import Hole
-from chassis.projector import Fact
 from chassis.rebuild import RebuildFailed
 from chassis.replay import Decoder, Stalled
+from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows
 from chassis.testing.wait import eventually
 from chassis.twin_tables import TwinTables

@@ -13,8 +13,8 @@ from aiokafka import TopicPartition
 
 from chassis.consumer import Batch, Inbox
 from chassis.progress import Step
-from chassis.projector import UnknownVersion
 from chassis.replay import Decoder, in_order_of_time
+from chassis.subscribers import UnknownVersion
 from contracts.event import Envelope, Recorded, recorded_from_meta
 from tests.chassis.tallies import Counted, FixedClock, in_shard
 from tests.chassis.tally_rows import MODEL

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from chassis.tables import NotRead, ReadModel, Rows, Table
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import Closed, Counted, in_shard

@@ -15,7 +15,8 @@ from chassis.command_handling import command_key
 from chassis.database import DATABASE_ERRORS, create_pool
 from chassis.event_store import EventStore
 from chassis.leases import Leases
-from chassis.projector import Policy, Projector
+from chassis.projector import Projector
+from chassis.subscribers import Policy
 from chassis.testing.wait import eventually
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.swallowing_proxy import SwallowingProxy, swallowing_proxy

@@ -2,6 +2,12 @@
 
 They are stored in the transaction of what followed from the events. The offset is a hint where to go on reading; the
 positions are the truth.
+
+    Exception
+    ├── Hole              an event is missing
+    └── AnotherHistory    what is told now contradicts what was taken in: nothing can follow from it
+        ├── Fork          another event stands at the last position
+        └── WrongEpoch    an event of a restored log at a position that was had before, or one of the time before the restore
 """
 
 from __future__ import annotations
@@ -9,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -18,9 +25,10 @@ from chassis.metrics import QUARANTINED
 from contracts.event import SHARDS, Recorded
 
 STORE_POSITIONS = """
-INSERT INTO position (subscriber, source, shard, epoch, last_pos)
-SELECT s, $1, n, e, p FROM unnest($2::text[], $3::smallint[], $4::bigint[], $5::bigint[]) AS r (s, n, e, p)
-ON CONFLICT (subscriber, source, shard) DO UPDATE SET epoch = excluded.epoch, last_pos = excluded.last_pos
+INSERT INTO position (subscriber, source, shard, epoch, last_pos, last_event_id)
+SELECT s, $1, n, e, p, i FROM unnest($2::text[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[]) AS r (s, n, e, p, i)
+ON CONFLICT (subscriber, source, shard) DO UPDATE SET
+    epoch = excluded.epoch, last_pos = excluded.last_pos, last_event_id = excluded.last_event_id
 """
 STORE_OFFSET = """
 INSERT INTO next_offset (source, partition, kafka_offset) VALUES ($1, $2, $3)
@@ -39,6 +47,34 @@ class Hole(Exception):
         self.last = last
 
 
+class AnotherHistory(Exception):
+    """Whoever goes on would have facts that no log ever had together: the log was restored without its end, or forged."""
+
+    def __init__(self, shard: int, pos: int) -> None:
+        super().__init__(shard, pos)
+
+
+class Fork(AnotherHistory):
+    """At the last position stands another event than the one that was taken in."""
+
+
+class WrongEpoch(AnotherHistory):
+    """A restored log may go on behind what was taken in, and nowhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last event of a shard that a subscriber has taken in."""
+
+    pos: int
+    epoch: int
+    event_id: UUID | None
+    """None: it is not known."""
+
+
+NOTHING = Last(pos=0, epoch=0, event_id=None)
+
+
 @dataclass(frozen=True)
 class Step:
     """The way that one batch takes the subscribers."""
@@ -50,9 +86,9 @@ class Step:
     next_offset: int | None
 
     @cached_property
-    def reached(self) -> dict[str, dict[int, int]]:
-        """Subscriber → shard → the position that it reaches; without those that have nothing new."""
-        return {name: {event.shard: event.pos for event in events} for name, events in self.fresh.items() if events}
+    def reached(self) -> dict[str, dict[int, Recorded]]:
+        """Subscriber → shard → the last event that it takes in; without those that have nothing new."""
+        return {name: {event.shard: event for event in events} for name, events in self.fresh.items() if events}
 
 
 @dataclass
@@ -61,10 +97,15 @@ class Progress:
 
     source: str
     partition: int
-    positions: dict[str, dict[int, int]]
-    """Subscriber → shard → last position taken in."""
+    lasts: dict[str, dict[int, Last]]
+    """Subscriber → shard → the last event taken in."""
     next_offset: int = 0
     """Where reading goes on, as far as known."""
+    seen_to: int = 0
+    """The offset behind the last record that was looked at."""
+    scans_to: int = 0
+    """Up to this offset the topic is read anew for an event that is missing. Whatever lies before it in the topic and comes
+    after it in the log is passed over: a relay that began anew has published it twice."""
 
     @classmethod
     async def load(
@@ -73,51 +114,67 @@ class Progress:
         """As stored. A subscriber that is new here begins at the beginning, and the others drop what they have."""
         shards = range(partition, SHARDS, partitions)
         rows = await pool.fetch(
-            "SELECT subscriber, shard, last_pos FROM position WHERE source = $1 AND subscriber = ANY($2) AND shard = ANY($3)",
+            "SELECT subscriber, shard, last_pos, epoch, last_event_id FROM position"
+            " WHERE source = $1 AND subscriber = ANY($2) AND shard = ANY($3)",
             source,
             list(subscribers),
             list(shards),
         )
-        positions = {subscriber: dict.fromkeys(shards, 0) for subscriber in subscribers}
-        for row in rows:
-            positions[row["subscriber"]][row["shard"]] = row["last_pos"]
+        lasts = {subscriber: dict.fromkeys(shards, NOTHING) for subscriber in subscribers}
+        for subscriber, shard, *last in rows:
+            lasts[subscriber][shard] = Last(*last)
         offset = await pool.fetchval("SELECT kafka_offset FROM next_offset WHERE source = $1 AND partition = $2", source, partition)
-        is_level = all(each == next(iter(positions.values())) for each in positions.values())
-        return cls(source, partition, positions, next_offset=offset if offset and is_level else 0)
+        progress = cls(source, partition, lasts)
+        progress.next_offset = offset if offset and progress._is_level() else 0
+        return progress
+
+    def _is_level(self) -> bool:
+        """Whether all subscribers stand at the same positions."""
+        each = list(self.lasts.values())
+        return all(last.pos == each[0][shard].pos for lasts in each for shard, last in lasts.items())
 
     def lowest(self) -> dict[int, int]:
         """Shard → the position that every subscriber has reached."""
-        each = list(self.positions.values())
-        return {shard: min(positions[shard] for positions in each) for shard in each[0]}
+        each = list(self.lasts.values())
+        return {shard: min(lasts[shard].pos for lasts in each) for shard in each[0]}
+
+    def sees(self, next_offset: int | None) -> bool:
+        """A batch that ends before this offset comes. Is it within what is read anew?"""
+        if next_offset is None:
+            return False
+        self.seen_to = max(self.seen_to, next_offset)
+        return next_offset < self.scans_to
 
     def is_past(self, obstacle: Exception | None) -> bool:
         """Something new was taken in: has everybody got past what it was stuck at? Anything but a hole is the next event."""
         return not isinstance(obstacle, Hole) or self.lowest()[obstacle.shard] > obstacle.last
 
-    def step(self, events: Sequence[Recorded], next_offset: int | None) -> Step:
-        """Where these events, in the order of the source, take the subscribers. Raises: Hole."""
+    def step(self, events: Sequence[Recorded], next_offset: int | None, *, is_scanning: bool = False) -> Step:
+        """Where these events, in the order of the source, take the subscribers. Raises: Hole, unless scanning; AnotherHistory."""
         ours = self._of_this_partition(events)
-        return Step({name: _next(ours, positions) for name, positions in self.positions.items()}, ours, next_offset)
+        fresh = {name: _next(ours, lasts, is_scanning=is_scanning) for name, lasts in self.lasts.items()}
+        return Step(fresh, ours, next_offset)
 
     async def store(self, connection: Connection, step: Step) -> None:
         """Write the step's positions in the caller's transaction."""
-        epochs = {event.shard: event.epoch for event in step.events}
         rows = sorted(
-            (name, shard, epochs[shard], pos) for name, positions in step.reached.items() for shard, pos in positions.items()
+            (name, event.shard, event.epoch, event.pos, event.event_id)
+            for name, reached in step.reached.items()
+            for event in reached.values()
         )
         await connection.execute(STORE_POSITIONS, self.source, *map(list, zip(*rows, strict=True)))
         if step.next_offset is not None:
             await connection.execute(STORE_OFFSET, self.source, self.partition, step.next_offset)
 
     def take(self, step: Step) -> None:
-        for name, positions in step.reached.items():
-            self.positions[name].update(positions)
+        for name, reached in step.reached.items():
+            self.lasts[name].update({shard: Last(each.pos, each.epoch, each.event_id) for shard, each in reached.items()})
         if step.next_offset is not None:
             self.next_offset = step.next_offset
 
     def _of_this_partition(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
         """Without those that cannot be this source's: an envelope that lies is as bad as none."""
-        shards = next(iter(self.positions.values()))
+        shards = next(iter(self.lasts.values()))
         ours = [event for event in events if event.service == self.source and event.shard in shards]
         if len(ours) < len(events):
             QUARANTINED.inc(len(events) - len(ours))
@@ -125,16 +182,31 @@ class Progress:
         return ours
 
 
-def _next(events: Sequence[Recorded], positions: Mapping[int, int]) -> list[Recorded]:
-    """The events that come next, in order, without what was taken in before. Raises: Hole."""
-    reached = dict(positions)
+def _next(events: Sequence[Recorded], lasts: Mapping[int, Last], *, is_scanning: bool) -> list[Recorded]:
+    """The events that come next, in order, without what was taken in before. Raises: Hole, AnotherHistory."""
+    reached = {shard: last.pos for shard, last in lasts.items()}
+    ahead: dict[int, int] = {}
     fresh = []
     for event in events:
-        last = reached[event.shard]
-        if event.pos <= last:
-            continue
-        if event.pos > last + 1:
-            raise Hole(event.shard, last)
-        reached[event.shard] = event.pos
-        fresh.append(event)
+        shard, pos = event.shard, event.pos
+        if pos == reached[shard] + 1:
+            if event.epoch < lasts[shard].epoch:
+                raise WrongEpoch(shard, pos)
+            reached[shard] = pos
+            fresh.append(event)
+        elif pos > reached[shard]:
+            ahead[shard] = pos
+        else:
+            _check_had(event, lasts[shard])
+    for shard, pos in ahead.items():
+        if pos > reached[shard] and not is_scanning:
+            raise Hole(shard, reached[shard])
     return fresh
+
+
+def _check_had(event: Recorded, last: Last) -> None:
+    """An event at a position that was had before should be the one that stood there. Raises: AnotherHistory."""
+    if last.epoch and event.epoch > last.epoch:
+        raise WrongEpoch(event.shard, event.pos)
+    if event.pos == last.pos and last.event_id is not None and event.event_id != last.event_id:
+        raise Fork(event.shard, event.pos)

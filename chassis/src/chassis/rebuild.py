@@ -26,12 +26,13 @@ import asyncpg
 
 from chassis.consumer import TopicFeed
 from chassis.database import Connection
-from chassis.progress import Hole, Progress
-from chassis.projector import ForeignLog, UnknownVersion
+from chassis.progress import Hole, Last, Progress
+from chassis.projector import ForeignLog
 from chassis.rebuild_bar import Bar
 from chassis.replay import Decoder, Reading, Stalled, StoredLog, in_order_of_time
 from chassis.service import Service, machinery
 from chassis.settings import ServiceSettings
+from chassis.subscribers import UnknownVersion
 from chassis.tables import ReadModel, Rows
 from chassis.twin_tables import LIVE, Difference, Positions, TwinTables, moving_stopped
 from contracts.event import SHARDS
@@ -260,7 +261,9 @@ class Rebuild:
 
     def _progress(self, source: str, partition: int, partitions: int, positions: Positions) -> Progress:
         shards = range(partition, SHARDS, partitions)
-        return Progress(source, partition, {self.model.name: {shard: positions.get((source, shard), 0) for shard in shards}})
+        return Progress(
+            source, partition, {self.model.name: {shard: Last(positions.get((source, shard), 0), 0, None) for shard in shards}}
+        )
 
     def _keep_offset(self, reading: Reading) -> None:
         """What was read up to there is stored for good."""

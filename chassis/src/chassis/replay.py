@@ -19,7 +19,8 @@ import asyncpg
 from chassis.consumer import Batch
 from chassis.event_store import read_shard
 from chassis.progress import Progress, Step
-from chassis.projector import Fact, Source, UnknownVersion
+from chassis.projector import Source
+from chassis.subscribers import Fact, UnknownVersion
 from chassis.tables import ReadModel
 from contracts.event import Event, Recorded
 

@@ -24,7 +24,6 @@ from chassis import internal_api
 from chassis.auth import Authenticator
 from chassis.event_store import EventStore
 from chassis.leases import TTL_S
-from chassis.metrics import HALTED
 from chassis.operations import OPERATIONS
 from chassis.probes import Check, NotReady, database_check
 from chassis.restore import Examination
@@ -186,8 +185,8 @@ def _worker_checks(running: Worker) -> dict[str, Check]:
             raise NotReady("no-heartbeat")
 
     async def projections() -> None:
-        if any(sample.value for metric in HALTED.collect() for sample in metric.samples):
-            raise NotReady("halted")
+        if running.projector.halts:
+            raise NotReady("halted-" + min(running.projector.halts.values()))
 
     checks: dict[str, Check] = {"leases": leases, "projections": projections}
     return checks | {"relay": running.relay.check} if running.relay else checks

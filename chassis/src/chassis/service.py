@@ -22,11 +22,12 @@ from chassis.identity import Identities
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Leases, Work
 from chassis.probes import Check
-from chassis.projector import ForeignLog, OwnLog, Policy, Projector, Source
+from chassis.projector import ForeignLog, OwnLog, Projector, Source
 from chassis.relay import LOOK_S, Publisher, Relay, TopicPublisher
 from chassis.sealing import Sealing
 from chassis.settings import ServiceSettings, key_bytes
 from chassis.shard_heads import ShardHeads
+from chassis.subscribers import Policy
 from chassis.tables import ReadModel
 from contracts.event import Event
 from contracts.topics import EVENT_TOPICS

@@ -21,7 +21,7 @@ from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin, 
 from uuid import UUID
 
 from chassis.database import Connection
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from contracts.event import Event
 
 R = TypeVar("R")

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 from chassis.command_handling import CommandHandler
-from chassis.projector import Fact, Policy
+from chassis.subscribers import Fact, Policy
 from contracts.gatekeeper import Cause
 from gatekeeper.domain.commands import RelevantFact, TakeNote
 from gatekeeper.wired import CLEARANCE_POLICY

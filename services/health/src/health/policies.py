@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.command_handling import CommandHandler
-from chassis.projector import Fact, Policy
+from chassis.subscribers import Fact, Policy
 from contracts.registration import PersonPreRegistered
 from health.domain.commands import AssessArrival
 

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from chassis.command_handling import CommandHandler
-from chassis.projector import Fact, Policy
+from chassis.subscribers import Fact, Policy
 from contracts.people import ArrivalKind
 from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn
 from police_bridge.domain.commands import Particulars, PoliceBridgeCommand, Share, Withdraw

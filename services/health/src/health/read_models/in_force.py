@@ -17,7 +17,7 @@ import structlog
 
 from chassis.admission import aside
 from chassis.database import DATABASE_ERRORS
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.gatekeeper import ClearanceChanged
 from contracts.health import DispositionChanged

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
 from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
 

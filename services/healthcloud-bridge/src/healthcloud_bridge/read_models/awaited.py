@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.registration import DeclarationAwaited, PersonPreRegistered

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import asyncpg
 
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.event import SHARDS, Recorded, recorded_from_meta
 from contracts.police import ArrivalCorrected, ArrivalShared, ArrivalWithdrawn

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from chassis.gathering import Gatherer
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.registration import PinnedDeclaration

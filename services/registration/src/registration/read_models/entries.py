@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome
 

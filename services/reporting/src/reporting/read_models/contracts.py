@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.registration import ContractReported, EmployerAdded
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chassis.projector import Fact
+from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
 from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome
 from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported

@@ -1,0 +1,107 @@
+"""What policies make of a batch of facts: commands, decided outside the transaction and appended inside it.
+
+Exception
+└── Raced          decide again
+    ├── EpochChanged   the log was restored meanwhile
+    └── DoneBefore     what would be appended is stored: without it, then
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from chassis.command_handling import Decision, cause_of
+from chassis.database import Connection
+from chassis.event_store import EPOCH_CHANGED, Append, Appended, EventStore, append_group, is_stored_already
+from chassis.subscribers import Fact, Policy
+from contracts.rejection import Rejection
+
+
+class Raced(Exception):
+    """A command of another process came between: decide again."""
+
+
+class EpochChanged(Raced):
+    """The log was restored meanwhile."""
+
+
+class DoneBefore(Raced):
+    """A command's events are stored: before the log was restored, the same facts asked for it."""
+
+
+@dataclass(frozen=True)
+class Reactions:
+    """Decides and appends for the policies of one service."""
+
+    store: EventStore
+
+    async def decide(self, policies: Sequence[tuple[Policy[Any], Sequence[Fact[Any]]]], *, is_careful: bool) -> list[Append]:
+        """What the policies' commands append: one append a stream, decided outside the transaction.
+
+        `is_careful`: without the commands whose events are stored already.
+        """
+        asked = [
+            (policy, fact, index, stream_id, command)
+            for policy, facts in policies
+            for fact in facts
+            for index, (stream_id, command) in enumerate(policy.react(fact))
+        ]
+        if not asked:
+            return []
+        stream_ids = sorted({stream_id for _, _, _, stream_id, _ in asked})
+        stored = dict(zip(stream_ids, await self.store.load_many(stream_ids), strict=True))
+        first = dict(stored)
+        states: dict[UUID, Any] = {}
+        decisions: dict[UUID, list[Decision[Any, Any]]] = {}
+        for policy, fact, index, stream_id, command in asked:
+            handler = policy.handler
+            if stream_id not in states:
+                states[stream_id] = await handler.state_of(stream_id, stored[stream_id])
+            try:
+                events = handler.decider.decide(command, states[stream_id])
+            except Rejection:
+                continue
+            if not events:
+                continue
+            cause = cause_of(fact.recorded, policy=policy.name, index=index)
+            decision = handler.decision(stream_id, stored[stream_id], states[stream_id], events, cause)
+            if is_careful and await self.store.stored_range([event.event_id for event in decision.append.events]):
+                continue
+            states[stream_id] = decision.state
+            stored[stream_id] = replace(stored[stream_id], version=stored[stream_id].version + len(events))
+            decisions.setdefault(stream_id, []).append(decision)
+        return [_one_append(of_stream, first[stream_id].version) for stream_id, of_stream in sorted(decisions.items())]
+
+    async def append(self, connection: Connection, appends: Sequence[Append]) -> list[Appended]:
+        if not appends:
+            return []
+        try:
+            results = await append_group(connection, appends, epoch=self.store.epoch)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == EPOCH_CHANGED:
+                raise EpochChanged from error
+            if is_stored_already(error):
+                raise DoneBefore from error
+            raise
+        appended = [result for result in results if isinstance(result, Appended)]
+        if len(appended) < len(results):
+            raise Raced
+        return appended
+
+    def tell(self, appended: Sequence[Appended]) -> None:
+        for result in appended:
+            if result.last_pos is not None:
+                self.store.on_appended(result.shard, result.last_pos)
+
+
+def _one_append(decisions: Sequence[Decision[Any, Any]], expected_version: int) -> Append:
+    """The decisions of one stream, in order, as one append."""
+    last = decisions[-1].append
+    return replace(
+        last, expected_version=expected_version, events=[event for decision in decisions for event in decision.append.events]
+    )
