@@ -9,8 +9,10 @@ from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
+from confluent_kafka.admin import AdminClient
 
 from chassis.kafka import make_consumer, make_producer, provision
+from chassis.testing.wait import eventually
 from contracts.event import Recorded, recorded_from_headers
 from contracts.topics import Topic
 
@@ -25,6 +27,21 @@ async def make_topic(bootstrap: str, prefix: str, name: str = "tally.events.v1",
     topic = Topic(name=name, owner="tally", carries="tally", readers=(), partitions=partitions, retention_ms=None)
     await asyncio.to_thread(provision, bootstrap, [topic], prefix=prefix)
     return topic.full_name(prefix)
+
+
+async def delete_topic(bootstrap: str, topic: str) -> None:
+    """Gone when it returns."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    (deleted,) = admin.delete_topics([topic]).values()
+    await asyncio.to_thread(deleted.result)
+    await eventually(lambda: topic not in admin.list_topics(timeout=20).topics)
+
+
+async def make_again(bootstrap: str, topic: str) -> None:
+    """Another topic of the same name, empty."""
+    await delete_topic(bootstrap, topic)
+    prefix, _, name = topic.partition(".")
+    await make_topic(bootstrap, f"{prefix}.", name)
 
 
 async def read_topic(bootstrap: str, topic: str) -> Mapping[int, Sequence[ConsumerRecord]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +17,13 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from chassis import consumer as consumer_module
-from chassis.consumer import INBOX_BATCHES_MAX, Batch, Inbox, TopicFeed
+from chassis.broker import Broker, TopicMissing
+from chassis.consumer import BEGINNING, INBOX_BATCHES_MAX, Batch, Inbox, TopicFeed, TopicOffset
 from chassis.kafka import make_consumer, make_producer
 from chassis.testing.wait import eventually
 from contracts.event import record_headers
 from tests.chassis.tallies import SERVICE, in_shard, new_event
-from tests.chassis.tally_topics import PARTITIONS, make_topic, started
+from tests.chassis.tally_topics import PARTITIONS, delete_topic, make_again, make_topic, started
 
 RECEIVE_S_MAX = 10.0
 Headers = list[tuple[str, bytes]]
@@ -50,6 +51,18 @@ async def feeding(bootstrap: str, topic: str) -> AsyncIterator[TopicFeed]:
 async def feed(kafka_bootstrap: str, topic: str) -> AsyncIterator[TopicFeed]:
     async with feeding(kafka_bootstrap, topic) as feed:
         yield feed
+
+
+@pytest.fixture
+async def topic_id(kafka_bootstrap: str, topic: str) -> str:
+    broker = Broker(kafka_bootstrap, kept_s=0)
+
+    async def known() -> str:
+        with suppress(TopicMissing):  # Made already, and not told to everybody yet.
+            return await broker.topic_id(topic)
+        return ""
+
+    return await eventually(known)
 
 
 def record(stream_id: UUID, pos: int) -> Record:
@@ -101,7 +114,7 @@ class TestOpen:
     async def test_gives_everything_from_the_beginning_in_order_and_then_the_news(self, feed: TopicFeed, publish: Publish) -> None:
         stream = in_shard(0)
         await publish(records_of(stream, *range(1, 51)))
-        inbox = feed.open(SERVICE, 0, at=0)
+        inbox = feed.open(SERVICE, 0, at=BEGINNING)
 
         assert list(range(1, 51)) == await received(inbox, 50)
         await publish(records_of(stream, 51, 52))
@@ -111,49 +124,53 @@ class TestOpen:
         stream = in_shard(4)
         await publish(records_of(stream, 1))
 
-        [event] = (await next_batch(feed.open(SERVICE, 0, at=0))).events
+        [event] = (await next_batch(feed.open(SERVICE, 0, at=BEGINNING))).events
 
         assert (SERVICE, 4, 1, 1, stream) == (event.service, event.shard, event.pos, event.version, event.stream_id)
         assert record(stream, 1)[0] == event.data
 
-    async def test_goes_on_at_the_offset_that_came_with_the_last_batch(self, feed: TopicFeed, publish: Publish) -> None:
+    async def test_goes_on_at_the_offset_that_came_with_the_last_batch(
+        self, feed: TopicFeed, publish: Publish, topic_id: str
+    ) -> None:
         await publish(records_of(in_shard(0), *range(1, 11)))
-        first = await next_batch(feed.open(SERVICE, 0, at=0))
+        first = await next_batch(feed.open(SERVICE, 0, at=BEGINNING))
         assert first.next_offset == len(first.events) == 10
 
-        assert [8, 9, 10] == await received(feed.open(SERVICE, 0, at=7), 3)
+        assert [8, 9, 10] == await received(feed.open(SERVICE, 0, at=TopicOffset(7, topic_id)), 3)
 
     async def test_keeps_partitions_apart(self, feed: TopicFeed, publish: Publish) -> None:
         for partition in range(PARTITIONS):
             await publish(records_of(in_shard(partition), partition + 1, partition + 2), partition=partition)
 
-        inboxes = [feed.open(SERVICE, partition, at=0) for partition in range(PARTITIONS)]
+        inboxes = [feed.open(SERVICE, partition, at=BEGINNING) for partition in range(PARTITIONS)]
 
         assert [[n + 1, n + 2] for n in range(PARTITIONS)] == [await received(inbox, 2) for inbox in inboxes]
 
-    async def test_begins_at_the_beginning_where_the_offset_is_behind_the_end(self, feed: TopicFeed, publish: Publish) -> None:
+    async def test_begins_at_the_beginning_where_the_offset_is_behind_the_end(
+        self, feed: TopicFeed, publish: Publish, topic_id: str
+    ) -> None:
         """The topic was lost and made anew: whoever waited at the old offset would hear nothing, for ever."""
         await publish(records_of(in_shard(0), 1, 2, 3))
-        inbox = feed.open(SERVICE, 0, at=5_000)
+        inbox = feed.open(SERVICE, 0, at=TopicOffset(5_000, topic_id))
 
         assert [1, 2, 3] == await received(inbox, 3)
         await publish(records_of(in_shard(0), 4))
         assert [4] == await received(inbox, 1)
 
     async def test_begins_at_the_first_there_is_where_the_offset_is_gone(
-        self, feed: TopicFeed, publish: Publish, kafka_bootstrap: str, topic: str
+        self, feed: TopicFeed, publish: Publish, kafka_bootstrap: str, topic: str, topic_id: str
     ) -> None:
         await publish(records_of(in_shard(0), *range(1, 11)))
         await delete_before(kafka_bootstrap, topic, 6)
 
-        assert [7, 8, 9, 10] == await received(feed.open(SERVICE, 0, at=2), 4)
+        assert [7, 8, 9, 10] == await received(feed.open(SERVICE, 0, at=TopicOffset(2, topic_id)), 4)
 
-    async def test_again_replaces_the_inbox_that_was_open(self, feed: TopicFeed, publish: Publish) -> None:
+    async def test_again_replaces_the_inbox_that_was_open(self, feed: TopicFeed, publish: Publish, topic_id: str) -> None:
         await publish(records_of(in_shard(0), 1, 2, 3))
-        old = feed.open(SERVICE, 0, at=0)
+        old = feed.open(SERVICE, 0, at=BEGINNING)
         assert [1, 2, 3] == await received(old, 3)
 
-        new = feed.open(SERVICE, 0, at=1)
+        new = feed.open(SERVICE, 0, at=TopicOffset(1, topic_id))
         assert [2, 3] == await received(new, 2)
         await publish(records_of(in_shard(0), 4))
         assert [4] == await received(new, 1)
@@ -161,12 +178,12 @@ class TestOpen:
 
     async def test_of_another_partition_disturbs_nobody(self, feed: TopicFeed, publish: Publish) -> None:
         await publish(records_of(in_shard(0), 1, 2))
-        first = feed.open(SERVICE, 0, at=0)
+        first = feed.open(SERVICE, 0, at=BEGINNING)
         assert [1, 2] == await received(first, 2)
 
         for partition in range(1, PARTITIONS):
             await publish(records_of(in_shard(partition), 1), partition=partition)
-            assert [1] == await received(feed.open(SERVICE, partition, at=0), 1)
+            assert [1] == await received(feed.open(SERVICE, partition, at=BEGINNING), 1)
             await publish(records_of(in_shard(0), partition + 2))
             assert [partition + 2] == await received(first, 1)
 
@@ -179,7 +196,7 @@ async def delete_before(bootstrap: str, topic: str, offset: int) -> None:
 
 class TestClose:
     async def test_stops_fetching_and_leaves_the_others_alone(self, feed: TopicFeed, publish: Publish) -> None:
-        first, second = feed.open(SERVICE, 0, at=0), feed.open(SERVICE, 1, at=0)
+        first, second = feed.open(SERVICE, 0, at=BEGINNING), feed.open(SERVICE, 1, at=BEGINNING)
         feed.close(first)
         for partition in (0, 1):
             await publish(records_of(in_shard(partition), 1), partition=partition)
@@ -190,7 +207,7 @@ class TestClose:
     async def test_of_all_and_opening_one_again_works(self, feed: TopicFeed, publish: Publish) -> None:
         await publish(records_of(in_shard(0), 1, 2))
         for _ in range(3):
-            inbox = feed.open(SERVICE, 0, at=0)
+            inbox = feed.open(SERVICE, 0, at=BEGINNING)
             assert [1, 2] == await received(inbox, 2)
             feed.close(inbox)
             await eventually(lambda: not feed._assignment_changed.is_set())
@@ -198,8 +215,8 @@ class TestClose:
     async def test_by_an_owner_that_was_replaced_does_not_close_its_successors_inbox(
         self, feed: TopicFeed, publish: Publish
     ) -> None:
-        old = feed.open(SERVICE, 0, at=0)
-        new = feed.open(SERVICE, 0, at=0)
+        old = feed.open(SERVICE, 0, at=BEGINNING)
+        new = feed.open(SERVICE, 0, at=BEGINNING)
         feed.close(old)
         await publish(records_of(in_shard(0), 1))
 
@@ -212,7 +229,7 @@ class TestFullInbox:
     ) -> None:
         monkeypatch.setattr(consumer_module, "BATCH_RECORDS_MAX", 2)
         await publish(records_of(in_shard(0), *range(1, 101)))
-        full, free = feed.open(SERVICE, 0, at=0), feed.open(SERVICE, 1, at=0)
+        full, free = feed.open(SERVICE, 0, at=BEGINNING), feed.open(SERVICE, 1, at=BEGINNING)
         await eventually(full.batches.full)
         for pos in range(1, 11):
             await publish(records_of(in_shard(1), pos), partition=1)
@@ -226,7 +243,7 @@ class TestFullInbox:
     ) -> None:
         monkeypatch.setattr(consumer_module, "BATCH_RECORDS_MAX", 2)
         await publish(records_of(in_shard(0), *range(1, 31)))
-        inbox = feed.open(SERVICE, 0, at=0)
+        inbox = feed.open(SERVICE, 0, at=BEGINNING)
         await eventually(inbox.batches.full)
 
         assert list(range(1, 31)) == await received(inbox, 30)
@@ -279,11 +296,66 @@ class TestCatchingUp:
         await publish(records_of(in_shard(0), *range(1, 201)))
         async with feeding(kafka_bootstrap, topic) as feed:
             taking_turns = asyncio.create_task(take_turns())
-            assert list(range(1, 201)) == await received(feed.open(SERVICE, 0, at=0), 200)
+            assert list(range(1, 201)) == await received(feed.open(SERVICE, 0, at=BEGINNING), 200)
             taking_turns.cancel()
 
         assert len(gaps) >= 200
         assert min(gaps[1:]) >= 1
+
+
+class TestTopicMadeAgain:
+    """The client is told nothing of it, and an offset of the old topic may well be one of the new."""
+
+    async def test_is_noticed_while_it_is_read(
+        self, kafka_bootstrap: str, topic: str, publish: Publish, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "CHECK_S", 0.1)
+        one, another = in_shard(0), in_shard(PARTITIONS)
+        await publish(records_of(one, 1, 2, 3))
+        async with feeding(kafka_bootstrap, topic) as feed:
+            inbox = feed.open(SERVICE, 0, at=BEGINNING)
+            assert [1, 2, 3] == await received(inbox, 3)
+            await make_again(kafka_bootstrap, topic)
+            # What the reader lacks stands before the offset that it had reached: it would never see a hole.
+            await publish([*records_of(another, 1, 2, 3), *records_of(one, 1, 2, 3)])
+
+            seen = await received_places(inbox, 6)
+        assert [(PARTITIONS, 1), (PARTITIONS, 2), (PARTITIONS, 3), (0, 1), (0, 2), (0, 3)] == seen
+
+    async def test_is_noticed_by_whoever_comes_back_with_an_old_offset(
+        self, kafka_bootstrap: str, topic: str, publish: Publish
+    ) -> None:
+        await publish(records_of(in_shard(0), 1, 2, 3))
+        async with feeding(kafka_bootstrap, topic) as feed:
+            stored = (await next_batch(feed.open(SERVICE, 0, at=BEGINNING))).next_offset
+        assert stored == 3
+        await make_again(kafka_bootstrap, topic)
+        await publish(records_of(in_shard(PARTITIONS), *range(1, 6)))
+
+        async with feeding(kafka_bootstrap, topic) as feed:
+            assert list(range(1, 6)) == await received(feed.open(SERVICE, 0, at=stored), 5)
+
+    async def test_is_waited_for_while_there_is_none(
+        self, kafka_bootstrap: str, topic: str, publish: Publish, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "CHECK_S", 0.1)
+        await delete_topic(kafka_bootstrap, topic)
+        async with feeding(kafka_bootstrap, topic) as feed:
+            inbox = feed.open(SERVICE, 0, at=BEGINNING)
+            await eventually(lambda: topic in feed._topic_ids)
+            prefix, _, name = topic.partition(".")
+            await make_topic(kafka_bootstrap, f"{prefix}.", name)
+            await publish(records_of(in_shard(0), 1, 2))
+            assert [1, 2] == await received(inbox, 2)
+
+
+async def received_places(inbox: Inbox, count: int) -> list[tuple[int, int]]:
+    """Shard and position of so many events."""
+    places: list[tuple[int, int]] = []
+    async with asyncio.timeout(RECEIVE_S_MAX):
+        while len(places) < count:
+            places += [(event.shard, event.pos) for event in (await inbox.batches.get()).events]
+    return places
 
 
 class TestRecordWithoutAValidEnvelope:
@@ -294,7 +366,7 @@ class TestRecordWithoutAValidEnvelope:
 
         spoilt: list[Record] = [(data, spoil(headers)) for spoil in SPOILT]
         await publish([record(stream, 1), *spoilt, (None, headers), (b"", headers), record(stream, 2)])
-        inbox = feed.open(SERVICE, 0, at=0)
+        inbox = feed.open(SERVICE, 0, at=BEGINNING)
 
         assert [1, 2] == await received(inbox, 2)
         assert quarantined() == before + len(SPOILT) + 2
@@ -327,7 +399,7 @@ class TestFailure:
         monkeypatch.setattr(consumer_module, "BATCH_RECORDS_MAX", 5)
         await publish(records_of(in_shard(0), *range(1, 31)))
         async with feeding(kafka_bootstrap, topic) as feed:
-            inbox = feed.open(SERVICE, 0, at=0)
+            inbox = feed.open(SERVICE, 0, at=BEGINNING)
             assert list(range(1, 31)) == await received(inbox, 30)
 
         assert len(made) == 3
@@ -346,7 +418,7 @@ class TestFailure:
         monkeypatch.setattr(consumer_module, "make_consumer", make)
         await publish(records_of(in_shard(0), 1))
         async with feeding(kafka_bootstrap, topic) as feed:
-            assert [1] == await received(feed.open(SERVICE, 0, at=0), 1)
+            assert [1] == await received(feed.open(SERVICE, 0, at=BEGINNING), 1)
 
         assert len(tried) == 3
 

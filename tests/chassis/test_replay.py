@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from aiokafka import TopicPartition
 
-from chassis.consumer import Batch, Inbox
+from chassis.consumer import BEGINNING, Batch, Inbox, TopicOffset
 from chassis.progress import Step
 from chassis.replay import Decoder, in_order_of_time
 from chassis.subscribers import UnknownVersion
@@ -83,9 +83,9 @@ class TestDecoder:
 
 class TestInbox:
     async def test_gives_all_that_waits_as_one_batch(self) -> None:
-        inbox = Inbox(partition=TopicPartition("topic", 1), begin_at=0)
-        inbox.batches.put_nowait(Batch([at(1, 1), at(2, 2)], 2))
-        inbox.batches.put_nowait(Batch([at(3, 3)], 3))
+        inbox = Inbox(partition=TopicPartition("topic", 1), begin_at=BEGINNING)
+        inbox.batches.put_nowait(Batch([at(1, 1), at(2, 2)], TopicOffset(2)))
+        inbox.batches.put_nowait(Batch([at(3, 3)], TopicOffset(3)))
         taken = await inbox.take()
         assert ([1, 2, 3], 3) == ([event.pos for event in taken.events], taken.next_offset)
         assert inbox.batches.empty()

@@ -10,10 +10,15 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported, but not in its stubs
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, but not in its stubs
+    AdminClient,
+    OffsetSpec,
+    TopicDescription,
+)
 
 ASK_S_MAX = 5.0
 """How long the broker may take for one answer."""
@@ -55,7 +60,6 @@ class Broker:
     def __init__(self, bootstrap: str, *, kept_s: float) -> None:
         self._bootstrap = bootstrap
         self._kept_s = kept_s
-        self._client: AdminClient | None = None
         self._asking = asyncio.Lock()
         self._answers: dict[tuple[str, ...], _Answer] = {}
 
@@ -70,6 +74,21 @@ class Broker:
             raise answer.said.with_traceback(None)
         return answer.said
 
+    async def topic_id(self, name: str) -> str:
+        """Of one topic, asked now. Known before its partitions have leaders. Raises: TopicMissing, BrokerSilent."""
+        described = await asyncio.to_thread(self._described, name)
+        return str(described.topic_id)
+
+    def _described(self, name: str) -> TopicDescription:
+        described = self._client.describe_topics(TopicCollection([name]), request_timeout=ASK_S_MAX)
+        answer: TopicDescription = _answered(described[name].result)
+        return answer
+
+    @cached_property
+    def _client(self) -> AdminClient:
+        timeout_ms = int(ASK_S_MAX * 1000)
+        return AdminClient({"bootstrap.servers": self._bootstrap, "socket.timeout.ms": timeout_ms, "log_level": 0})
+
     def _answer(self, names: Sequence[str]) -> _Answer:
         try:
             said: Mapping[str, TopicSeen] | OSError = self._ask(names)
@@ -78,9 +97,6 @@ class Broker:
         return _Answer(said, time.monotonic() + (FAILURE_KEPT_S if isinstance(said, OSError) else self._kept_s))
 
     def _ask(self, names: Sequence[str]) -> Mapping[str, TopicSeen]:
-        if self._client is None:
-            timeout_ms = int(ASK_S_MAX * 1000)
-            self._client = AdminClient({"bootstrap.servers": self._bootstrap, "socket.timeout.ms": timeout_ms, "log_level": 0})
         client, asked_at_s = self._client, time.monotonic()
         described = client.describe_topics(TopicCollection(list(names)), request_timeout=ASK_S_MAX)
         found = {name: _answered(described[name].result) for name in names}

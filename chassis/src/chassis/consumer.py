@@ -2,11 +2,15 @@
 
 No consumer group and no auto-commit. A stored offset only says where to begin; what has been taken in is decided by the
 positions in the reader's own transaction (`chassis.projector`). When an inbox is full its partition is not polled.
+
+An offset belongs to one topic. Where the topic was deleted and made anew, which the client does not tell, it is another one
+with other offsets: everything is read from the beginning, and what was taken in before is dropped by its position.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +18,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from chassis.broker import Broker, BrokerSilent, TopicMissing
 from chassis.kafka import STOP_S, make_consumer
 from chassis.metrics import QUARANTINED
 from contracts.event import NotAnEvent, Recorded, recorded_from_headers
@@ -27,8 +32,33 @@ POLL_BESIDE_FULL_MS = 10
 POLL_S_MAX = 30.0
 """Deadline around every await of the client. On a miss the consumer is thrown away and made anew."""
 PAUSE_S = 0.5
+CHECK_S = 5.0
+"""How often the topics are looked at."""
 
 log = structlog.get_logger()
+
+
+class TopicOffset(int):
+    """An offset, with the topic in which it means something."""
+
+    def __new__(cls, offset: int, topic_id: str = "") -> TopicOffset:
+        made = super().__new__(cls, offset)
+        made.topic_id = topic_id
+        return made
+
+    topic_id: str
+    """Empty where it is not known: then the offset is worth nothing."""
+
+    def in_topic(self, topic_id: str | None) -> int:
+        """Where to begin in the topic that there is."""
+        return int(self) if topic_id and topic_id == self.topic_id else 0
+
+
+BEGINNING = TopicOffset(0)
+
+
+class _TopicChanged(Exception):
+    """A topic that is read is another one than before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +66,10 @@ class Batch:
     """Records of one partition of one source, in order."""
 
     events: Sequence[Recorded]
-    next_offset: int | None
+    next_offset: TopicOffset | None
     """Where reading goes on; None where the source is the own log."""
+    is_last: bool = True
+    """Whether the source had nothing behind it when it was read."""
 
 
 @dataclass
@@ -45,7 +77,7 @@ class Inbox:
     """What has come for one partition and was not taken yet."""
 
     partition: TopicPartition
-    begin_at: int
+    begin_at: TopicOffset
     batches: asyncio.Queue[Batch] = field(default_factory=lambda: asyncio.Queue(INBOX_BATCHES_MAX))
     fetch_at: int | None = None
     """The next offset to fetch; None until fetching has begun."""
@@ -57,7 +89,13 @@ class Inbox:
             taken.append(self.batches.get_nowait())
         if len(taken) == 1:
             return taken[0]
-        return Batch([event for batch in taken for event in batch.events], taken[-1].next_offset)
+        return Batch([event for batch in taken for event in batch.events], taken[-1].next_offset, taken[-1].is_last)
+
+    def begin_anew(self) -> None:
+        """What has come is another topic's."""
+        self.fetch_at = 0
+        while not self.batches.empty():
+            self.batches.get_nowait()
 
 
 class TopicFeed:
@@ -66,11 +104,17 @@ class TopicFeed:
     def __init__(self, bootstrap: str, topics: Mapping[str, str]) -> None:
         self._bootstrap = bootstrap
         self._topics = topics
+        self._broker = Broker(bootstrap, kept_s=0)
+        self._topic_ids: dict[str, str] = {}
+        self._check_at = 0.0
         self._inboxes: dict[TopicPartition, Inbox] = {}
         self._assignment_changed = asyncio.Event()
 
-    def open(self, source: str, partition: int, *, at: int) -> Inbox:
-        """Fetch the partition from an offset on; 0, or one that is gone, means its beginning. Replaces an open inbox."""
+    def open(self, source: str, partition: int, *, at: TopicOffset) -> Inbox:
+        """Fetch the partition from an offset on; 0, or one that is gone or another topic's, means its beginning.
+
+        Replaces an open inbox.
+        """
         inbox = Inbox(TopicPartition(self._topics[source], partition), begin_at=at)
         self._inboxes[inbox.partition] = inbox
         self._assignment_changed.set()
@@ -91,15 +135,47 @@ class TopicFeed:
                     await consumer.start()
                 self._assignment_changed.set()
                 while True:
+                    if time.monotonic() >= self._check_at:
+                        await self._check()
                     await self._poll(consumer)
                     # What is fetched already comes without any waiting: others must have their turn, and a transaction of
                     # theirs its next statement, before `idle_in_transaction_session_timeout`.
                     await asyncio.sleep(0)
+            except _TopicChanged:
+                # The client may hold records and metadata of the topic that is gone.
+                log.error("consumer.topic_changed", what_follows="everything is read again")
             except (KafkaError, OSError) as error:
                 log.warning("consumer.restarted", error_type=type(error).__name__)
                 await asyncio.sleep(PAUSE_S)
             finally:
                 await _stop(consumer)
+
+    async def _check(self) -> None:
+        """Is each topic the one that it was? Raises: _TopicChanged; BrokerSilent where nobody has told us before."""
+        changed = set()
+        for topic in self._topics.values():
+            topic_id = await self._topic_id(topic)
+            if topic_id != self._topic_ids.setdefault(topic, topic_id):
+                self._topic_ids[topic] = topic_id
+                changed.add(topic)
+        self._check_at = time.monotonic() + CHECK_S
+        for partition, inbox in self._inboxes.items():
+            if partition.topic in changed:
+                inbox.begin_anew()
+        if changed:
+            raise _TopicChanged
+
+    async def _topic_id(self, topic: str) -> str:
+        """As the broker says; the last one known while there is none. Empty where there never was one."""
+        known = self._topic_ids.get(topic)
+        try:
+            return await self._broker.topic_id(topic)
+        except TopicMissing:
+            return known or ""
+        except BrokerSilent:
+            if known is None:
+                raise
+            return known
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> None:
         if self._assignment_changed.is_set():
@@ -119,7 +195,9 @@ class TopicFeed:
             if inbox is None or inbox.fetch_at is None:
                 continue  # Closed, or opened anew at another offset, while these were on their way.
             inbox.fetch_at = records[-1].offset + 1
-            inbox.batches.put_nowait(Batch(_events(records), inbox.fetch_at))
+            next_offset = TopicOffset(inbox.fetch_at, self._topic_ids.get(partition.topic, ""))
+            end = consumer.highwater(partition)
+            inbox.batches.put_nowait(Batch(_events(records), next_offset, is_last=end is None or inbox.fetch_at >= end))
 
     def _assign(self, consumer: AIOKafkaConsumer) -> None:
         if not self._inboxes:
@@ -127,7 +205,8 @@ class TopicFeed:
             return
         consumer.assign(list(self._inboxes))
         for partition, inbox in self._inboxes.items():
-            inbox.fetch_at = inbox.begin_at if inbox.fetch_at is None else inbox.fetch_at
+            if inbox.fetch_at is None:
+                inbox.fetch_at = inbox.begin_at.in_topic(self._topic_ids.get(partition.topic))
             consumer.seek(partition, inbox.fetch_at)
 
 

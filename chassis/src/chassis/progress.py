@@ -20,6 +20,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from chassis.consumer import BEGINNING, TopicOffset
 from chassis.database import Connection
 from chassis.metrics import QUARANTINED
 from contracts.event import SHARDS, Recorded
@@ -31,8 +32,8 @@ ON CONFLICT (subscriber, source, shard) DO UPDATE SET
     epoch = excluded.epoch, last_pos = excluded.last_pos, last_event_id = excluded.last_event_id
 """
 STORE_OFFSET = """
-INSERT INTO next_offset (source, partition, kafka_offset) VALUES ($1, $2, $3)
-ON CONFLICT (source, partition) DO UPDATE SET kafka_offset = excluded.kafka_offset
+INSERT INTO next_offset (source, partition, kafka_offset, topic_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (source, partition) DO UPDATE SET kafka_offset = excluded.kafka_offset, topic_id = excluded.topic_id
 """
 
 log = structlog.get_logger()
@@ -83,7 +84,7 @@ class Step:
     """Subscriber → the events that come next for it, in order."""
     events: Sequence[Recorded]
     """All of the batch's events."""
-    next_offset: int | None
+    next_offset: TopicOffset | None
 
     @cached_property
     def reached(self) -> dict[str, dict[int, Recorded]]:
@@ -99,13 +100,8 @@ class Progress:
     partition: int
     lasts: dict[str, dict[int, Last]]
     """Subscriber → shard → the last event taken in."""
-    next_offset: int = 0
+    next_offset: TopicOffset = BEGINNING
     """Where reading goes on, as far as known."""
-    seen_to: int = 0
-    """The offset behind the last record that was looked at."""
-    scans_to: int = 0
-    """Up to this offset the topic is read anew for an event that is missing. Whatever lies before it in the topic and comes
-    after it in the log is passed over: a relay that began anew has published it twice."""
 
     @classmethod
     async def load(
@@ -123,9 +119,11 @@ class Progress:
         lasts = {subscriber: dict.fromkeys(shards, NOTHING) for subscriber in subscribers}
         for subscriber, shard, *last in rows:
             lasts[subscriber][shard] = Last(*last)
-        offset = await pool.fetchval("SELECT kafka_offset FROM next_offset WHERE source = $1 AND partition = $2", source, partition)
+        hint = await pool.fetchrow(
+            "SELECT kafka_offset, topic_id FROM next_offset WHERE source = $1 AND partition = $2", source, partition
+        )
         progress = cls(source, partition, lasts)
-        progress.next_offset = offset if offset and progress._is_level() else 0
+        progress.next_offset = TopicOffset(*hint) if hint and progress._is_level() else BEGINNING
         return progress
 
     def _is_level(self) -> bool:
@@ -138,19 +136,16 @@ class Progress:
         each = list(self.lasts.values())
         return {shard: min(lasts[shard].pos for lasts in each) for shard in each[0]}
 
-    def sees(self, next_offset: int | None) -> bool:
-        """A batch that ends before this offset comes. Is it within what is read anew?"""
-        if next_offset is None:
-            return False
-        self.seen_to = max(self.seen_to, next_offset)
-        return next_offset < self.scans_to
-
     def is_past(self, obstacle: Exception | None) -> bool:
         """Something new was taken in: has everybody got past what it was stuck at? Anything but a hole is the next event."""
         return not isinstance(obstacle, Hole) or self.lowest()[obstacle.shard] > obstacle.last
 
-    def step(self, events: Sequence[Recorded], next_offset: int | None, *, is_scanning: bool = False) -> Step:
-        """Where these events, in the order of the source, take the subscribers. Raises: Hole, unless scanning; AnotherHistory."""
+    def step(self, events: Sequence[Recorded], next_offset: TopicOffset | None, *, is_scanning: bool = False) -> Step:
+        """Where these events, in the order of the source, take the subscribers.
+
+        `is_scanning`: more is to come. What lies before it in the topic and comes after it in the log is passed over: a relay
+        that began anew has published it twice. Raises: Hole, unless scanning; AnotherHistory.
+        """
         ours = self._of_this_partition(events)
         fresh = {name: _next(ours, lasts, is_scanning=is_scanning) for name, lasts in self.lasts.items()}
         return Step(fresh, ours, next_offset)
@@ -164,7 +159,7 @@ class Progress:
         )
         await connection.execute(STORE_POSITIONS, self.source, *map(list, zip(*rows, strict=True)))
         if step.next_offset is not None:
-            await connection.execute(STORE_OFFSET, self.source, self.partition, step.next_offset)
+            await connection.execute(STORE_OFFSET, self.source, self.partition, int(step.next_offset), step.next_offset.topic_id)
 
     def take(self, step: Step) -> None:
         for name, reached in step.reached.items():

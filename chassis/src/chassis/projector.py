@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import asyncpg
 import structlog
 
-from chassis.consumer import Batch, TopicFeed
+from chassis.consumer import BEGINNING, Batch, TopicFeed, TopicOffset
 from chassis.event_store import EventStore, read_shard
 from chassis.faults import Unavailable
 from chassis.leases import Lease, LeaseLost, Work, fence
@@ -68,7 +68,7 @@ class Source(Protocol):
     @property
     def name(self) -> str: ...
 
-    def follow(self, partition: int, positions: Mapping[int, int], offset: int) -> AsyncIterator[Batch]:
+    def follow(self, partition: int, positions: Mapping[int, int], offset: TopicOffset) -> AsyncIterator[Batch]:
         """Batches of a partition in order, without end, from `positions` on or earlier. Where there are offsets, from `offset`."""
 
 
@@ -80,7 +80,7 @@ class OwnLog:
     pool: asyncpg.Pool
     heads: ShardHeads
 
-    async def follow(self, partition: int, positions: Mapping[int, int], offset: int) -> AsyncIterator[Batch]:
+    async def follow(self, partition: int, positions: Mapping[int, int], offset: TopicOffset) -> AsyncIterator[Batch]:
         marks = dict(positions)
         while True:
             for shard in await self.heads.beyond(marks):
@@ -98,7 +98,7 @@ class ForeignLog:
     name: str
     feed: TopicFeed
 
-    async def follow(self, partition: int, positions: Mapping[int, int], offset: int) -> AsyncIterator[Batch]:
+    async def follow(self, partition: int, positions: Mapping[int, int], offset: TopicOffset) -> AsyncIterator[Batch]:
         inbox = self.feed.open(self.name, partition, at=offset)
         try:
             while True:
@@ -179,14 +179,14 @@ class Projector:
                     async with aclosing(source.follow(partition, progress.lowest(), offset)) as batches:  # type: ignore[type-var]
                         async for batch in batches:
                             async with one_at_a_time:
-                                is_fresh = await self._take(lease, progress, subscribers, batch)
+                                is_scanning = isinstance(stuck, Hole) and not batch.is_last
+                                is_fresh = await self._take(lease, progress, subscribers, batch, is_scanning=is_scanning)
                             if is_fresh and progress.is_past(stuck):
                                 stuck = None
                                 self._goes_on(source, partition)
                 except Hole as hole:
                     is_known = isinstance(stuck, Hole) and stuck.args == hole.args
-                    offset, stuck = 0, hole
-                    progress.scans_to = max(progress.scans_to, progress.seen_to)
+                    offset, stuck = BEGINNING, hole
                     if not is_known:
                         log.warning("projector.scans_anew", source=source.name, partition=partition)
                         continue
@@ -207,14 +207,15 @@ class Projector:
         self.halts.pop((source.name, partition), None)
         HALTED.labels(source.name, str(partition)).set(0)
 
-    async def _take(self, lease: Lease, progress: Progress, subscribers: Sequence[Subscriber], batch: Batch) -> bool:
+    async def _take(
+        self, lease: Lease, progress: Progress, subscribers: Sequence[Subscriber], batch: Batch, *, is_scanning: bool
+    ) -> bool:
         """Take a batch in; False where it held nothing new.
 
         Where a policy's command was raced, or an event cannot be applied, in halves: others are not kept waiting, and
         all that comes before the event is taken in.
         """
         is_fresh, is_careful, races = False, False, 0
-        is_scanning = progress.sees(batch.next_offset)
         left = [batch]
         while left:
             part = left.pop()

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from chassis.consumer import TopicFeed
+from chassis.consumer import BEGINNING, TopicFeed, TopicOffset
 from chassis.database import Connection
 from chassis.progress import Hole, Last, Progress
 from chassis.projector import ForeignLog
@@ -79,7 +79,7 @@ class Rebuild:
     tell: Callable[[str], None]
     """Is told of each stage as it begins."""
     bar: Bar = field(default_factory=Bar)
-    _offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+    _offsets: dict[tuple[str, int], TopicOffset] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._twins = TwinTables(self.model)
@@ -254,7 +254,7 @@ class Rebuild:
             Reading(
                 ForeignLog(name, feed),
                 self._progress(name, partition, self.partitions, positions),
-                self._offsets.get((name, partition), 0) if positions else 0,
+                self._offsets.get((name, partition), BEGINNING) if positions else BEGINNING,
             )
             for name, feed in self.feeds.items()
         ]

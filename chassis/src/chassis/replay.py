@@ -16,7 +16,7 @@ from operator import itemgetter
 
 import asyncpg
 
-from chassis.consumer import Batch
+from chassis.consumer import BEGINNING, Batch, TopicOffset
 from chassis.event_store import read_shard
 from chassis.progress import Progress, Step
 from chassis.projector import Source
@@ -64,7 +64,7 @@ class Reading:
 
     source: Source
     progress: Progress
-    offset: int = 0
+    offset: TopicOffset = BEGINNING
     """Where the source goes on, as far as everything before was taken."""
 
     async def until(self, target: Mapping[int, int]) -> AsyncIterator[Step]:
