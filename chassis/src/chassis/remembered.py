@@ -11,12 +11,21 @@ its own: GRANT INSERT (principal, key, body_hash), UPDATE (answer) ON remembered
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import asyncpg
+import structlog
 
+from chassis.database import DATABASE_ERRORS
 from chassis.event_store import CommandKey
 from chassis.faults import IdempotencyKeyReused
+
+FORGET_ANSWERS_MAX = 1_000
+"""Answers that one statement forgets at most: none holds its locks for long."""
+FORGET_EVERY_S = 600.0
+
+log = structlog.get_logger()
 
 # The update changes nothing; it makes the row that is there already come back.
 RESERVE = """
@@ -50,3 +59,14 @@ class RememberedAnswers:
         """Keep the answer. If the same request was done twice at once, the answer that was kept first is the answer."""
         kept: bytes = await self.pool.fetchval(COMPLETE, key.principal, key.key, answer)
         return kept
+
+
+async def forget_old_answers(pool: asyncpg.Pool) -> None:
+    """Keep the table to the days that the migration names, until cancelled. Several processes may do it at once."""
+    while True:
+        try:
+            while await pool.fetchval("SELECT forget_answers($1)", FORGET_ANSWERS_MAX) == FORGET_ANSWERS_MAX:
+                pass  # There are more.
+        except DATABASE_ERRORS as error:
+            log.warning("remembered.not_forgotten", error_type=type(error).__name__)
+        await asyncio.sleep(FORGET_EVERY_S)

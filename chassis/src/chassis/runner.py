@@ -26,6 +26,7 @@ from chassis.event_store import EventStore
 from chassis.leases import TTL_S
 from chassis.operations import OPERATIONS
 from chassis.probes import Check, NotReady, database_check
+from chassis.remembered import forget_old_answers
 from chassis.restore import Examination
 from chassis.server import Server, serve
 from chassis.service import Application, Machinery, Service, Worker, machinery, worker
@@ -87,6 +88,7 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
             work += [running.feed.run()] if service.reads else []
             work += [running.heads.run()] if running.heads else []
             work += [running.relay.watch()] if running.relay else []
+            work += [forget_old_answers(parts.pool)] if parts.store else []
         server = _server(service, parts, application, role, checks)
         if role == "worker":
             await _serve_until(stop, server, work=work, beside=[], drain_s=0.0)
