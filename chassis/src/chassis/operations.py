@@ -18,6 +18,7 @@ from chassis.republish import republish
 from chassis.restore import accept_loss, loss_arguments
 from chassis.service import Service
 from chassis.settings import ServiceSettings
+from chassis.verify import verify
 from contracts.topics import EVENT_TOPICS, topics_of
 
 
@@ -64,4 +65,5 @@ OPERATIONS: Sequence[Operation] = (
     Operation("republish", republish, republish_arguments),
     Operation("accept-loss", accept_loss, loss_arguments),
     Operation("rebuild", rebuild.rebuild, rebuild.arguments),
+    Operation("verify", verify),
 )
