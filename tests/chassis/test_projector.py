@@ -14,12 +14,13 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from chassis import leases
+from chassis import leases, reacting
 from chassis import projector as projector_module
 from chassis.broker import Broker
 from chassis.consumer import Batch, TopicFeed, TopicOffset
 from chassis.database import DATABASE_ERRORS, Connection
 from chassis.event_store import Append, AppendResult, Conflict, EventStore, StoredStream, append_group
+from chassis.faults import Unavailable
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Lease, LeaseLost, Leases
 from chassis.projector import ForeignLog, OwnLog, Projector, Source
@@ -177,7 +178,8 @@ class Topic:
                 await self.news.wait()
                 continue
             at = found.stop
-            batch = Batch([self.records[n] for n in found if n not in self.lost], TopicOffset(at))
+            shown = [self.records[n] for n in found if n not in self.lost]
+            batch = Batch(shown, TopicOffset(at), is_last=at == len(self.records))
             if self.given:
                 await self.given(batch)
             yield batch
@@ -417,7 +419,8 @@ class TestAnotherHistory:
         topic = Topic([*counted(stream, 1, 2), *in_epoch(2, *counted(stream, 3)), *counted(stream, 1, 2)])
         async with projecting(projector_of(log, Taken(subscribes=OTHER), source=topic)):
             await eventually(lambda: has_reached(log, 1, 3))
-            await eventually(lambda: at_offset(log, 5))
+            topic.add(*in_epoch(2, *counted(stream, 4)))
+            await eventually(lambda: has_reached(log, 1, 4))
             assert not is_halted()
 
         assert [(2,)] == await log.rows("SELECT epoch FROM position")
@@ -436,11 +439,6 @@ class TestAnotherHistory:
 
 def in_epoch(epoch: int, *events: Recorded) -> list[Recorded]:
     return [event._replace(epoch=epoch) for event in events]
-
-
-async def at_offset(log: LogDatabase, offset: int) -> bool:
-    """Whether reading would go on there. Only batches with news move it."""
-    return [(offset,)] >= await log.rows("SELECT kafka_offset FROM next_offset")
 
 
 class TestEventThatCannotBeApplied:
@@ -767,7 +765,7 @@ class TestPolicy:
             conflicts += sum(isinstance(result, Conflict) for result in results)
             return results
 
-        monkeypatch.setattr(projector_module, "append_group", counted_conflicts)
+        monkeypatch.setattr(reacting, "append_group", counted_conflicts)
         streams = in_shards(1, 5, 9)
         topic = Topic(batch_size=16)
         policies = [follow_up(store, count_it)]
@@ -832,13 +830,14 @@ class TestPolicy:
         [event] = await store.read_stream(stream)
         assert (event.epoch, store.epoch) == (2, 2)
 
-    async def test_halts_on_a_stream_that_it_cannot_understand(self, log: LogDatabase, store: EventStore) -> None:
+    async def test_leaves_a_stream_that_it_cannot_understand_to_a_newer_worker(self, log: LogDatabase, store: EventStore) -> None:
         stream = in_shard(1)
         await handler(store, replace(TALLIES, state_version=2)).handle(stream, Close(stream))
         older = replace(TALLIES, events={Counted.TYPE: Counted})
         policy: Policy[TallyCommand] = Policy("follow_up", OTHER, handler(store, older), count_it)
-        async with projecting(projector_of(log, source=Topic(counted(stream, 1)), policies=[policy], store=store)):
-            await eventually(is_halted)
+        async with projecting(projector_of(log, source=Topic(counted(stream, 1)), policies=[policy], store=store)) as task:
+            with pytest.raises(Unavailable):
+                await ended(task)
 
         assert await position(log, 1, "follow_up") is None
 

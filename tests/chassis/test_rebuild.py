@@ -80,6 +80,9 @@ async def schemas(service: Service) -> set[str]:
     return {name for (name,) in rows}
 
 
+POSITIONS = "SELECT subscriber, source, shard, epoch, last_pos FROM position ORDER BY 1, 2, 3"
+
+
 class TestRebuild:
     async def test_of_nothing_ends(self, service: Service) -> None:
         async with service.rebuild() as work:
@@ -88,7 +91,7 @@ class TestRebuild:
         assert {TWINS.old} == await schemas(service)
 
     async def test_comes_to_the_same_rows_positions_and_tables(self, filled: Service) -> None:
-        rows, positions = await filled.stored(), await filled.log.rows("SELECT * FROM position ORDER BY 1, 2, 3")
+        rows, positions = await filled.stored(), await filled.log.rows(POSITIONS)
         before = await shape(filled)
         async with filled.rebuild() as work:
             differences = await work.run()
@@ -96,7 +99,7 @@ class TestRebuild:
         assert all(each.is_none and each.new for each in differences)
         assert rows == await filled.stored() == await filled.folded()
         assert rows == await filled.stored(TWINS.old), "kept until told"
-        assert positions == await filled.log.rows("SELECT * FROM position ORDER BY 1, 2, 3")
+        assert positions == await filled.log.rows(POSITIONS)
         assert before == await shape(filled)
 
     async def test_ends_equal_beside_traffic_without_an_error_of_worker_or_api(self, filled: Service) -> None:

@@ -179,27 +179,27 @@ class Progress:
 
 def _next(events: Sequence[Recorded], lasts: Mapping[int, Last], *, is_scanning: bool) -> list[Recorded]:
     """The events that come next, in order, without what was taken in before. Raises: Hole, AnotherHistory."""
-    reached = {shard: last.pos for shard, last in lasts.items()}
+    reached: dict[int, Last | Recorded] = dict(lasts)
     ahead: dict[int, int] = {}
     fresh = []
     for event in events:
-        shard, pos = event.shard, event.pos
-        if pos == reached[shard] + 1:
-            if event.epoch < lasts[shard].epoch:
-                raise WrongEpoch(shard, pos)
-            reached[shard] = pos
+        last = reached[event.shard]
+        if event.pos == last.pos + 1:
+            if event.epoch < last.epoch:
+                raise WrongEpoch(event.shard, event.pos)
+            reached[event.shard] = event
             fresh.append(event)
-        elif pos > reached[shard]:
-            ahead[shard] = pos
+        elif event.pos > last.pos:
+            ahead[event.shard] = event.pos
         else:
-            _check_had(event, lasts[shard])
+            _check_had(event, last)
     for shard, pos in ahead.items():
-        if pos > reached[shard] and not is_scanning:
-            raise Hole(shard, reached[shard])
+        if pos > reached[shard].pos and not is_scanning:
+            raise Hole(shard, reached[shard].pos)
     return fresh
 
 
-def _check_had(event: Recorded, last: Last) -> None:
+def _check_had(event: Recorded, last: Last | Recorded) -> None:
     """An event at a position that was had before should be the one that stood there. Raises: AnotherHistory."""
     if last.epoch and event.epoch > last.epoch:
         raise WrongEpoch(event.shard, event.pos)
