@@ -14,8 +14,10 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from chassis import consumer as consumer_module
 from chassis import leases, reacting
 from chassis import projector as projector_module
+from chassis import relay as relay_module
 from chassis.broker import Broker
 from chassis.consumer import Batch, TopicFeed, TopicOffset
 from chassis.database import DATABASE_ERRORS, Connection
@@ -45,7 +47,7 @@ from tests.chassis.tallies import (
     in_shard,
     in_shards,
 )
-from tests.chassis.tally_topics import make_topic, read_events
+from tests.chassis.tally_topics import make_again, make_topic, read_events
 
 PARTITION, PARTITIONS = 1, 4
 NAME = f"project/{PARTITION:02}"
@@ -917,6 +919,10 @@ class Interrupted:
         return sent
 
 
+ROUNDS_MAX = 150
+"""Of appends to every shard, while a topic burns."""
+
+
 class TestFromLogToRows:
     async def test_every_event_arrives_once_though_workers_die_between_publishing_and_marking(
         self, log: LogDatabase, store: EventStore, kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
@@ -955,6 +961,54 @@ class TestFromLogToRows:
         assert expected == by_shard(await positions_taken(log, service=SERVICE))
         in_topic = [(event.shard, event.pos) for event in await read_events(kafka_bootstrap, topic)]
         assert len(in_topic) > len(set(in_topic)) == 12 * SHARDS, "invalid: nothing was published twice"
+
+    async def test_every_event_arrives_once_though_the_topic_burns_under_load(
+        self, log: LogDatabase, store: EventStore, kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module, name, value in (
+            (relay_module, "LOOK_S", 0.1),
+            (relay_module, "PAUSE_S_MAX", 0.2),
+            (consumer_module, "CHECK_S", 0.1),
+            (projector_module, "HALTED_PAUSE_S", 0.2),
+        ):
+            monkeypatch.setattr(module, name, value)
+        topic = await make_topic(kafka_bootstrap, topic_prefix)
+        streams = [in_shard(n) for n in range(SHARDS)]
+        lost = REGISTRY.get_sample_value("gatehouse_relay_topics_lost_total") or 0.0
+        burnt = asyncio.Event()
+        appended = 0
+
+        async def load() -> None:
+            nonlocal appended
+            # Bounded, so that a slow machine is not left with ever more to publish again.
+            while not burnt.is_set() and appended < ROUNDS_MAX:
+                await asyncio.gather(*(store.append(append_of(stream, at=appended)) for stream in streams))
+                appended += 1
+
+        async def nothing() -> None:
+            pass
+
+        worker = Worker(await log.another_pool(), kafka_bootstrap, topic, nothing)
+        loading = asyncio.create_task(load())
+        for published in (10, 20):
+            await eventually(lambda: has_rows(log, published * SHARDS), within_s=30)  # noqa: B023 - asked before it changes
+            await make_again(kafka_bootstrap, topic)
+        burnt.set()
+        await loading
+        await eventually(lambda: has_all_rows(log, appended * SHARDS), within_s=60)
+        await worker.die()
+
+        assert {shard: list(range(1, appended + 1)) for shard in range(SHARDS)} == by_shard(
+            await positions_taken(log, service=SERVICE)
+        )
+        in_topic = {(event.shard, event.pos) for event in await read_events(kafka_bootstrap, topic)}
+        assert len(in_topic) == appended * SHARDS, "the topic that there is now does not hold the whole log"
+        assert (REGISTRY.get_sample_value("gatehouse_relay_topics_lost_total") or 0.0) >= lost + PARTITIONS
+
+
+async def has_rows(log: LogDatabase, count: int) -> bool:
+    [(taken,)] = await log.rows("SELECT count(*) FROM taken")
+    return bool(taken >= count)
 
 
 def by_shard(positions: Sequence[tuple[int, int]]) -> dict[int, list[int]]:

@@ -38,7 +38,7 @@ from chassis.testing.wait import eventually
 from contracts.event import SHARDS, Recorded, record_headers
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import append_of, in_shard
-from tests.chassis.tally_topics import PARTITIONS, make_topic, read_events, read_topic, started
+from tests.chassis.tally_topics import PARTITIONS, delete_topic, make_again, make_topic, read_events, read_topic, started
 
 TOKEN = 7
 """The token under which the test holds every partition."""
@@ -357,7 +357,6 @@ class TestTopicLost:
         await append(store, *(in_shard(n) for n in range(8)), events=5)
         async with relaying(log, publisher):
             await eventually(lambda: is_published(log), within_s=30)
-            await delete_topic(kafka_bootstrap, topic)
             await make_again(kafka_bootstrap, topic)
             await append(store, in_shard(5), events=2)
             whole = dict.fromkeys(range(8), 5) | {5: 7}
@@ -368,7 +367,6 @@ class TestTopicLost:
     ) -> None:
         await append(store, in_shard(5), events=3)
         await relayed(log, publisher)
-        await delete_topic(kafka_bootstrap, topic)
         await make_again(kafka_bootstrap, topic)
         async with started(make_producer(kafka_bootstrap)) as stranger:
             for _ in range(3):
@@ -390,7 +388,13 @@ class TestTopicLost:
         assert {5: [1, 2, 3, 1, 2, 3]} == by_shard(await read_events(kafka_bootstrap, topic))
 
     async def test_is_told_while_it_is_missing_and_loses_nothing(
-        self, log: LogDatabase, store: EventStore, publisher: TopicPublisher, kafka_bootstrap: str, topic: str
+        self,
+        log: LogDatabase,
+        store: EventStore,
+        publisher: TopicPublisher,
+        kafka_bootstrap: str,
+        topic_prefix: str,
+        topic: str,
     ) -> None:
         await append(store, in_shard(5), events=3)
         async with relaying(log, publisher) as running:
@@ -399,17 +403,10 @@ class TestTopicLost:
             await delete_topic(kafka_bootstrap, topic)
             await append(store, in_shard(5), events=2)
 
-            async def says_so() -> bool:
-                try:
-                    await running.relay.check()
-                except NotReady as error:
-                    return error.reason == "topic-missing"
-                return False
-
-            await eventually(says_so, within_s=30)
-            await make_again(kafka_bootstrap, topic)
+            await eventually(lambda: is_told(running.relay, "topic-missing"), within_s=30)
+            await make_topic(kafka_bootstrap, topic_prefix)
             await eventually(lambda: has_all(kafka_bootstrap, topic, {5: 5}), within_s=30)
-            await running.relay.check()
+            await eventually(lambda: is_told(running.relay, None), within_s=30)
 
 
 class TestRepublish:
@@ -442,16 +439,13 @@ TALLY: Service[ServiceSettings] = Service(
 )
 
 
-async def delete_topic(bootstrap: str, topic: str) -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    (deleted,) = admin.delete_topics([topic]).values()
-    await asyncio.to_thread(deleted.result)
-    await eventually(lambda: topic not in admin.list_topics(timeout=20).topics)
-
-
-async def make_again(bootstrap: str, topic: str) -> None:
-    prefix, _, name = topic.partition(".")
-    await make_topic(bootstrap, f"{prefix}.", name)
+async def is_told(relay: Relay, reason: str | None) -> bool:
+    """Whether readiness gives this reason; None: it is ready."""
+    try:
+        await relay.check()
+    except NotReady as error:
+        return error.reason == reason
+    return reason is None
 
 
 async def has_length(bootstrap: str, topic: str, *, partition: int, length: int) -> bool:

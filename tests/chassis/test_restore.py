@@ -25,8 +25,8 @@ from devstack.databases import Database
 from devstack.fresh_databases import FreshDatabases
 from tests.chassis.log_database import LogDatabase, opened_log
 from tests.chassis.tallies import TALLIES, Close, Count, Tally, handler, in_shard, key_of
-from tests.chassis.tally_topics import make_topic
-from tests.chassis.test_relay import TALLY, delete_topic, make_again, relayed
+from tests.chassis.tally_topics import delete_topic, make_again, make_topic
+from tests.chassis.test_relay import TALLY, relayed
 
 NOWHERE = "127.0.0.1:1"
 """No broker."""
@@ -215,7 +215,6 @@ class TestRestoredLog:
         await server.count(stream, 1)
 
         async def lose_the_topic() -> None:
-            await delete_topic(server.bootstrap, server.topic)
             await make_again(server.bootstrap, server.topic)
             await server.count(stream, 2, 3)
 

@@ -69,6 +69,8 @@ class FaultStack:
     stack: Stack
     processes: dict[str, Process] = field(default_factory=dict)
     """By name: `registration-api`, `registration-worker`, …"""
+    topics_were_lost: bool = False
+    """And filled again: since then their beginning may be out of order."""
     _probes: dict[str, str] = field(default_factory=dict)
     """Name → base URL of probes and metrics."""
 

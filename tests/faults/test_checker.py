@@ -70,6 +70,13 @@ class TestDistinct:
     def test_sees_what_comes_too_late(self) -> None:
         assert [] != distinct([record(SECOND), record(FIRST)])[1]
 
+    def test_takes_the_place_where_it_belongs_in_a_topic_that_was_filled_again(self) -> None:
+        again = [record(THIRD), record(FIRST), record(SECOND), record(THIRD)]
+        found, wrong = distinct(again, burnt=True)
+        assert ([record(each).place for each in EVENTS], []) == (list(found), wrong)
+        assert [] != distinct(again)[1]
+        assert [] != distinct([record(SECOND), record(FIRST)], burnt=True)[1]
+
 
 class TestCheckAcknowledged:
     def test_sees_a_fact_that_is_not_stored(self) -> None:
