@@ -116,7 +116,7 @@ def _compare_positions(
 
 
 async def _compare_topic(topic: str, settings: ServiceSettings, pool: asyncpg.Pool, found: Differences) -> Mapping[int, int]:
-    """Shard → the position to which the topic holds it without a hole, read as a reader does: what comes too early is passed over."""
+    """Shard → the position to which a reader of the topic gets. As a reader does, it passes over what comes before its turn."""
     reached = dict.fromkeys(range(SHARDS), 0)
     seen = dict(reached)
     async for records in _read(settings, topic):
