@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Any
 
@@ -16,8 +17,9 @@ from contracts import registry
 from contracts.access import ALLOWED, Action
 from contracts.rejection import Rejection
 from tests.house.assembled import PACKAGES, subclasses, wired
-from tests.house.house import REPOSITORY, SERVICES, ServiceFolder
+from tests.house.house import REPOSITORY, SERVICES, ServiceFolder, parsed
 
+DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 REJECTIONS: list[Any] = subclasses(Rejection, *PACKAGES)
 PROBLEMS = [each for each in vars(problems).values() if isinstance(each, Problem)]
 
@@ -59,6 +61,15 @@ class TestErrors:
     def test_name_the_rule(self, rejection: type[Rejection]) -> None:
         assert rejection.__doc__
         assert 400 <= rejection.status < 500
+
+
+class TestGuarantees:
+    NAMED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (REPOSITORY / "docs" / "guarantees.md").read_text())
+
+    @pytest.mark.parametrize(("file", "name"), NAMED)
+    def test_have_the_test_that_is_named(self, file: str, name: str) -> None:
+        defined = {node.name for node in parsed(REPOSITORY / file).body if isinstance(node, DEFINITIONS)}
+        assert not name or name in defined
 
 
 class TestActions:
