@@ -1,4 +1,4 @@
-"""`python -m gatekeeper api|worker|all|migrate|provision`."""
+"""`python -m gatekeeper api|worker|all`, and the operator's commands that `--help` lists."""
 
 from chassis.runner import main
 from gatekeeper.wiring import SERVICE

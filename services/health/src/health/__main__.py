@@ -1,4 +1,4 @@
-"""`python -m health api|worker|all|migrate|provision`."""
+"""`python -m health api|worker|all`, and the operator's commands that `--help` lists."""
 
 from chassis.runner import main
 from health.wiring import SERVICE

@@ -1,4 +1,4 @@
-"""`python -m portal api|all|migrate|provision`, or `client-put` to make or change an account."""
+"""`python -m portal api|all`, the operator's commands, or `client-put` to make or change an account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m reporting api|worker|all|migrate|provision`."""
+"""`python -m reporting api|worker|all`, and the operator's commands that `--help` lists."""
 
 from chassis.runner import main
 from reporting.wiring import SERVICE
