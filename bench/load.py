@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
@@ -19,13 +22,26 @@ class Answers:
     seconds: float = 0.0
     latencies_ms: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
+    processor_s: float = 0.0
+    """What the processes that answered took of the processors."""
 
     @property
     def per_second(self) -> float:
         return len(self.latencies_ms) / self.seconds
 
+    @property
+    def processor_us(self) -> float:
+        """Of one answer. Varies less than the rate where others use the machine, too."""
+        return self.processor_s / len(self.latencies_ms) * 1e6
+
     def percentile_ms(self, percent: float) -> float:
         return percentile(self.latencies_ms, percent)
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has taken of the processors so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -54,31 +70,32 @@ async def drive(
 ) -> Answers:
     """Send the requests, spread over the servers, each connection waiting for its answer before it sends the next.
 
-    `per_second` holds the rate down; without it, as fast as they come back. Ends early when the requests run out.
+    `per_second` makes each request due at its time, evenly, and its latency counts from then; without it, as fast as they
+    come back. Ends early when the requests run out.
     """
     answers = Answers()
     began = time.perf_counter()
-    pace = connections / per_second if per_second else 0.0
-    tasks = [_connection(urls[n % len(urls)], requests, answers, began + seconds, pace) for n in range(connections)]
+    due = itertools.count(began, 1 / per_second) if per_second else None
+    tasks = [_connection(urls[n % len(urls)], requests, answers, began + seconds, due) for n in range(connections)]
     await asyncio.gather(*tasks)
     answers.seconds = time.perf_counter() - began
     return answers
 
 
-async def _connection(url: str, requests: Iterator[bytes], answers: Answers, until: float, pace: float) -> None:
+async def _connection(url: str, requests: Iterator[bytes], answers: Answers, until: float, due: Iterator[float] | None) -> None:
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     for request in requests:
-        sent = time.perf_counter()
-        if sent >= until:
+        since = time.perf_counter()
+        if due is not None:
+            now, since = since, next(due)
+            await asyncio.sleep(max(0.0, since - now))
+        if since >= until:
             break
         writer.write(request)
         status = await answer(reader)
-        took = time.perf_counter() - sent
-        answers.latencies_ms.append(took * 1000)
+        answers.latencies_ms.append((time.perf_counter() - since) * 1000)
         answers.statuses[status] += 1
-        if pace > took:
-            await asyncio.sleep(pace - took)
     writer.close()
 
 

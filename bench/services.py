@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import httpx2
 
-from bench.load import Answers, drive, percentile, post
+from bench.load import Answers, drive, percentile, post, processor_seconds
 from bench.place import SECONDS, Place
 from bench.table import Row
 from contracts.times import shanghai_date
@@ -72,7 +72,9 @@ class _Bench:
         return [
             Row("FastAPI endpoint that only validates the body", validate.per_second, "/s", None, "reference"),
             Row("registration command", registered.per_second, "/s", insert.per_second, "≥ 1×", "validate and insert one row"),
+            Row("…, its process on the processors", registered.processor_us, "µs", insert.processor_us, "–", "the same"),
             Row("gate decision, two processes", gate.per_second, "/s", insert_on_two.per_second, "≥ 1×", "insert, two processes"),
+            Row("…, these on the processors", gate.processor_us, "µs", insert_on_two.processor_us, "–", "the same"),
             Row("gate decision at half of that, p99", at_half.percentile_ms(99), "ms", None, "< 10 ms"),
             Row("acknowledged command → visible in supervision, p99", percentile(visible, 99), "ms", None, "< 250 ms"),
             Row("ban → in force at the gate, p99", percentile(in_force, 99), "ms", None, "< 1,000 ms"),
@@ -81,37 +83,44 @@ class _Bench:
     # Registration, with nothing else running but what it needs.
 
     async def _registrations(self, people: Sequence[Person]) -> tuple[Answers, Answers, Answers]:
-        await asyncio.gather(*(process.stop() for process in self.supervisor.processes if process.name != "portal-all"))
-        async with self._reference(1) as (reference,):
-            validate = await self._drive([reference], self._requests(reference, "/validate", [*people] * 4, "validate"))
-            insert = await self._drive([reference], self._requests(reference, "/insert", [*people] * 4, "insert"))
-        api = self.stack.process("registration", "api")
-        await api.started()
-        path = f"/v1/contracts/{HONGKOU}/pre-registrations"
-        url = self.urls["registration"]
-        registered = await self._drive([url], self._requests(url, path, people, "register"))
-        await api.stop()
+        async with self._only():
+            async with self._reference(1) as reference:
+                validate = await self._drive(reference, self._requests(reference, "/validate", [*people] * 4, "validate"))
+                insert = await self._drive(reference, self._requests(reference, "/insert", [*people] * 4, "insert"))
+            async with _running([self.stack.process("registration", "api")]) as api:
+                path = f"/v1/contracts/{HONGKOU}/pre-registrations"
+                registered = await self._drive(api, self._requests(api, path, people, "register"))
         return validate, insert, registered
 
-    def _requests(self, url: str, path: str, people: Sequence[Person], name: str) -> Iterator[bytes]:
+    def _requests(self, to: Sequence[Process], path: str, people: Sequence[Person], name: str) -> Iterator[bytes]:
         """Prepared beforehand: their making must not be measured. `name` keeps their keys apart from every other round's."""
         token = self.token
-        return iter([post(url, path, _form(person), token=token, key=f"bench-{name}-{n}") for n, person in enumerate(people)])
+        return iter(
+            [post(to[0].ready_url, path, _form(person), token=token, key=f"bench-{name}-{n}") for n, person in enumerate(people)]
+        )
 
-    async def _drive(self, urls: Sequence[str], requests: Iterator[bytes], *, per_second: float | None = None) -> Answers:
+    async def _drive(self, processes: Sequence[Process], requests: Iterator[bytes], *, per_second: float | None = None) -> Answers:
+        urls = [process.ready_url for process in processes]
         warm_up = await drive(urls, itertools.islice(requests, WARM_UP), connections=CONNECTIONS, seconds=SECONDS)
+        before = sum(processor_seconds(process.pid) for process in processes)
         answers = await drive(urls, requests, connections=CONNECTIONS, seconds=SECONDS, per_second=per_second)
+        answers.processor_s = sum(processor_seconds(process.pid) for process in processes) - before
         if refused := [status for status in warm_up.statuses + answers.statuses if status >= 300]:
             raise RuntimeError(f"{urls}: {refused}")
         return answers
 
-    # The gate, with everything else up and idle.
+    @asynccontextmanager
+    async def _only(self, *needed: Process) -> AsyncIterator[None]:
+        """Nothing but these and the portal: whoever reads what is decided meanwhile works it off afterwards."""
+        await asyncio.gather(*(process.stop() for process in self.supervisor.processes if process.name != "portal-all"))
+        async with _running(needed):
+            yield
+        await asyncio.gather(*(process.started() for process in self.supervisor.processes if not process.runs))
+
+    # The gate, with its worker and what that asks, and none of those who read it.
 
     async def _settled(self, count: int) -> list[str]:
-        """Everything up again, and the gate knowing everybody who was registered. Their `person_id`s."""
-        for process in self.supervisor.processes:
-            if not process.runs:
-                await process.started()
+        """The gate knows everybody who was registered. Their `person_id`s."""
         await self._fresh_token()
         deadline = time.monotonic() + SETTLE_S
         path = f"/v1/contracts/{HONGKOU}/pre-registrations"
@@ -120,10 +129,8 @@ class _Bench:
             found = [row["person_id"] async for row in self._all(path)]
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{len(found)} of {count} pre-registrations are listed")
-        while not await self._is_assessed(found[-1]) or not await self._is_assessed(found[0]):
-            if time.monotonic() > deadline:
-                raise TimeoutError("the gate does not settle")
-            await asyncio.sleep(0.2)
+        await self._opened(found[0], deadline)
+        await self._opened(found[-1], deadline)
         return found
 
     async def _all(self, path: str) -> AsyncIterator[Mapping[str, str]]:
@@ -136,36 +143,37 @@ class _Bench:
                 return
             query["after"] = page["next"]
 
-    async def _is_assessed(self, person_id: str) -> bool:
+    async def _opened(self, person_id: str, deadline: float) -> None:
+        """Return once the gate would admit this person. Raises: TimeoutError."""
         path = f"/v1/contracts/{HONGKOU}/clearances/{person_id}"
-        answer = await self.operator.get("gatekeeper", path, expect=(200, 404))
-        return answer.status == 200 and bool(answer.body["admissible"])
+        while True:
+            answer = await self.operator.get("gatekeeper", path, expect=(200, 404))
+            if answer.status == 200 and answer.body["admissible"]:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError("the gate does not settle")
+            await asyncio.sleep(0.2)
 
     async def _gate(self, person_ids: Sequence[str]) -> tuple[Answers, Answers, Answers]:
-        async with self._reference(2) as references:
-            people = [_person(n) for n in range(PEOPLE)] * 6
-            insert = await self._drive(references, self._requests(references[0], "/insert", people, "insert-on-two"))
-        async with self._second_gatekeeper() as second:
-            urls = [self.urls["gatekeeper"], second]
-            await self._fresh_token()
-            full = await self._drive(urls, self._attempts(person_ids, "full"))
-            half = await self._drive(urls, self._attempts(person_ids, "half"), per_second=full.per_second / 2)
+        worker, sources = self.stack.process("gatekeeper", "worker"), ("registration", "health")
+        async with self._only(worker, *(self.stack.process(source, "api") for source in sources)):
+            async with self._reference(2) as references:
+                people = [_person(n) for n in range(PEOPLE)] * 6
+                insert = await self._drive(references, self._requests(references, "/insert", people, "insert-on-two"))
+            elsewhere = replace(self.stack, ports={**self.stack.ports, "gatekeeper": free_port()})
+            apis = [self.stack.process("gatekeeper", "api"), elsewhere.process("gatekeeper", "api", name="gatekeeper-api-2")]
+            async with _running(apis):
+                await self._opened(person_ids[-1], time.monotonic() + SETTLE_S)
+                full = await self._drive(apis, self._attempts(apis, person_ids, "full"))
+                half = await self._drive(apis, self._attempts(apis, person_ids, "half"), per_second=full.per_second / 2)
         return insert, full, half
 
-    def _attempts(self, person_ids: Sequence[str], name: str) -> Iterator[bytes]:
+    def _attempts(self, to: Sequence[Process], person_ids: Sequence[str], name: str) -> Iterator[bytes]:
         path = f"/v1/contracts/{HONGKOU}/entries"
-        url = self.urls["gatekeeper"]
         wanted = itertools.islice(itertools.cycle(person_ids), 40_000)
         token = self.token
+        url = to[0].ready_url
         return iter([post(url, path, {"person_id": each}, token=token, key=f"bench-{name}-{n}") for n, each in enumerate(wanted)])
-
-    @asynccontextmanager
-    async def _second_gatekeeper(self) -> AsyncIterator[str]:
-        elsewhere = replace(self.stack, ports={**self.stack.ports, "gatekeeper": free_port()})
-        process = elsewhere.process("gatekeeper", "api", name="gatekeeper-api-2")
-        await process.started()
-        yield elsewhere.url("gatekeeper")
-        await process.stop()
 
     # How long facts take to arrive.
 
@@ -235,7 +243,7 @@ class _Bench:
         await self._fresh_token()
 
     @asynccontextmanager
-    async def _reference(self, count: int) -> AsyncIterator[list[str]]:
+    async def _reference(self, count: int) -> AsyncIterator[Sequence[Process]]:
         """So many processes of the plainest service."""
         await self._fresh_token()
         environment = children.environment(
@@ -253,8 +261,16 @@ class _Bench:
             )
             for port in (free_port() for _ in range(count))
         ]
-        await asyncio.gather(*(process.started() for process in processes))
-        yield [process.ready_url.removesuffix("/openapi.json") for process in processes]
+        async with _running(processes):
+            yield processes
+
+
+@asynccontextmanager
+async def _running(processes: Sequence[Process]) -> AsyncIterator[Sequence[Process]]:
+    await asyncio.gather(*(process.started() for process in processes))
+    try:
+        yield processes
+    finally:
         await asyncio.gather(*(process.stop() for process in processes))
 
 
