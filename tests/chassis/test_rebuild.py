@@ -326,8 +326,7 @@ async def asking(service: Service) -> AsyncIterator[list[int]]:
     async def ask() -> None:
         while True:
             answers.append(await pool.fetchval("SELECT count(*) FROM latest_v1 WHERE amount >= $1", 0))
-            async with pool.acquire() as connection, connection.transaction():
-                await connection.fetch("SELECT * FROM open_v1 WHERE times > $1", 0)
+            await pool.fetch("SELECT * FROM open_v1 WHERE times > $1", 0)
 
     tasks = [asyncio.create_task(ask()) for _ in range(3)]
     try:
