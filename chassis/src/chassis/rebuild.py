@@ -26,7 +26,7 @@ import asyncpg
 
 from chassis.consumer import BEGINNING, TopicFeed, TopicOffset
 from chassis.database import Connection
-from chassis.progress import Hole, Last, Progress
+from chassis.progress import AnotherHistory, Hole, Last, Progress
 from chassis.projector import ForeignLog
 from chassis.rebuild_bar import Bar
 from chassis.replay import Decoder, Reading, Stalled, StoredLog, in_order_of_time
@@ -363,7 +363,7 @@ async def rebuild(service: Service[Any], settings: Any, given: Namespace) -> int
                 return await _with_old(TwinTables(model), work.owner, back=given.back)
             gc.disable()  # Rows by the million, and no cycles among them: this process ends when they are written.
             differences = await work.run(replace=given.replace, again=given.again)
-    except (RebuildFailed, Stalled, Hole, UnknownVersion) as error:
+    except (RebuildFailed, Stalled, Hole, AnotherHistory, UnknownVersion) as error:
         _say(f"{type(error).__name__}: {error}")
         return 1
     for each in differences:

@@ -170,10 +170,6 @@ async def _serve_until(
             raise RuntimeError(f"{task.get_name()} ended by itself")
 
 
-def _started(coroutines: Sequence[Coroutine[Any, Any, None]]) -> list[asyncio.Task[None]]:
-    return [asyncio.create_task(coroutine, name=getattr(coroutine, "__qualname__", None)) for coroutine in coroutines]
-
-
 async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
