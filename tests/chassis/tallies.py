@@ -100,7 +100,7 @@ def in_shards(*shards: int) -> list[UUID]:
 
 
 def new_event(
-    stream_id: UUID, version: int, *, amount: int = 1, event_id: UUID | None = None, data: bytes | None = None
+    stream_id: UUID, version: int, *, amount: int = 1, event_id: UUID | None = None, data: bytes | None = None, epoch: int = 1
 ) -> NewEvent:
     """A `Counted` as a command handler would hand it over."""
     event_id = event_id or uuid4()
@@ -110,7 +110,7 @@ def new_event(
         service=SERVICE,
         stream_id=stream_id,
         version=version,
-        epoch=1,
+        epoch=epoch,
         time=FixedClock().now(),
         correlation_id=event_id,
         causation_id=event_id,
@@ -128,13 +128,14 @@ def append_of(
     key: CommandKey | None = None,
     answer: bytes | None = b"first",
     not_after: datetime | None = None,
+    epoch: int = 1,
 ) -> Append:
     """An append of some events at an expected version."""
     return Append(
         stream_id=stream_id,
         kind="tally",
         expected_version=at,
-        events=[new_event(stream_id, at + n, amount=at + n) for n in range(1, events + 1)],
+        events=[new_event(stream_id, at + n, amount=at + n, epoch=epoch) for n in range(1, events + 1)],
         state=b"[%d]" % (at + events),
         state_version=1,
         not_after=not_after,

@@ -31,7 +31,7 @@ from chassis.event_store import (
     read_shard,
 )
 from chassis.faults import Unavailable
-from contracts.event import EVENT_BYTES_MAX, HEADERS, SHARDS, shard_of
+from contracts.event import EVENT_BYTES_MAX, SHARDS, shard_of
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import append_of, in_shard, in_shards, key_of, new_event
 
@@ -462,17 +462,25 @@ class TestEpoch:
 
         assert Conflict(version=0) == await store.append(append_of(stream, key=key))
         assert store.epoch == 2
-        assert Appended(version=1, shard=1, last_pos=1) == await store.append(append_of(stream, key=key))
+        assert Appended(version=1, shard=1, last_pos=1) == await store.append(append_of(stream, key=key, epoch=2))
+
+    async def test_that_rose_keeps_out_what_was_made_for_the_one_before(self, log: LogDatabase, store: EventStore) -> None:
+        """It waited for its turn, and the store has learnt of the new epoch meanwhile. Readers would stop at it."""
+        await log.owner.execute("UPDATE store SET epoch = 2")
+        await store.learn_epoch()
+        neighbours = [append_of(in_shard(1), epoch=2) for _ in range(2)]
+
+        results = await asyncio.gather(*map(store.append, [neighbours[0], append_of(in_shard(1)), neighbours[1]]))
+
+        assert Conflict(version=0) == results[1]
+        assert [] == await log.rows("SELECT 1 FROM event WHERE split_part(convert_from(meta, 'UTF8'), E'\n', 9) <> '2'")
 
     async def test_of_the_heads_is_that_in_which_they_were_written(self, log: LogDatabase, store: EventStore) -> None:
-        first, second = append_of(in_shard(1)), append_of(in_shard(2))
+        first, second = append_of(in_shard(1)), append_of(in_shard(2), epoch=2)
         await store.append(first)
         await log.owner.execute("UPDATE store SET epoch = 2")
         await store.learn_epoch()
-        meta = second.events[0].meta.split(b"\n")
-        meta[HEADERS.index("ce_epoch")] = b"2"
-        in_epoch_2 = replace(second.events[0], meta=b"\n".join(meta))
-        await store.append(replace(second, events=[in_epoch_2]))
+        await store.append(second)
         reach = await store.reach()
         assert (2, SHARDS) == (reach.epoch, len(reach.heads))
         assert [Place(0, 0, 2), Place(1, 1, 1), Place(2, 1, 2)] == list(reach.heads[:3])

@@ -25,7 +25,7 @@ from chassis.event_store import Append, AppendResult, Conflict, EventStore, Stor
 from chassis.faults import Unavailable
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Lease, LeaseLost, Leases
-from chassis.projector import ForeignLog, OwnLog, Projector, Source
+from chassis.projector import ForeignLog, OwnLog, Projector, RacedForEver, Source
 from chassis.reacting import Reactions
 from chassis.relay import Relay, Sent, TopicPublisher
 from chassis.shard_heads import ShardHeads
@@ -768,6 +768,7 @@ class TestPolicy:
             return results
 
         monkeypatch.setattr(reacting, "append_group", counted_conflicts)
+        monkeypatch.setattr(projector_module, "RACES_MAX", 1_000)  # Nobody is there to take the lease again.
         streams = in_shards(1, 5, 9)
         topic = Topic(batch_size=16)
         policies = [follow_up(store, count_it)]
@@ -790,6 +791,23 @@ class TestPolicy:
             amounts = await amounts_of(other, stream)
             assert list(range(1, 31)) == [amount for amount in amounts if amount < 1_000]
             assert list(range(1_000, 1_030)) == [amount for amount in amounts if amount >= 1_000]
+
+    async def test_raced_for_ever_gives_the_lease_back(
+        self, log: LogDatabase, store: EventStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        races = 0
+
+        async def always_late(connection: Connection, appends: Sequence[Append], *, epoch: int) -> list[AppendResult]:
+            nonlocal races
+            races += 1
+            return [Conflict(version=7) for _ in appends]
+
+        monkeypatch.setattr(reacting, "append_group", always_late)
+        policies = [follow_up(store, count_it)]
+        async with projecting(projector_of(log, source=Topic(counted(in_shard(1), 1)), policies=policies, store=store)) as task:
+            with pytest.raises(RacedForEver):
+                await ended(task)
+        assert projector_module.RACES_MAX + 1 == races
 
     async def test_makes_the_same_events_when_it_is_interrupted_and_decides_again(
         self, log: LogDatabase, store: EventStore

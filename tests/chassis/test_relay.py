@@ -70,10 +70,13 @@ def publisher(producers: ProducerHolder, topic: str) -> TopicPublisher:
 
 
 @asynccontextmanager
-async def relaying(log: LogDatabase, publisher: Publisher, *, token: int = TOKEN, polls: bool = True) -> AsyncIterator[Relaying]:
+async def relaying(
+    log: LogDatabase, publisher: Publisher, *, token: int = TOKEN, polls: bool = True, broker: Broker | None = None
+) -> AsyncIterator[Relaying]:
     """A relay that holds all partitions, as a worker would run it."""
     heads = ShardHeads(log.pool)
-    relay = Relay(log.pool, heads, publisher, Broker(os.environ["GATEHOUSE_KAFKA_BOOTSTRAP"], kept_s=0.05), partitions=PARTITIONS)
+    broker = broker or Broker(os.environ["GATEHOUSE_KAFKA_BOOTSTRAP"], kept_s=0.05)
+    relay = Relay(log.pool, heads, publisher, broker, partitions=PARTITIONS)
     works = relay.works()
     await log.owner.executemany(
         "INSERT INTO lease (name, token) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET token = excluded.token",
@@ -386,6 +389,23 @@ class TestTopicLost:
         async with relaying(log, publisher):
             await eventually(lambda: has_length(kafka_bootstrap, topic, partition=1, length=6), within_s=30)
         assert {5: [1, 2, 3, 1, 2, 3]} == by_shard(await read_events(kafka_bootstrap, topic))
+
+    async def test_is_none_that_another_relay_has_filled_since_we_asked(
+        self, log: LogDatabase, store: EventStore, publisher: TopicPublisher, kafka_bootstrap: str, topic: str
+    ) -> None:
+        """A partition changes hands under load: what this process knows of the broker is some seconds old."""
+        warm = Broker(kafka_bootstrap, kept_s=60)
+        await append(store, in_shard(5))
+        await relayed(log, publisher)
+        await warm.topics([topic])
+        await append(store, in_shard(5), events=3)
+        await relayed(log, publisher)
+
+        await append(store, in_shard(5))
+        async with relaying(log, publisher, broker=warm):
+            await eventually(lambda: is_published(log))
+
+        assert {5: [1, 2, 3, 4, 5]} == by_shard(await read_events(kafka_bootstrap, topic))
 
     async def test_is_told_while_it_is_missing_and_loses_nothing(
         self,

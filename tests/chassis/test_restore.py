@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.event_store import EventStore
+from chassis.event_store import Conflict, EventStore
 from chassis.faults import Unavailable
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.migrations import LOG, WORK
@@ -21,11 +21,12 @@ from chassis.relay import TopicPublisher
 from chassis.restore import Examination, accept_loss
 from chassis.settings import ServiceSettings
 from chassis.testing.wait import eventually
+from contracts.event import record_headers
 from devstack.databases import Database
 from devstack.fresh_databases import FreshDatabases
 from tests.chassis.log_database import LogDatabase, opened_log
-from tests.chassis.tallies import TALLIES, Close, Count, Tally, handler, in_shard, key_of
-from tests.chassis.tally_topics import delete_topic, make_again, make_topic
+from tests.chassis.tallies import SERVICE, TALLIES, Close, Count, Tally, append_of, handler, in_shard, key_of, new_event
+from tests.chassis.tally_topics import delete_topic, make_again, make_topic, started
 from tests.chassis.test_relay import TALLY, relayed
 
 NOWHERE = "127.0.0.1:1"
@@ -65,7 +66,7 @@ class Server:
             return await log.rows(STORED)
 
     async def examination(self, log: LogDatabase, store: EventStore, *, bootstrap: str | None = None) -> Examination:
-        return Examination(log.pool, store, bootstrap=bootstrap or self.bootstrap, topic=self.topic, kinds=KINDS)
+        return Examination(log.pool, store, service=SERVICE, bootstrap=bootstrap or self.bootstrap, topic=self.topic, kinds=KINDS)
 
     @property
     def settings(self) -> ServiceSettings:
@@ -143,6 +144,29 @@ class TestRestoredLog:
         with pytest.raises(Unavailable):
             await handler(await log.store()).handle(stream, Count(stream, 2))
         assert [] == await server.stored()
+
+    async def test_takes_no_event_that_was_made_for_it_as_it_was(self, server: Server) -> None:
+        """Of a process that went on through the restore: it was encoded before, and waited."""
+        stream = in_shard(5)
+        await restored(server, lambda: server.count(stream, 1))
+        log = await server.log()
+        store = await log.store()
+        await (await server.examination(log, store)).begin()
+        assert 2 == store.epoch
+
+        assert isinstance(await store.append(append_of(in_shard(5))), Conflict), "it was encoded in epoch 1"
+        assert [(1,)] == await log.rows("SELECT count(*) FROM event")
+
+    async def test_is_closed_where_only_the_cluster_is_another(self, server: Server) -> None:
+        """The same numbers, the same timeline: what is cheap to ask says nothing."""
+        log = await server.log()
+        await log.owner.execute("UPDATE store SET examined_at_place = '7' || substr(place_of_log(), strpos(place_of_log(), '/'))")
+        store = await log.store()
+        examination = await server.examination(log, store, bootstrap=NOWHERE)
+        await examination.begin()
+        assert "restored-without-topic" == await reason(examination)
+        with pytest.raises(Unavailable):
+            await handler(store).handle(in_shard(5), Count(in_shard(5), 1))
 
     async def test_answers_a_repeat_whose_answer_was_lost_with_the_first_outcome(self, server: Server) -> None:
         stream = in_shard(5)
@@ -222,6 +246,38 @@ class TestRestoredLog:
         log = await server.log()
         store = await log.store()
         await (await server.examination(log, store)).begin()
+        assert before == await server.stored()
+
+    async def test_does_not_take_back_what_was_given_up(self, server: Server) -> None:
+        stream = in_shard(5)
+        await server.count(stream, 1)
+        await restored(server, lambda: server.count(stream, 2))
+        log = await server.log()
+        store = await log.store()
+        await (await server.examination(log, store, bootstrap=NOWHERE)).begin()
+        assert 0 == await accept_loss(TALLY, server.settings, Namespace(reason="decided by 甲"))
+
+        examination = await server.examination(log, store)
+        await examination.begin()
+        assert None is await reason(examination)
+        assert [(2,)] == await log.rows("SELECT epoch FROM store")
+        assert [(1,)] == await log.rows("SELECT count(*) FROM event")
+
+    async def test_passes_over_what_is_not_its_own_in_its_topic(self, server: Server) -> None:
+        stream = in_shard(5)
+        before = await restored(server, lambda: server.count(stream, 1))
+        [event] = [new_event(in_shard(1), 1)]
+        values = event.meta.split(b"\n")
+        strangers = [b"/other/1", b"/tally/70"]
+        async with started(make_producer(server.bootstrap)) as stranger:
+            for source in strangers:
+                headers = record_headers([*values[:2], source, *values[3:]], 900)
+                await stranger.send_and_wait(server.topic, event.data, partition=1, headers=headers)
+        log = await server.log()
+        store = await log.store()
+        examination = await server.examination(log, store)
+        await examination.begin()
+        assert None is await reason(examination)
         assert before == await server.stored()
 
 

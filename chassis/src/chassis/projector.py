@@ -221,6 +221,7 @@ class Projector:
             part = left.pop()
             try:
                 is_fresh |= await self._commit(lease, progress, subscribers, part, is_careful=is_careful, is_scanning=is_scanning)
+                races = 0
             except TRANSIENT:
                 raise
             except Exception as error:

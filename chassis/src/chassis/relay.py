@@ -11,7 +11,6 @@ where the broker says otherwise, the topic was lost, and all of the partition is
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -176,8 +175,8 @@ class _Way:
     topic_ids: dict[str, str]
     ends: dict[str, int]
     """Topic → the offset behind the last record that was acknowledged to us."""
-    sent_at_s: float = -math.inf
-    """When the last one was, by the monotonic clock."""
+    sent_at_s: float
+    """When it was, or was read, by the monotonic clock."""
 
     def reach(self, marks: Mapping[int, int], sent: Mapping[str, Sent]) -> None:
         self.marks |= marks
@@ -271,6 +270,8 @@ class Relay:
             dict.fromkeys(shards, 0) | {row["shard"]: row["last_pos"] for row in marked},
             {row["topic"]: row["topic_id"] for row in topics},
             {row["topic"]: row["end_offset"] for row in topics},
+            # Another worker may have come this far a moment ago: only what the broker says from now on contradicts it.
+            sent_at_s=time.monotonic(),
         )
 
     async def _read(self, marks: Mapping[int, int]) -> Sequence[asyncpg.Record]:

@@ -28,7 +28,7 @@ from chassis.event_store import EventStore, shard_heads
 from chassis.kafka import STOP_S, make_consumer
 from chassis.probes import NotReady
 from chassis.service import Service
-from contracts.event import HEADERS, NotAnEvent, Recorded, recorded_from_headers
+from contracts.event import HEADERS, SHARDS, NotAnEvent, Recorded, recorded_from_headers
 
 EXAMINE_S = 2.0
 """Between two looks at whether the log is closed."""
@@ -54,7 +54,7 @@ class Examination:
     """Sees to it that this service's log is whole before anything is appended to it."""
 
     def __init__(
-        self, pool: asyncpg.Pool, store: EventStore, *, bootstrap: str, topic: str | None, kinds: Mapping[str, str]
+        self, pool: asyncpg.Pool, store: EventStore, *, service: str, bootstrap: str, topic: str | None, kinds: Mapping[str, str]
     ) -> None:
         """`topic` carries the log as stored; None: nothing does. `kinds`: type of event → kind of stream."""
         self._pool = pool
@@ -63,6 +63,8 @@ class Examination:
         self._broker = Broker(bootstrap, kept_s=0.0)
         self._topic = topic
         self._kinds = kinds
+        self._service = service
+        self._epoch_min = 0
         self._closed_because: str | None = None
 
     async def check(self) -> None:
@@ -72,40 +74,39 @@ class Examination:
 
     async def begin(self) -> None:
         """Before the process serves: examine the log, also where nothing seems to be wrong. Bounded in time."""
-        try:
-            await self._examine(is_open=await self._is_open())
-        except (KafkaError, OSError, HoleInTopic) as error:
-            self._stay_closed(error, is_open=await self._is_open())
+        await self._try(doubts_an_open_one=True)
 
     async def run(self) -> None:
         """Until cancelled: a log that is closed is opened as soon as that can be done."""
         while True:
             await asyncio.sleep(EXAMINE_S)
-            try:
-                if not await self._is_open():
-                    await self._examine(is_open=False)
-                self._closed_because = None
-            except DATABASE_FAULTS as error:
-                log.warning("restore.not_examined", error_type=type(error).__name__)
-            except (KafkaError, OSError, HoleInTopic) as error:
-                self._stay_closed(error, is_open=False)
+            await self._try(doubts_an_open_one=False)
 
-    def _stay_closed(self, error: Exception, *, is_open: bool) -> None:
-        if is_open:
-            return  # It lives where it lived: what cannot be asked is not doubted.
-        reason = REASONS.get(type(error), "restored-without-topic")
+    async def _try(self, *, doubts_an_open_one: bool) -> None:
+        is_open = False
+        try:
+            is_open = await self._is_open()
+            if not is_open:
+                self._closed_because = self._closed_because or "not-examined"
+                await self._complete()
+            elif doubts_an_open_one and await self._is_ahead():
+                await self._complete()
+            self._closed_because = None
+        except DATABASE_FAULTS as error:
+            log.warning("restore.not_examined", error_type=type(error).__name__)
+        except (KafkaError, OSError, HoleInTopic) as error:
+            if not is_open:  # Else it lives where it lived: what cannot be asked is not doubted.
+                self._stay_closed(REASONS.get(type(error), "restored-without-topic"))
+
+    def _stay_closed(self, reason: str) -> None:
         if self._closed_because != reason:
             self._closed_because = reason
-            log.error("restore.log_closed", reason=reason, error_type=type(error).__name__)
+            log.error("restore.log_closed", reason=reason)
 
     async def _is_open(self) -> bool:
-        is_open: bool = await self._pool.fetchval("SELECT coalesce(examined_at_place = place_of_log(), false) FROM store")
+        await self._pool.execute("SELECT close_if_elsewhere()")
+        is_open: bool = await self._pool.fetchval("SELECT examined_at_place IS NOT NULL FROM store")
         return is_open
-
-    async def _examine(self, *, is_open: bool) -> None:
-        """Raises: what the broker raises; HoleInTopic."""
-        if not is_open or await self._is_ahead():
-            await self._complete()
 
     async def _is_ahead(self) -> bool:
         """Whether the topic has events beyond the log."""
@@ -174,6 +175,8 @@ class Examination:
         """Partition → from where to where it holds what the relay's marks say nothing of. Raises: TopicMissing, BrokerSilent."""
         if self._topic is None:
             return {}
+        # What was given up once is not taken back by somebody who comes later.
+        self._epoch_min = await self._pool.fetchval(EPOCH_MIN)
         seen: TopicSeen = (await self._broker.topics([self._topic]))[self._topic]
         rows = await self._pool.fetch(RELAYED, self._topic)
         known = {row["relay_partition"]: row["end_offset"] for row in rows if row["topic_id"] == seen.topic_id}
@@ -195,13 +198,24 @@ class Examination:
             while left:
                 async with asyncio.timeout(FETCH_S_MAX):
                     polled = await consumer.getmany(*left, timeout_ms=int(FETCH_S_MAX * 500), max_records=CHUNK_EVENTS_MAX)
+                if not polled:
+                    raise TimeoutError
                 for partition, records in polled.items():
-                    yield [event for record in records if (event := _event(record)) is not None]
+                    yield [event for record in records if (event := self._own(record)) is not None]
                     if records[-1].offset + 1 >= left[partition][1]:
                         del left[partition]
         finally:
             async with asyncio.timeout(STOP_S):
                 await consumer.stop()
+
+    def _own(self, record: Any) -> Recorded | None:
+        """An event of this log; None for anything else that lies in its topic."""
+        try:
+            event = recorded_from_headers(record.headers, record.value)
+        except NotAnEvent:
+            return None
+        is_own = event.service == self._service and 0 <= event.shard < SHARDS
+        return event if is_own and event.epoch >= self._epoch_min else None
 
 
 @asynccontextmanager
@@ -221,14 +235,8 @@ REASONS = {HoleInTopic: "hole-in-topic", BeingCompleted: "being-completed"}
 DATABASE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 RELAYED = "SELECT relay_partition, topic_id, end_offset FROM relayed_topic WHERE topic = $1"
+EPOCH_MIN = "SELECT coalesce(max(epoch), 0) FROM restoration WHERE loss_accepted_because IS NOT NULL"
 TAKE_BACK = "SELECT take_back($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-
-
-def _event(record: Any) -> Recorded | None:
-    try:
-        return recorded_from_headers(record.headers, record.value)
-    except NotAnEvent:
-        return None  # Not ours, and not to be taken back.
 
 
 def loss_arguments(parser: ArgumentParser) -> None:

@@ -110,6 +110,7 @@ def _examination(service: Service[Any], parts: Machinery[Any], store: EventStore
     return Examination(
         parts.pool,
         store,
+        service=service.name,
         bootstrap=parts.settings.kafka_bootstrap,
         topic=topic.full_name(parts.settings.topic_prefix) if topic else None,
         kinds=parts.kinds,

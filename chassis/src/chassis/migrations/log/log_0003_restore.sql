@@ -17,17 +17,28 @@ CREATE FUNCTION place_of_log() RETURNS text LANGUAGE sql STABLE SET search_path 
 
 UPDATE store SET examined_at_place = place_of_log();
 
+-- Asked after the shard heads are locked, whoever completes the log locks them first: an append is in the log as it was, or it is
+-- refused. An event that was made for the log as it was before must not enter it as it is now: readers would stop at its epoch.
 CREATE FUNCTION refuse_unexamined() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    log store%ROWTYPE;
 BEGIN
-    IF current_setting('gatehouse.completing', true) IS DISTINCT FROM 'on'
-       AND (SELECT substr(examined_at_place, strpos(examined_at_place, '/') + 1) FROM store) IS DISTINCT FROM place_in_cluster()
-    THEN
+    IF current_setting('gatehouse.completing', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO log FROM store;
+    IF substr(log.examined_at_place, strpos(log.examined_at_place, '/') + 1) IS DISTINCT FROM place_in_cluster() THEN
         RAISE EXCEPTION 'the log was restored and is not examined yet' USING ERRCODE = 'GH002';
+    END IF;
+    -- The ninth line of an envelope, see contracts/event.py.
+    IF EXISTS (SELECT FROM added WHERE split_part(convert_from(meta, 'UTF8'), E'\n', 9) <> log.epoch::text) THEN
+        RAISE EXCEPTION 'an event of another epoch' USING ERRCODE = 'GH001';
     END IF;
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER log_is_examined BEFORE INSERT ON event FOR EACH STATEMENT EXECUTE FUNCTION refuse_unexamined();
+CREATE TRIGGER log_is_examined AFTER INSERT ON event REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_unexamined();
 
 -- What was done about a restored log, and by whom.
 CREATE TABLE restoration (
@@ -36,6 +47,10 @@ CREATE TABLE restoration (
     loss_accepted_because text,
     ended_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+
+-- Closes a log that lives elsewhere than where it was examined, whatever part of the place differs. An open one stays open.
+CREATE FUNCTION close_if_elsewhere() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$ UPDATE store SET examined_at_place = NULL WHERE examined_at_place <> place_of_log() $$;
 
 -- Closes the log to every append until end_restoration. Whoever holds it open for writing is waited for.
 CREATE FUNCTION begin_restoration() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -114,14 +129,15 @@ BEGIN
     IF app_role <> current_user THEN
         EXECUTE format('GRANT SELECT ON restoration TO %I', app_role);
         EXECUTE format(
-            'GRANT EXECUTE ON FUNCTION place_of_log, place_in_cluster, begin_restoration, take_back, end_restoration TO %I', app_role);
+            'GRANT EXECUTE ON FUNCTION place_of_log, place_in_cluster, close_if_elsewhere, begin_restoration, take_back, end_restoration TO %I',
+            app_role);
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION begin_restoration, take_back, end_restoration FROM PUBLIC;
+REVOKE ALL ON FUNCTION close_if_elsewhere, begin_restoration, take_back, end_restoration FROM PUBLIC;
 
 -- migrate: rollback
 DROP TRIGGER log_is_examined ON event;
-DROP FUNCTION end_restoration, take_back, begin_restoration, refuse_unexamined, place_of_log, place_in_cluster;
+DROP FUNCTION end_restoration, take_back, begin_restoration, close_if_elsewhere, refuse_unexamined, place_of_log, place_in_cluster;
 DROP TABLE restoration;
 ALTER TABLE store DROP COLUMN examined_at_place;
