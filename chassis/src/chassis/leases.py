@@ -59,14 +59,29 @@ class LeaseLost(Exception):
     """Somebody else holds the name by now. What was about to be written was not."""
 
 
-async def fence(connection: Connection, lease: Lease) -> None:
+async def fence(connection: Connection, lease: Lease) -> int:
     """Hold the lease row to the end of the caller's transaction. Its first statement, always.
+
+    Answers how often somebody has stepped in (`step_in`): another number than before means that what the work rests on has
+    changed. It stands in the row that is locked, because whatever else a statement that waited for a lock reads is older.
 
     Raises: LeaseLost.
     """
-    held = await connection.fetchval("SELECT true FROM lease WHERE name = $1 AND token = $2 FOR UPDATE", lease.name, lease.token)
-    if not held:
+    interventions: int | None = await connection.fetchval(
+        "SELECT interventions FROM lease WHERE name = $1 AND token = $2 FOR UPDATE", lease.name, lease.token
+    )
+    if interventions is None:
         raise LeaseLost(lease.name)
+    return interventions
+
+
+async def step_in(connection: Connection, name: str) -> None:
+    """Hold off whoever holds the name to the end of the caller's transaction, and tell him to look anew afterwards.
+
+    Its first statement, always. The lease stays whose it is. Raises: LookupError where nobody ever held it.
+    """
+    if await connection.execute("UPDATE lease SET interventions = interventions + 1 WHERE name = $1", name) != "UPDATE 1":
+        raise LookupError(name)
 
 
 Work = Callable[[Lease], Awaitable[None]]

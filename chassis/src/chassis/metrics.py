@@ -20,3 +20,5 @@ HALTED = Gauge(
     ["source", "partition"],
 )
 PROJECTION_AGE_S = Gauge("gatehouse_projection_event_age_seconds", "Age of the last event when it was taken in.", ["source"])
+PARKED_EVENTS = Gauge("gatehouse_parked_events", "Events that wait for an operator, as of the last second.", ["subscriber"])
+PARKED_STREAMS = Gauge("gatehouse_parked_streams", "Streams of which events wait for an operator.", ["subscriber"])

@@ -13,6 +13,8 @@ from typing import Any
 
 from chassis import kafka, rebuild
 from chassis.migrations import migrate
+from chassis.parked import arguments as parked_arguments
+from chassis.parked import parked
 from chassis.republish import arguments as republish_arguments
 from chassis.republish import republish
 from chassis.restore import accept_loss, loss_arguments
@@ -66,4 +68,5 @@ OPERATIONS: Sequence[Operation] = (
     Operation("accept-loss", accept_loss, loss_arguments),
     Operation("rebuild", rebuild.rebuild, rebuild.arguments),
     Operation("verify", verify),
+    Operation("parked", parked, parked_arguments),
 )

@@ -53,6 +53,8 @@ class AnotherHistory(Exception):
 
     def __init__(self, shard: int, pos: int) -> None:
         super().__init__(shard, pos)
+        self.shard = shard
+        self.pos = pos
 
 
 class Fork(AnotherHistory):
@@ -140,14 +142,22 @@ class Progress:
         """Something new was taken in: has everybody got past what it was stuck at? Anything but a hole is the next event."""
         return not isinstance(obstacle, Hole) or self.lowest()[obstacle.shard] > obstacle.last
 
-    def step(self, events: Sequence[Recorded], next_offset: TopicOffset | None, *, is_scanning: bool = False) -> Step:
-        """Where these events, in the order of the source, take the subscribers.
+    def step(
+        self,
+        events: Sequence[Recorded],
+        next_offset: TopicOffset | None,
+        *,
+        is_scanning: bool = False,
+        subscribers: Sequence[str] | None = None,
+    ) -> Step:
+        """Where these events, in the order of the source, take the subscribers: all of them, where none is named.
 
         `is_scanning`: more is to come. What lies before it in the topic and comes after it in the log is passed over: a relay
         that began anew has published it twice. Raises: Hole, unless scanning; AnotherHistory.
         """
         ours = self._of_this_partition(events)
-        fresh = {name: _next(ours, lasts, is_scanning=is_scanning) for name, lasts in self.lasts.items()}
+        names = self.lasts if subscribers is None else subscribers
+        fresh = {name: _next(ours, self.lasts[name], is_scanning=is_scanning) for name in names}
         return Step(fresh, ours, next_offset)
 
     async def store(self, connection: Connection, step: Step) -> None:

@@ -1,19 +1,19 @@
 """The projector: events → rows and commands, each exactly once in effect.
 
 A partition is leased (`project/NN`) and all its sources are followed: the own log from the database, the others from
-Kafka. Each batch is one transaction: lease first (`fence`), then positions, read models, and what the policies append.
-A position that was taken in already is a duplicate and dropped; one too far is a hole: the topic is scanned anew, and
-if the hole is still there the partition halts, because an event that is missing might be a ban. It halts likewise at an
-event that cannot be applied. What comes before is taken in, whatever follows waits, and both are tried again every so often.
+Kafka. Each batch is taken in by `chassis.intake`. A position that was taken in already is a duplicate and dropped; one too
+far is a hole: the topic is scanned anew, and if the hole is still there the partition halts, because an event that is
+missing might be a ban. It halts likewise where another history is told, or an event in a version that is not known here.
+What comes before is taken in, whatever follows waits, and both are tried again every so often. An event that cannot be
+applied does not halt it: that one is parked, with its stream (`chassis.parking`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -22,44 +22,34 @@ import structlog
 
 from chassis.consumer import BEGINNING, Batch, TopicFeed, TopicOffset
 from chassis.event_store import EventStore, read_shard
-from chassis.faults import Unavailable
-from chassis.leases import Lease, LeaseLost, Work, fence
-from chassis.metrics import DUPLICATES, HALTED, PROJECTED, PROJECTION_AGE_S
-from chassis.progress import Fork, Hole, Progress, WrongEpoch
-from chassis.reacting import DoneBefore, EpochChanged, Raced, Reactions
+from chassis.intake import Intake, is_transient
+from chassis.leases import Lease, Work
+from chassis.metrics import HALTED
+from chassis.parking import Parking, TooManyParked
+from chassis.progress import AnotherHistory, Fork, Hole, Progress, WrongEpoch
+from chassis.reacting import Reactions
 from chassis.shard_heads import ShardHeads
-from chassis.subscribers import Facts, Policy, ReadModel, Subscriber, UnknownVersion
+from chassis.subscribers import Policy, ReadModel, Subscriber, UnknownVersion
 from contracts.event import SHARDS, Event
 
 HALTED_PAUSE_S = 10.0
 """How long a halted partition waits before it tries again."""
 
-RACES_MAX = 20
-"""How often an event is decided anew because other facts came first, before the lease is given back."""
-
-
-class RacedForEver(Exception):
-    """Somebody else's facts came first again and again."""
-
-
-TRANSIENT = (
-    LeaseLost,
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.ReadOnlySQLTransactionError,
-    Unavailable,
-    RacedForEver,
-)
-"""Says nothing about the events: the lease is given back, and whoever takes it tries again."""
+REASONS: Mapping[type[Exception], str] = {
+    Hole: "hole",
+    Fork: "fork",
+    WrongEpoch: "wrong-epoch",
+    UnknownVersion: "unknown-version",
+    TooManyParked: "too-many-parked",
+}
+"""Why a partition halts, as codes. Anything else is `cannot-apply`: the database, or the code, fails with any event."""
 
 log = structlog.get_logger()
+
+
+def lease_name(partition: int) -> str:
+    """The lease under which a partition of all sources is taken in."""
+    return f"project/{partition:02}"
 
 
 class Source(Protocol):
@@ -140,7 +130,7 @@ class Projector:
         """None where nobody subscribes: work that has nothing to do would end, and be taken up again without end."""
         if not any(self._subscribers_to(source) for source in self.sources):
             return {}
-        return {f"project/{partition:02}": partial(self._project, partition) for partition in range(self.partitions)}
+        return {lease_name(partition): partial(self._project, partition) for partition in range(self.partitions)}
 
     @property
     def _subscribers(self) -> Sequence[Subscriber]:
@@ -167,20 +157,19 @@ class Projector:
         subscribers = self._subscribers_to(source)
         if not subscribers:
             return
-        names = [subscriber.name for subscriber in subscribers]
-        progress = await Progress.load(self.pool, source.name, partition, partitions=self.partitions, subscribers=names)
-        self._publish_reached(progress)
-        halted = HALTED.labels(source.name, str(partition))
+        intake = await self._intake(source, partition, lease, subscribers)
+        progress = intake.progress
         offset = progress.next_offset
         stuck: Exception | None = None
         try:
             while True:
+                await intake.parking.load()
                 try:
                     async with aclosing(source.follow(partition, progress.lowest(), offset)) as batches:  # type: ignore[type-var]
                         async for batch in batches:
                             async with one_at_a_time:
                                 is_scanning = isinstance(stuck, Hole) and not batch.is_last
-                                is_fresh = await self._take(lease, progress, subscribers, batch, is_scanning=is_scanning)
+                                is_fresh = await intake.take(batch, is_scanning=is_scanning)
                             if is_fresh and progress.is_past(stuck):
                                 stuck = None
                                 self._goes_on(source, partition)
@@ -190,88 +179,40 @@ class Projector:
                     if not is_known:
                         log.warning("projector.scans_anew", source=source.name, partition=partition)
                         continue
-                    log.error("projector.hole", source=source.name, partition=partition, shard=hole.shard, last_pos=hole.last)
-                except TRANSIENT:
-                    raise
                 except Exception as error:
+                    if is_transient(error):
+                        raise
                     offset, stuck = progress.next_offset, error
-                    log.error("projector.cannot_apply", source=source.name, partition=partition, exc_info=error)
-                self.halts[source.name, partition] = halt_reason(stuck)
-                halted.set(1)
+                self._halt(source, partition, stuck)
                 await asyncio.sleep(HALTED_PAUSE_S)
         finally:
             # Whoever holds the lease next says how it is.
             self._goes_on(source, partition)
 
+    async def _intake(self, source: Source, partition: int, lease: Lease, subscribers: Sequence[Subscriber]) -> Intake:
+        names = [subscriber.name for subscriber in subscribers]
+        progress = await Progress.load(self.pool, source.name, partition, partitions=self.partitions, subscribers=names)
+        self._publish_reached(progress)
+        return Intake(
+            pool=self.pool,
+            lease=lease,
+            subscribers=subscribers,
+            progress=progress,
+            parking=Parking(self.pool, lease.name, source.name, range(partition, SHARDS, self.partitions)),
+            reactions=self._reactions,
+            durable=self.durable,
+            on_commit=self._publish_reached,
+        )
+
+    def _halt(self, source: Source, partition: int, stuck: Exception | None) -> None:
+        reason = halt_reason(stuck)
+        self.halts[source.name, partition] = reason
+        HALTED.labels(source.name, str(partition)).set(1)
+        log.error("projector.halted", source=source.name, partition=partition, reason=reason, **_where(stuck), exc_info=stuck)
+
     def _goes_on(self, source: Source, partition: int) -> None:
         self.halts.pop((source.name, partition), None)
         HALTED.labels(source.name, str(partition)).set(0)
-
-    async def _take(
-        self, lease: Lease, progress: Progress, subscribers: Sequence[Subscriber], batch: Batch, *, is_scanning: bool
-    ) -> bool:
-        """Take a batch in; False where it held nothing new.
-
-        Where a policy's command was raced, or an event cannot be applied, in halves: others are not kept waiting, and
-        all that comes before the event is taken in.
-        """
-        is_fresh, is_careful, races = False, False, 0
-        left = [batch]
-        while left:
-            part = left.pop()
-            try:
-                is_fresh |= await self._commit(lease, progress, subscribers, part, is_careful=is_careful, is_scanning=is_scanning)
-                races = 0
-            except TRANSIENT:
-                raise
-            except Exception as error:
-                if isinstance(error, EpochChanged) and self.store is not None:
-                    await self.store.learn_epoch()
-                is_careful |= isinstance(error, DoneBefore)
-                if len(part.events) == 1:
-                    races += 1
-                    if not isinstance(error, Raced):
-                        raise
-                    if races > RACES_MAX:
-                        raise RacedForEver from error
-                left += _halves(part)
-        return is_fresh
-
-    async def _commit(
-        self,
-        lease: Lease,
-        progress: Progress,
-        subscribers: Sequence[Subscriber],
-        batch: Batch,
-        *,
-        is_careful: bool,
-        is_scanning: bool,
-    ) -> bool:
-        """Take a batch in, whole or not at all; False where it held nothing new."""
-        step = progress.step(batch.events, batch.next_offset, is_scanning=is_scanning)
-        if not step.reached:
-            DUPLICATES.labels(progress.source).inc()
-            return False
-        facts = Facts(subscribers)
-        reactions = self._reactions
-        asked = [(policy, facts.of(policy, step.fresh[policy.name])) for policy in subscribers if isinstance(policy, Policy)]
-        commands = await reactions.decide(asked, is_careful=is_careful) if reactions else []
-        async with self.pool.acquire() as connection, connection.transaction():
-            await fence(connection, lease)
-            if not self.durable:
-                await connection.execute("SET LOCAL synchronous_commit = off")
-            await progress.store(connection, step)
-            for subscriber in subscribers:
-                if not isinstance(subscriber, Policy) and (wanted := facts.of(subscriber, step.fresh[subscriber.name])):
-                    await subscriber.project(connection, wanted, partition=progress.partition)
-            appended = await reactions.append(connection, commands) if reactions else []
-        progress.take(step)
-        self._publish_reached(progress)
-        if reactions:
-            reactions.tell(appended)
-        PROJECTED.labels(progress.source).inc(len(step.events))
-        PROJECTION_AGE_S.labels(progress.source).set(max(0.0, time.time() - step.events[-1].time.timestamp()))
-        return True
 
     def _publish_reached(self, progress: Progress) -> None:
         for shard, pos in progress.lowest().items():
@@ -280,24 +221,17 @@ class Projector:
 
 def halt_reason(stuck: Exception | None) -> str:
     """Why a partition cannot go on, as a code."""
+    return next((reason for kind, reason in REASONS.items() if isinstance(stuck, kind)), "cannot-apply")
+
+
+def _where(stuck: Exception | None) -> dict[str, int]:
     match stuck:
         case Hole():
-            return "hole"
-        case Fork():
-            return "fork"
-        case WrongEpoch():
-            return "wrong-epoch"
-        case UnknownVersion():
-            return "unknown-version"
+            return {"shard": stuck.shard, "last_pos": stuck.last}
+        case AnotherHistory():
+            return {"shard": stuck.shard, "pos": stuck.pos}
         case _:
-            return "cannot-apply"
-
-
-def _halves(batch: Batch) -> list[Batch]:
-    """The batch cut in two, the later half first; one of a single event as it is."""
-    middle = len(batch.events) // 2
-    later = replace(batch, events=batch.events[middle:])
-    return [later, replace(batch, events=batch.events[:middle], next_offset=None)] if middle else [batch]
+            return {}
 
 
 def _service_of(event: type[Event]) -> str:

@@ -1,7 +1,7 @@
 """What policies make of a batch of facts: commands, decided outside the transaction and appended inside it.
 
 Exception
-└── Raced          decide again
+└── Raced              decide again
     ├── EpochChanged   the log was restored meanwhile
     └── DoneBefore     what would be appended is stored: without it, then
 """
@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from chassis.command_handling import Decision, cause_of
+from chassis.command_handling import Cause, Decision, cause_of
 from chassis.database import Connection
 from chassis.event_store import EPOCH_CHANGED, Append, Appended, EventStore, append_group, is_stored_already
 from chassis.subscribers import Fact, Policy
+from contracts.event import Recorded
 from contracts.rejection import Rejection
 
 
@@ -34,31 +35,57 @@ class DoneBefore(Raced):
     """A command's events are stored: before the log was restored, the same facts asked for it."""
 
 
+class Asked(NamedTuple):
+    """A command of a policy."""
+
+    policy: Policy[Any]
+    stream_id: UUID
+    command: Any
+    cause: Cause
+
+
+def asked_by(policy: Policy[Any], facts: Sequence[Fact[Any]]) -> list[Asked]:
+    """What the policy makes of the facts."""
+    return [each for fact in facts for each in _asked(policy, policy.react(fact), fact.recorded, policy.name)]
+
+
+def asked_when_parked(policy: Policy[Any], recorded: Recorded) -> list[Asked]:
+    """What the policy makes of an event that is at fault."""
+    return _asked(policy, policy.when_parked(recorded), recorded, f"{policy.name}/parked")
+
+
+def asked_when_cured(policy: Policy[Any], recorded: Recorded) -> list[Asked]:
+    """What the policy makes of the last event of a stream that waited."""
+    return _asked(policy, policy.when_cured(recorded), recorded, f"{policy.name}/cured")
+
+
+def _asked(policy: Policy[Any], commands: Sequence[tuple[UUID, Any]], recorded: Recorded, name: str) -> list[Asked]:
+    """`name` keeps the event ids apart of what one event asks for at different times."""
+    return [
+        Asked(policy, stream_id, command, cause_of(recorded, policy=name, index=index))
+        for index, (stream_id, command) in enumerate(commands)
+    ]
+
+
 @dataclass(frozen=True)
 class Reactions:
     """Decides and appends for the policies of one service."""
 
     store: EventStore
 
-    async def decide(self, policies: Sequence[tuple[Policy[Any], Sequence[Fact[Any]]]], *, is_careful: bool) -> list[Append]:
-        """What the policies' commands append: one append a stream, decided outside the transaction.
+    async def decide(self, asked: Sequence[Asked], *, is_careful: bool) -> list[Append]:
+        """What the commands append, each decided on what the ones before it made: one append a stream. Outside a transaction.
 
         `is_careful`: without the commands whose events are stored already.
         """
-        asked = [
-            (policy, fact, index, stream_id, command)
-            for policy, facts in policies
-            for fact in facts
-            for index, (stream_id, command) in enumerate(policy.react(fact))
-        ]
         if not asked:
             return []
-        stream_ids = sorted({stream_id for _, _, _, stream_id, _ in asked})
+        stream_ids = sorted({each.stream_id for each in asked})
         stored = dict(zip(stream_ids, await self.store.load_many(stream_ids), strict=True))
         first = dict(stored)
         states: dict[UUID, Any] = {}
         decisions: dict[UUID, list[Decision[Any, Any]]] = {}
-        for policy, fact, index, stream_id, command in asked:
+        for policy, stream_id, command, cause in asked:
             handler = policy.handler
             if stream_id not in states:
                 states[stream_id] = await handler.state_of(stream_id, stored[stream_id])
@@ -68,7 +95,6 @@ class Reactions:
                 continue
             if not events:
                 continue
-            cause = cause_of(fact.recorded, policy=policy.name, index=index)
             decision = handler.decision(stream_id, stored[stream_id], states[stream_id], events, cause)
             if is_careful and await self.store.stored_range([event.event_id for event in decision.append.events]):
                 continue

@@ -84,7 +84,7 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
         if role != "api" and _has_work(parts, application):
             running = await stack.enter_async_context(worker(service, parts, application))
             checks |= _worker_checks(running)
-            work += [running.leases.run(), *(task(running) for task in application.worker_tasks)]
+            work += [running.leases.run(), running.parked.run(), *(task(running) for task in application.worker_tasks)]
             work += [running.feed.run()] if service.reads else []
             work += [running.heads.run()] if running.heads else []
             work += [running.relay.watch()] if running.relay else []
@@ -187,5 +187,5 @@ def _worker_checks(running: Worker) -> dict[str, Check]:
         if running.projector.halts:
             raise NotReady("halted-" + min(running.projector.halts.values()))
 
-    checks: dict[str, Check] = {"leases": leases, "projections": projections}
+    checks: dict[str, Check] = {"leases": leases, "projections": projections, "parked": running.parked.check}
     return checks | {"relay": running.relay.check} if running.relay else checks

@@ -21,13 +21,14 @@ from chassis.event_store import EventStore
 from chassis.identity import Identities
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Leases, Work
+from chassis.parking import ParkedWatch
 from chassis.probes import Check
 from chassis.projector import ForeignLog, OwnLog, Projector, Source
 from chassis.relay import LOOK_S, Publisher, Relay, TopicPublisher
 from chassis.sealing import Sealing
 from chassis.settings import ServiceSettings, key_bytes
 from chassis.shard_heads import ShardHeads
-from chassis.subscribers import Policy
+from chassis.subscribers import Policy, Subscriber
 from chassis.tables import ReadModel
 from contracts.event import Event
 from contracts.topics import EVENT_TOPICS
@@ -104,6 +105,10 @@ class Application:
     durable_projections: bool = True
     """False where every row can be derived again: then the database need not sync them."""
 
+    @property
+    def subscribers(self) -> Sequence[Subscriber]:
+        return [*self.read_models, *self.policies]
+
 
 @dataclass(frozen=True)
 class Service(Generic[S]):
@@ -128,6 +133,7 @@ class Worker:
     leases: Leases
     projector: Projector
     feed: TopicFeed
+    parked: ParkedWatch
     heads: ShardHeads | None
     relay: Relay | None
     """None for a service without a log."""
@@ -200,4 +206,5 @@ async def worker(service: Service[S], parts: Machinery[S], application: Applicat
             durable=application.durable_projections,
         )
         works |= projector.works()
-        yield Worker(Leases(heartbeats, works), projector, feed, parts.heads, relay)
+        parked = ParkedWatch(pool, [each.name for each in application.subscribers])
+        yield Worker(Leases(heartbeats, works), projector, feed, parked, parts.heads, relay)

@@ -39,6 +39,10 @@ class ReadModel(Protocol):
         """
 
 
+def _nothing(recorded: Recorded) -> Sequence[tuple[UUID, Any]]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Policy(Generic[C]):
     """Their event → our command."""
@@ -48,6 +52,10 @@ class Policy(Generic[C]):
     handler: CommandHandler[C, Any, Any]
     react: Callable[[Fact[Any]], Sequence[tuple[UUID, C]]]
     """The commands that a fact asks for, each with its stream. Pure. A command that is rejected leaves no trace."""
+    when_parked: Callable[[Recorded], Sequence[tuple[UUID, C]]] = _nothing
+    """What is asked for when an event cannot be taken in, and waits for an operator with all that follows in its stream."""
+    when_cured: Callable[[Recorded], Sequence[tuple[UUID, C]]] = _nothing
+    """What is asked for when nothing of that stream waits any more, from no source. Of the event that was the last to wait."""
 
 
 Subscriber = ReadModel | Policy[Any]
@@ -66,13 +74,17 @@ class Facts:
         self._decoded: dict[int, Fact[Any]] = {}
         """By the identity of what was recorded, which takes no time to hash. A fact holds on to it."""
 
-    def of(self, subscriber: Subscriber, events: Sequence[Recorded]) -> list[Fact[Any]]:
-        """Raises: UnknownVersion; ValidationError where an event is not what its type says."""
+    def wanted(self, subscriber: Subscriber, events: Sequence[Recorded]) -> list[Recorded]:
+        """Those that it subscribes to. Raises: UnknownVersion."""
         wanted = {event.TYPE for event in subscriber.subscribes}
         unknown = {name for name in {event.type for event in events} - set(self._classes) if _unversioned(name) in self._facts}
         if unknown:
             raise UnknownVersion(*sorted(unknown))
-        return [self._fact(event) for event in events if event.type in wanted]
+        return [event for event in events if event.type in wanted]
+
+    def decoded(self, events: Sequence[Recorded]) -> list[Fact[Any]]:
+        """Of wanted events. Raises: ValidationError where one is not what its type says."""
+        return [self._fact(event) for event in events]
 
     def _fact(self, recorded: Recorded) -> Fact[Any]:
         fact = self._decoded.get(id(recorded))

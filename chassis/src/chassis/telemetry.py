@@ -118,8 +118,9 @@ _ALLOWED: Mapping[str, Callable[[object], bool]] = {
     **dict.fromkeys(("event_id", "stream_id", "correlation_id", "causation_id", "trace_id"), _is_id),
     **dict.fromkeys(("level", "timestamp", "service", "role", "command", "method", "route", "problem", "check"), _is_word),
     **dict.fromkeys(
-        ("event_type", "error_type", "sqlstate", "topic", "source", "lease", "projection", "policy", "logger", "location"), _is_word
+        ("event_type", "error_type", "sqlstate", "reason", "topic", "source", "lease", "projection", "policy"), _is_word
     ),
+    **dict.fromkeys(("logger", "location"), _is_word),
     **dict.fromkeys(("frames", "causes"), _is_places),
     "event": lambda value: isinstance(value, str) and _EVENT.fullmatch(value) is not None,
     "template": lambda value: isinstance(value, str) and _TEMPLATE.fullmatch(value) is not None,
@@ -150,9 +151,8 @@ def _exception_places(_logger: object, _method: str, event_dict: MutableMapping[
         error = error[1]
     if isinstance(error, BaseException):
         event_dict["error_type"] = type_name(error)
-        event_dict["frames"] = [_place(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)][
-            -FRAMES_MAX:
-        ]
+        frames = traceback.walk_tb(error.__traceback__)
+        event_dict["frames"] = [place_in_code(frame.f_code.co_filename, line) for frame, line in frames][-FRAMES_MAX:]
         event_dict["causes"] = _causes(error)
         if isinstance(sqlstate := getattr(error, "sqlstate", None), str):
             event_dict["sqlstate"] = sqlstate
@@ -174,7 +174,7 @@ def _causes(error: BaseException) -> list[str]:
     return (causes + [type_name(each) for each in inner])[:CAUSES_MAX]
 
 
-def _place(path: str, line: int) -> str:
+def place_in_code(path: str, line: int) -> str:
     """`package/module.py:line`, without where it is installed."""
     for root in ("/site-packages/", "/src/"):
         path = path.rpartition(root)[2]
@@ -238,7 +238,7 @@ class _LibraryHandler(logging.Handler):
             "library.log",
             logger=record.name,
             template=template,
-            location=_place(record.pathname, record.lineno),
+            location=place_in_code(record.pathname, record.lineno),
             exc_info=record.exc_info,
         )
 
