@@ -72,7 +72,9 @@ class Service:
         async with started(make_producer(self.bootstrap)) as producer:
             for each in made:
                 headers = record_headers(each.headers, each.pos)
-                await producer.send(self.topic, each.data, partition=each.shard % PARTITIONS, headers=headers)
+                await producer.send(
+                    self.topic, each.data, key=str(each.stream_id).encode(), partition=each.shard % PARTITIONS, headers=headers
+                )
             await producer.flush()
 
     @asynccontextmanager

@@ -82,10 +82,17 @@ class Publish:
         self._bootstrap = bootstrap
         self._topic = topic
 
-    async def __call__(self, records: Sequence[Record], *, partition: int = 0) -> None:
+    async def __call__(self, records: Sequence[Record], *, partition: int = 0, key: bytes | None = None) -> None:
+        """Each under its stream's id, if no other key is given."""
         async with started(make_producer(self._bootstrap)) as producer:
             sent = [
-                await producer.send(self._topic, key=b"stream", value=data, headers=headers, partition=partition)
+                await producer.send(
+                    self._topic,
+                    key=dict(headers).get("ce_subject") if key is None else key,
+                    value=data,
+                    headers=headers,
+                    partition=partition,
+                )
                 for data, headers in records
             ]
             await asyncio.gather(*sent)
@@ -261,6 +268,9 @@ SPOILT: Sequence[Callable[[Headers], list[Any]]] = (
     lambda headers: replaced(headers, "ce_epoch", b""),
     lambda headers: replaced(headers, "ce_sequence", None),
     lambda headers: replaced(headers, "ce_sequence", b"next"),
+    lambda headers: replaced(headers, "ce_id", b"first"),
+    lambda headers: replaced(headers, "ce_subject", b"somebody"),
+    lambda headers: replaced(headers, "ce_source", b"/tally/1"),  # another shard than its stream's
 )
 
 
@@ -370,6 +380,20 @@ class TestRecordWithoutAValidEnvelope:
 
         assert [1, 2] == await received(inbox, 2)
         assert quarantined() == before + len(SPOILT) + 2
+
+
+class TestRecordUnderAnotherKey:
+    async def test_is_set_aside_and_counted(self, feed: TopicFeed, publish: Publish) -> None:
+        stream = in_shard(0)
+        before = quarantined()
+        await publish(records_of(stream, 1))
+        await publish(records_of(stream, 2), key=str(in_shard(0)).encode())
+        await publish(records_of(stream, 2), key=b"")
+        await publish(records_of(stream, 3))
+        inbox = feed.open(SERVICE, 0, at=BEGINNING)
+
+        assert [1, 3] == await received(inbox, 2)
+        assert quarantined() == before + 2
 
 
 def replaced(headers: Headers, name: str, value: bytes | None) -> list[Any]:
