@@ -24,7 +24,7 @@ from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.registration import PersonPreRegistered, PinnedDeclaration, PreRegistrationWithdrawn, RosterMemberImported
 from contracts.symptoms import Symptom
-from gatekeeper.domain.commands import Attempt, RelevantFact, TakeNote
+from gatekeeper.domain.commands import Attempt, MarkHistory, RelevantFact, TakeNote
 
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
 EVENT = UUID("00000000-0000-4000-8000-0000000000aa")
@@ -45,6 +45,11 @@ def note(fact: RelevantFact, *, form: int = 1, event_id: UUID = EVENT) -> TakeNo
     event_id = form_id(fact.contract_no, form) if isinstance(fact, PersonPreRegistered) else event_id
     cause = Cause(service=fact.TYPE.split(".")[1], event_id=event_id, type=fact.TYPE, shard=7, pos=1)
     return TakeNote(fact=fact, cause=cause, at=NOW)
+
+
+def mark(service: str = "health", *, unreadable: bool) -> MarkHistory:
+    cause = Cause(service=service, event_id=EVENT, type=f"gatehouse.{service}.something.v1", shard=7, pos=1)
+    return MarkHistory(person_id=PERSON, unreadable=unreadable, cause=cause, at=NOW)
 
 
 def pre_registered(*, contract_no: str = HERE, declaration_version: int = 1) -> PersonPreRegistered:

@@ -26,6 +26,7 @@ from tests.gatekeeper.facts import (
     disposed,
     held,
     imported,
+    mark,
     note,
     ordered,
     pre_registered,
@@ -214,6 +215,40 @@ class TestTakeNote:
         gate = gate.given(*gate.when(EXIT).events)
         gate = gate.given(*gate.when(note(held())).events)
         assert frozenset() == gate.state.on_site
+
+
+class TestMarkHistory:
+    def test_refuses_whoever_nothing_else_keeps_out(self) -> None:
+        gate = knows(pre_registered(), assessed())
+        gate = gate.given(*gate.when(mark(unreadable=True)).events)
+        assert [(ReasonCode.HISTORY_UNREADABLE, Effect.FORBID, "operator")] == [
+            (reason.code, reason.effect, reason.clears) for reason in answer(gate, attempt()).reasons
+        ]
+
+    def test_refuses_also_whoever_was_never_heard_of(self) -> None:
+        gate = knows()
+        gate = gate.given(*gate.when(mark(unreadable=True)).events)
+        assert [ReasonCode.NOT_PRE_REGISTERED, ReasonCode.HISTORY_UNREADABLE] == reasons(gate, attempt())
+
+    def test_stands_while_other_facts_come_in(self) -> None:
+        gate = knows(pre_registered())
+        gate = gate.given(*gate.when(mark(unreadable=True)).events)
+        gate = gate.given(*gate.when(note(assessed())).events)
+        assert [ReasonCode.HISTORY_UNREADABLE] == reasons(gate, attempt())
+
+    def test_says_nothing_when_it_is_repeated(self) -> None:
+        gate = knows(pre_registered())
+        gate = gate.given(*gate.when(mark(unreadable=True)).events)
+        gate.when(mark("registration", unreadable=True)).then_nothing()
+        knows().when(mark(unreadable=False)).then_nothing()
+
+    def test_ends_with_the_basis_that_came_to_be_meanwhile(self) -> None:
+        gate = knows(pre_registered())
+        gate = gate.given(*gate.when(mark(unreadable=True)).events)
+        gate = gate.given(*gate.when(note(assessed())).events, *gate.when(note(disposed(Disposition.SUSPECTED))).events)
+        gate = gate.given(*gate.when(mark(unreadable=False)).events)
+        assert ReasonCode.HISTORY_UNREADABLE not in reasons(gate, attempt())
+        assert ReasonCode.SUSPECTED in reasons(gate, attempt())
 
 
 class TestConfirm:

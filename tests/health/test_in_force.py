@@ -32,9 +32,9 @@ BAN = {
 AT = RECORDED_AT.isoformat().replace("+00:00", "Z")
 
 
-def clearance_changed(person_id: UUID, decision: UUID, *, type_name: str = DispositionChanged.TYPE) -> ClearanceChanged:
-    cause = Cause(service="health", event_id=decision, type=type_name, shard=person_id.int % 64, pos=1)
-    return ClearanceChanged(person_id=person_id, clearance=Clearance(), caused_by=cause, changed_at=NOW)
+def clearance_changed(person_id: UUID, decision: UUID, *, rests_on: UUID | None) -> ClearanceChanged:
+    cause = Cause(service="health", event_id=decision, type=DispositionChanged.TYPE, shard=person_id.int % 64, pos=1)
+    return ClearanceChanged(person_id=person_id, clearance=Clearance(disposition_id=rests_on), caused_by=cause, changed_at=NOW)
 
 
 async def decisions(running: Running, person_id: UUID) -> list[Recorded]:
@@ -64,7 +64,7 @@ class Supervisor:
             return found if len(found) == count else []
 
         found = await eventually(stored)
-        return self.running.gatekeeper.tell(clearance_changed(self.person_id, found[-1].event_id))
+        return self.running.gatekeeper.tell(clearance_changed(self.person_id, found[-1].event_id, rests_on=found[-1].event_id))
 
 
 @pytest.fixture
@@ -122,8 +122,8 @@ class TestInForce:
     async def test_is_silent_about_what_was_caused_by_anything_else(self, running: Running, person_id: UUID) -> None:
         other, decision = uuid4(), uuid4()
         facts = [
-            fact(clearance_changed(person_id, other, type_name="gatehouse.health.health-reported.v1")),
-            fact(clearance_changed(person_id, decision), pos=2),
+            fact(clearance_changed(person_id, other, rests_on=None)),
+            fact(clearance_changed(person_id, decision, rests_on=decision), pos=2),
         ]
         for _ in range(2):
             async with running.parts.pool.acquire() as connection, connection.transaction():
@@ -144,7 +144,7 @@ class TestWatch:
         looking = asyncio.create_task(watch.run())
         waiting = [asyncio.create_task(watch.since(each, within_s=20)) for each in ids]
         await eventually(lambda: looks > 1)
-        facts = [fact(clearance_changed(person_id, each), pos=n) for n, each in enumerate(ids, 1)]
+        facts = [fact(clearance_changed(person_id, each, rests_on=each), pos=n) for n, each in enumerate(ids, 1)]
         async with running.parts.pool.acquire() as connection, connection.transaction():
             await IN_FORCE.project(connection, facts, partition=0)
         assert [RECORDED_AT] * len(ids) == await asyncio.gather(*waiting)

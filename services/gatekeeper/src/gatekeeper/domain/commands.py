@@ -41,6 +41,16 @@ class TakeNote:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkHistory:
+    """A fact about the person could not be read and waits for an operator; or none waits any more."""
+
+    person_id: UUID
+    unreadable: bool
+    cause: Cause
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """The person wants to enter (进场登记) or to pass the turnstile (过闸)."""
 
@@ -69,4 +79,4 @@ class RegisterExit:
     at: datetime
 
 
-GateCommand = TakeNote | Attempt | Confirm | RegisterExit
+GateCommand = TakeNote | MarkHistory | Attempt | Confirm | RegisterExit

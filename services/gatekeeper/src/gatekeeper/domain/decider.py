@@ -37,7 +37,7 @@ from contracts.health import (
 )
 from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
 from contracts.rejection import Rejection
-from gatekeeper.domain.commands import Attempt, Confirm, GateCommand, RegisterExit, RelevantFact, TakeNote
+from gatekeeper.domain.commands import Attempt, Confirm, GateCommand, MarkHistory, RegisterExit, RelevantFact, TakeNote
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.domain.verdict import POLICY_VERSION, Question, Verdict, judge, pre_registration
 
@@ -58,7 +58,11 @@ class PersonIsNotOnSite(Rejection):
 def decide(command: GateCommand, person: GatePerson) -> Sequence[GatekeeperEvent]:
     match command:
         case TakeNote():
-            return _take_note(command, person)
+            clearance = _with_fact(person, command.fact, command.cause)
+            return _change(person, clearance, command, person_id=command.fact.person_id)
+        case MarkHistory():
+            clearance = _update(person.clearance, unreadable=command.unreadable)
+            return _change(person, clearance, command, person_id=command.person_id)
         case Attempt():
             return [_attempted(command, person, _verdict(command, person))]
         case Confirm():
@@ -69,18 +73,12 @@ def decide(command: GateCommand, person: GatePerson) -> Sequence[GatekeeperEvent
             assert_never(command)
 
 
-def _take_note(command: TakeNote, person: GatePerson) -> Sequence[ClearanceChanged]:
-    clearance = _with_fact(person, command.fact, command.cause)
+def _change(
+    person: GatePerson, clearance: Clearance, command: TakeNote | MarkHistory, *, person_id: UUID
+) -> Sequence[ClearanceChanged]:
     if clearance == person.clearance:
         return []  # It changes nothing at the door.
-    return [
-        ClearanceChanged(
-            person_id=command.fact.person_id,
-            clearance=clearance,
-            caused_by=command.cause,
-            changed_at=command.at,
-        )
-    ]
+    return [ClearanceChanged(person_id=person_id, clearance=clearance, caused_by=command.cause, changed_at=command.at)]
 
 
 def _confirm(attempt: Attempt, person: GatePerson) -> Sequence[EntryAttempted]:

@@ -20,7 +20,6 @@ from chassis.database import DATABASE_ERRORS
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.gatekeeper import ClearanceChanged
-from contracts.health import DispositionChanged
 
 WAITERS_MAX = 400
 """Requests of one process that may wait at the same time. Whoever comes beyond is told how it stands, at once."""
@@ -42,9 +41,10 @@ DECISIONS = Table("in_force_v1", InForceRow, key=("disposition_id",))
 
 
 def _noted(rows: Rows, fact: Fact[ClearanceChanged], _: int) -> None:
-    cause = fact.event.caused_by
-    if cause.type == DispositionChanged.TYPE:
-        rows.put(DECISIONS, InForceRow(cause.event_id, fact.recorded.time))
+    decision = fact.event.clearance.disposition_id
+    # A clearance may also come of a decision that the gate could not read: then it rests on the one before, still.
+    if decision is not None and decision == fact.event.caused_by.event_id:
+        rows.put(DECISIONS, InForceRow(decision, fact.recorded.time))
 
 
 IN_FORCE = ReadModel(name="in_force_v1", tables=(DECISIONS,), folds={ClearanceChanged: _noted})
