@@ -24,7 +24,7 @@ from chassis.rebuild import Rebuild, owner_pool
 from chassis.rebuild_bar import Bar
 from chassis.replay import Decoder
 from chassis.shard_heads import ShardHeads
-from chassis.tables import Rows
+from chassis.tables import ReadModel, Rows
 from chassis.twin_tables import TwinTables
 from contracts.event import SHARDS, Recorded, record_headers
 from devstack.databases import Database
@@ -78,13 +78,13 @@ class Service:
             await producer.flush()
 
     @asynccontextmanager
-    async def projecting(self) -> AsyncIterator[Projector]:
+    async def projecting(self, model: ReadModel = MODEL) -> AsyncIterator[Projector]:
         """A worker."""
         heads = ShardHeads(self.log.pool)
         feed = TopicFeed(self.bootstrap, {OTHER: self.topic})
         sources: list[Source] = [OwnLog(SERVICE, self.log.pool, heads), ForeignLog(OTHER, feed)]
         projector = Projector(
-            pool=self.log.pool, sources=sources, read_models=[MODEL], policies=[], partitions=PARTITIONS, store=self.store
+            pool=self.log.pool, sources=sources, read_models=[model], policies=[], partitions=PARTITIONS, store=self.store
         )
         works = [Leases(self.log.pool, projector.works()).run(), heads.run(), feed.run()]
         tasks = [asyncio.create_task(work) for work in works]

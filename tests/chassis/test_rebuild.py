@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from chassis.testing.wait import eventually
 from chassis.twin_tables import TwinTables
 from contracts.event import Recorded
 from tests.chassis.rebuilding import PARTITIONS, Service, running_service
+from tests.chassis.tallies import Counted, append_of
 from tests.chassis.tally_rows import LATEST, MODEL, TABLES, LatestRow, OtherCounted
 from tests.chassis.tally_topics import make_topic
 from tests.conftest import MakeDatabase
@@ -287,6 +289,37 @@ class TestReplacedTables:
                     await rebuild_module._stopped(connection, TWINS.switch_back)
             await eventually(filled.is_level)
         assert await filled.folded() == await filled.stored(), "what came after the switch is taken in anew, once"
+
+
+class TestParkedEvents:
+    async def test_are_in_the_rebuilt_tables_and_wait_no_more_and_wait_again_beside_the_replaced_ones(
+        self, service: Service
+    ) -> None:
+        """The worker, which runs on, takes in what comes in their streams; retried, they would count twice."""
+        mended = False
+
+        def stumbling(rows: Rows, fact: Fact[Counted], partition: int) -> None:
+            if fact.event.amount == 2 and not mended:
+                raise ZeroDivisionError
+            MODEL.folds[Counted](rows, fact, partition)
+
+        await service.append(20)
+        async with service.projecting(replace(MODEL, folds={**MODEL.folds, Counted: stumbling})):
+            await eventually(service.is_level)
+            assert [(40,)] == await service.log.rows("SELECT count(*) FROM parked")
+            mended = True
+            async with service.rebuild() as work:
+                assert not all(each.is_none for each in await work.run(replace=True))
+                assert [] == await service.log.rows("SELECT 1 FROM parked")
+                [stream_id] = [each for (each,) in await service.log.rows("SELECT stream_id FROM event LIMIT 1")]
+                await service.store.append(append_of(stream_id, at=3))
+                await eventually(service.is_level)
+                assert await service.folded() == await service.stored()
+
+                async with work.owner.acquire() as connection:
+                    await rebuild_module._stopped(connection, TWINS.switch_back)
+            await eventually(service.is_level)
+            assert [(41,)] == await service.log.rows("SELECT count(*) FROM parked"), "and what came since, behind them"
 
 
 class TestLocks:

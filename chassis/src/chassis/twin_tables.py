@@ -19,6 +19,7 @@ from chassis.tables import ReadModel, Table
 LIVE = "public"
 
 MAKE_POSITIONS = "CREATE TABLE {schema}.position (LIKE public.position INCLUDING ALL)"
+MAKE_PARKED = "CREATE TABLE {schema}.parked (LIKE public.parked INCLUDING ALL)"
 OPTIONS = "SELECT coalesce(array_to_string(reloptions, ', '), '') FROM pg_class WHERE oid = $1::regclass"
 # Grants as statements. One on a column alone would be left out: there must be none.
 GRANTS = """
@@ -41,6 +42,8 @@ HAS_INDEXES = "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = $1::regclass
 
 # Of all partitions: whoever projects waits, and nobody moves. At most for the time-outs of `moving_stopped`.
 STOP_MOVING = "SELECT name FROM public.lease WHERE name LIKE 'project/%' ORDER BY name FOR UPDATE"
+# What is parked has changed: see `chassis.parking`.
+LOOK_ANEW = "UPDATE public.lease SET interventions = interventions + 1 WHERE name LIKE 'project/%'"
 # Where to read on is told by an offset that is ahead of positions set back.
 LOAD_ANEW = "UPDATE public.lease SET owner = NULL, token = token + 1 WHERE name LIKE 'project/%'; DELETE FROM public.next_offset"
 LOCK_MS_MAX = 500
@@ -150,12 +153,17 @@ class TwinTables:
         return Difference(table.name, live_rows, new_rows, *counts)
 
     async def switch(self, connection: Connection) -> None:
-        """The new tables and positions become the live ones, and the live ones the old, in the caller's transaction."""
+        """The new tables and positions become the live ones, and the live ones the old, in the caller's transaction.
+
+        With the old ones goes what waited: the new ones hold it.
+        """
         await connection.execute(f"CREATE SCHEMA {self.old}")
         await connection.execute(MAKE_POSITIONS.format(schema=self.old))
+        await connection.execute(MAKE_PARKED.format(schema=self.old))
         await self._move(connection, LIVE, self.old)
         await self._move(connection, self.new, LIVE)
         await self._exchange_positions(connection, self.new)
+        await self._exchange_parked(connection)
         await connection.execute(
             f"INSERT INTO {self.old}.position SELECT * FROM {self.new}.position; DROP SCHEMA {self.new} CASCADE"
         )
@@ -170,6 +178,7 @@ class TwinTables:
         await self._move(connection, self.old, LIVE)
         await self._move(connection, self.new, self.old)
         await self._exchange_positions(connection, self.old)
+        await self._exchange_parked(connection)
         await connection.execute(f"DROP SCHEMA {self.new}")
         await connection.execute(LOAD_ANEW)
 
@@ -182,6 +191,12 @@ class TwinTables:
         await connection.execute(f"INSERT INTO public.position SELECT * FROM {schema}.position WHERE last_pos > 0")
         await connection.execute(f"TRUNCATE {schema}.position")
         await connection.copy_records_to_table("position", schema_name=schema, records=[tuple(row) for row in rows])
+
+    async def _exchange_parked(self, connection: Connection) -> None:
+        rows = await connection.fetch("DELETE FROM public.parked WHERE subscriber = $1 RETURNING *", self.model.name)
+        await connection.execute(f"INSERT INTO public.parked SELECT * FROM {self.old}.parked; TRUNCATE {self.old}.parked")
+        await connection.copy_records_to_table("parked", schema_name=self.old, records=[tuple(row) for row in rows])
+        await connection.execute(LOOK_ANEW)
 
 
 @asynccontextmanager
