@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from chassis import consumer as consumer_module
-from chassis import leases, reacting
+from chassis import intake, leases, reacting
 from chassis import projector as projector_module
 from chassis import relay as relay_module
 from chassis.broker import Broker
@@ -23,9 +23,10 @@ from chassis.consumer import Batch, TopicFeed, TopicOffset
 from chassis.database import DATABASE_ERRORS, Connection
 from chassis.event_store import Append, AppendResult, Conflict, EventStore, StoredStream, append_group
 from chassis.faults import Unavailable
+from chassis.intake import RacedForEver
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Lease, LeaseLost, Leases
-from chassis.projector import ForeignLog, OwnLog, Projector, RacedForEver, Source
+from chassis.projector import ForeignLog, OwnLog, Projector, Source
 from chassis.reacting import Reactions
 from chassis.relay import Relay, Sent, TopicPublisher
 from chassis.shard_heads import ShardHeads
@@ -715,7 +716,7 @@ class TestPolicy:
             return results
 
         monkeypatch.setattr(reacting, "append_group", counted_conflicts)
-        monkeypatch.setattr(projector_module, "RACES_MAX", 1_000)  # Nobody is there to take the lease again.
+        monkeypatch.setattr(intake, "RACES_MAX", 1_000)  # Nobody is there to take the lease again.
         streams = in_shards(1, 5, 9)
         topic = Topic(batch_size=16)
         policies = [follow_up(store, count_it)]
@@ -754,7 +755,7 @@ class TestPolicy:
         async with projecting(projector_of(log, source=Topic(counted(in_shard(1), 1)), policies=policies, store=store)) as task:
             with pytest.raises(RacedForEver):
                 await ended(task)
-        assert projector_module.RACES_MAX + 1 == races
+        assert intake.RACES_MAX + 1 == races
 
     async def test_makes_the_same_events_when_it_is_interrupted_and_decides_again(
         self, log: LogDatabase, store: EventStore
