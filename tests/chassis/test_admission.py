@@ -12,6 +12,7 @@ import pytest
 from chassis import admission
 from chassis.admission import Admission, aside
 from chassis.faults import Unavailable
+from chassis.probes import SHARD_HEADS_PATH
 from chassis.testing.wait import eventually
 from chassis.web import Router, create_app, public
 
@@ -72,6 +73,11 @@ class Desk:
                 await self.goes_on.wait()
             return "done"
 
+        @router.get(SHARD_HEADS_PATH)
+        @public
+        async def read_heads() -> str:
+            return "heads"
+
         self.app = create_app(service="s", title="S", routers=[router], authenticator=None)
 
 
@@ -87,13 +93,13 @@ async def client(desk: Desk) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 class TestFullProcess:
-    async def test_answers_503_with_retry_after_and_its_probes_as_ever(self, desk: Desk, client: httpx2.AsyncClient) -> None:
+    async def test_answers_503_and_what_must_be_known_as_ever(self, desk: Desk, client: httpx2.AsyncClient) -> None:
         inside = [asyncio.create_task(client.get("/v1/work")) for _ in range(SEATS)]
         await eventually(lambda: desk.inside == SEATS)
         refused = await client.get("/v1/work")
         assert (503, "1", "unavailable") == (refused.status_code, refused.headers["retry-after"], refused.json()["code"])
-        for probe in ("/livez", "/readyz", "/metrics"):
-            assert 200 == (await client.get(probe)).status_code
+        for path in ("/livez", "/readyz", "/metrics", SHARD_HEADS_PATH):
+            assert 200 == (await client.get(path)).status_code
         desk.goes_on.set()
         assert [200] * SEATS == [(await each).status_code for each in inside]
         assert 200 == (await client.get("/v1/work")).status_code

@@ -333,6 +333,18 @@ class TestWork:
 
         assert [[1]] * 7 == [tokens for name, tokens in crew.tokens.items() if name != "relay/00"]
 
+    async def test_begins_anew_when_the_database_has_crashed(self, log: LogDatabase, crew: Crew) -> None:
+        """A crash empties the table of workers, and may take back what the work believes to be stored."""
+        assert [("u",)] == await log.rows("SELECT relpersistence::text FROM pg_class WHERE oid = 'worker'::regclass")
+        await crew.join()
+        await eventually(lambda: crew.sizes() == [8])
+
+        await log.owner.execute("TRUNCATE worker")
+
+        await eventually(lambda: all(tokens == [1, 2] for tokens in crew.tokens.values()))
+        await eventually(lambda: crew.sizes() == [8])
+        assert crew.together == []
+
     async def test_stops_when_the_database_was_away_for_the_time_to_live_and_goes_on_afterwards(
         self, log: LogDatabase, crew: Crew
     ) -> None:

@@ -26,6 +26,7 @@ from chassis.faults import Unavailable
 from chassis.intake import RacedForEver
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Lease, LeaseLost, Leases
+from chassis.progress import PositionsMoved
 from chassis.projector import ForeignLog, OwnLog, Projector, Source
 from chassis.reacting import Reactions
 from chassis.relay import Relay, Sent, TopicPublisher
@@ -295,6 +296,29 @@ class TestDuplicates:
         assert [(1, pos) for pos in range(1, 6)] == await positions_taken(log)
 
 
+class TestPositionsThatWereTakenBack:
+    """A crash of the database takes back what was not synced. What comes next must not be written over the gap."""
+
+    @pytest.mark.parametrize("left", [0, 1])
+    async def test_end_the_work_and_are_loaded_anew(self, log: LogDatabase, left: int) -> None:
+        stream = in_shard(1)
+        topic = Topic(counted(stream, 1, 2))
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), source=topic)) as task:
+            await eventually(lambda: has_reached(log, 1, 2))
+            await log.owner.execute("DELETE FROM taken WHERE pos > $1", left)
+            await log.owner.execute("DELETE FROM next_offset")
+            await log.owner.execute("UPDATE position SET last_pos = $1, last_event_id = NULL", left)
+            await log.owner.execute("DELETE FROM position WHERE last_pos = 0")
+            topic.add(*counted(stream, 3))
+            with pytest.raises(PositionsMoved):
+                await ended(task)
+        assert left == len(await positions_taken(log))
+
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), source=topic)):
+            await eventually(lambda: has_reached(log, 1, 3))
+        assert [(1, 1), (1, 2), (1, 3)] == await positions_taken(log)
+
+
 async def has_reached(log: LogDatabase, shard: int, pos: int, subscriber: str = "taken_v1", source: str = "other") -> bool:
     return pos == await position(log, shard, subscriber, source)
 
@@ -339,6 +363,16 @@ class TestHole:
         assert [(1, 1), (1, 2), (5, 1)] == await positions_taken(log), "what comes before the hole, and nothing behind it"
         assert await position(log, 1) == 2
         assert not is_halted(), "whoever holds the lease next says how it is"
+
+    async def test_that_persists_is_told_though_the_topic_ends_with_others(self, log: LogDatabase) -> None:
+        """And again after a restart: the offset behind it was not stored."""
+        stream = in_shard(1)
+        topic = Topic([*counted(stream, 1, 2, 3), *counted(in_shard(5), 1)], batch_size=1, lost={1})
+        for _ in range(2):
+            async with projecting(projector_of(log, Taken(subscribes=OTHER), source=topic)):
+                await eventually(is_halted)
+
+        assert [(1, 1), (5, 1)] == await positions_taken(log)
 
     async def test_that_is_filled_lets_the_partition_go_on(self, log: LogDatabase) -> None:
         stream = in_shard(1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,12 +12,14 @@ import pytest
 from aiokafka import TopicPartition
 
 from chassis.consumer import BEGINNING, Batch, Inbox, TopicOffset
-from chassis.progress import Step
-from chassis.replay import Decoder, in_order_of_time
+from chassis.progress import NOTHING, Hole, Progress, Step
+from chassis.replay import Decoder, Reading, in_order_of_time
 from chassis.subscribers import UnknownVersion
-from contracts.event import Envelope, Recorded, recorded_from_meta
+from contracts.event import SHARDS, Envelope, Recorded, recorded_from_meta
 from tests.chassis.tallies import Counted, FixedClock, in_shard
 from tests.chassis.tally_rows import MODEL
+
+PARTITIONS = 4
 
 ENVELOPE = Envelope(
     event_id=UUID(int=1),
@@ -33,8 +35,11 @@ ENVELOPE = Envelope(
 )
 
 
-def at(second: float, pos: int, *, service: str = "tally", type_name: str = Counted.TYPE) -> Recorded:
-    envelope = replace(ENVELOPE, time=ENVELOPE.time + timedelta(seconds=second), service=service, type=type_name)
+def at(
+    second: float, pos: int, *, service: str = "tally", type_name: str = Counted.TYPE, stream_id: UUID = ENVELOPE.stream_id
+) -> Recorded:
+    time = ENVELOPE.time + timedelta(seconds=second)
+    envelope = replace(ENVELOPE, time=time, service=service, type=type_name, stream_id=stream_id)
     return recorded_from_meta(envelope.encode(), pos, Counted(tally_id=ENVELOPE.stream_id, amount=pos).encode())
 
 
@@ -69,6 +74,49 @@ class TestInOrderOfTime:
         assert [(3, "other"), (10, "tally"), (2, "tally"), (10.5, "other"), (11, "tally")] == [
             ((event.time - ENVELOPE.time).total_seconds(), event.service) for event in found
         ]
+
+
+@dataclass
+class Given:
+    """A source that gives these batches from an offset on, and nothing else."""
+
+    batches: Sequence[Batch]
+    name: str = "tally"
+
+    async def follow(self, partition: int, positions: Mapping[int, int], offset: TopicOffset) -> AsyncIterator[Batch]:
+        for batch in self.batches:
+            if batch.next_offset is not None and batch.next_offset > offset:
+                yield batch
+
+
+def reading(*batches: Batch) -> Reading:
+    return Reading(Given(batches), Progress("tally", 1, {"reader": dict.fromkeys(range(1, SHARDS, PARTITIONS), NOTHING)}))
+
+
+async def taken(reading: Reading, target: Mapping[int, int]) -> list[int]:
+    return [event.pos async for step in reading.until(target) for event in step.fresh["reader"]]
+
+
+class TestReading:
+    async def test_passes_over_what_a_relay_that_began_anew_published_twice(self) -> None:
+        found = reading(
+            Batch([at(3, 3)], TopicOffset(1), is_last=False),
+            Batch([at(1, 1), at(2, 2), at(3, 3)], TopicOffset(4)),
+        )
+        assert [1, 2, 3] == await taken(found, {1: 3})
+
+    async def test_of_a_topic_with_a_hole_ends_with_it(self) -> None:
+        with pytest.raises(Hole):
+            await taken(reading(Batch([at(1, 1), at(3, 3)], TopicOffset(2))), {1: 3})
+
+    async def test_goes_on_later_with_what_lay_beyond_the_target(self) -> None:
+        beyond = at(1, 2)
+        found = reading(
+            Batch([at(0, 1), beyond], TopicOffset(2), is_last=False),
+            Batch([at(2, 1, stream_id=in_shard(1 + PARTITIONS))], TopicOffset(3)),
+        )
+        assert [1, 1] == await taken(found, {1: 1, 1 + PARTITIONS: 1})
+        assert [beyond.pos] == await taken(found, {1: 2, 1 + PARTITIONS: 1})
 
 
 class TestDecoder:

@@ -23,7 +23,7 @@ from chassis import problems as problem
 from chassis.admission import Admission
 from chassis.endpoint import InvalidHeader
 from chassis.faults import Forbidden, IdempotencyKeyReused, NotFound, TooManyRequests, Unauthenticated, Unavailable, VersionConflict
-from chassis.probes import PROBE_PATHS
+from chassis.probes import ALWAYS_ANSWERED
 from chassis.problems import FieldError, ProblemType, Refused, problem_response
 from chassis.telemetry import REQUESTS_IN_FLIGHT, begin_context, observe_request, request_context
 from contracts.rejection import Rejection
@@ -67,8 +67,7 @@ class Edge:
         try:
             if "\0" in scope["path"] or b"%00" in scope["query_string"]:
                 raise Refused(problem.NOT_FOUND)  # PostgreSQL has no text with it, so nothing can be called that
-            # A full process is alive: whoever asks that must hear it.
-            with nullcontext() if scope["path"] in PROBE_PATHS else self._admission.seat():
+            with nullcontext() if scope["path"] in ALWAYS_ANSWERED else self._admission.seat():
                 await self._app(scope, receive, answer)
         except ClientDisconnect:
             pass  # nobody is there to read an answer

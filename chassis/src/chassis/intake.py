@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -22,7 +22,7 @@ from chassis.faults import Unavailable
 from chassis.leases import Lease, LeaseLost, fence
 from chassis.metrics import DUPLICATES, PROJECTED, PROJECTION_AGE_S
 from chassis.parking import Intervened, Parked, Parking, TooManyParked
-from chassis.progress import AnotherHistory, Hole, Progress, Step
+from chassis.progress import AnotherHistory, Hole, PositionsMoved, Progress, Step
 from chassis.reacting import Asked, DoneBefore, EpochChanged, Raced, Reactions, asked_by, asked_when_parked
 from chassis.subscribers import Fact, Facts, Policy, ReadModel, Subscriber, UnknownVersion
 
@@ -36,6 +36,7 @@ class RacedForEver(Exception):
 
 TRANSIENT = (
     LeaseLost,
+    PositionsMoved,
     OSError,
     MemoryError,
     asyncpg.InterfaceError,
@@ -124,9 +125,13 @@ class Intake:
     async def take(self, batch: Batch, *, is_scanning: bool) -> bool:
         """Take a batch in; False where it held nothing new.
 
-        Raises: what halts the partition; all that comes before is taken in then. Whatever is transient.
+        `is_scanning`: for something that is missing, so that what lies behind it may be passed over until the source's end,
+        and no offset is stored: whoever takes over must miss it, too. Raises: what halts the partition; all that comes
+        before is taken in then. Whatever is transient.
         """
         is_fresh, is_careful, races = False, False, 0
+        if is_scanning:
+            batch, is_scanning = replace(batch, next_offset=None), not batch.is_last
         left = [_Part(batch, self.subscribers)]
         while left:
             part = left.pop()

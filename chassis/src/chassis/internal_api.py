@@ -8,10 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from chassis.event_store import EventStore
+from chassis.probes import SHARD_HEADS_PATH
 from chassis.web import Router, public
 from contracts.event import SHARDS
-
-SHARD_HEADS_PATH = "/internal/shard-heads"
 
 router = Router(tags=["internal"])
 

@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -29,6 +30,12 @@ AHEAD_S_MAX = 2 * TTL_S
 """A worker whose `expires_at` lies further ahead wrote it before the database's clock was set back. It counts as dead: if it
 lives it will say so again within the second, and if not its names must not wait until that time comes."""
 
+ANNOUNCE = """
+INSERT INTO worker (owner, expires_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
+ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at
+RETURNING xmax = 0
+"""
+"""Whether the row is a new one."""
 LIVING = """
 SELECT count(*) FROM worker
 WHERE expires_at > clock_timestamp() AND expires_at < clock_timestamp() + make_interval(secs => $1)
@@ -98,7 +105,7 @@ class Leases:
     _tasks: dict[Lease, asyncio.Task[None]] = field(default_factory=dict)
     """Work that runs, or was told to end and has not yet."""
     _ending: set[Lease] = field(default_factory=set)
-    _announced_at: float = 0.0
+    _announced_at: float | None = None
 
     @property
     def held(self) -> set[Lease]:
@@ -107,8 +114,8 @@ class Leases:
 
     @property
     def heartbeat_age_s(self) -> float:
-        """Seconds since this worker last reached the lease table."""
-        return time.monotonic() - self._announced_at
+        """Seconds since this worker last reached the lease table. Without end before the first time."""
+        return inf if self._announced_at is None else time.monotonic() - self._announced_at
 
     async def run(self) -> None:
         """Hold a fair share of the names and do their work, until cancelled. Gives everything back on the way out."""
@@ -143,12 +150,11 @@ class Leases:
 
     async def _announce(self, connection: Connection) -> int:
         """Say that we live; how many do."""
-        await connection.execute(
-            "INSERT INTO worker (owner, expires_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))"
-            " ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at",
-            self.owner,
-            TTL_S,
-        )
+        is_new: bool = await connection.fetchval(ANNOUNCE, self.owner, TTL_S)
+        if is_new and self._announced_at is not None:
+            # The database crashed. What was not synced is gone, and what the work believes to be stored may be among it.
+            log.warning("leases.begins_anew", what_follows="everything is read again as it is stored")
+            self._end(self.held)
         self._announced_at = time.monotonic()
         await connection.execute("DELETE FROM worker WHERE expires_at < clock_timestamp() - interval '1 minute'")
         live: int = await connection.fetchval(LIVING, AHEAD_S_MAX)

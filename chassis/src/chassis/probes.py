@@ -16,6 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 PROBE_PATHS = ("/livez", "/readyz", "/metrics")
+SHARD_HEADS_PATH = "/internal/shard-heads"
+"""How far a log reaches: see `chassis.internal_api`."""
+ALWAYS_ANSWERED = frozenset({*PROBE_PATHS, SHARD_HEADS_PATH})
+"""What a full process answers, too: whether it lives, and what the gates must know to let anybody in."""
 CHECK_S_MAX = 1.0
 """Deadline of one readiness check; all run at once."""
 

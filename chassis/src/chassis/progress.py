@@ -5,6 +5,7 @@ positions are the truth.
 
     Exception
     ├── Hole              an event is missing
+    ├── PositionsMoved    they do not stand where they were left: load them anew
     └── AnotherHistory    what is told now contradicts what was taken in: nothing can follow from it
         ├── Fork          another event stands at the last position
         └── WrongEpoch    an event of a restored log at a position that was had before, or one of the time before the restore
@@ -25,11 +26,23 @@ from chassis.database import Connection
 from chassis.metrics import QUARANTINED
 from contracts.event import SHARDS, Recorded
 
-STORE_POSITIONS = """
-INSERT INTO position (subscriber, source, shard, epoch, last_pos, last_event_id)
-SELECT s, $1, n, e, p, i FROM unnest($2::text[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[]) AS r (s, n, e, p, i)
-ON CONFLICT (subscriber, source, shard) DO UPDATE SET
-    epoch = excluded.epoch, last_pos = excluded.last_pos, last_event_id = excluded.last_event_id
+# From where they are believed to stand, and from nowhere else: how many moved.
+MOVE_POSITIONS = """
+WITH step AS (
+    SELECT * FROM unnest($2::text[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::uuid[])
+        AS s (subscriber, shard, before, last_pos, epoch, last_event_id)
+), moved AS (
+    UPDATE position AS p SET epoch = s.epoch, last_pos = s.last_pos, last_event_id = s.last_event_id
+    FROM step AS s
+    WHERE p.subscriber = s.subscriber AND p.source = $1 AND p.shard = s.shard AND p.last_pos = s.before
+    RETURNING 1
+), begun AS (
+    INSERT INTO position (subscriber, source, shard, epoch, last_pos, last_event_id)
+    SELECT subscriber, $1, shard, epoch, last_pos, last_event_id FROM step WHERE before = 0
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM begun)
 """
 STORE_OFFSET = """
 INSERT INTO next_offset (source, partition, kafka_offset, topic_id) VALUES ($1, $2, $3, $4)
@@ -63,6 +76,10 @@ class Fork(AnotherHistory):
 
 class WrongEpoch(AnotherHistory):
     """A restored log may go on behind what was taken in, and nowhere else."""
+
+
+class PositionsMoved(Exception):
+    """Not where they were left: a crash of the database took back what was not synced, or somebody set them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +178,14 @@ class Progress:
         return Step(fresh, ours, next_offset)
 
     async def store(self, connection: Connection, step: Step) -> None:
-        """Write the step's positions in the caller's transaction."""
+        """Move the positions as the step says, in the caller's transaction. Raises: PositionsMoved."""
         rows = sorted(
-            (name, event.shard, event.epoch, event.pos, event.event_id)
+            (name, event.shard, self.lasts[name][event.shard].pos, event.pos, event.epoch, event.event_id)
             for name, reached in step.reached.items()
             for event in reached.values()
         )
-        await connection.execute(STORE_POSITIONS, self.source, *map(list, zip(*rows, strict=True)))
+        if await connection.fetchval(MOVE_POSITIONS, self.source, *map(list, zip(*rows, strict=True))) < len(rows):
+            raise PositionsMoved(self.source, self.partition)
         if step.next_offset is not None:
             await connection.execute(STORE_OFFSET, self.source, self.partition, int(step.next_offset), step.next_offset.topic_id)
 

@@ -168,11 +168,12 @@ class Projector:
                     async with aclosing(source.follow(partition, progress.lowest(), offset)) as batches:  # type: ignore[type-var]
                         async for batch in batches:
                             async with one_at_a_time:
-                                is_scanning = isinstance(stuck, Hole) and not batch.is_last
-                                is_fresh = await intake.take(batch, is_scanning=is_scanning)
+                                is_fresh = await intake.take(batch, is_scanning=isinstance(stuck, Hole))
                             if is_fresh and progress.is_past(stuck):
                                 stuck = None
                                 self._goes_on(source, partition)
+                            elif isinstance(stuck, Hole) and batch.is_last:
+                                raise stuck
                 except Hole as hole:
                     is_known = isinstance(stuck, Hole) and stuck.args == hole.args
                     offset, stuck = BEGINNING, hole

@@ -74,6 +74,7 @@ class Reading:
         """
         if not self._behind(target):
             return
+        is_complete = True
         async with aclosing(self.source.follow(self.progress.partition, self.progress.lowest(), self.offset)) as batches:  # type: ignore[type-var]
             while behind := self._behind(target):
                 try:
@@ -82,11 +83,12 @@ class Reading:
                 except (TimeoutError, StopAsyncIteration):
                     raise Stalled(self.source.name, behind[0], self.progress.lowest()[behind[0]], target[behind[0]]) from None
                 wanted = [event for event in batch.events if event.pos <= target.get(event.shard, 0)]
-                step = self.progress.step(wanted, None)
+                step = self.progress.step(wanted, None, is_scanning=not batch.is_last)
                 if step.reached:
                     yield step
                     self.progress.take(step)
-                if batch.next_offset is not None and len(wanted) == len(batch.events):
+                is_complete &= len(wanted) == len(batch.events)
+                if batch.next_offset is not None and is_complete:
                     self.offset = batch.next_offset
 
     def _behind(self, target: Mapping[int, int]) -> list[int]:

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from chassis.admission import RETRY_AFTER_S
-from chassis.probes import PROBE_PATHS
+from chassis.probes import ALWAYS_ANSWERED
 from chassis.problems import BAD_REQUEST, HEADERS_TOO_LARGE, MEDIA_TYPE, READ_TIMED_OUT, UNAVAILABLE, Problem, type_of
 from chassis.telemetry import request_context
 
@@ -31,7 +31,7 @@ HEADER_BYTES_MAX = 16 * 1024
 ARRIVAL_S = 10.0
 """Headers must be complete after this long; of a body, `ARRIVAL_BYTES_MIN` must come in every such stretch."""
 ARRIVAL_BYTES_MIN = 64 * 1024
-_PROBE_URLS = frozenset(path.encode() for path in PROBE_PATHS)
+_ALWAYS_ANSWERED = frozenset(path.encode() for path in ALWAYS_ANSWERED)
 DISCARD_BYTES_MAX = 1024 * 1024
 """Of a body that nobody reads any more, so much is thrown away before the connection is closed."""
 
@@ -158,7 +158,7 @@ class BoundedHttp(HttpToolsProtocol):
         # follows on this connection is started either: the client could not tell which answer is whose.
         if size > HEADER_BYTES_MAX:
             self._refusal = HEADERS_TOO_LARGE
-        elif self._is_one_too_many and self.url not in _PROBE_URLS:
+        elif self._is_one_too_many and self.url not in _ALWAYS_ANSWERED:
             self._refusal = UNAVAILABLE
         if self._refusal is not None:
             return

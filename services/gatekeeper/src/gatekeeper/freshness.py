@@ -26,8 +26,9 @@ import structlog
 from prometheus_client import Gauge
 
 from chassis.database import DATABASE_ERRORS
-from chassis.internal_api import SHARD_HEADS_PATH, ShardHeadsAnswer
+from chassis.internal_api import ShardHeadsAnswer
 from chassis.leases import Lease
+from chassis.probes import SHARD_HEADS_PATH
 from chassis.service import Worker
 from contracts.event import SHARDS
 
