@@ -13,6 +13,7 @@ from chassis import admission
 from chassis.admission import Admission, aside
 from chassis.faults import Unavailable
 from chassis.probes import SHARD_HEADS_PATH
+from chassis.strict_json import StrictModel
 from chassis.testing.wait import eventually
 from chassis.web import Router, create_app, public
 
@@ -50,6 +51,10 @@ class TestSeat:
             pass
 
 
+class Note(StrictModel):
+    text: str
+
+
 class Desk:
     """An api whose requests are worked on, or wait, until the test says so."""
 
@@ -72,6 +77,11 @@ class Desk:
             with aside():
                 await self.goes_on.wait()
             return "done"
+
+        @router.post("/v1/notes")
+        @public
+        async def add_note(body: Note) -> str:
+            return body.text
 
         @router.get(SHARD_HEADS_PATH)
         @public
@@ -112,3 +122,20 @@ class TestFullProcess:
         assert 503 == (await client.get("/v1/work")).status_code
         desk.goes_on.set()
         assert [200] * IN_FLIGHT == [(await each).status_code for each in [*waiting, working]]
+
+    async def test_works_on_while_others_send_slowly(self, desk: Desk, client: httpx2.AsyncClient) -> None:
+        begun = 0
+
+        async def slowly() -> AsyncIterator[bytes]:
+            nonlocal begun
+            yield b'{"text":'
+            begun += 1
+            await desk.goes_on.wait()
+            yield b'"late"}'
+
+        json = {"Content-Type": "application/json"}
+        slow = [asyncio.create_task(client.post("/v1/notes", content=slowly(), headers=json)) for _ in range(SEATS)]
+        await eventually(lambda: begun == SEATS)
+        assert 200 == (await client.post("/v1/notes", json={"text": "in time"})).status_code
+        desk.goes_on.set()
+        assert ["late"] * SEATS == [(await each).json() for each in slow]

@@ -27,7 +27,7 @@ from chassis.replay import Decoder, Stalled
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows
 from chassis.testing.wait import eventually
-from chassis.twin_tables import TwinTables
+from chassis.twin_tables import TwinTables, moving_stopped
 from contracts.event import Recorded
 from tests.chassis.rebuilding import PARTITIONS, Service, running_service
 from tests.chassis.tallies import Counted, append_of
@@ -285,8 +285,8 @@ class TestReplacedTables:
                 await filled.append(20)
                 await filled.publish(20)
                 await eventually(filled.is_level)
-                async with work.owner.acquire() as connection:
-                    await rebuild_module._stopped(connection, TWINS.switch_back)
+                async with work.owner.acquire() as connection, moving_stopped(connection):
+                    await TWINS.switch_back(connection)
             await eventually(filled.is_level)
         assert await filled.folded() == await filled.stored(), "what came after the switch is taken in anew, once"
 
@@ -316,8 +316,8 @@ class TestParkedEvents:
                 await eventually(service.is_level)
                 assert await service.folded() == await service.stored()
 
-                async with work.owner.acquire() as connection:
-                    await rebuild_module._stopped(connection, TWINS.switch_back)
+                async with work.owner.acquire() as connection, moving_stopped(connection):
+                    await TWINS.switch_back(connection)
             await eventually(service.is_level)
             assert [(41,)] == await service.log.rows("SELECT count(*) FROM parked"), "and what came since, behind them"
 

@@ -25,7 +25,19 @@ from contracts.event import record_headers
 from devstack.databases import Database
 from devstack.fresh_databases import FreshDatabases
 from tests.chassis.log_database import LogDatabase, opened_log
-from tests.chassis.tallies import SERVICE, TALLIES, Close, Count, Tally, append_of, handler, in_shard, key_of, new_event
+from tests.chassis.tallies import (
+    SERVICE,
+    TALLIES,
+    Close,
+    Count,
+    Tally,
+    TallyIsClosed,
+    append_of,
+    handler,
+    in_shard,
+    key_of,
+    new_event,
+)
 from tests.chassis.tally_topics import delete_topic, make_again, make_topic, started
 from tests.chassis.test_relay import TALLY, relayed
 
@@ -179,6 +191,25 @@ class TestRestoredLog:
 
         assert (True, 1) == (again.replayed, again.version)
         assert [(2,)] == await log.rows("SELECT count(*) FROM event")
+
+    async def test_answers_a_repeat_that_would_be_refused_now_with_the_first_outcome(self, server: Server) -> None:
+        """By the version that it expects, or by the rules: its own facts are why."""
+        stream = in_shard(5)
+
+        async def close() -> None:
+            async with opened_log(server.database) as log:
+                await handler(await log.store()).handle(stream, Close(stream), key=key_of("close"), expected_version=0)
+
+        await restored(server, close)
+        log = await server.log()
+        store = await log.store()
+        await (await server.examination(log, store)).begin()
+
+        for expected_version in (0, None):
+            again = await handler(store).handle(stream, Close(stream), key=key_of("close"), expected_version=expected_version)
+            assert (True, 1) == (again.replayed, again.version)
+        with pytest.raises(TallyIsClosed):
+            await handler(store).handle(stream, Close(stream), key=key_of("another"))
 
     async def test_is_completed_once_by_many_processes(self, server: Server) -> None:
         stream = in_shard(5)

@@ -141,6 +141,8 @@ class CommandHandler(Generic[C, S, E]):
                     return await self._first_outcome(answer)
                 case KeyReused():
                     raise IdempotencyKeyReused from None
+                case None if key and (first := await self._stored_outcome(_cause(key))):
+                    return first
             raise
 
     async def _handle(
@@ -166,7 +168,10 @@ class CommandHandler(Generic[C, S, E]):
                 case Late():
                     raise TooLate
                 case AlreadyStored():
-                    return await self._stored_outcome(cause)
+                    first = await self._stored_outcome(cause)
+                    if first is None:
+                        raise Unavailable(retry_after_s=1)  # Of an append that is being taken back. It may be done again.
+                    return first
                 case Conflict():
                     continue
         raise VersionConflict(stored.version)
@@ -247,11 +252,11 @@ class CommandHandler(Generic[C, S, E]):
             raise Unavailable(retry_after_s=30)
         return event_class.decode(recorded.data)
 
-    async def _stored_outcome(self, cause: Cause) -> Outcome[E]:
+    async def _stored_outcome(self, cause: Cause) -> Outcome[E] | None:
         """The outcome of a command that was done before its key was forgotten, from the events that it made."""
         stored = await self._store.stored_range([_event_id(cause, n) for n in range(1, EVENTS_MAX + 1)])
         if stored is None:
-            raise Unavailable(retry_after_s=1)  # Of an append that is being taken back. It may be done again.
+            return None
         stream_id, first, last = stored
         return await self._first_outcome(f"{stream_id} {first - 1} {last}".encode())
 

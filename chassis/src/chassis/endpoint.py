@@ -30,6 +30,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from chassis.admission import aside
 from chassis.auth import Guard
 from chassis.problems import (
     BAD_REQUEST,
@@ -113,7 +114,8 @@ class CompiledEndpoint:
         body = None
         if self._body is not None:
             require_json(headers.get(b"content-type"))
-            raw = await read_body(headers, receive, bytes_max=self.bytes_max)
+            with aside():  # whoever sends slowly keeps nobody else out
+                raw = await read_body(headers, receive, bytes_max=self.bytes_max)
             content += raw
             body = self._body.read(raw)
         context.content = content
@@ -184,7 +186,8 @@ class BoundedReceive:
         self._left = bytes_max
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        with aside():
+            message = await self._receive()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
             raise Refused(BODY_TOO_LARGE, headers={"Connection": "close"})

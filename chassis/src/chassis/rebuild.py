@@ -26,7 +26,7 @@ import asyncpg
 
 from chassis.consumer import BEGINNING, TopicFeed, TopicOffset
 from chassis.database import Connection
-from chassis.progress import AnotherHistory, Hole, Last, Progress
+from chassis.progress import AnotherHistory, Hole, Last, PositionsMoved, Progress
 from chassis.projector import ForeignLog
 from chassis.rebuild_bar import Bar
 from chassis.replay import Decoder, Reading, Stalled, StoredLog, in_order_of_time
@@ -44,8 +44,6 @@ CLOSE_EVENTS = 500
 """So few events behind, the rest is taken in while nobody moves."""
 CATCH_UPS_MAX = 20
 """Passes after which it is close enough, or never will be."""
-STOPPED_S_MAX = 1.0
-"""How long whoever projects is kept waiting at most."""
 TRIES_MAX = 60
 """Attempts to stop everybody for a moment."""
 PAUSE_S = 1.0
@@ -203,7 +201,8 @@ class Rebuild:
                     if await self._catch_up(connection) <= CLOSE_EVENTS:
                         break
                 try:
-                    return await _stopped(connection, act)
+                    async with moving_stopped(connection):
+                        return await act(connection)
                 except BUSY as error:
                     self.tell(f"busy ({type(error).__name__})")
             await asyncio.sleep(PAUSE_S)
@@ -284,13 +283,6 @@ async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
         raise group_error.exceptions[0] from None
 
 
-async def _stopped(connection: Connection, act: Callable[[Connection], Awaitable[T]]) -> T:
-    """Act while nobody projects, for a bounded time. The commit is not cut off: it must be known whether it happened."""
-    async with moving_stopped(connection):
-        async with asyncio.timeout(STOPPED_S_MAX):
-            return await act(connection)
-
-
 def _of_source(positions: Positions, source: str) -> dict[int, int]:
     return {shard: pos for (name, shard), pos in positions.items() if name == source}
 
@@ -363,7 +355,7 @@ async def rebuild(service: Service[Any], settings: Any, given: Namespace) -> int
                 return await _with_old(TwinTables(model), work.owner, back=given.back)
             gc.disable()  # Rows by the million, and no cycles among them: this process ends when they are written.
             differences = await work.run(replace=given.replace, again=given.again)
-    except (RebuildFailed, Stalled, Hole, AnotherHistory, UnknownVersion) as error:
+    except (RebuildFailed, Stalled, Hole, PositionsMoved, AnotherHistory, UnknownVersion) as error:
         _say(f"{type(error).__name__}: {error}")
         return 1
     for each in differences:
@@ -384,7 +376,8 @@ async def _with_old(twins: TwinTables, owner: asyncpg.Pool, *, back: bool) -> in
         for _ in range(TRIES_MAX):
             try:
                 if back:
-                    await _stopped(connection, twins.switch_back)
+                    async with moving_stopped(connection):
+                        await twins.switch_back(connection)
                 else:
                     await twins.drop(connection, twins.old)
             except BUSY:

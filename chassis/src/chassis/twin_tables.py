@@ -7,6 +7,7 @@ are kept in `old_<name>`. Runs as the role that owns the tables.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -40,16 +41,16 @@ WHERE i.indrelid = $1::regclass AND NOT EXISTS (SELECT FROM pg_constraint AS c W
 """
 HAS_INDEXES = "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = $1::regclass)"
 
-# Of all partitions: whoever projects waits, and nobody moves. At most for the time-outs of `moving_stopped`.
+# Of all partitions: whoever projects waits, and nobody moves.
 STOP_MOVING = "SELECT name FROM public.lease WHERE name LIKE 'project/%' ORDER BY name FOR UPDATE"
 # What is parked has changed: see `chassis.parking`.
 LOOK_ANEW = "UPDATE public.lease SET interventions = interventions + 1 WHERE name LIKE 'project/%'"
 # Where to read on is told by an offset that is ahead of positions set back.
 LOAD_ANEW = "UPDATE public.lease SET owner = NULL, token = token + 1 WHERE name LIKE 'project/%'; DELETE FROM public.next_offset"
 LOCK_MS_MAX = 500
-"""Longest wait for one lock of a switch. Whoever comes behind it in the queue waits as long."""
-STOPPED_MS_MAX = 1_500
-"""Longest statement while nobody moves. Less than the `lock_timeout` of those who wait."""
+"""Longest wait for everybody to stop, and for one lock of a switch. Whoever comes behind it in the queue waits as long."""
+STOPPED_S_MAX = 1.0
+"""Longest stop. With the wait before it less than the `lock_timeout` of those who wait."""
 
 Positions = Mapping[tuple[str, int], int]
 """(source, shard) → the last position taken in."""
@@ -203,15 +204,19 @@ class TwinTables:
 async def moving_stopped(connection: Connection) -> AsyncIterator[None]:
     """A transaction during which nobody projects anything in this service. Short: everybody waits for it.
 
-    Raises: asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError where it takes too long; then nothing has changed.
+    Raises: TimeoutError, asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError where it takes too long; then nothing has
+    changed. The commit is not cut off: it must be known whether it happened.
     """
+    stopped_ms = round(STOPPED_S_MAX * 1000)
     async with connection.transaction():
         await connection.execute(
-            f"SET LOCAL lock_timeout = {LOCK_MS_MAX}; SET LOCAL statement_timeout = {STOPPED_MS_MAX};"
-            f"SET LOCAL idle_in_transaction_session_timeout = {STOPPED_MS_MAX}"
+            f"SET LOCAL lock_timeout = {LOCK_MS_MAX}; SET LOCAL statement_timeout = {LOCK_MS_MAX};"
+            f"SET LOCAL idle_in_transaction_session_timeout = {stopped_ms}"
         )
         await connection.fetch(STOP_MOVING)
-        yield
+        await connection.execute(f"SET LOCAL statement_timeout = {stopped_ms}")
+        async with asyncio.timeout(STOPPED_S_MAX):
+            yield
 
 
 async def _execute_each(connection: Connection, statements: Sequence[asyncpg.Record]) -> None:
