@@ -21,6 +21,7 @@ from contracts.gatekeeper import (
     ClearanceChanged,
     ClearanceOrder,
     ClearancePreRegistration,
+    ClearanceRosterMember,
 )
 from contracts.generate import EXAMPLES, example_files, outdated
 from contracts.health import QUESTIONS_MAX, Disposition, DispositionChanged, HealthReported
@@ -182,7 +183,18 @@ class TestEncode:
                         ),
                     )
                     * CONTRACTS_MAX,
-                    rostered=(number,) * CONTRACTS_MAX,
+                    rostered=(
+                        ClearanceRosterMember.model_validate(
+                            {
+                                "contract_no": number,
+                                "employer_credit_code": "91999900MA1FL0AA14",
+                                "person_kind": "manager",
+                                "trade": "1000",
+                                "on_site": False,
+                            }
+                        ),
+                    )
+                    * CONTRACTS_MAX,
                     assessed=(
                         ClearanceAssessment(
                             pre_registration_id=uuid4(),

@@ -579,7 +579,7 @@ def _as_stored(state: Mapping[str, Any]) -> Gated:
     clearance = state["clearance"]
     return Gated(
         pre_registrations={(each["contract_no"], each["declaration_version"]) for each in clearance["pre_registrations"]},
-        rostered=set(clearance["rostered"]),
+        rostered={each["contract_no"] for each in clearance["rostered"] if each["on_site"]},
         assessed={(each["contract_no"], each["declaration_version"], tuple(each["questions"])) for each in clearance["assessed"]},
         disposition=clearance["disposition"],
         disposition_id=clearance.get("disposition_id"),

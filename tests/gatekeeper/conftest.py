@@ -32,6 +32,20 @@ PARTITIONS = 16
 BOUND = timedelta(seconds=10)
 
 
+async def stamp(pool: asyncpg.Pool, view: FreshnessView, *, age: timedelta = timedelta(0)) -> None:
+    """Say that everything was known this long ago, by the database's clock; and look."""
+    await pool.execute(
+        "INSERT INTO freshness SELECT p, clock_timestamp() - $1::interval FROM generate_series(0, $2 - 1) AS p"
+        " ON CONFLICT (partition) DO UPDATE SET fresh_as_of = excluded.fresh_as_of",
+        age,
+        view.partitions,
+    )
+    await view.look()
+    # What is seen for the first time may be old; what has moved since then is not.
+    await pool.execute("UPDATE freshness SET fresh_as_of = fresh_as_of + interval '1 microsecond'")
+    await view.look()
+
+
 @dataclass
 class Door:
     """One process of the gatekeeper, as far as the database can tell."""
@@ -57,16 +71,7 @@ class Door:
 
     async def stamp(self, age: timedelta = timedelta(0)) -> None:
         """Say that everything was known this long ago, by the database's clock; and look."""
-        await self.pool.execute(
-            "INSERT INTO freshness SELECT p, clock_timestamp() - $1::interval FROM generate_series(0, $2 - 1) AS p"
-            " ON CONFLICT (partition) DO UPDATE SET fresh_as_of = excluded.fresh_as_of",
-            age,
-            PARTITIONS,
-        )
-        await self.view.look()
-        # What is seen for the first time may be old; what has moved since then is not.
-        await self.pool.execute("UPDATE freshness SET fresh_as_of = fresh_as_of + interval '1 microsecond'")
-        await self.view.look()
+        await stamp(self.pool, self.view, age=age)
 
     async def history(self, person_id: UUID) -> list[tuple[Recorded, Any]]:
         """Everything in the person's stream, in order."""

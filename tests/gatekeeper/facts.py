@@ -41,10 +41,10 @@ def form_id(contract_no: str, form: int) -> UUID:
     return uuid5(PERSON, f"{contract_no}/{form}")
 
 
-def note(fact: RelevantFact, *, form: int = 1, event_id: UUID = EVENT) -> TakeNote:
+def note(fact: RelevantFact, *, form: int = 1, event_id: UUID = EVENT, at: datetime = NOW) -> TakeNote:
     event_id = form_id(fact.contract_no, form) if isinstance(fact, PersonPreRegistered) else event_id
     cause = Cause(service=fact.TYPE.split(".")[1], event_id=event_id, type=fact.TYPE, shard=7, pos=1)
-    return TakeNote(fact=fact, cause=cause, at=NOW)
+    return TakeNote(fact=fact, cause=cause, at=at)
 
 
 def mark(service: str = "health", *, unreadable: bool) -> MarkHistory:

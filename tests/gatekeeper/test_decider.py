@@ -10,6 +10,7 @@ import pytest
 from chassis.testing.specification import Specification
 from contracts.gatekeeper import Effect, EntryAttempted, EntryKind, GatekeeperEvent, Outcome, ReasonCode
 from contracts.health import Disposition, Hold
+from contracts.people import PersonKind
 from gatekeeper.domain.commands import Attempt, Confirm, GateCommand, RegisterExit, RelevantFact
 from gatekeeper.domain.decider import PersonIsNotOnSite
 from gatekeeper.domain.state import GatePerson
@@ -17,6 +18,7 @@ from gatekeeper.domain.verdict import earliest
 from gatekeeper.wiring import PERSON as PERSON_DECIDER
 from tests.gatekeeper.facts import (
     ELSEWHERE,
+    EMPLOYER,
     HERE,
     NOW,
     PERSON,
@@ -160,6 +162,16 @@ class TestRoster:
     def test_asks_a_pre_registration_of_whoever_was_imported_as_off_site(self) -> None:
         assert [ReasonCode.NOT_PRE_REGISTERED] == reasons(knows(imported(on_site=False)), attempt())
 
+    def test_tells_on_what_footing_its_people_pass(self) -> None:
+        passed = answer(knows(imported(on_site=True), reported()), attempt(kind=EntryKind.GATE_PASS))
+        assert (PersonKind.WORKER, "020", EMPLOYER) == (passed.person_kind, passed.trade, passed.employer_credit_code)
+
+    def test_lets_whoever_comes_back_enter_like_a_newcomer(self) -> None:
+        gate = knows(imported(on_site=False), pre_registered())
+        assert [ReasonCode.ARRIVAL_NOT_ASSESSED] == reasons(gate, attempt())
+        gate = gate.given(*gate.when(note(assessed())).events)
+        assert Outcome.ADMITTED is answer(gate, attempt()).outcome
+
     def test_exempts_only_until_the_exit(self) -> None:
         gate = knows(imported(on_site=True))
         gate = gate.given(*gate.when(EXIT).events)
@@ -275,6 +287,11 @@ class TestRegisterExit:
 
     def test_is_refused_to_somebody_who_is_not_on_site(self) -> None:
         knows(pre_registered()).when(EXIT).then_rejected(PersonIsNotOnSite)
+
+    def test_is_not_undone_by_a_form_of_before_that_comes_late(self) -> None:
+        gate = admitted()
+        gate = gate.given(*gate.when(EXIT).events)
+        gate.when(note(pre_registered(declaration_version=1), form=2)).then_nothing()
 
     def test_allows_a_new_pre_registration_to_enter_again(self) -> None:
         gate = admitted()

@@ -249,11 +249,15 @@ async def gatekeeper(running: InProcess[Any]) -> Examples:
     await known(running, f"/v1/contracts/{OWN}/clearances/{expected}", role=Role.SITE_OPERATOR, seen=seen)
     own = {"contract_no": OWN}
     one, other = {"person_id": str(present)}, {"document": document()}
+    on_paper = {"decided_by": [{"document": document()} for _ in range(2)], "entered_at": datetime.now(UTC).isoformat()}
     return {
         "register_entry": Example(Good(own, body=other), 200, [one]),
         "pass_gate": Example(Good(own, body=other), 200, [one]),
         "register_exit": Example(Good(own, body=one), 200, [other]),
+        "record_paper_entry": Example(Good(own, body={**other, **on_paper}), 201, [{**one, **on_paper}]),
         "read_clearance": Example(Good({**own, "person_id": str(expected)}, query={"kind": "entry"})),
+        "list_attempts": Example(Good(own, query={"limit": "5"})),
+        "list_roster": Example(Good(own, query={"limit": "5"})),
     }
 
 

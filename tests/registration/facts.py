@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.firms import Firm
-from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome
+from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
@@ -213,6 +213,21 @@ def imported(*, person_id: UUID = PERSON, contract_no: str = HERE, on_site: bool
         document_type=DocumentType.CITIZEN_ID,
         name=SEALED,
         imported_at=NOW,
+    )
+
+
+def entered_on_paper() -> PaperEntryRecorded:
+    """The gate's, of what two people decided."""
+    return PaperEntryRecorded(
+        person_id=PERSON,
+        attempt_id=PERSON,
+        contract_no=HERE,
+        decided_by=(UUID(int=98), UUID(int=99)),
+        needs_review=True,
+        clearance_version=1,
+        policy_version=1,
+        entered_at=NOW,
+        recorded_at=NOW,
     )
 
 

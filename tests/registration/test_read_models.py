@@ -34,6 +34,7 @@ from tests.registration.facts import (
     awaited,
     declaration_received,
     declared,
+    entered_on_paper,
     entry_attempted,
     pre_registered,
     withdrawn,
@@ -83,6 +84,10 @@ class TestEntries:
         await in_batches(pool, ENTRIES, "entry_v1", [entry_attempted(), entry_attempted()])
         assert await has_entered(pool, HERE, PERSON)
         assert not await has_entered(pool, ELSEWHERE, PERSON)
+
+    async def test_knows_whom_two_people_let_in_on_paper(self, pool: asyncpg.Pool) -> None:
+        await in_batches(pool, ENTRIES, "entry_v1", [entered_on_paper()])
+        assert await has_entered(pool, HERE, PERSON)
 
     async def test_is_silent_about_refusals_and_gate_passes(self, pool: asyncpg.Pool) -> None:
         await project(pool, ENTRIES, entry_attempted(outcome=Outcome.REFUSED), entry_attempted(kind=EntryKind.GATE_PASS))

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from contracts.firms import Firm
-from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome
+from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.registration import (
@@ -111,6 +111,20 @@ def attempted(
         clearance_version=1,
         policy_version=1,
         attempted_at=NOW,
+    )
+
+
+def on_paper(n: int = 1, contract_no: str = HONGKOU, *, at: datetime = NOW) -> PaperEntryRecorded:
+    return PaperEntryRecorded(
+        person_id=person(n),
+        attempt_id=person(n),
+        contract_no=contract_no,
+        decided_by=(person(98), person(99)),
+        needs_review=False,
+        clearance_version=1,
+        policy_version=1,
+        entered_at=at,
+        recorded_at=LATER,
     )
 
 

@@ -17,7 +17,7 @@ from devstack.databases import Database
 from devstack.fresh_databases import FreshDatabases
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
 from reporting.wiring import SERVICE
-from tests.reporting.facts import HONGKOU, LATER, NOW, PUDONG, attempted, imported, left, pre_registered, withdrawn
+from tests.reporting.facts import HONGKOU, LATER, NOW, PUDONG, attempted, imported, left, on_paper, pre_registered, withdrawn
 from tests.told import fact
 
 Counts = tuple[int, int, int]
@@ -77,6 +77,9 @@ async def counted(pool: asyncpg.Pool, contract_no: str = HONGKOU) -> Counts:
         ([imported(1), imported(2), imported(2, PUDONG)], (0, 2, 0)),
         ([attempted(), left(at=NOW), imported(on_site=True, at=LATER)], (0, 1, 1)),
         ([attempted(outcome=Outcome.REFUSED)], (0, 0, 0)),
+        ([on_paper()], (0, 1, 1)),
+        ([imported(), on_paper(at=LATER), left(at=LATER)], (0, 1, 0)),
+        ([attempted(), left(at=LATER), on_paper(at=NOW)], (0, 1, 0)),
         ([pre_registered(), attempted(), attempted(kind=EntryKind.GATE_PASS)], (1, 1, 1)),
     ],
 )

@@ -7,7 +7,7 @@ A `Decider` is a service's domain: pure functions and a state. A `CommandHandler
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -189,13 +189,17 @@ class CommandHandler(Generic[C, S, E]):
         return await self._fold(stream_id, stored.version)
 
     async def _fold(self, stream_id: UUID, version: int) -> S:
-        state, reached = self.decider.initial, 0
-        while reached < version:
-            upto = min(reached + READ_EVENTS_MAX, version)
-            events = await self._store.read_stream(stream_id, after_version=reached, to_version=upto)
-            state = self.decider.fold(state, [self._decode(event) for event in events])
-            reached = upto
+        state = self.decider.initial
+        async for event in self.events(stream_id, version):
+            state = self.decider.evolve(state, event)
         return state
+
+    async def events(self, stream_id: UUID, version: int) -> AsyncIterator[E]:
+        """The stream's facts up to a version, in order. Raises: Unavailable, where one is of a newer release."""
+        for reached in range(0, version, READ_EVENTS_MAX):
+            upto = min(reached + READ_EVENTS_MAX, version)
+            for recorded in await self._store.read_stream(stream_id, after_version=reached, to_version=upto):
+                yield self._decode(recorded)
 
     def decision(
         self,

@@ -98,6 +98,21 @@ class ClearancePreRegistration(_Part):
     """工种; of a worker only."""
 
 
+class ClearanceRosterMember(_Part):
+    """The person stands on the roster of before (旧实名制名册) of a contract, and has not left it since."""
+
+    contract_no: ContractNo
+    """Whose roster."""
+    employer_credit_code: CreditCode
+    """用人单位 on this contract."""
+    person_kind: PersonKind
+    """On what footing."""
+    trade: TradeCode | None = None
+    """工种; of a worker only."""
+    on_site: bool
+    """Imported as 在场: an entry is open, and no pre-registration is asked until the exit. Otherwise one is, as of newcomers."""
+
+
 class ClearanceAssessment(_Part):
     """What the judgement of a pre-registration with its pinned declaration left open."""
 
@@ -125,8 +140,8 @@ class Clearance(_Part):
 
     pre_registrations: Annotated[tuple[ClearancePreRegistration, ...], Field(max_length=CONTRACTS_MAX)] = ()
     """Open ones, at most one per contract."""
-    rostered: Annotated[tuple[ContractNo, ...], Field(max_length=CONTRACTS_MAX)] = ()
-    """Contracts to which the person was imported as on site."""
+    rostered: Annotated[tuple[ClearanceRosterMember, ...], Field(max_length=CONTRACTS_MAX)] = ()
+    """Rosters of before on which the person stands, at most one entry per contract."""
     assessed: Annotated[tuple[ClearanceAssessment, ...], Field(max_length=CONTRACTS_MAX)] = ()
     """Judgements of pinned declarations."""
     disposition: Disposition = Disposition.ADMISSIBLE
@@ -204,6 +219,40 @@ class EntryAttempted(Event):
     """UTC, taken from the command."""
 
 
+class PaperEntryRecorded(Event):
+    """Two people let somebody in on paper while the gate could not know (`state_stale`). Recorded afterwards."""
+
+    TYPE: ClassVar[Literal["gatehouse.gatekeeper.paper-entry-recorded.v1"]] = "gatehouse.gatekeeper.paper-entry-recorded.v1"
+    person_id: UUID
+    """Who was let in, who is also the stream."""
+    attempt_id: UUID
+    """Names this entry among the attempts."""
+    contract_no: ContractNo
+    """Through whose gate."""
+    decided_by: Annotated[tuple[UUID, ...], Field(min_length=2, max_length=2)]
+    """The two who decided, as people: their documents stand on the paper."""
+    reasons: Annotated[tuple[Reason, ...], Field(max_length=len(ReasonCode))] = ()
+    """What the rules say to the facts as they stood at `entered_at`. `state_stale`: not all of these are known yet."""
+    needs_review: bool
+    """Whether one of the reasons forbids: somebody has to look at it."""
+    clearance_version: Annotated[int, Field(ge=0)]
+    """The version of this stream up to which facts were considered, of these the ones that stood at `entered_at`."""
+    policy_version: PolicyVersion
+    """The policy set in force at `entered_at`."""
+    fresh_as_of: UtcTime | None = None
+    """UTC: everything that other services recorded until then was known. Absent where the gate could not know how fresh it is."""
+    person_kind: PersonKind | None = None
+    """On what footing the person was expected there, if at all."""
+    trade: TradeCode | None = None
+    """工种, if known."""
+    employer_credit_code: CreditCode | None = None
+    """用人单位 on this contract, if known."""
+    entered_at: UtcTime
+    """UTC, as it stands on the paper."""
+    recorded_at: UtcTime
+    """UTC, taken from the command."""
+
+
 class ExitRegistered(Event):
     """The person left the site for good (退场登记); the pre-registration is closed."""
 
@@ -216,5 +265,5 @@ class ExitRegistered(Event):
     """UTC, taken from the command."""
 
 
-GatekeeperEvent = ClearanceChanged | EntryAttempted | ExitRegistered
+GatekeeperEvent = ClearanceChanged | EntryAttempted | PaperEntryRecorded | ExitRegistered
 """Every fact that gatekeeper tells."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import Depends
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed, covers_contract
@@ -19,11 +19,12 @@ from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
 from contracts.access import Action
 from contracts.firms import ContractNo
-from contracts.gatekeeper import EntryAttempted, EntryKind, Reason
+from contracts.gatekeeper import EntryKind, Reason
 from contracts.gatekeeper import Outcome as GateOutcome
 from contracts.identity import Document
+from contracts.times import UtcTime
 from gatekeeper.domain.commands import RegisterExit
-from gatekeeper.domain.decider import PersonIsNotOnSite
+from gatekeeper.domain.decider import PaperEntryIsInTheFuture, PaperEntryIsTooOld, PaperEntryNeedsTwoPeople, PersonIsNotOnSite
 from gatekeeper.domain.verdict import earliest
 from gatekeeper.wired import Wired, wired
 
@@ -67,6 +68,34 @@ class AttemptAnswer(BaseModel):
     attempted_at: datetime
 
 
+class PaperEntryBody(PersonBody):
+    """Whom two people let in on paper, and when."""
+
+    decided_by: Annotated[list[PersonBody], Field(min_length=2, max_length=2)]
+    """The two who decided."""
+    entered_at: UtcTime
+    """As it stands on the paper."""
+
+
+class PaperEntryAnswer(BaseModel):
+    """The entry, as stored. It has happened, whatever the reasons say."""
+
+    attempt_id: UUID
+    person_id: UUID
+    contract_no: str
+    decided_by: tuple[UUID, ...]
+    """`person_id`s."""
+    reasons: tuple[Reason, ...]
+    """What the rules say to the facts as they stood at `entered_at`. `state_stale`: not all of these are known yet."""
+    needs_review: bool
+    """待核: one of the reasons forbids."""
+    clearance_version: int
+    policy_version: int
+    fresh_as_of: datetime | None
+    entered_at: datetime
+    recorded_at: datetime
+
+
 class ExitAnswer(BaseModel):
     """The exit, as stored."""
 
@@ -105,6 +134,39 @@ async def pass_gate(
 ) -> AttemptAnswer:
     """过闸: one passage through the turnstile. Needs an open entry and passes the same rules."""
     return await _attempt(parts, contract_no, body, EntryKind.GATE_PASS, key, caller, seen, response)
+
+
+@router.post(
+    "/paper-entries",
+    status_code=201,
+    responses=problems(PaperEntryNeedsTwoPeople, PaperEntryIsInTheFuture, PaperEntryIsTooOld),
+)
+async def record_paper_entry(
+    contract_no: ContractNo,
+    body: PaperEntryBody,
+    key: IdempotencyKey,
+    caller: Operator,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> PaperEntryAnswer:
+    """Record afterwards whom two people let in on paper while the gate answered `state_stale`.
+
+    The person is on site since `entered_at`, unless an exit came after it. Judged by the facts as they then stood: where these
+    forbade it, the entry stands and is marked for review.
+    """
+    covers_contract(caller, contract_no)
+    await parts.wait_for(seen)
+    person_id, *decided_by = [await _person(parts, each) for each in (body, *body.decided_by)]
+    outcome = await parts.gate.record_on_paper(
+        person_id,
+        contract_no,
+        decided_by=(decided_by[0], decided_by[1]),
+        entered_at=body.entered_at,
+        key=_key(caller, key),
+    )
+    _tell_version(response, outcome)
+    return PaperEntryAnswer.model_validate(outcome.events[0], from_attributes=True)
 
 
 @router.post("/exits", responses=problems(PersonIsNotOnSite))
@@ -158,7 +220,7 @@ def _key(caller: Principal, key: str) -> CommandKey:
     return command_key(principal=caller.subject, key=key, body=request_context().content)
 
 
-def _tell_version(response: Response, outcome: Outcome[EntryAttempted]) -> None:
+def _tell_version(response: Response, outcome: Outcome[Any]) -> None:
     response.headers["ETag"] = etag(outcome.version)
     if outcome.token is not None:
         response.headers[CONSISTENCY_TOKEN] = str(outcome.token)

@@ -1,7 +1,8 @@
-"""One attempt, from the question to the stored answer."""
+"""One attempt, from the question to the stored answer; and what was decided without the gate."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,16 +11,20 @@ from uuid import UUID, uuid4
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler, Outcome
 from chassis.event_store import CommandKey
-from chassis.faults import TooLate
+from chassis.faults import TooLate, VersionConflict
 from contracts import gatekeeper
 from contracts.event import shard_of
-from contracts.gatekeeper import EntryAttempted, EntryKind
-from gatekeeper.domain.commands import Attempt, Confirm, GateCommand
+from contracts.gatekeeper import EntryAttempted, EntryKind, PaperEntryRecorded
+from gatekeeper.domain.commands import Attempt, Confirm, GateCommand, RecordPaperEntry
+from gatekeeper.domain.hindsight import stood
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.freshness import FreshnessView, Stamp
 
 CLOCKS_DIFFER_MAX = timedelta(seconds=10)
 """How far this machine's clock may be from the database's."""
+
+READINGS_MAX = 8
+"""How often a person's history is read because something came in meanwhile, before the client is told to try again."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,32 @@ class Gate:
         stamp = self.freshness.stamp(shard_of(person_id))
         refusal = await self._record(Confirm(self._question(person_id, contract_no, kind, stamp)), None)
         return refusal if refusal.events else outcome
+
+    async def record_on_paper(
+        self, person_id: UUID, contract_no: str, *, decided_by: tuple[UUID, UUID], entered_at: datetime, key: CommandKey
+    ) -> Outcome[PaperEntryRecorded]:
+        """Record an entry that two people decided while the gate could not know, judged by the facts as they then stood.
+
+        Raises: Rejection; IdempotencyKeyReused; VersionConflict; Unavailable.
+        """
+        attempt_id, version = uuid4(), 0
+        for _ in range(READINGS_MAX):
+            fresh_as_of = self.fresh_as_of(person_id)
+            version, _ = await self.handler.read(person_id)
+            history = [event async for event in self.handler.events(person_id, version)]
+            command = RecordPaperEntry(
+                person_id=person_id,
+                attempt_id=attempt_id,
+                contract_no=contract_no,
+                decided_by=decided_by,
+                entered_at=entered_at,
+                stood=stood(history, entered_at),
+                at=self.clock.now(),
+                fresh_as_of=fresh_as_of,
+            )
+            with suppress(VersionConflict):  # Something came in while the history was read.
+                return await self.handler.handle(person_id, command, key=key, expected_version=version)
+        raise VersionConflict(version)
 
     def fresh_as_of(self, person_id: UUID) -> datetime | None:
         """Everything recorded about the person until then is known. None: an attempt made now would be refused as stale."""

@@ -1,13 +1,14 @@
-"""What the gate would say, without anybody standing at it."""
+"""What the gate would say, without anybody standing at it; who asked; and who is on site."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends
-from pydantic import BaseModel
+from fastapi import Depends, Query
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed, covers_contract
@@ -15,14 +16,20 @@ from chassis.faults import NotFound
 from chassis.web import Consistency, Router, etag
 from contracts.access import Action
 from contracts.firms import ContractNo
-from contracts.gatekeeper import EntryKind, Reason
-from gatekeeper.domain.verdict import Question, earliest, judge, pre_registration
+from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded, Reason
+from gatekeeper.domain.verdict import POLICY_VERSION, Question, earliest, is_known_on, judge
+from gatekeeper.read_models.attempts import Place, Wanted, page_of_attempts
+from gatekeeper.read_models.roster import RosterRow, page_of_roster, roster_counts
 from gatekeeper.wired import Wired, wired
+
+ROWS_DEFAULT, ROWS_MAX = 50, 200
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 router = Router(prefix="/v1/contracts/{contract_no}", tags=["gate"])
 
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_CLEARANCE))]
 Parts = Annotated[Wired, Depends(wired)]
+Limit = Annotated[int, Query(ge=1, le=ROWS_MAX)]
 
 
 class ClearanceAnswer(BaseModel):
@@ -39,6 +46,8 @@ class ClearanceAnswer(BaseModel):
     """Whether the person has an open entry on this contract."""
     version: int
     """Of the person's stream."""
+    policy_version: int
+    """The policy set in force."""
     as_of: datetime | None
     """UTC: everything that was recorded until then is considered. None: the gate cannot prove how recent its view is."""
 
@@ -53,15 +62,11 @@ async def read_clearance(
     response: Response,
     kind: EntryKind = EntryKind.ENTRY,
 ) -> ClearanceAnswer:
-    """准入状态 of somebody who is known on this contract; of nobody else."""
+    """准入状态 of somebody who is or was expected or on site here; of nobody else."""
     covers_contract(caller, contract_no)
     await parts.wait_for(seen)
     version, person = await parts.gate.handler.read(person_id)
-    if (
-        contract_no not in person.on_site
-        and contract_no not in person.clearance.rostered
-        and not pre_registration(person, contract_no)
-    ):
+    if not is_known_on(person, contract_no):
         raise NotFound
     fresh_as_of = parts.gate.fresh_as_of(person_id)
     verdict = judge(person, Question(contract_no, kind, parts.gate.clock.now(), is_fresh=fresh_as_of is not None))
@@ -75,5 +80,148 @@ async def read_clearance(
         earliest=earliest(verdict.reasons),
         on_site=contract_no in person.on_site,
         version=version,
+        policy_version=POLICY_VERSION,
         as_of=fresh_as_of,
+    )
+
+
+# --- Attempts ---------------------------------------------------------------------------------------------------------
+
+
+class RecordedAttemptAnswer(BaseModel):
+    """One asked entry or gate pass, as it was answered; or an entry that two people decided on paper."""
+
+    attempt_id: UUID
+    person_id: UUID
+    kind: EntryKind
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    earliest: date | None
+    decided_by: tuple[UUID, ...]
+    """The two people who decided on paper. Empty: the gate did."""
+    needs_review: bool
+    """待核: let in on paper although a reason forbade it."""
+    person_kind: str | None
+    trade: str | None
+    employer_credit_code: str | None
+    clearance_version: int
+    policy_version: int
+    fresh_as_of: datetime | None
+    attempted_at: datetime
+    """When it was asked; on paper, when the person went in."""
+    recorded_at: datetime
+
+
+class AttemptsAnswer(BaseModel):
+    """A page, the latest first."""
+
+    items: list[RecordedAttemptAnswer]
+    next: str | None
+    """`after` of the next page. None: this was the last one."""
+
+
+AfterAttempt = Annotated[
+    str, Query(pattern=r"^[0-9]{1,16}_[0-9]{1,2}_[0-9]{1,18}$", description="`next` of the page before; opaque.")
+]
+"""Microseconds since 1970, shard and position of the last row."""
+
+
+@router.get("/attempts")
+async def list_attempts(
+    contract_no: ContractNo,
+    caller: Viewer,
+    seen: Consistency,
+    parts: Parts,
+    kind: EntryKind | None = None,
+    outcome: Outcome | None = None,
+    needs_review: bool | None = None,
+    after: AfterAttempt | None = None,
+    limit: Limit = ROWS_DEFAULT,
+) -> AttemptsAnswer:
+    """进场请求: every attempt at this gate, admitted or refused, with all its reasons."""
+    covers_contract(caller, contract_no)
+    await parts.wait_for_rows(seen)
+    wanted = Wanted(kind, outcome, needs_review)
+    rows = await page_of_attempts(parts.pool, contract_no, wanted, after=_place(after), limit=limit + 1)
+    shown = rows[:limit]
+    return AttemptsAnswer(items=[_attempt(event) for _, event in shown], next=_after(shown[-1][0]) if len(rows) > limit else None)
+
+
+def _attempt(event: EntryAttempted | PaperEntryRecorded) -> RecordedAttemptAnswer:
+    own: dict[str, Any]
+    if isinstance(event, PaperEntryRecorded):
+        own = {"kind": EntryKind.ENTRY, "outcome": Outcome.ADMITTED, "attempted_at": event.entered_at}
+    else:
+        own = {"decided_by": (), "needs_review": False, "recorded_at": event.attempted_at}
+    return RecordedAttemptAnswer(**dict(event), **own, earliest=earliest(event.reasons))
+
+
+def _after(place: Place) -> str:
+    return f"{(place.at - EPOCH) // timedelta(microseconds=1)}_{place.shard}_{place.pos}"
+
+
+def _place(after: str | None) -> Place | None:
+    if after is None:
+        return None
+    microseconds, shard, pos = map(int, after.split("_"))
+    return Place(EPOCH + timedelta(microseconds=microseconds), shard, pos)
+
+
+# --- Roster -----------------------------------------------------------------------------------------------------------
+
+
+class RosterMemberAnswer(BaseModel):
+    """Somebody who was or is on this site."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    person_id: UUID
+    employer_credit_code: str | None
+    person_kind: str | None
+    trade: str | None
+    on_site: bool
+    """在场."""
+    entered_at: datetime | None
+    """The last entry. None: imported, and not entered since."""
+    left_at: datetime | None
+    """The last exit."""
+    disposition: str | None
+    """The ban that is in force; None: none."""
+    banned_since: datetime | None
+
+
+class RosterAnswer(BaseModel):
+    """A page of 实名制名册, with the numbers of all of it."""
+
+    registered: int
+    """总数: ever entered or imported."""
+    on_site: int
+    """在场数."""
+    items: list[RosterMemberAnswer]
+    next: UUID | None
+    """`after` of the next page. None: this was the last one."""
+
+
+@router.get("/roster")
+async def list_roster(
+    contract_no: ContractNo,
+    caller: Viewer,
+    seen: Consistency,
+    parts: Parts,
+    on_site: bool | None = None,
+    banned: bool | None = None,
+    after: UUID | None = None,
+    limit: Limit = ROWS_DEFAULT,
+) -> RosterAnswer:
+    """实名制名册. With `on_site` and `banned`: who has to leave. No names: the gate cannot read them."""
+    covers_contract(caller, contract_no)
+    await parts.wait_for_rows(seen)
+    counts = await roster_counts(parts.pool, contract_no)
+    rows = await page_of_roster(parts.pool, contract_no, on_site=on_site, banned=banned, after=after, limit=limit + 1)
+    shown: Sequence[RosterRow] = rows[:limit]
+    return RosterAnswer(
+        registered=counts.registered,
+        on_site=counts.on_site,
+        items=[RosterMemberAnswer.model_validate(row) for row in shown],
+        next=shown[-1].person_id if len(rows) > limit else None,
     )

@@ -11,6 +11,8 @@ from chassis.consistency import ConsistencyToken
 from chassis.identity import Identities
 from chassis.waiting import wait_for
 from gatekeeper.gate import Gate
+from gatekeeper.read_models.attempts import ATTEMPTS
+from gatekeeper.read_models.roster import ROSTER
 
 CLEARANCE_POLICY = "clearance_v1"
 
@@ -27,6 +29,16 @@ class Wired:
         """Return once the gate knows what the token stands for. What it did itself it knows at once. Raises: Unavailable."""
         if seen is not None and seen.service != self.gate.handler.service:
             await wait_for(self.pool, seen, subscribers=[CLEARANCE_POLICY])
+
+    async def wait_for_rows(self, seen: ConsistencyToken | None) -> None:
+        """Return once the gate's lists show what the token stands for. Raises: Unavailable."""
+        await self.wait_for(seen)
+        if seen is None:
+            return
+        if seen.service != self.gate.handler.service:
+            # Whatever followed from it stands in these shards of the own log by now.
+            seen = await self.gate.handler.token_of_shards(seen.positions)
+        await wait_for(self.pool, seen, subscribers=[ATTEMPTS.name, ROSTER.name])
 
 
 async def wired(request: Request) -> Wired:

@@ -16,6 +16,8 @@ from gatekeeper.domain.state import GatePerson
 from gatekeeper.freshness import FreshnessKeeper, FreshnessView
 from gatekeeper.gate import Gate
 from gatekeeper.policies import clearance_policy
+from gatekeeper.read_models.attempts import ATTEMPTS
+from gatekeeper.read_models.roster import ROSTER
 from gatekeeper.settings import Settings
 from gatekeeper.wired import Wired
 
@@ -25,7 +27,7 @@ PERSON = Decider(
     decide=decide,
     evolve=evolve,
     events={event.TYPE: event for event in get_args(GatekeeperEvent)},
-    state_version=2,
+    state_version=3,
 )
 
 
@@ -41,6 +43,7 @@ def wire(parts: Machinery[Settings]) -> Application:
     return Application(
         routers=[command_api.router, query_api.router],
         state={"wired": Wired(gate, parts.identities, parts.pool)},
+        read_models=[ATTEMPTS, ROSTER],
         policies=[clearance_policy(handler)],
         api_tasks=[view.run],
         worker_tasks=[keeper.run],

@@ -16,6 +16,7 @@ from contracts.health import (
     IsolationOrdered,
 )
 from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from gatekeeper.domain.state import GatePerson
 
 RelevantFact = (
     PersonPreRegistered
@@ -71,6 +72,22 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordPaperEntry:
+    """Two people let the person in on paper while the gate could not know; it is recorded afterwards."""
+
+    person_id: UUID
+    attempt_id: UUID
+    contract_no: str
+    decided_by: tuple[UUID, UUID]
+    entered_at: datetime
+    stood: GatePerson
+    """What was true of the person at `entered_at`, whenever the gate came to know it."""
+    at: datetime
+    fresh_as_of: datetime | None
+    """Everything recorded until then is known here. None: the gate cannot prove how recent its view is."""
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterExit:
     """The person leaves the site for good (退场登记)."""
 
@@ -79,4 +96,4 @@ class RegisterExit:
     at: datetime
 
 
-GateCommand = TakeNote | MarkHistory | Attempt | Confirm | RegisterExit
+GateCommand = TakeNote | MarkHistory | Attempt | Confirm | RecordPaperEntry | RegisterExit

@@ -6,45 +6,43 @@ conflict when it is appended, and is decided anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, TypeVar, assert_never
+from datetime import timedelta
+from typing import Any, assert_never
 from uuid import UUID
 
 from contracts.gatekeeper import (
-    ORDERS_MAX,
-    Cause,
     Clearance,
-    ClearanceAssessment,
     ClearanceChanged,
-    ClearanceOrder,
-    ClearancePreRegistration,
     EntryAttempted,
     EntryKind,
     ExitRegistered,
     GatekeeperEvent,
     Outcome,
+    PaperEntryRecorded,
     ReasonCode,
 )
-from contracts.health import (
-    ArrivalAssessed,
-    DispositionChanged,
-    HealthHoldPlaced,
-    HealthHoldWithdrawn,
-    HealthReported,
-    IsolationOrdered,
-)
-from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
 from contracts.rejection import Rejection
-from gatekeeper.domain.commands import Attempt, Confirm, GateCommand, MarkHistory, RegisterExit, RelevantFact, TakeNote
-from gatekeeper.domain.state import GatePerson
-from gatekeeper.domain.verdict import POLICY_VERSION, Question, Verdict, judge, pre_registration
-
-T = TypeVar("T")
+from contracts.times import is_ahead
+from gatekeeper.domain.clearances import imported_on_site, updated, with_fact, without_contract
+from gatekeeper.domain.commands import (
+    Attempt,
+    Confirm,
+    GateCommand,
+    MarkHistory,
+    RecordPaperEntry,
+    RegisterExit,
+    TakeNote,
+)
+from gatekeeper.domain.state import GatePerson, Left
+from gatekeeper.domain.verdict import POLICY_VERSION, Question, Verdict, judge, pre_registration, roster_member
 
 GRANT_S = 5
 """How long a grant may be acted on."""
+
+PAPER_HOURS_MAX = 72
+"""How long ago a paper entry may have been when it is recorded."""
 
 
 class PersonIsNotOnSite(Rejection):
@@ -55,18 +53,46 @@ class PersonIsNotOnSite(Rejection):
     title_en = "The person is not on site; there is no entry to close"
 
 
+class PaperEntryNeedsTwoPeople(Rejection):
+    """Without the gate two people decide, and neither lets himself in."""
+
+    code = "paper-entry-needs-two-people"
+    status = 422
+    title_zh = "纸面放行须由两名负责人共同决定,且不能为本人放行"
+    title_en = "A paper entry is decided by two different people, neither of whom is the one who enters"
+
+
+class PaperEntryIsInTheFuture(Rejection):
+    """What is recorded has happened; clocks may differ by minutes."""
+
+    code = "paper-entry-is-in-the-future"
+    status = 422
+    title_zh = "进场时间不能晚于当前时间"
+    title_en = "The time of the paper entry lies in the future"
+
+
+class PaperEntryIsTooOld(Rejection):
+    """A paper entry is recorded as soon as the gate is back: until then nobody else knows who is on site."""
+
+    code = "paper-entry-is-too-old"
+    title_zh = "纸面放行须在72小时内补录"
+    title_en = "A paper entry is recorded within 72 hours"
+
+
 def decide(command: GateCommand, person: GatePerson) -> Sequence[GatekeeperEvent]:
     match command:
         case TakeNote():
-            clearance = _with_fact(person, command.fact, command.cause)
+            clearance = with_fact(person, command.fact, command.cause)
             return _change(person, clearance, command, person_id=command.fact.person_id)
         case MarkHistory():
-            clearance = _update(person.clearance, unreadable=command.unreadable)
+            clearance = updated(person.clearance, unreadable=command.unreadable)
             return _change(person, clearance, command, person_id=command.person_id)
         case Attempt():
             return [_attempted(command, person, _verdict(command, person))]
         case Confirm():
             return _confirm(command.attempt, person)
+        case RecordPaperEntry():
+            return [_recorded_on_paper(command, person)]
         case RegisterExit():
             return _register_exit(command, person)
         case _:
@@ -82,9 +108,36 @@ def _change(
 
 
 def _confirm(attempt: Attempt, person: GatePerson) -> Sequence[EntryAttempted]:
-    reasons = tuple(reason for reason in _verdict(attempt, person).reasons if reason.code is not ReasonCode.ALREADY_ENTERED)
-    verdict = Verdict(reasons)
+    verdict = _verdict(attempt, person).without(ReasonCode.ALREADY_ENTERED)
     return [] if verdict.admits else [_attempted(attempt, person, verdict)]
+
+
+def _recorded_on_paper(command: RecordPaperEntry, person: GatePerson) -> PaperEntryRecorded:
+    """What two people decided has happened, whatever the rules say: where they forbade it, somebody looks at it."""
+    if len({*command.decided_by, command.person_id}) < len(command.decided_by) + 1:
+        raise PaperEntryNeedsTwoPeople
+    if is_ahead(command.entered_at, command.at):
+        raise PaperEntryIsInTheFuture
+    if command.at - command.entered_at > timedelta(hours=PAPER_HOURS_MAX):
+        raise PaperEntryIsTooOld
+    is_all_known = command.fresh_as_of is not None and command.fresh_as_of >= command.entered_at
+    question = Question(command.contract_no, EntryKind.ENTRY, command.entered_at, is_fresh=is_all_known)
+    # Whoever was on site passed the gate: on paper that is no second entry.
+    verdict = judge(command.stood, question).without(ReasonCode.ALREADY_ENTERED)
+    return PaperEntryRecorded(
+        person_id=command.person_id,
+        attempt_id=command.attempt_id,
+        contract_no=command.contract_no,
+        decided_by=command.decided_by,
+        reasons=verdict.reasons,
+        needs_review=not verdict.admits,
+        clearance_version=person.version,
+        policy_version=POLICY_VERSION,
+        fresh_as_of=command.fresh_as_of,
+        **_footing(command.stood, command.contract_no),
+        entered_at=command.entered_at,
+        recorded_at=command.at,
+    )
 
 
 def _register_exit(command: RegisterExit, person: GatePerson) -> Sequence[ExitRegistered]:
@@ -99,7 +152,6 @@ def _verdict(attempt: Attempt, person: GatePerson) -> Verdict:
 
 
 def _attempted(attempt: Attempt, person: GatePerson, verdict: Verdict) -> EntryAttempted:
-    expected = pre_registration(person, attempt.contract_no)
     return EntryAttempted(
         person_id=attempt.person_id,
         attempt_id=attempt.attempt_id,
@@ -111,11 +163,21 @@ def _attempted(attempt: Attempt, person: GatePerson, verdict: Verdict) -> EntryA
         policy_version=POLICY_VERSION,
         fresh_as_of=attempt.fresh_as_of,
         valid_until=attempt.at + timedelta(seconds=GRANT_S) if verdict.admits else None,
-        person_kind=expected.person_kind if expected else None,
-        trade=expected.trade if expected else None,
-        employer_credit_code=expected.employer_credit_code if expected else None,
+        **_footing(person, attempt.contract_no),
         attempted_at=attempt.at,
     )
+
+
+def _footing(person: GatePerson, contract_no: str) -> Mapping[str, Any]:
+    """On what footing, and for whom, the person is expected here, as far as that is known."""
+    expected = pre_registration(person, contract_no) or roster_member(person, contract_no)
+    if expected is None:
+        return {}
+    return {
+        "person_kind": expected.person_kind,
+        "trade": expected.trade,
+        "employer_credit_code": expected.employer_credit_code,
+    }
 
 
 def evolve(person: GatePerson, event: GatekeeperEvent) -> GatePerson:
@@ -123,7 +185,7 @@ def evolve(person: GatePerson, event: GatekeeperEvent) -> GatePerson:
     match event:
         case ClearanceChanged(clearance=clearance):
             # An import as on site is an entry: it opens once, when it becomes known.
-            imported = frozenset(clearance.rostered) - frozenset(person.clearance.rostered)
+            imported = imported_on_site(clearance) - imported_on_site(person.clearance)
             return replace(
                 person, version=version, clearance=clearance, on_site=person.on_site | imported, changed_at=event.changed_at
             )
@@ -131,92 +193,23 @@ def evolve(person: GatePerson, event: GatekeeperEvent) -> GatePerson:
             return replace(person, version=version, on_site=person.on_site | {event.contract_no})
         case EntryAttempted():
             return replace(person, version=version)
+        case PaperEntryRecorded():
+            left = person.left.get(event.contract_no)
+            has_left_since = left is not None and left.at > event.entered_at
+            return replace(person, version=version, on_site=person.on_site | (set() if has_left_since else {event.contract_no}))
         case ExitRegistered():
-            clearance = _without_contract(person.clearance, event.contract_no)
-            return replace(person, version=version, clearance=clearance, on_site=person.on_site - {event.contract_no})
+            return _without_whoever_left(person, event, version)
         case _:
             assert_never(event)
 
 
-def _with_fact(person: GatePerson, fact: RelevantFact, cause: Cause) -> Clearance:
-    """The basis of a verdict once this fact is known."""
-    clearance = person.clearance
-    match fact:
-        case PersonPreRegistered():
-            return _expect(clearance, fact, cause.event_id)
-        case PreRegistrationWithdrawn():
-            # Withdrawn only before entry: if the two raced, the gate's own fact wins.
-            return clearance if fact.contract_no in person.on_site else _without_contract(clearance, fact.contract_no)
-        case RosterMemberImported():
-            return _update(clearance, rostered=_with(clearance.rostered, fact.contract_no)) if fact.on_site else clearance
-        case ArrivalAssessed():
-            return _assess(clearance, fact)
-        case IsolationOrdered():
-            order = ClearanceOrder(order_id=fact.order_id, admissible_on=fact.admissible_on)
-            return _update(clearance, orders=_with_order(clearance.orders, order))
-        case HealthReported(read_at=read_at):
-            return _update(clearance, last_report_at=_latest(clearance.last_report_at, read_at))
-        case HealthHoldPlaced():
-            return _update(clearance, holds=_with(clearance.holds, fact.hold))
-        case HealthHoldWithdrawn():
-            return _update(clearance, holds=tuple(hold for hold in clearance.holds if hold is not fact.hold))
-        case DispositionChanged():
-            # With its id, so that every decision changes the basis: whoever made it waits to hear that it counts.
-            return _update(clearance, disposition=fact.disposition, disposition_id=cause.event_id)
-        case _:
-            assert_never(fact)
-
-
-def _expect(clearance: Clearance, fact: PersonPreRegistered, pre_registration_id: UUID) -> Clearance:
-    expected = ClearancePreRegistration(
-        pre_registration_id=pre_registration_id,
-        contract_no=fact.contract_no,
-        declaration_version=fact.declaration.version,
-        employer_credit_code=fact.employer_credit_code,
-        person_kind=fact.person_kind,
-        trade=fact.trade,
+def _without_whoever_left(person: GatePerson, event: ExitRegistered, version: int) -> GatePerson:
+    pinned = pre_registration(person, event.contract_no)
+    left = Left(at=event.exited_at, declaration_version=pinned.declaration_version if pinned else 0)
+    return replace(
+        person,
+        version=version,
+        clearance=without_contract(person.clearance, event.contract_no),
+        on_site=person.on_site - {event.contract_no},
+        left={**person.left, event.contract_no: left},
     )
-    others = tuple(each for each in clearance.pre_registrations if each.contract_no != fact.contract_no)
-    return _update(clearance, pre_registrations=(*others, expected))
-
-
-def _assess(clearance: Clearance, fact: ArrivalAssessed) -> Clearance:
-    assessed = ClearanceAssessment(
-        pre_registration_id=fact.pre_registration_id,
-        contract_no=fact.contract_no,
-        declaration_version=fact.declaration_version,
-        questions=fact.questions,
-    )
-    # Only the latest of a contract can be pinned by an open pre-registration.
-    others = tuple(each for each in clearance.assessed if each.contract_no != fact.contract_no)
-    return _update(clearance, assessed=(*others, assessed))
-
-
-def _without_contract(clearance: Clearance, contract_no: str) -> Clearance:
-    """The basis after the contract no longer expects the person. Orders and holds are the person's and stay."""
-    return _update(
-        clearance,
-        pre_registrations=tuple(each for each in clearance.pre_registrations if each.contract_no != contract_no),
-        rostered=tuple(each for each in clearance.rostered if each != contract_no),
-        assessed=tuple(each for each in clearance.assessed if each.contract_no != contract_no),
-    )
-
-
-def _update(clearance: Clearance, **changes: Any) -> Clearance:
-    # Made anew, not copied: what no reader could read must fail here, before it is stored.
-    return Clearance(**(dict(clearance) | changes))
-
-
-def _with_order(orders: tuple[ClearanceOrder, ...], order: ClearanceOrder) -> tuple[ClearanceOrder, ...]:
-    """A full list drops what ends first: the latest end alone decides."""
-    if order in orders:
-        return orders
-    return tuple(sorted((*orders, order), key=lambda each: each.admissible_on)[-ORDERS_MAX:])
-
-
-def _with(items: tuple[T, ...], item: T) -> tuple[T, ...]:
-    return items if item in items else (*items, item)
-
-
-def _latest(a: datetime | None, b: datetime) -> datetime:
-    return b if a is None else max(a, b)

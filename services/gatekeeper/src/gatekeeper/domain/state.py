@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.gatekeeper import Clearance
 
 NOTHING_KNOWN = Clearance()
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The last exit from a contract."""
+
+    at: datetime
+    """UTC."""
+    declaration_version: int
+    """The declaration on which the person was let in. 0: none, as of the old roster. To come back takes a later one."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +27,9 @@ class GatePerson:
 
     clearance: Clearance = NOTHING_KNOWN
     on_site: frozenset[str] = frozenset()
-    """Contracts with an open entry: admitted, or imported as on site, and not left since."""
+    """Contracts with an open entry: admitted, let in on paper, or imported as on site, and not left since."""
+    left: Mapping[str, Left] = field(default_factory=dict)
+    """Contract → the last exit from it."""
     version: int = 0
     """Version of the stream. 0: the gate has never heard of the person."""
     changed_at: datetime | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
 
-from contracts.gatekeeper import ClearancePreRegistration, Effect, EntryKind, Reason, ReasonCode
+from contracts.gatekeeper import ClearancePreRegistration, ClearanceRosterMember, Effect, EntryKind, Reason, ReasonCode
 from contracts.health import Disposition, Hold
 from contracts.times import shanghai_date
 from gatekeeper.domain.state import GatePerson
@@ -71,6 +71,10 @@ class Verdict:
     def admits(self) -> bool:
         return all(reason.effect is not Effect.FORBID for reason in self.reasons)
 
+    def without(self, code: ReasonCode) -> Verdict:
+        """The same, where this reason is none."""
+        return Verdict(tuple(reason for reason in self.reasons if reason.code is not code))
+
 
 def judge(person: GatePerson, question: Question) -> Verdict:
     """Every reason that stands against, or is to be told."""
@@ -89,8 +93,25 @@ def pre_registration(person: GatePerson, contract_no: str) -> ClearancePreRegist
     return next((each for each in person.clearance.pre_registrations if each.contract_no == contract_no), None)
 
 
+def roster_member(person: GatePerson, contract_no: str) -> ClearanceRosterMember | None:
+    """As which the person stands on this contract's roster of before."""
+    return next((each for each in person.clearance.rostered if each.contract_no == contract_no), None)
+
+
+def is_known_on(person: GatePerson, contract_no: str) -> bool:
+    """Whether the person is expected on this contract, is on its site, or ever was."""
+    return (
+        contract_no in person.on_site
+        or contract_no in person.left
+        or pre_registration(person, contract_no) is not None
+        or roster_member(person, contract_no) is not None
+    )
+
+
 def _expected(person: GatePerson, question: Question) -> Iterator[Reason]:
-    if question.contract_no not in person.clearance.rostered and pre_registration(person, question.contract_no) is None:
+    member = roster_member(person, question.contract_no)
+    is_exempt = member is not None and member.on_site
+    if not is_exempt and pre_registration(person, question.contract_no) is None:
         yield _reason(ReasonCode.NOT_PRE_REGISTERED)
 
 

@@ -1,4 +1,4 @@
-"""Did the gate ever admit this person on this contract? Then the pre-registration can no longer be withdrawn."""
+"""Did this person ever enter on this contract, let in by the gate or on paper? Then the pre-registration can't be withdrawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import asyncpg
 
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
-from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome
+from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded
 
 EXISTS = "SELECT EXISTS (SELECT FROM entry_v1 WHERE contract_no = $1 AND person_id = $2)"
 
@@ -28,7 +28,11 @@ def _attempted(rows: Rows, fact: Fact[EntryAttempted], _: int) -> None:
         rows.put(ENTERED, Entry(fact.event.contract_no, fact.event.person_id))
 
 
-ENTRIES = ReadModel(name="entry_v1", tables=(ENTERED,), folds={EntryAttempted: _attempted})
+def _on_paper(rows: Rows, fact: Fact[PaperEntryRecorded], _: int) -> None:
+    rows.put(ENTERED, Entry(fact.event.contract_no, fact.event.person_id))
+
+
+ENTRIES = ReadModel(name="entry_v1", tables=(ENTERED,), folds={EntryAttempted: _attempted, PaperEntryRecorded: _on_paper})
 """Answers the endpoint that withdraws."""
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
-from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome
+from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
 from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
 
 
@@ -92,6 +92,14 @@ def _attempted(rows: Rows, fact: Fact[EntryAttempted], partition: int) -> None:
     _register(rows, member, was_on_site, partition)
 
 
+def _on_paper(rows: Rows, fact: Fact[PaperEntryRecorded], partition: int) -> None:
+    """Recorded afterwards: whoever left since stays outside."""
+    member = _member(rows, fact.event)
+    was_on_site = member.on_site
+    member.inside = member.inside or member.left_at is None or member.left_at <= fact.event.entered_at
+    _register(rows, member, was_on_site, partition)
+
+
 def _left(rows: Rows, fact: Fact[ExitRegistered], partition: int) -> None:
     member = _member(rows, fact.event)
     was_on_site = member.on_site
@@ -135,6 +143,7 @@ PEOPLE_ON_CONTRACTS = ReadModel(
         PreRegistrationWithdrawn: _withdrawn,
         RosterMemberImported: _imported,
         EntryAttempted: _attempted,
+        PaperEntryRecorded: _on_paper,
         ExitRegistered: _left,
     },
     reads=_read,

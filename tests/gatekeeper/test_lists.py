@@ -1,0 +1,214 @@
+"""Attempts and roster of a contract, over HTTP: what was answered is listed, and who is on site."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+
+from chassis.migrations import KEYS
+from contracts.access import Role
+from contracts.health import Disposition
+from devstack.fresh_databases import FreshDatabases
+from devstack.services import SERVICES
+from gatekeeper.domain.commands import RelevantFact
+from gatekeeper.wiring import SERVICE
+from tests.gatekeeper.conftest import stamp
+from tests.gatekeeper.facts import EMPLOYER, assessed, disposed, imported, pre_registered
+from tests.health.service import Running, running_service
+from tests.in_process import Caller
+
+
+@pytest.fixture(scope="module")
+async def running(fresh_databases: FreshDatabases, fresh_keys_databases: FreshDatabases) -> AsyncIterator[Running]:
+    database = await fresh_databases.make("gatekeeper", SERVICE.migrations)
+    keys = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
+    async with running_service(SERVICE, database, keys["gatekeeper"]) as service:
+        yield service
+
+
+@dataclass
+class Site:
+    """A contract that no other test has."""
+
+    running: Running
+    contract_no: str
+    operator: Caller
+    turnstile: Caller
+    seen: set[str] = field(default_factory=set)
+    """What a list must show: tokens of the gate and of those whom it reads."""
+
+    async def expects(self, *facts: RelevantFact) -> str:
+        """Somebody new of whom registration and health told this."""
+        person_id = uuid4()
+        for fact in facts:
+            await self.knows(person_id, fact)
+        return str(person_id)
+
+    async def knows(self, person_id: UUID | str, fact: RelevantFact) -> None:
+        source = self.running.service.told[fact.TYPE.split(".")[1]]
+        on_this = {"contract_no": self.contract_no} if hasattr(fact, "contract_no") else {}
+        told = source.tell(fact.model_copy(update={"person_id": UUID(str(person_id)), **on_this}))
+        assert (await self.operator.get(self.path(f"clearances/{person_id}"), seen=told)).status_code in (200, 404)
+        self.seen.add(str(told))
+
+    def path(self, what: str) -> str:
+        return f"/v1/contracts/{self.contract_no}/{what}"
+
+    async def do(self, what: str, person_id: str, *, by: Caller | None = None, expect: int = 200, **more: Any) -> dict[str, Any]:
+        """Ask the gate, whose view is fresh."""
+        await stamp(self.running.parts.pool, self.running.application.state["wired"].gate.freshness)
+        answered = await (by or self.operator).post(self.path(what), {"person_id": person_id, **more})
+        assert expect == answered.status_code, answered.text
+        if "consistency-token" in answered.headers:
+            self.seen.add(answered.headers["consistency-token"])
+        body: dict[str, Any] = answered.json()
+        return body
+
+    async def list(self, what: str, **query: Any) -> dict[str, Any]:
+        while self.seen:
+            answered = await self.operator.get(self.path("roster"), seen=self.seen.pop())
+            assert 200 == answered.status_code, answered.text
+        answered = await self.operator.get(self.path(what), **query)
+        assert 200 == answered.status_code, answered.text
+        body: dict[str, Any] = answered.json()
+        return body
+
+    async def admits(self) -> str:
+        """Somebody whom nothing keeps out, and who went in."""
+        person_id = await self.expects(pre_registered())
+        form = (await self.running.facts(UUID(person_id)))[-1].clearance.pre_registrations[0]  # type: ignore[attr-defined]
+        judged = assessed().model_copy(update={"pre_registration_id": form.pre_registration_id})
+        await self.knows(person_id, judged)
+        assert "admitted" == (await self.do("entries", person_id))["outcome"]
+        return person_id
+
+
+@pytest.fixture
+def site(running: Running) -> Site:
+    contract_no = f"W{uuid4().hex[:12]}"
+    return Site(
+        running, contract_no, running.caller(Role.SITE_OPERATOR, contract_no), running.caller(Role.GATE_DEVICE, contract_no)
+    )
+
+
+class TestAttempts:
+    async def test_are_told_as_they_were_answered_the_latest_first(self, site: Site) -> None:
+        person_id = await site.expects()
+        answered = [await site.do("entries", person_id), await site.do("gate-passes", person_id, by=site.turnstile)]
+        listed = (await site.list("attempts"))["items"]
+        assert [each["attempt_id"] for each in reversed(answered)] == [each["attempt_id"] for each in listed]
+        told = ("kind", "outcome", "reasons", "earliest", "clearance_version", "policy_version", "fresh_as_of", "attempted_at")
+        assert [{name: each[name] for name in told} for each in reversed(answered)] == [
+            {name: each[name] for name in told} for each in listed
+        ]
+
+    async def test_are_filtered_and_paged(self, site: Site) -> None:
+        inside, outside = await site.admits(), await site.expects()
+        for _ in range(3):
+            await site.do("entries", outside)
+        await site.do("gate-passes", inside, by=site.turnstile)
+        assert ["entry"] == [each["kind"] for each in (await site.list("attempts", outcome="admitted", kind="entry"))["items"]]
+        first = await site.list("attempts", outcome="refused", limit=2)
+        second = await site.list("attempts", outcome="refused", limit=2, after=first["next"])
+        assert (2, 1, None) == (len(first["items"]), len(second["items"]), second["next"])
+        times = [each["attempted_at"] for each in first["items"] + second["items"]]
+        assert sorted(times, reverse=True) == times
+
+    async def test_have_what_was_decided_on_paper_until_somebody_looks(self, site: Site) -> None:
+        person_id, two = await site.expects(), [str(uuid4()), str(uuid4())]
+        entered_at = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+        answered = await paper(site, person_id, two, entered_at)
+        assert (True, ["not_pre_registered"]) == (answered["needs_review"], [each["code"] for each in answered["reasons"]])
+        await site.do("entries", await site.expects())
+        [listed] = (await site.list("attempts", needs_review=True))["items"]
+        assert (answered["attempt_id"], two, "admitted") == (listed["attempt_id"], listed["decided_by"], listed["outcome"])
+        assert 1 == len((await site.list("attempts", needs_review=False))["items"])
+
+    async def test_are_shown_to_nobody_of_another_contract(self, site: Site) -> None:
+        for what in ("attempts", "roster"):
+            foreign = await site.running.caller(Role.SITE_OPERATOR, "W2017050130174").get(site.path(what))
+            assert 404 == foreign.status_code
+
+
+async def paper(site: Site, person_id: str, two: list[str], entered_at: str, *, expect: int = 201) -> dict[str, Any]:
+    decided_by = [{"person_id": each} for each in two]
+    return await site.do("paper-entries", person_id, decided_by=decided_by, entered_at=entered_at, expect=expect)
+
+
+class TestPaperEntry:
+    async def test_is_recorded_once_however_often_it_is_sent(self, site: Site) -> None:
+        person_id = await site.expects()
+        body = {
+            "person_id": person_id,
+            "decided_by": [{"person_id": str(uuid4())} for _ in range(2)],
+            "entered_at": datetime.now(UTC).isoformat(),
+        }
+        answers: list[httpx2.Response] = [await site.operator.post(site.path("paper-entries"), body, key="one") for _ in range(2)]
+        assert [201, 201] == [each.status_code for each in answers]
+        assert answers[0].json() == answers[1].json()
+        assert 1 == len(await site.running.facts(UUID(person_id)))
+
+    async def test_is_refused_with_one_person_twice(self, site: Site) -> None:
+        one = str(uuid4())
+        refused = await paper(site, await site.expects(), [one, one], datetime.now(UTC).isoformat(), expect=422)
+        assert "paper-entry-needs-two-people" == refused["code"]
+
+    async def test_lets_nobody_pass_the_turnstile_against_a_ban(self, site: Site) -> None:
+        person_id = await site.expects(disposed(Disposition.SUSPECTED))
+        await paper(site, person_id, [str(uuid4()), str(uuid4())], datetime.now(UTC).isoformat())
+        passed = await site.do("gate-passes", person_id, by=site.turnstile)
+        assert "refused" == passed["outcome"]
+        assert "suspected" in [each["code"] for each in passed["reasons"]]
+
+
+class TestRoster:
+    async def test_has_whoever_was_imported_or_entered_and_who_of_them_is_there(self, site: Site) -> None:
+        off, on = await site.expects(imported(on_site=False)), await site.expects(imported(on_site=True))
+        inside, left = await site.admits(), await site.admits()
+        await site.do("exits", left)
+        await site.expects(pre_registered())
+        roster = await site.list("roster")
+        assert (4, 2) == (roster["registered"], roster["on_site"])
+        assert {off: False, on: True, inside: True, left: False} == {each["person_id"]: each["on_site"] for each in roster["items"]}
+        there = await site.list("roster", on_site=True)
+        assert {on, inside} == {each["person_id"] for each in there["items"]}
+        assert {EMPLOYER} == {each["employer_credit_code"] for each in roster["items"]}
+        [gone] = [each for each in roster["items"] if each["person_id"] == left]
+        assert gone["entered_at"] < gone["left_at"]
+
+    async def test_says_who_of_it_is_banned_while_on_site_until_he_has_left(self, site: Site) -> None:
+        inside, banned = await site.admits(), await site.admits()
+        await site.knows(banned, disposed(Disposition.CONFIRMED))
+        await site.do("entries", inside)
+        [found] = (await site.list("roster", on_site=True, banned=True))["items"]
+        assert (banned, "confirmed") == (found["person_id"], found["disposition"])
+        await site.do("exits", banned)
+        assert [] == (await site.list("roster", on_site=True, banned=True))["items"]
+        await site.knows(banned, disposed(Disposition.ADMISSIBLE))
+        assert [] == (await site.list("roster", banned=True))["items"]
+
+    async def test_is_paged(self, site: Site) -> None:
+        people = {await site.expects(imported(on_site=False)) for _ in range(3)}
+        first = await site.list("roster", limit=2)
+        second = await site.list("roster", limit=2, after=first["next"])
+        assert people == {each["person_id"] for each in first["items"] + second["items"]}
+        assert second["next"] is None
+
+
+class TestClearance:
+    @pytest.mark.parametrize("fact", [imported(on_site=False), pre_registered()])
+    async def test_is_told_of_whoever_is_known_here(self, site: Site, fact: RelevantFact) -> None:
+        person_id = await site.expects(fact)
+        assert (await site.list(f"clearances/{person_id}"))["policy_version"] == 1
+
+    async def test_is_told_of_whoever_left(self, site: Site) -> None:
+        person_id = await site.admits()
+        await site.do("exits", person_id)
+        told = await site.list(f"clearances/{person_id}")
+        assert (False, ["not_pre_registered"]) == (told["on_site"], [each["code"] for each in told["reasons"]])
