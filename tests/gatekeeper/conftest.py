@@ -24,9 +24,8 @@ from gatekeeper.domain.commands import GateCommand, RelevantFact
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.freshness import FreshnessView
 from gatekeeper.gate import Gate
-from gatekeeper.wiring import PERSON
 from tests.conftest import MakeDatabase
-from tests.gatekeeper.facts import assessed, note, pre_registered
+from tests.gatekeeper.facts import DECIDER, assessed, note, pre_registered
 
 PARTITIONS = 16
 BOUND = timedelta(seconds=10)
@@ -76,7 +75,7 @@ class Door:
     async def history(self, person_id: UUID) -> list[tuple[Recorded, Any]]:
         """Everything in the person's stream, in order."""
         recorded = await self.store.read_stream(person_id)
-        return [(each, PERSON.events[each.type].decode(each.data)) for each in recorded]
+        return [(each, DECIDER.events[each.type].decode(each.data)) for each in recorded]
 
 
 @pytest.fixture
@@ -88,7 +87,7 @@ async def doors(database: MakeDatabase) -> AsyncIterator[list[Door]]:
     for n in range(3):
         pool = await create_pool(dsn, application_name=f"door {n}")
         store = await EventStore.open(pool)
-        handler = CommandHandler(store, PERSON, service="gatekeeper", clock=SystemClock())
+        handler = CommandHandler(store, DECIDER, service="gatekeeper", clock=SystemClock())
         view = FreshnessView(pool, PARTITIONS, BOUND)
         made.append(Door(pool, store, handler, view, Gate(handler, view, SystemClock())))
     for door in made:

@@ -15,8 +15,8 @@ from gatekeeper.domain.commands import Attempt, Confirm, GateCommand, RegisterEx
 from gatekeeper.domain.decider import PersonIsNotOnSite
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.domain.verdict import earliest
-from gatekeeper.wiring import PERSON as PERSON_DECIDER
 from tests.gatekeeper.facts import (
+    DECIDER,
     ELSEWHERE,
     EMPLOYER,
     HERE,
@@ -43,7 +43,7 @@ EXIT = RegisterExit(person_id=PERSON, contract_no=HERE, at=NOW)
 
 def knows(*facts: RelevantFact) -> Gate:
     """The gate after the policy took note of these facts."""
-    gate: Gate = Specification(PERSON_DECIDER)
+    gate: Gate = Specification(DECIDER)
     for fact in facts:
         gate = gate.given(*gate.when(note(fact)).events)
     return gate
@@ -62,6 +62,60 @@ def answer(gate: Gate, command: Attempt | Confirm) -> EntryAttempted:
 
 def reasons(gate: Gate, command: Attempt) -> list[ReasonCode]:
     return [reason.code for reason in answer(gate, command).reasons]
+
+
+def unreadable() -> Gate:
+    gate = admitted(reported())
+    return gate.given(*gate.when(mark(unreadable=True)).events)
+
+
+PASS = attempt(kind=EntryKind.GATE_PASS)
+EVERY_REASON: dict[ReasonCode, tuple[Gate, Attempt, str]] = {
+    ReasonCode.NOT_PRE_REGISTERED: (knows(), attempt(), "pre_registration"),
+    ReasonCode.QUARANTINE_REQUIRED: (admitted(disposed(Disposition.QUARANTINE_REQUIRED)), attempt(), "disposition_admissible"),
+    ReasonCode.SUSPECTED: (admitted(disposed(Disposition.SUSPECTED)), attempt(), "disposition_admissible"),
+    ReasonCode.CONFIRMED: (admitted(disposed(Disposition.CONFIRMED)), attempt(), "disposition_admissible"),
+    ReasonCode.ARRIVAL_NOT_ASSESSED: (knows(pre_registered()), attempt(), "arrival_assessment"),
+    ReasonCode.TRAVEL_UNCLEAR: (
+        knows(pre_registered(), assessed(questions=("stopover_unknown",))),
+        attempt(),
+        "answer_to_questions",
+    ),
+    ReasonCode.ISOLATION_NOT_COMPLETED: (admitted(ordered(date(2020, 2, 19))), attempt(), "end_of_isolation"),
+    ReasonCode.FEVER: (admitted(held(Hold.FEVER)), attempt(), "normal_reading"),
+    ReasonCode.SYMPTOMS: (admitted(held(Hold.SYMPTOMS)), attempt(), "report_without_symptoms"),
+    ReasonCode.NO_REPORT_TODAY: (admitted(), PASS, "health_report_today"),
+    ReasonCode.ALREADY_ENTERED: (admitted(), attempt(), "exit"),
+    ReasonCode.ON_SITE_ELSEWHERE: (knows(imported(on_site=True, contract_no=ELSEWHERE)), attempt(), "exit_elsewhere"),
+    ReasonCode.NOT_ENTERED: (knows(pre_registered(), assessed()), PASS, "entry"),
+    ReasonCode.HISTORY_UNREADABLE: (unreadable(), attempt(), "operator"),
+    ReasonCode.STATE_STALE: (admitted(), attempt(fresh_as_of=None), "fresh_state"),
+}
+
+
+class TestEveryReason:
+    @pytest.mark.parametrize("code", ReasonCode)
+    def test_is_given_with_what_clears_it(self, code: ReasonCode) -> None:
+        gate, command, clears = EVERY_REASON[code]
+        [reason] = [reason for reason in answer(gate, command).reasons if reason.code is code]
+        assert clears == reason.clears
+
+    def test_stands_beside_all_others_in_one_answer(self) -> None:
+        banned = (disposed(Disposition.SUSPECTED), ordered(date(2020, 2, 19)), held(Hold.FEVER), held(Hold.SYMPTOMS))
+        gate = knows(pre_registered(), imported(on_site=True, contract_no=ELSEWHERE), *banned)
+        gate = gate.given(*gate.when(mark(unreadable=True)).events)
+        assert [
+            ReasonCode.SUSPECTED,
+            ReasonCode.ARRIVAL_NOT_ASSESSED,
+            ReasonCode.ISOLATION_NOT_COMPLETED,
+            ReasonCode.FEVER,
+            ReasonCode.SYMPTOMS,
+            ReasonCode.NO_REPORT_TODAY,
+            ReasonCode.ON_SITE_ELSEWHERE,
+            ReasonCode.NOT_ENTERED,
+            ReasonCode.HISTORY_UNREADABLE,
+            ReasonCode.STATE_STALE,
+        ] == reasons(gate, attempt(kind=EntryKind.GATE_PASS, fresh_as_of=None))
 
 
 class TestEntry:

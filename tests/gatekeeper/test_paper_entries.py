@@ -21,8 +21,8 @@ from gatekeeper.domain.decider import (
 )
 from gatekeeper.domain.hindsight import stood
 from gatekeeper.domain.state import GatePerson
-from gatekeeper.wiring import PERSON as PERSON_DECIDER
 from tests.gatekeeper.facts import (
+    DECIDER,
     ELSEWHERE,
     EVENT,
     HERE,
@@ -50,7 +50,7 @@ TWO = (UUID(int=1), UUID(int=2))
 
 def gate_after(*facts: tuple[RelevantFact, datetime]) -> Gate:
     """The gate after it learned of these facts, in this order, each recorded at its time."""
-    gate: Gate = Specification(PERSON_DECIDER)
+    gate: Gate = Specification(DECIDER)
     for fact, at in facts:
         gate = gate.given(*gate.when(note(fact, at=at)).events)
     return gate

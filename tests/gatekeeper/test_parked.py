@@ -25,10 +25,10 @@ from contracts.topics import EVENT_TOPICS
 from devstack.databases import Database
 from gatekeeper import policies
 from gatekeeper.domain.commands import RelevantFact, TakeNote
-from gatekeeper.wiring import PERSON, SERVICE
+from gatekeeper.wiring import SERVICE
 from tests.chassis.tally_topics import started
 from tests.conftest import MakeDatabase
-from tests.gatekeeper.facts import assessed, attempt, disposed, pre_registered
+from tests.gatekeeper.facts import DECIDER, assessed, attempt, disposed, pre_registered
 from tests.health.on_kafka import running_worker
 from tests.health.service import settings_of
 from tests.told import recorded
@@ -72,8 +72,8 @@ class Town:
 
     async def reasons(self, person_id: UUID) -> Sequence[ReasonCode]:
         """Of a question that is asked now, and leaves no trace."""
-        _, person = await self.parts.handler(PERSON).read(person_id)
-        [attempted] = PERSON.decide(attempt(person_id=person_id), person)
+        _, person = await self.parts.handler(DECIDER).read(person_id)
+        [attempted] = DECIDER.decide(attempt(person_id=person_id), person)
         assert isinstance(attempted, EntryAttempted)
         return [reason.code for reason in attempted.reasons]
 

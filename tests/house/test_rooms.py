@@ -28,6 +28,7 @@ ROOMS = {
 OWN_ROOMS: dict[str, dict[str, str]] = {
     "gatekeeper": {
         "freshness.py": "proves how recent the gate's view is, beside every request",
+        "switches.json": "what each rule does, as dated data that authorities change without a release of the code",
         "gate.py": "a replay is judged again and a stale view is refused: more than body, command, answer",
     },
     "health": {

@@ -17,7 +17,7 @@ from chassis.web import Consistency, Router, etag
 from contracts.access import Action
 from contracts.firms import ContractNo
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded, Reason
-from gatekeeper.domain.verdict import POLICY_VERSION, Question, earliest, is_known_on, judge
+from gatekeeper.domain.verdict import Question, earliest, is_known_on, judge
 from gatekeeper.read_models.attempts import Place, Wanted, page_of_attempts
 from gatekeeper.read_models.roster import RosterRow, page_of_roster, roster_counts
 from gatekeeper.wired import Wired, wired
@@ -69,7 +69,8 @@ async def read_clearance(
     if not is_known_on(person, contract_no):
         raise NotFound
     fresh_as_of = parts.gate.fresh_as_of(person_id)
-    verdict = judge(person, Question(contract_no, kind, parts.gate.clock.now(), is_fresh=fresh_as_of is not None))
+    question = Question(contract_no, kind, parts.gate.clock.now(), is_fresh=fresh_as_of is not None)
+    verdict = judge(person, question, parts.policies)
     response.headers["ETag"] = etag(version)
     return ClearanceAnswer(
         person_id=person_id,
@@ -80,7 +81,7 @@ async def read_clearance(
         earliest=earliest(verdict.reasons),
         on_site=contract_no in person.on_site,
         version=version,
-        policy_version=POLICY_VERSION,
+        policy_version=verdict.policy_version,
         as_of=fresh_as_of,
     )
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from chassis.consistency import ConsistencyToken
 from chassis.identity import Identities
 from chassis.waiting import wait_for
+from gatekeeper.domain.policy_set import GatePolicies
 from gatekeeper.gate import Gate
 from gatekeeper.read_models.attempts import ATTEMPTS
 from gatekeeper.read_models.roster import ROSTER
@@ -24,6 +25,7 @@ class Wired:
     gate: Gate
     identities: Identities
     pool: asyncpg.Pool
+    policies: GatePolicies
 
     async def wait_for(self, seen: ConsistencyToken | None) -> None:
         """Return once the gate knows what the token stands for. What it did itself it knows at once. Raises: Unavailable."""

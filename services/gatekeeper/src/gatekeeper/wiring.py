@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -11,7 +12,9 @@ from chassis.migrations import LOG, WORK
 from chassis.service import Application, Machinery, Service
 from contracts.gatekeeper import GatekeeperEvent
 from gatekeeper import command_api, query_api
+from gatekeeper.domain.commands import GateCommand
 from gatekeeper.domain.decider import decide, evolve
+from gatekeeper.domain.policy_set import GatePolicies
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.freshness import FreshnessKeeper, FreshnessView
 from gatekeeper.gate import Gate
@@ -21,19 +24,29 @@ from gatekeeper.read_models.roster import ROSTER
 from gatekeeper.settings import Settings
 from gatekeeper.wired import Wired
 
-PERSON = Decider(
-    kind="person",
-    initial=GatePerson(),
-    decide=decide,
-    evolve=evolve,
-    events={event.TYPE: event for event in get_args(GatekeeperEvent)},
-    state_version=3,
-)
+SHIPPED_POLICIES = Path(__file__).parent / "switches.json"
+
+
+def read_policies(file: Path = SHIPPED_POLICIES) -> GatePolicies:
+    """The policies of a file. Raises: OSError, pydantic.ValidationError: nobody is judged by half a rule."""
+    return GatePolicies.model_validate_json(file.read_bytes())
+
+
+def person_decider(policies: GatePolicies) -> Decider[GateCommand, GatePerson, GatekeeperEvent]:
+    return Decider(
+        kind="person",
+        initial=GatePerson(),
+        decide=partial(decide, policies=policies),
+        evolve=evolve,
+        events={event.TYPE: event for event in get_args(GatekeeperEvent)},
+        state_version=3,
+    )
 
 
 def wire(parts: Machinery[Settings]) -> Application:
     settings = parts.settings
-    handler = parts.handler(PERSON)
+    policies = read_policies()
+    handler = parts.handler(person_decider(policies))
     bound = timedelta(seconds=settings.freshness_bound_s)
     view = FreshnessView(parts.pool, settings.partitions, bound)
     keeper = FreshnessKeeper(
@@ -42,7 +55,7 @@ def wire(parts: Machinery[Settings]) -> Application:
     gate = Gate(handler, view, parts.clock)
     return Application(
         routers=[command_api.router, query_api.router],
-        state={"wired": Wired(gate, parts.identities, parts.pool)},
+        state={"wired": Wired(gate, parts.identities, parts.pool, policies)},
         read_models=[ATTEMPTS, ROSTER],
         policies=[clearance_policy(handler)],
         api_tasks=[view.run],

@@ -35,8 +35,9 @@ from gatekeeper.domain.commands import (
     RegisterExit,
     TakeNote,
 )
+from gatekeeper.domain.policy_set import GatePolicies
 from gatekeeper.domain.state import GatePerson, Left
-from gatekeeper.domain.verdict import POLICY_VERSION, Question, Verdict, judge, pre_registration, roster_member
+from gatekeeper.domain.verdict import Question, Verdict, judge, pre_registration, roster_member
 
 GRANT_S = 5
 """How long a grant may be acted on."""
@@ -79,7 +80,7 @@ class PaperEntryIsTooOld(Rejection):
     title_en = "A paper entry is recorded within 72 hours"
 
 
-def decide(command: GateCommand, person: GatePerson) -> Sequence[GatekeeperEvent]:
+def decide(command: GateCommand, person: GatePerson, *, policies: GatePolicies) -> Sequence[GatekeeperEvent]:
     match command:
         case TakeNote():
             clearance = with_fact(person, command.fact, command.cause)
@@ -88,11 +89,11 @@ def decide(command: GateCommand, person: GatePerson) -> Sequence[GatekeeperEvent
             clearance = updated(person.clearance, unreadable=command.unreadable)
             return _change(person, clearance, command, person_id=command.person_id)
         case Attempt():
-            return [_attempted(command, person, _verdict(command, person))]
+            return [_attempted(command, person, _verdict(command, person, policies))]
         case Confirm():
-            return _confirm(command.attempt, person)
+            return _confirm(command.attempt, person, policies)
         case RecordPaperEntry():
-            return [_recorded_on_paper(command, person)]
+            return [_recorded_on_paper(command, person, policies)]
         case RegisterExit():
             return _register_exit(command, person)
         case _:
@@ -107,12 +108,12 @@ def _change(
     return [ClearanceChanged(person_id=person_id, clearance=clearance, caused_by=command.cause, changed_at=command.at)]
 
 
-def _confirm(attempt: Attempt, person: GatePerson) -> Sequence[EntryAttempted]:
-    verdict = _verdict(attempt, person).without(ReasonCode.ALREADY_ENTERED)
+def _confirm(attempt: Attempt, person: GatePerson, policies: GatePolicies) -> Sequence[EntryAttempted]:
+    verdict = _verdict(attempt, person, policies).without(ReasonCode.ALREADY_ENTERED)
     return [] if verdict.admits else [_attempted(attempt, person, verdict)]
 
 
-def _recorded_on_paper(command: RecordPaperEntry, person: GatePerson) -> PaperEntryRecorded:
+def _recorded_on_paper(command: RecordPaperEntry, person: GatePerson, policies: GatePolicies) -> PaperEntryRecorded:
     """What two people decided has happened, whatever the rules say: where they forbade it, somebody looks at it."""
     if len({*command.decided_by, command.person_id}) < len(command.decided_by) + 1:
         raise PaperEntryNeedsTwoPeople
@@ -123,7 +124,7 @@ def _recorded_on_paper(command: RecordPaperEntry, person: GatePerson) -> PaperEn
     is_all_known = command.fresh_as_of is not None and command.fresh_as_of >= command.entered_at
     question = Question(command.contract_no, EntryKind.ENTRY, command.entered_at, is_fresh=is_all_known)
     # Whoever was on site passed the gate: on paper that is no second entry.
-    verdict = judge(command.stood, question).without(ReasonCode.ALREADY_ENTERED)
+    verdict = judge(command.stood, question, policies).without(ReasonCode.ALREADY_ENTERED)
     return PaperEntryRecorded(
         person_id=command.person_id,
         attempt_id=command.attempt_id,
@@ -132,7 +133,7 @@ def _recorded_on_paper(command: RecordPaperEntry, person: GatePerson) -> PaperEn
         reasons=verdict.reasons,
         needs_review=not verdict.admits,
         clearance_version=person.version,
-        policy_version=POLICY_VERSION,
+        policy_version=verdict.policy_version,
         fresh_as_of=command.fresh_as_of,
         **_footing(command.stood, command.contract_no),
         entered_at=command.entered_at,
@@ -146,9 +147,9 @@ def _register_exit(command: RegisterExit, person: GatePerson) -> Sequence[ExitRe
     return [ExitRegistered(person_id=command.person_id, contract_no=command.contract_no, exited_at=command.at)]
 
 
-def _verdict(attempt: Attempt, person: GatePerson) -> Verdict:
+def _verdict(attempt: Attempt, person: GatePerson, policies: GatePolicies) -> Verdict:
     is_fresh = attempt.fresh_as_of is not None
-    return judge(person, Question(attempt.contract_no, attempt.kind, attempt.at, is_fresh))
+    return judge(person, Question(attempt.contract_no, attempt.kind, attempt.at, is_fresh), policies)
 
 
 def _attempted(attempt: Attempt, person: GatePerson, verdict: Verdict) -> EntryAttempted:
@@ -160,7 +161,7 @@ def _attempted(attempt: Attempt, person: GatePerson, verdict: Verdict) -> EntryA
         outcome=Outcome.ADMITTED if verdict.admits else Outcome.REFUSED,
         reasons=verdict.reasons,
         clearance_version=person.version,
-        policy_version=POLICY_VERSION,
+        policy_version=verdict.policy_version,
         fresh_as_of=attempt.fresh_as_of,
         valid_until=attempt.at + timedelta(seconds=GRANT_S) if verdict.admits else None,
         **_footing(person, attempt.contract_no),

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from types import MappingProxyType
 
 from contracts.gatekeeper import ClearancePreRegistration, ClearanceRosterMember, Effect, EntryKind, Reason, ReasonCode
 from contracts.health import Disposition, Hold
 from contracts.times import shanghai_date
+from gatekeeper.domain.policy_set import GatePolicies
 from gatekeeper.domain.state import GatePerson
-
-POLICY_VERSION = 1
-"""The policy set whose effects stand in `REMINDERS`."""
-
-REMINDERS = frozenset({ReasonCode.NO_REPORT_TODAY, ReasonCode.ON_SITE_ELSEWHERE})
-"""Reasons that admit and tell. All others forbid."""
 
 CLEARED_BY: Mapping[ReasonCode, str] = MappingProxyType(
     {
@@ -66,6 +61,8 @@ class Verdict:
     """All reasons, in the order in which they are told."""
 
     reasons: tuple[Reason, ...]
+    policy_version: int
+    """Of the policy by which they forbid or remind."""
 
     @property
     def admits(self) -> bool:
@@ -73,13 +70,26 @@ class Verdict:
 
     def without(self, code: ReasonCode) -> Verdict:
         """The same, where this reason is none."""
-        return Verdict(tuple(reason for reason in self.reasons if reason.code is not code))
+        return replace(self, reasons=tuple(reason for reason in self.reasons if reason.code is not code))
 
 
-def judge(person: GatePerson, question: Question) -> Verdict:
-    """Every reason that stands against, or is to be told."""
-    found = [reason for rule in _RULES for reason in rule(person, question)]
-    return Verdict(tuple(sorted(found, key=lambda reason: _ORDER[reason.code])))
+def judge(person: GatePerson, question: Question, policies: GatePolicies) -> Verdict:
+    """Every reason that stands against, or is to be told, by the policy of that day."""
+    policy = policies.on(shanghai_date(question.at))
+    found = sorted({code for rule in _RULES for code in rule(person, question)}, key=_ORDER.__getitem__)
+    effects = [(code, policy.effect_of(code)) for code in found]
+    reasons = tuple(_reason(code, effect, person) for code, effect in effects if effect is not None)
+    return Verdict(reasons, policy.version)
+
+
+def _reason(code: ReasonCode, effect: Effect, person: GatePerson) -> Reason:
+    earliest = _admissible_on(person) if code is ReasonCode.ISOLATION_NOT_COMPLETED else None
+    return Reason(code=code, effect=effect, clears=CLEARED_BY[code], earliest=earliest)
+
+
+def _admissible_on(person: GatePerson) -> date:
+    """The day on which the last of all isolation orders has ended."""
+    return max((order.admissible_on for order in person.clearance.orders), default=date.min)
 
 
 def earliest(reasons: Sequence[Reason]) -> date | None:
@@ -108,64 +118,63 @@ def is_known_on(person: GatePerson, contract_no: str) -> bool:
     )
 
 
-def _expected(person: GatePerson, question: Question) -> Iterator[Reason]:
+def _expected(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
     member = roster_member(person, question.contract_no)
     is_exempt = member is not None and member.on_site
     if not is_exempt and pre_registration(person, question.contract_no) is None:
-        yield _reason(ReasonCode.NOT_PRE_REGISTERED)
+        yield ReasonCode.NOT_PRE_REGISTERED
 
 
-def _disposition(person: GatePerson, question: Question) -> Iterator[Reason]:
+def _disposition(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
     if ban := _BANS.get(person.clearance.disposition):
-        yield _reason(ban)
+        yield ban
 
 
-def _assessment(person: GatePerson, question: Question) -> Iterator[Reason]:
+def _assessment(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
     pinned = pre_registration(person, question.contract_no)
     if pinned is None:
         return
     assessments = [each for each in person.clearance.assessed if each.pre_registration_id == pinned.pre_registration_id]
     if not assessments:
-        yield _reason(ReasonCode.ARRIVAL_NOT_ASSESSED)
+        yield ReasonCode.ARRIVAL_NOT_ASSESSED
     elif any(each.questions for each in assessments):
-        yield _reason(ReasonCode.TRAVEL_UNCLEAR)
+        yield ReasonCode.TRAVEL_UNCLEAR
 
 
-def _isolation(person: GatePerson, question: Question) -> Iterator[Reason]:
-    admissible_on = max((order.admissible_on for order in person.clearance.orders), default=date.min)
-    if shanghai_date(question.at) < admissible_on:
-        yield _reason(ReasonCode.ISOLATION_NOT_COMPLETED, earliest=admissible_on)
+def _isolation(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
+    if shanghai_date(question.at) < _admissible_on(person):
+        yield ReasonCode.ISOLATION_NOT_COMPLETED
 
 
-def _health(person: GatePerson, question: Question) -> Iterator[Reason]:
+def _health(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
     for hold in person.clearance.holds:
-        yield _reason(_HOLDS[hold])
+        yield _HOLDS[hold]
 
 
-def _daily_report(person: GatePerson, question: Question) -> Iterator[Reason]:
+def _daily_report(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
     last = person.clearance.last_report_at
     if question.kind is EntryKind.GATE_PASS and (last is None or shanghai_date(last) < shanghai_date(question.at)):
-        yield _reason(ReasonCode.NO_REPORT_TODAY)
+        yield ReasonCode.NO_REPORT_TODAY
 
 
-def _presence(person: GatePerson, question: Question) -> Iterator[Reason]:
+def _presence(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
     is_here = question.contract_no in person.on_site
     if question.kind is EntryKind.ENTRY and is_here:
-        yield _reason(ReasonCode.ALREADY_ENTERED)
+        yield ReasonCode.ALREADY_ENTERED
     if question.kind is EntryKind.GATE_PASS and not is_here:
-        yield _reason(ReasonCode.NOT_ENTERED)
+        yield ReasonCode.NOT_ENTERED
     if person.on_site - {question.contract_no}:
-        yield _reason(ReasonCode.ON_SITE_ELSEWHERE)
+        yield ReasonCode.ON_SITE_ELSEWHERE
 
 
-def _certainty(person: GatePerson, question: Question) -> Iterator[Reason]:
+def _certainty(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
     if person.clearance.unreadable:
-        yield _reason(ReasonCode.HISTORY_UNREADABLE)
+        yield ReasonCode.HISTORY_UNREADABLE
     if not question.is_fresh:
-        yield _reason(ReasonCode.STATE_STALE)
+        yield ReasonCode.STATE_STALE
 
 
-_RULES: Sequence[Callable[[GatePerson, Question], Iterator[Reason]]] = (
+_RULES: Sequence[Callable[[GatePerson, Question], Iterator[ReasonCode]]] = (
     _expected,
     _disposition,
     _assessment,
@@ -176,8 +185,3 @@ _RULES: Sequence[Callable[[GatePerson, Question], Iterator[Reason]]] = (
     _certainty,
 )
 _ORDER = {code: n for n, code in enumerate(ReasonCode)}
-
-
-def _reason(code: ReasonCode, *, earliest: date | None = None) -> Reason:
-    effect = Effect.REMIND if code in REMINDERS else Effect.FORBID
-    return Reason(code=code, effect=effect, clears=CLEARED_BY[code], earliest=earliest)
