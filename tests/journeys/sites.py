@@ -137,8 +137,8 @@ class Site:
         return arrived
 
     async def is_judged(self, arrived: Arrived) -> bool:
-        """Whether health has judged the declaration, and the gate knows."""
-        return not {"not_known", "arrival_not_assessed"} & {*await self.reasons(arrived)}
+        """Whether health has judged the declaration, and the gate knows: that it does takes some seconds after the start."""
+        return not {"not_known", "arrival_not_assessed", "state_stale"} & {*await self.reasons(arrived)}
 
     async def reasons(self, arrived: Arrived) -> list[str]:
         """What the gate would say, without an attempt."""
