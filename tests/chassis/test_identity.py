@@ -191,3 +191,13 @@ class TestGrants:
         settings = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
         pool = await keys.pool(service)
         assert ["5s", "2s", "2s"] == [await pool.fetchval(f"SHOW {setting}") for setting in settings]
+
+
+class TestFind:
+    async def test_finds_whoever_is_known_and_makes_nobody(self, keys: KeysDatabase, identities: Identities) -> None:
+        finder = Identities(await keys.pool("reporting"), index_key=INDEX_KEY)
+        known, unknown = a_document(), a_document()
+        [person_id] = await identities.identify([known])
+        assert (person_id, None) == (await finder.find(known), await finder.find(unknown))
+        assert await finder.find(unknown) is None
+        await finder.close()

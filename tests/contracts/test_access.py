@@ -19,6 +19,7 @@ pass_gate                 -            -             -                  -       
 view_clearance            yes          yes           -                  yes              yes                  -
 report_contract           -            -             -                  -                -                    -
 query_supervision         -            -             -                  -                -                    -
+reveal_person             -            -             -                  -                -                    -
 receive_arrivals          -            -             -                  -                -                    -
 
                           station_officer district_supervisor city_supervisor contract_system police_subscriber ops
@@ -35,6 +36,7 @@ pass_gate                 -               -                   -               - 
 view_clearance            -               -                   -               -               -                 -
 report_contract           -               -                   -               yes             -                 -
 query_supervision         yes             yes                 yes             -               -                 -
+reveal_person             yes             yes                 yes             -               -                 -
 receive_arrivals          -               -                   -               -               yes               -
 """
 

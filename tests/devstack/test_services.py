@@ -17,7 +17,7 @@ from devstack.state import State
 FOLDERS = sorted(place.parent.name for place in (REPOSITORY / "services").glob("*/pyproject.toml"))
 SECRETS = {
     "GATEHOUSE_KEY_ENCRYPTION_KEY": {"registration", "health", "reporting", "healthcloud_bridge", "police_bridge"},
-    "GATEHOUSE_INDEX_KEY": {"registration", "gatekeeper", "healthcloud_bridge"},
+    "GATEHOUSE_INDEX_KEY": {"registration", "gatekeeper", "reporting", "healthcloud_bridge"},
     "GATEHOUSE_SIGNING_KEY": {"portal"},
     "GATEHOUSE_MIGRATION_DSN": set[str](),
 }

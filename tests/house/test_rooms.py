@@ -60,7 +60,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "late_take_ups.py": "finds forms that a declaration missed by a moment, beside the worker",
     },
     "reporting": {
-        "supervision.py": "the manual's table from several read models in one snapshot",
+        "supervision": "the manual's tables, each from several read models in one snapshot",
     },
 }
 """What one service has besides, and why no room that all have would hold it."""

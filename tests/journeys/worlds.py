@@ -22,6 +22,7 @@ from chassis.service import Service
 from contracts.access import Role
 from contracts.citizen_id import check_character
 from contracts.event import Event
+from contracts.gatekeeper import PaperEntryRecorded
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.registration import ContractReported, EmployerAdded, PersonPreRegistered, RosterMemberImported
 from devstack.databases import Database
@@ -279,7 +280,16 @@ async def reporting(running: InProcess[Any]) -> Examples:
         facts += [example_of(ContractReported, **contract), example_of(EmployerAdded, contract_no=contract_no)]
     seen = running.told["registration"].tell(*facts, stream_id=UUID(int=1))
     await known(running, "/v1/supervision/contracts", role=Role.STATION_OFFICER, seen=seen)
+    present = UUID(int=2)
+    seen = running.told["gatekeeper"].tell(example_of(PaperEntryRecorded, person_id=present, contract_no=OWN))
+    await known(running, "/v1/supervision/contracts", role=Role.STATION_OFFICER, seen=seen)
+    reveal = {"person_id": str(present), "contract_no": OWN, "reason": "complaint", "reference": "2020-117"}
     return {
+        "list_firms": Example(Good(query={"kind": "employer"})),
+        "list_people": Example(Good(query={"set": "on_site"})),
+        "list_employments": Example(Good(query={"on_site": "true", "employer": EMPLOYER})),
+        "search_people": Example(Good(body={"document": document()})),
+        "reveal_person": Example(Good(body=reveal)),
         "list_supervised_contracts": Example(Good(query={"page": "1", "station": "%E8%99%B9%E5%8F%A3"})),
         "read_supervised_contract": Example(Good({"contract_no": OWN})),
     }

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from contracts.firms import Firm
 from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
+from contracts.health import Disposition, DispositionChanged, IsolationMethod
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.registration import (
@@ -90,6 +91,18 @@ def pre_registered(n: int = 1, contract_no: str = HONGKOU) -> PersonPreRegistere
         mobile=SEALED,
         taken_up=False,
         pre_registered_at=NOW,
+    )
+
+
+def disposed(n: int = 1, disposition: Disposition = Disposition.SUSPECTED) -> DispositionChanged:
+    is_ban = disposition is not Disposition.ADMISSIBLE
+    return DispositionChanged(
+        person_id=person(n),
+        disposition=disposition,
+        isolation_from=date(2020, 2, 18) if is_ban else None,
+        method=IsolationMethod.CENTRAL if is_ban else None,
+        reason_code="observed",
+        changed_at=NOW,
     )
 
 

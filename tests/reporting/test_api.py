@@ -13,14 +13,17 @@ import pytest
 
 from chassis.auth import Principal
 from chassis.consistency import ConsistencyToken
+from chassis.migrations import KEYS
 from chassis.settings import ServiceSettings
 from contracts.access import Role
 from contracts.firms import Firm, credit_code_check_character
 from contracts.streams import contract_stream
 from devstack.databases import Database
 from devstack.fresh_databases import FreshDatabases
+from devstack.services import SERVICES
 from reporting.wiring import SERVICE
 from tests.conftest import MakeDatabase
+from tests.health.service import settings_of
 from tests.in_process import Caller, InProcess, in_process
 from tests.reporting.facts import (
     EMPLOYER,
@@ -42,17 +45,18 @@ Service = InProcess[ServiceSettings]
 
 
 @pytest.fixture
-async def service(database: MakeDatabase) -> AsyncIterator[Service]:
+async def service(database: MakeDatabase, keys_databases: dict[str, Database]) -> AsyncIterator[Service]:
     made = await database("reporting", SERVICE.migrations)
-    async with in_process(SERVICE, _settings(made)) as service:
+    async with in_process(SERVICE, settings_of(SERVICE, made, keys_databases["reporting"], {})) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-async def played(fresh_databases: FreshDatabases) -> AsyncIterator[Service]:
+async def played(fresh_databases: FreshDatabases, fresh_keys_databases: FreshDatabases) -> AsyncIterator[Service]:
     """After the manual's example. Tests of it only read."""
     made = await fresh_databases.make("reporting", SERVICE.migrations)
-    async with in_process(SERVICE, _settings(made)) as service:
+    keys = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
+    async with in_process(SERVICE, settings_of(SERVICE, made, keys["reporting"], {})) as service:
         await city_of(service).get(CONTRACTS, seen=play(service))
         yield service
 
@@ -71,10 +75,6 @@ def city(service: Service) -> Caller:
 def reader(played: Service) -> Caller:
     """Asks the service that knows the manual's example."""
     return city_of(played)
-
-
-def _settings(database: Database) -> ServiceSettings:
-    return ServiceSettings.model_validate({"database_dsn": database.app_dsn, "partitions": 4})
 
 
 def registration(service: Service, *events: Any) -> ConsistencyToken:
@@ -145,6 +145,20 @@ class TestManualsExample:
         table = (await reader.get(CONTRACTS, **query)).json()
         assert found == [row["contract_no"] for row in table["rows"]]
         assert len(found) == table["header"]["contracts"]
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ({}, [PUDONG, HONGKOU]),
+            ({"descending": True}, [HONGKOU, PUDONG]),
+            ({"order_by": "project_name"}, [HONGKOU, PUDONG]),  # cèshì before pǔdōng
+            ({"order_by": "general_contractor"}, [PUDONG, HONGKOU]),  # jiāngsū before shànghǎi
+            ({"order_by": "station", "descending": True}, [PUDONG, HONGKOU]),  # hóngkǒu before pǔdōng
+        ],
+    )
+    async def test_is_ordered_as_in_chinese(self, reader: Caller, query: dict[str, Any], found: Sequence[str]) -> None:
+        rows = (await reader.get(CONTRACTS, **query)).json()["rows"]
+        assert [(1, found[0]), (2, found[1])] == [(row["number"], row["contract_no"]) for row in rows]
 
     async def test_shows_one_contract(self, reader: Caller) -> None:
         one = (await reader.get(f"{CONTRACTS}/{HONGKOU}")).json()
@@ -218,13 +232,13 @@ class TestConsistency:
         registration(service, employer())
         assert 1 == (await asked).json()["header"]["employers"]
 
-    @pytest.mark.parametrize("service_name", ["registration", "gatekeeper"])
+    @pytest.mark.parametrize("service_name", ["registration", "gatekeeper", "health"])
     async def test_says_so_when_they_do_not_come(self, reader: Caller, service_name: str) -> None:
         response = await reader.get(CONTRACTS, seen=f"{service_name}/1/0:999999")
         assert (503, "unavailable", "1") == (*problem(response), response.headers["retry-after"])
 
     async def test_asks_nothing_of_a_log_that_shows_nothing_here(self, reader: Caller) -> None:
-        assert 200 == (await reader.get(CONTRACTS, seen="health/1/0:999999")).status_code
+        assert 200 == (await reader.get(CONTRACTS, seen="healthcloud-bridge/1/0:999999")).status_code
 
     @pytest.mark.parametrize("token", ["nonsense", "registration/1/0:1,gatekeeper/1/0:1", " ".join(["health/1/0:1"] * 5)])
     async def test_refuses_what_is_no_token(self, reader: Caller, token: str) -> None:

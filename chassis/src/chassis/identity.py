@@ -57,6 +57,10 @@ class Identities:
             return [await self._gatherer.submit(asked[0])]
         return await asyncio.gather(*map(self._gatherer.submit, asked))
 
+    async def find(self, document: Document) -> UUID | None:
+        """The `person_id` of a document; None for one that was never seen. Raises: Unavailable, if the key server is away."""
+        return await key_server.find(self._pool, blind_index(self._index_key, document))
+
     async def close(self) -> None:
         """Finish what is waiting, then stop."""
         await self._gatherer.close()

@@ -1,4 +1,4 @@
-"""The key server's four functions, as seen from a service.
+"""The key server's five functions, as seen from a service.
 
 The key server is a PostgreSQL server of its own (`migrations/keys/`): the WAL and the backups of an event log must never
 hold a key, and a key must not outlive its destruction in the backups of a log. Each service logs in with its own role,
@@ -56,6 +56,14 @@ async def identify(pool: asyncpg.Pool, blind_indexes: Sequence[bytes], document_
         async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
             person_ids: list[UUID] = await connection.fetchval("SELECT identify($1, $2)", blind_indexes, document_types)
     return person_ids
+
+
+async def find(pool: asyncpg.Pool, blind_index: bytes) -> UUID | None:
+    """The person of a document; None: nobody's, as far as is known. Raises: KeyServerUnavailable."""
+    with _unavailable_if_silent():
+        async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            person_id: UUID | None = await connection.fetchval("SELECT find_person($1)", blind_index)
+    return person_id
 
 
 async def create_keys(pool: asyncpg.Pool, stream_ids: Sequence[UUID], proposed: Sequence[bytes]) -> dict[UUID, WrappedKey]:

@@ -43,6 +43,7 @@ class Action(StrEnum):
     PASS_GATE = "pass_gate"  # noqa: S105 - not a password
     VIEW_CLEARANCE = "view_clearance"  # what the gate would say, without asking it to open
     QUERY_SUPERVISION = "query_supervision"
+    REVEAL_PERSON = "reveal_person"  # see somebody unmasked, with a reason, recorded
     RECEIVE_ARRIVALS = "receive_arrivals"
 
 
@@ -66,6 +67,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.PASS_GATE: frozenset({Role.GATE_DEVICE}),
         Action.VIEW_CLEARANCE: _SITE | _SITE_SUPERVISION,
         Action.QUERY_SUPERVISION: _AUTHORITIES,
+        Action.REVEAL_PERSON: _AUTHORITIES,
         Action.RECEIVE_ARRIVALS: frozenset({Role.POLICE_SUBSCRIBER}),
     }
 )

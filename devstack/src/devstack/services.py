@@ -54,7 +54,7 @@ SERVICES = (
     Service("registration", 8101, seals=True, identifies=True),
     Service("health", 8102, seals=True),
     Service("gatekeeper", 8103, identifies=True),
-    Service("reporting", 8104, seals=True),
+    Service("reporting", 8104, seals=True, identifies=True),
     Service("healthcloud_bridge", 8105, seals=True, identifies=True),
     Service("police_bridge", 8106, seals=True),
 )

@@ -11,12 +11,19 @@ import asyncpg
 from starlette.requests import Request
 
 from chassis.consistency import ConsistencyToken
+from chassis.identity import Identities
+from chassis.sealing import Sealing
 from chassis.waiting import wait_for
 from reporting.read_models.contracts import SUPERVISED_CONTRACTS
+from reporting.read_models.employments import PEOPLE_EMPLOYED
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
-    {"registration": (SUPERVISED_CONTRACTS.name, PEOPLE_ON_CONTRACTS.name), "gatekeeper": (PEOPLE_ON_CONTRACTS.name,)}
+    {
+        "registration": (SUPERVISED_CONTRACTS.name, PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name),
+        "gatekeeper": (PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name),
+        "health": (PEOPLE_EMPLOYED.name,),
+    }
 )
 """Service to the read models that take in its events. A token of any other asks for nothing that could show here."""
 
@@ -26,6 +33,8 @@ class Wired:
     """Made in `wiring.py`."""
 
     pool: asyncpg.Pool
+    sealing: Sealing
+    identities: Identities
 
     async def wait_for(self, seen: Sequence[ConsistencyToken]) -> None:
         """Return once the read models have seen all of it. Raises: Unavailable."""

@@ -2,73 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
 
 import asyncpg
 
-PAGE_ROWS = 15
-"""As in the manual."""
+from reporting.supervision.filters import CHINESE, PAGE_ROWS, SHOWN, ContractFilter, page_text, rows_before
+
+
+class Order(StrEnum):
+    """By what the rows are ordered. The manual's order is that of the numbers."""
+
+    CONTRACT_NO = "contract_no"
+    PROJECT_NAME = "project_name"
+    GENERAL_CONTRACTOR = "general_contractor"
+    STATION = "station"
+
+
+_COLUMNS: Mapping[Order, str] = MappingProxyType(
+    {
+        Order.CONTRACT_NO: "contract_no",
+        Order.PROJECT_NAME: f"project_name {CHINESE}",
+        Order.GENERAL_CONTRACTOR: f"general_contractor {CHINESE}",
+        Order.STATION: f"station_name {CHINESE}",
+    }
+)
 
 # One statement is one snapshot: the header counts exactly the rows that the filter lets through, on all pages.
-CONTRACTS = """
-WITH shown AS (
+CONTRACTS = f"""
+WITH {SHOWN}, counted AS (
     SELECT c.*, coalesce(e.employers, 0) AS employers, coalesce(p.pre_registered, 0) AS pre_registered,
            coalesce(p.registered, 0) AS registered, coalesce(p.on_site, 0) AS on_site
-    FROM supervision_contract_v1 AS c
+    FROM shown AS c
     LEFT JOIN (
         SELECT contract_no, sum(pre_registered) AS pre_registered, sum(registered) AS registered, sum(on_site) AS on_site
         FROM people_count_v1 GROUP BY contract_no
     ) AS p USING (contract_no)
     LEFT JOIN (SELECT contract_no, count(*) AS employers FROM supervision_employer_v1 GROUP BY contract_no) AS e USING (contract_no)
-    WHERE ($1::text[] IS NULL OR c.station_name = ANY ($1))
-      AND ($2::text[] IS NULL OR c.district = ANY ($2))
-      AND ($3::text IS NULL OR strpos(c.contract_no, $3) > 0)
-      AND ($4::text IS NULL OR strpos(c.project_name, $4) > 0)
-      AND ($5::text IS NULL OR strpos(c.general_contractor, $5) > 0)
-      AND ($6::text IS NULL OR c.station_name = $6)
-      AND ($7::text IS NULL OR c.contract_no = $7)
 ), header AS (
     SELECT statement_timestamp() AS as_of, count(*) AS contracts,
            count(DISTINCT general_contractor_credit_code) AS general_contractors,
            (SELECT count(DISTINCT credit_code) FROM supervision_employer_v1 JOIN shown USING (contract_no)) AS employers,
            coalesce(sum(registered), 0)::bigint AS registered, coalesce(sum(on_site), 0)::bigint AS on_site
-    FROM shown
+    FROM counted
 ), page AS (
-    SELECT * FROM shown ORDER BY contract_no OFFSET $8 LIMIT $9
+    SELECT *, row_number() OVER (ORDER BY {{order}}, contract_no) AS n FROM counted ORDER BY n OFFSET $8 LIMIT $9
 )
 SELECT h.as_of, h.contracts, h.general_contractors, h.employers AS employers_in_all, h.registered AS registered_in_all,
        h.on_site AS on_site_in_all, page.*
 FROM header AS h LEFT JOIN page ON true
-ORDER BY page.contract_no
+ORDER BY page.n
 """
 
 EMPLOYERS = "SELECT credit_code, name FROM supervision_employer_v1 WHERE contract_no = $1 ORDER BY credit_code"
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Which contracts the caller may see at all. None: all."""
-
-    stations: Sequence[str] | None
-    districts: Sequence[str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What the caller asked for. None: anything."""
-
-    contract_no: str | None = None
-    """A part of it."""
-    project_name: str | None = None
-    """A part of it."""
-    general_contractor: str | None = None
-    """A part of its name."""
-    station: str | None = None
-    """Its whole name."""
-    exactly: str | None = None
-    """One contract, by its whole number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,27 +109,16 @@ class Table:
     @property
     def page_text(self) -> str:
         """`共1页 显示1到2,共2记录`."""
-        total = self.header.contracts
-        first, last = (self.rows[0].number, self.rows[-1].number) if self.rows else (0, 0)
-        return f"共{-(-total // PAGE_ROWS)}页 显示{first}到{last},共{total}记录"
+        return page_text(self.header.contracts, page=self.page, rows=len(self.rows))
 
 
-async def supervision_table(pool: asyncpg.Pool, reach: Reach, wanted: Filter, *, page: int) -> Table:
-    """A page of `PAGE_ROWS` rows, from 1, in the manual's order: by contract number."""
-    before = (page - 1) * PAGE_ROWS
-    found = await pool.fetch(
-        CONTRACTS,
-        reach.stations,
-        reach.districts,
-        wanted.contract_no,
-        wanted.project_name,
-        wanted.general_contractor,
-        wanted.station,
-        wanted.exactly,
-        before,
-        PAGE_ROWS,
-    )
-    rows = [_row(each, number) for number, each in enumerate(found, before + 1) if each["contract_no"] is not None]
+async def supervision_table(
+    pool: asyncpg.Pool, wanted: ContractFilter, *, page: int, order: Order = Order.CONTRACT_NO, descending: bool = False
+) -> Table:
+    """A page of `PAGE_ROWS` rows, from 1. Rows that are equal in what they are ordered by stand by contract number."""
+    direction = f"{_COLUMNS[order]} {'DESC' if descending else 'ASC'}"
+    found = await pool.fetch(CONTRACTS.format(order=direction), *wanted.parameters, rows_before(page), PAGE_ROWS)
+    rows = [_row(each) for each in found if each["contract_no"] is not None]
     return Table(as_of=found[0]["as_of"], header=_header(found[0]), page=page, rows=rows)
 
 
@@ -159,9 +137,9 @@ def _header(row: asyncpg.Record) -> Header:
     )
 
 
-def _row(row: asyncpg.Record, number: int) -> Row:
+def _row(row: asyncpg.Record) -> Row:
     return Row(
-        number=number,
+        number=row["n"],
         contract_no=row["contract_no"],
         construction_no=row["construction_no"],
         project_name=row["project_name"],

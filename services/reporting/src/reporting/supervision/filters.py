@@ -1,0 +1,79 @@
+"""Which contracts a question is about: what the caller may see at all, and what he asked for. The same for every table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PAGE_ROWS = 15
+"""As in the manual."""
+
+MATCHES = """
+      ($1::text[] IS NULL OR c.station_name = ANY ($1))
+      AND ($2::text[] IS NULL OR c.district = ANY ($2))
+      AND ($3::text IS NULL OR strpos(c.contract_no, $3) > 0)
+      AND ($4::text IS NULL OR strpos(c.project_name, $4) > 0)
+      AND ($5::text IS NULL OR strpos(c.general_contractor, $5) > 0)
+      AND ($6::text IS NULL OR c.station_name = $6)
+      AND ($7::text IS NULL OR c.contract_no = $7)
+"""
+"""Of a row `c` of `supervision_contract_v1`. Its parameters are `ContractFilter.parameters`."""
+
+SHOWN = f"shown AS (SELECT c.* FROM supervision_contract_v1 AS c WHERE {MATCHES})"
+"""The contracts, for a WITH."""
+
+CHINESE = 'COLLATE "zh-x-icu"'
+"""Names in Chinese order: by pinyin. Everything else of a name sorts before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which contracts the caller may see at all. None: all."""
+
+    stations: Sequence[str] | None
+    districts: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContractFilter:
+    """What the caller asked for, within his reach. None: anything."""
+
+    reach: Reach
+    contract_no: str | None = None
+    """A part of it."""
+    project_name: str | None = None
+    """A part of it."""
+    general_contractor: str | None = None
+    """A part of its name."""
+    station: str | None = None
+    """Its whole name."""
+    exactly: str | None = None
+    """One contract, by its whole number."""
+
+    @property
+    def parameters(self) -> Sequence[object]:
+        """$1 to $7 of `MATCHES`."""
+        return (
+            self.reach.stations,
+            self.reach.districts,
+            self.contract_no,
+            self.project_name,
+            self.general_contractor,
+            self.station,
+            self.exactly,
+        )
+
+
+def rows_before(page: int) -> int:
+    """How many rows stand on the pages before this one, counted from 1."""
+    return (page - 1) * PAGE_ROWS
+
+
+def pages_of(total: int) -> int:
+    return -(-total // PAGE_ROWS)
+
+
+def page_text(total: int, *, page: int, rows: int) -> str:
+    """`共1页 显示1到2,共2记录`, with so many rows on this page."""
+    first, last = (rows_before(page) + 1, rows_before(page) + rows) if rows else (0, 0)
+    return f"共{pages_of(total)}页 显示{first}到{last},共{total}记录"

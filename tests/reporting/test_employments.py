@@ -1,0 +1,77 @@
+"""Who works where for whom: the same rows, however the two logs come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from chassis.tables import Rows
+from contracts.event import Event
+from contracts.gatekeeper import EntryAttempted
+from contracts.health import Disposition
+from contracts.people import PersonKind
+from contracts.registration import PersonPreRegistered, RosterMemberImported
+from reporting.read_models.employments import PEOPLE_EMPLOYED
+from tests.reporting.facts import (
+    EMPLOYER,
+    LATER,
+    NOW,
+    OTHER_EMPLOYER,
+    attempted,
+    disposed,
+    imported,
+    on_paper,
+    pre_registered,
+)
+from tests.reporting.test_people import interleavings
+from tests.told import fact
+
+
+def rows_after(events: Sequence[Event]) -> dict[str, list[Any]]:
+    """By table, in the order of their keys."""
+    rows = Rows(PEOPLE_EMPLOYED.tables)
+    PEOPLE_EMPLOYED.fold(rows, [fact(event) for event in events], 0)
+    return {table.name: sorted(map(table.values_of, rows.of(table)), key=str) for table in PEOPLE_EMPLOYED.tables}
+
+
+def form(employer: str = EMPLOYER, **changes: Any) -> PersonPreRegistered:
+    return pre_registered().model_copy(update={"employer_credit_code": employer, **changes})
+
+
+def on_roster(employer: str = EMPLOYER) -> RosterMemberImported:
+    return imported().model_copy(update={"employer_credit_code": employer})
+
+
+def entry(employer: str | None = EMPLOYER, *, at: datetime = NOW) -> EntryAttempted:
+    told = {"employer_credit_code": employer, "person_kind": PersonKind.WORKER, "trade": "020", "attempted_at": at}
+    return attempted().model_copy(update=told)
+
+
+class TestRows:
+    @pytest.mark.parametrize(
+        ("registration", "gate"),
+        [
+            ([form()], [entry()]),
+            ([on_roster(), form(OTHER_EMPLOYER)], [entry(OTHER_EMPLOYER), entry(EMPLOYER, at=LATER)]),
+            ([on_roster(), form(person_kind=PersonKind.MANAGER, trade=None)], [entry(None), on_paper()]),
+            ([form(), form(OTHER_EMPLOYER)], [on_paper(at=LATER), entry()]),
+        ],
+    )
+    def test_are_the_same_in_whatever_order_the_two_logs_come(self, registration: list[Event], gate: list[Event]) -> None:
+        first, *others = (rows_after(merged) for merged in interleavings(registration, gate))
+        assert [first] * len(others) == others
+
+    def test_are_the_same_when_the_facts_come_again(self) -> None:
+        events: list[Event] = [on_roster(), form(OTHER_EMPLOYER), entry(OTHER_EMPLOYER), disposed()]
+        assert rows_after(events) == rows_after([*events, *events])
+
+    def test_keep_a_mobile_that_the_roster_does_not_tell(self) -> None:
+        [person] = rows_after([form(), on_roster()])["person_v1"]
+        assert form().mobile == person[-1]
+
+    def test_have_the_latest_decision(self) -> None:
+        [decided] = rows_after([disposed(), disposed(disposition=Disposition.ADMISSIBLE)])["disposition_v1"]
+        assert "admissible" == decided[-1]
