@@ -20,7 +20,7 @@ EMPLOYER = "91310109MA1A00002C"
 PROJECT = "翠鸟工程"
 """No personal data: wherever a search is to find something, it finds this."""
 WITHIN_S = 30.0
-WITHOUT_FACTS = ("/v1/person-lookups",)
+WITHOUT_FACTS = ("/v1/person-lookups", "/v1/supervision/person-searches", "/v1/reveals")
 """Commands that make no fact, and so have no position to tell."""
 
 
@@ -164,12 +164,23 @@ class Lives:
         for path in ("health-reports", "dispositions", "isolation-orders", "assessments"):
             await self.done("site_operator", "GET", "health", f"/v1/people/{person_id}/{path}")
 
+        for path in (f"clearances/{person_id}", "attempts", "roster"):
+            await self.done("site_operator", "GET", "gatekeeper", f"/v1/contracts/{HERE}/{path}")
+
         async def are_counted() -> bool:
             table = await self.done("station_officer", "GET", "reporting", "/v1/supervision/contracts")
             counted: dict[str, Any] = {row["contract_no"]: row for row in table.json()["rows"]}
             return counted.keys() == {HERE, THERE} and 2 == counted[HERE]["registered"]
 
         await eventually(are_counted, within_s=WITHIN_S)
+        for path in ("people?set=registered", "people?set=pre_registered", "firms?kind=employer", "employments"):
+            await self.done("station_officer", "GET", "reporting", f"/v1/supervision/{path}")
+        for wanted in ({"document": DECLARED.document}, {"name": DECLARED.name, "contract_no": HERE}):
+            found = await self.done("station_officer", "POST", "reporting", "/v1/supervision/person-searches", wanted)
+            assert person_id in found.text
+        reveal = {"person_id": person_id, "contract_no": HERE, "reason": "complaint"}
+        shown = await self.done("station_officer", "POST", "reporting", "/v1/reveals", reveal)
+        assert DECLARED.number in shown.text
 
     async def _bad_input(self, canary: Canary, person_id: str) -> None:
         """Somebody's data where it does not belong: in wrong fields, in addresses, in headers, under no right at all."""

@@ -34,7 +34,7 @@ from tests.journeys.lives import DISTRICT, PROJECT, WITHIN_S, Exchange, Lives
 from tests.journeys.stack import JourneyStack, journey_stack
 
 BASE64 = (base64.b64encode, base64.urlsafe_b64encode)
-SHOWS_PEOPLE = re.compile(r"POST \S+/v1/declaration-lookups|GET \S+/v1/arrivals\S*|POST \S+/declarations")
+SHOWS_PEOPLE = re.compile(r"POST \S+/v1/(declaration-lookups|reveals)|GET \S+/v1/arrivals\S*|POST \S+/declarations")
 """What answers with somebody's data in plain words, to whom it may: and Health Cloud's own API, which is not ours."""
 
 
