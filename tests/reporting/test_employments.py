@@ -25,6 +25,7 @@ from tests.reporting.facts import (
     imported,
     on_paper,
     pre_registered,
+    withdrawn,
 )
 from tests.reporting.test_people import interleavings
 from tests.told import fact
@@ -58,6 +59,7 @@ class TestRows:
             ([on_roster(), form(OTHER_EMPLOYER)], [entry(OTHER_EMPLOYER), entry(EMPLOYER, at=LATER)]),
             ([on_roster(), form(person_kind=PersonKind.MANAGER, trade=None)], [entry(None), on_paper()]),
             ([form(), form(OTHER_EMPLOYER)], [on_paper(at=LATER), entry()]),
+            ([form(), withdrawn(), on_roster(OTHER_EMPLOYER)], [entry(), entry(OTHER_EMPLOYER)]),
         ],
     )
     def test_are_the_same_in_whatever_order_the_two_logs_come(self, registration: list[Event], gate: list[Event]) -> None:
@@ -67,6 +69,22 @@ class TestRows:
     def test_are_the_same_when_the_facts_come_again(self) -> None:
         events: list[Event] = [on_roster(), form(OTHER_EMPLOYER), entry(OTHER_EMPLOYER), disposed()]
         assert rows_after(events) == rows_after([*events, *events])
+
+    @pytest.mark.parametrize(
+        ("events", "count"),
+        [
+            ([form()], 1),
+            ([form(), withdrawn()], 0),
+            ([withdrawn()], 0),
+            ([form(), form(OTHER_EMPLOYER)], 1),
+            ([form(), entry(), form(OTHER_EMPLOYER)], 2),
+            ([form(), entry(), withdrawn()], 1),
+            ([on_roster(), on_roster(), entry(), entry(at=LATER)], 1),
+            ([on_roster(), entry(OTHER_EMPLOYER), on_paper()], 3),
+        ],
+    )
+    def test_are_counted(self, events: list[Event], count: int) -> None:
+        assert count == sum(row[-1] for row in rows_after(events)["employment_count_v2"])
 
     def test_keep_a_mobile_that_the_roster_does_not_tell(self) -> None:
         [person] = rows_after([form(), on_roster()])["person_v1"]

@@ -170,6 +170,14 @@ class TestEveryNumber:
                 assert all(row["contract_no"] == each["contract_no"] for each in opened)
             assert row["employers"] == len(await city.rows(FIRMS, kind="employer", of_contract=row["contract_no"]))
 
+    @pytest.mark.parametrize("query", FILTERS)
+    async def test_of_employments_is_told_alike_by_counters_and_by_counting(
+        self, city: City, moved: None, query: dict[str, Any]
+    ) -> None:
+        everybody = await city.rows(EMPLOYMENTS, **query)
+        parts = [await city.rows(EMPLOYMENTS, on_site=on_site, **query) for on_site in (True, False)]
+        assert sorted(map(str, everybody)) == sorted(map(str, [*parts[0], *parts[1]]))
+
     async def test_moved_enough_to_tell_something(self, city: City, moved: None) -> None:
         header = (await city.caller().get(CONTRACTS)).json()["header"]
         assert header["registered"] > header["on_site"] > 5

@@ -27,6 +27,9 @@ class PeopleSet(StrEnum):
 IS_ON_SITE = "(m.inside OR (m.imported_on_site_at IS NOT NULL AND (m.left_at IS NULL OR m.imported_on_site_at > m.left_at)))"
 """As `Member.on_site` has it, of a row `m` of `membership_v1`."""
 
+IS_EMPLOYED_ON_SITE = f"({IS_ON_SITE} AND coalesce(g.registered_for = e.employer_credit_code, false))"
+"""For the employer of a row `e` of `employment_v1`."""
+
 _IN: Mapping[PeopleSet, str] = MappingProxyType(
     {PeopleSet.PRE_REGISTERED: "m.pre_registered", PeopleSet.REGISTERED: "m.registered", PeopleSet.ON_SITE: IS_ON_SITE}
 )
@@ -40,7 +43,7 @@ _EMPLOYER: Mapping[PeopleSet, str] = MappingProxyType(
 
 _COLUMNS = f"""
 m.contract_no, m.person_id, c.project_name, e.employer_credit_code, f.name AS employer, e.person_kind, e.trade,
-CASE WHEN m.pre_registered AND g.pre_registered_for = e.employer_credit_code THEN g.pre_registered_at END AS pre_registered_at,
+CASE WHEN g.pre_registered AND g.pre_registered_for = e.employer_credit_code THEN g.pre_registered_at END AS pre_registered_at,
 CASE WHEN g.registered_for = e.employer_credit_code THEN g.entered_at END AS entered_at,
 CASE WHEN g.registered_for = e.employer_credit_code AND NOT {IS_ON_SITE} THEN m.left_at END AS left_at,
 coalesce(d.disposition, 'admissible') AS disposition
@@ -56,45 +59,79 @@ FROM total LEFT JOIN page ON true LEFT JOIN person_v1 AS p USING (person_id)
 ORDER BY page.contract_no, page.person_id, page.employer_credit_code
 """
 
-# The number is the one that the header shows: both are sums of the same counters.
-PEOPLE = f"""
-WITH {SHOWN}, total AS (
-    SELECT coalesce(sum(n.{{number}}), 0)::bigint AS total FROM people_count_v1 AS n JOIN shown USING (contract_no)
+# What one page shows is told by counters: how many rows each contract has, and so which contracts the page is about. No page
+# passes over the people of those before. The header's numbers are sums of the same counters.
+_PAGED = f"""
+WITH {SHOWN}, counted AS (
+    SELECT contract_no, sum(n.{{number}})::bigint AS number FROM {{counts}} AS n JOIN shown USING (contract_no) GROUP BY contract_no
+), running AS (
+    SELECT *, (sum(number) OVER (ORDER BY contract_no) - number)::bigint AS before FROM counted
+), total AS (
+    SELECT coalesce(sum(number), 0)::bigint AS total FROM counted
 ), member AS (
-    SELECT m.* FROM membership_v1 AS m JOIN shown USING (contract_no) WHERE {{is_in}}
-    ORDER BY m.contract_no, m.person_id OFFSET $8 LIMIT $9
-), page AS (
+    SELECT one.* FROM running AS r CROSS JOIN LATERAL (
+        {{rows}} OFFSET greatest($8 - r.before, 0) LIMIT least($8 + $9 - r.before, $9)
+    ) AS one
+    WHERE r.before < $8 + $9 AND r.before + r.number > $8
+    ORDER BY one.contract_no, one.person_id LIMIT $9
+)"""
+
+PEOPLE = f"""
+{_PAGED}, page AS (
     SELECT {_COLUMNS}, {IS_ON_SITE} AS on_site
-    FROM member AS m
-    LEFT JOIN engagement_v1 AS g USING (contract_no, person_id)
+    FROM member
+    JOIN membership_v1 AS m USING (contract_no, person_id)
+    LEFT JOIN engagement_v2 AS g USING (contract_no, person_id)
     LEFT JOIN employment_v1 AS e
         ON (e.contract_no, e.person_id, e.employer_credit_code) = (m.contract_no, m.person_id, {{employer}})
     {_BESIDE}
 )
 {_SHOWN_ROWS}
 """
+MEMBERS = """
+SELECT m.contract_no, m.person_id FROM membership_v1 AS m
+WHERE m.contract_no = r.contract_no AND {is_in}
+ORDER BY m.person_id
+"""
 
-EMPLOYMENTS = f"""
-WITH {SHOWN}, found AS (
-    SELECT {_COLUMNS}, {IS_ON_SITE} AND g.registered_for = e.employer_credit_code AS on_site
-    FROM membership_v1 AS m
-    JOIN engagement_v1 AS g USING (contract_no, person_id)
-    JOIN employment_v1 AS e USING (contract_no, person_id)
+IS_EMPLOYED = "(e.registered OR (g.pre_registered AND g.pre_registered_for = e.employer_credit_code))"
+_EMPLOYED_PAGE = f"""
+page AS (
+    SELECT {_COLUMNS}, {IS_EMPLOYED_ON_SITE} AS on_site
+    FROM member
+    JOIN membership_v1 AS m USING (contract_no, person_id)
+    JOIN engagement_v2 AS g USING (contract_no, person_id)
+    JOIN employment_v1 AS e USING (contract_no, person_id, employer_credit_code)
     {_BESIDE}
-    WHERE (e.registered OR (m.pre_registered AND g.pre_registered_for = e.employer_credit_code))
-      AND ($10::uuid[] IS NULL OR m.person_id = ANY ($10))
-      AND ($11::text IS NULL OR e.employer_credit_code = $11)
-      AND ($12::text IS NULL OR e.person_kind = $12)
-      AND ($13::text IS NULL OR e.trade = $13)
-      AND ($14::text IS NULL OR coalesce(d.disposition, 'admissible') = $14)
-), kept AS (
-    SELECT * FROM found WHERE $15::boolean IS NULL OR coalesce(on_site, false) = $15
-), total AS (
-    SELECT count(*) AS total FROM kept
-), page AS (
-    SELECT * FROM kept ORDER BY contract_no, person_id, employer_credit_code OFFSET $8 LIMIT $9
 )
 {_SHOWN_ROWS}
+"""
+ALL_EMPLOYMENTS = f"{_PAGED}, {_EMPLOYED_PAGE}".format(
+    number="employments",
+    counts="employment_count_v2",
+    rows=f"""
+SELECT e.contract_no, e.person_id, e.employer_credit_code
+FROM employment_v1 AS e JOIN engagement_v2 AS g USING (contract_no, person_id)
+WHERE e.contract_no = r.contract_no AND {IS_EMPLOYED}
+ORDER BY e.person_id, e.employer_credit_code
+""",
+)
+
+# Only what is asked for stands in the statement, so that a search for one person does not pass over all others.
+EMPLOYMENTS = f"""
+WITH {SHOWN}, found AS (
+    SELECT m.contract_no, m.person_id, e.employer_credit_code
+    FROM shown
+    JOIN membership_v1 AS m USING (contract_no)
+    JOIN engagement_v2 AS g USING (contract_no, person_id)
+    JOIN employment_v1 AS e USING (contract_no, person_id)
+    {{beside}}
+    WHERE {IS_EMPLOYED} {{asked}}
+), total AS (
+    SELECT count(*) AS total FROM found
+), member AS (
+    SELECT * FROM found ORDER BY contract_no, person_id, employer_credit_code OFFSET $8 LIMIT $9
+), {_EMPLOYED_PAGE}
 """
 
 NAMES = """
@@ -150,17 +187,42 @@ class EmploymentFilter:
     people: Sequence[UUID] | None = None
     """Only these."""
 
+    @property
+    def conditions(self) -> Sequence[tuple[str, object]]:
+        """What was asked for: a condition with the place of its value, and the value."""
+        everything: Sequence[tuple[str, object]] = (
+            ("m.person_id = ANY ({}::uuid[])", self.people),
+            ("e.employer_credit_code = {}", self.employer),
+            ("e.person_kind = {}", self.person_kind),
+            ("e.trade = {}", self.trade),
+            (_DECIDED.get(self.disposition, "d.disposition = {}"), self.disposition),
+            (f"{IS_EMPLOYED_ON_SITE} = {{}}", self.on_site),
+        )
+        return [(condition, value) for condition, value in everything if value is not None]
+
+
+_DECIDED: Mapping[Disposition | None, str] = MappingProxyType(
+    {Disposition.ADMISSIBLE: "coalesce(d.disposition, 'admissible') = {}"}
+)
+"""Of whoever nothing was decided about, too. All others are few, and found by their own rows."""
+
 
 async def people(pool: asyncpg.Pool, counted: PeopleSet, wanted: ContractFilter, *, page: int) -> People:
     """Exactly whom the number counts, by contract: a row a person and contract, with the firm of that count."""
-    statement = PEOPLE.format(number=counted.value, is_in=_IN[counted], employer=_EMPLOYER[counted])
+    rows = MEMBERS.format(is_in=_IN[counted])
+    statement = PEOPLE.format(number=counted.value, counts="people_count_v1", rows=rows, employer=_EMPLOYER[counted])
     return _people(await pool.fetch(statement, *wanted.parameters, rows_before(page), PAGE_ROWS))
 
 
 async def employments(pool: asyncpg.Pool, wanted: ContractFilter, of: EmploymentFilter, *, page: int) -> People:
     """用工查询: a row a person, contract and employer."""
-    asked = (of.people, of.employer, of.person_kind, of.trade, of.disposition, of.on_site)
-    return _people(await pool.fetch(EMPLOYMENTS, *wanted.parameters, rows_before(page), PAGE_ROWS, *asked))
+    conditions = of.conditions
+    asked = "".join(f" AND {condition.format(f'${n}')}" for n, (condition, _) in enumerate(conditions, 10))
+    beside = "LEFT JOIN disposition_v1 AS d USING (person_id)" if of.disposition else ""
+    statement = EMPLOYMENTS.format(asked=asked, beside=beside) if conditions else ALL_EMPLOYMENTS
+    return _people(
+        await pool.fetch(statement, *wanted.parameters, rows_before(page), PAGE_ROWS, *(value for _, value in conditions))
+    )
 
 
 async def sealed_names(pool: asyncpg.Pool, contract_no: str, *, after: UUID | None, limit: int) -> Sequence[tuple[UUID, str]]:
