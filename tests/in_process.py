@@ -45,6 +45,9 @@ class Caller:
         headers = self._headers(seen) | {"Idempotency-Key": key or str(uuid4())} | headers
         return await self.client.post(path, json=body, headers=headers)
 
+    async def delete(self, path: str) -> httpx2.Response:
+        return await self.client.delete(path, headers=self._headers(None))
+
     def _headers(self, seen: object) -> dict[str, str]:
         token = issue_token(self.principal, key=SIGNING_KEY, now=datetime.now(UTC))
         return {"Authorization": f"Bearer {token}"} | ({"Consistency-Token": str(seen)} if seen else {})

@@ -20,6 +20,7 @@ view_clearance            yes          yes           -                  yes     
 report_contract           -            -             -                  -                -                    -
 query_supervision         -            -             -                  -                -                    -
 reveal_person             -            -             -                  -                -                    -
+erase_person              -            -             -                  -                -                    -
 receive_arrivals          -            -             -                  -                -                    -
 
                           station_officer district_supervisor city_supervisor contract_system police_subscriber ops
@@ -37,6 +38,7 @@ view_clearance            -               -                   -               - 
 report_contract           -               -                   -               yes             -                 -
 query_supervision         yes             yes                 yes             -               -                 -
 reveal_person             yes             yes                 yes             -               -                 -
+erase_person              -               -                   yes             -               -                 -
 receive_arrivals          -               -                   -               -               yes               -
 """
 

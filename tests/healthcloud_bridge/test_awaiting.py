@@ -17,7 +17,7 @@ from contracts.access import Role
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.identity import Document, DocumentType
 from contracts.people import PersonKind
-from contracts.registration import DeclarationAwaited
+from contracts.registration import DeclarationAwaited, PersonErased
 from healthcloud_bridge import poller
 from healthcloud_bridge.read_models.awaited import AWAITED
 from tests.health.facts import EMPLOYER, HERE, SEALED, pre_registered
@@ -101,6 +101,14 @@ class TestAwaited:
         declared = DeclarationReceived(person_id=here.person_id, declaration_version=1, received_at=NOW, **vars(FIRST))
         events = [here, there, declared]
         await self.project(running, *([events] if in_one_batch else [[each] for each in events]))
+        assert set() == await waiting(running, here.person_id)
+
+    async def test_is_over_everywhere_by_an_erasure(self, running: Running, upstream: Upstream, number: str) -> None:
+        await upstream.misbehave(down=True)
+        here, there = await awaited(running.parts, number), await awaited(running.parts, number, contract_no=ELSEWHERE)
+        await self.project(
+            running, [here, there, PersonErased(person_id=here.person_id, dropped_forms=(ELSEWHERE, HERE), erased_at=NOW)]
+        )
         assert set() == await waiting(running, here.person_id)
 
     async def test_begins_anew_after_it_was_over(self, running: Running, upstream: Upstream, number: str) -> None:

@@ -56,6 +56,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
     },
     "registration": {
         "pre_registering.py": "from a typed form to facts, for the endpoint and for late declarations",
+        "erasing_api.py": "the one act that cannot be taken back, in the order in which it must be done",
         "roster_import.py": "one request, many commands",
         "late_take_ups.py": "finds forms that a declaration missed by a moment, beside the worker",
     },

@@ -22,7 +22,7 @@ class JourneyStack(Stack):
     """Says everything that a log can hold, and asks Health Cloud more often than in service."""
 
     def environment(self, program: Service, *, worker_port: int | None = None) -> dict[str, str]:
-        told = {"GATEHOUSE_LOG_LEVEL": "DEBUG", "GATEHOUSE_POLL_INTERVAL_S": "0.5"}
+        told = {"GATEHOUSE_LOG_LEVEL": "DEBUG", "GATEHOUSE_POLL_INTERVAL_S": "0.5", "GATEHOUSE_EPIDEMIC_ENDED_ON": "2020-06-17"}
         if program is SIMULATOR:
             told["HEALTHCLOUD_SIMULATOR_STORE"] = str(self.declarations)
         return super().environment(program, worker_port=worker_port) | told

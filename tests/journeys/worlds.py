@@ -105,6 +105,7 @@ async def place(world: World, database: Database, keys: Database) -> AsyncIterat
             "partitions": 4,
             "healthcloud_url": upstream.url if upstream else "http://127.0.0.1:1",
             "healthcloud_api_key": API_KEY,
+            "epidemic_ended_on": "2020-06-17",
         }
         async with in_process(world.service, world.service.settings.model_validate(told)) as running:
             yield Place(running, await world.prepare(running), database, keys)
@@ -171,6 +172,9 @@ async def registration(running: InProcess[Any]) -> Examples:
     registered = await done(site, f"/v1/contracts/{OWN}/pre-registrations", expected, seen=seen)
     person_id = registered.json()["person_id"]
     await known(running, f"/v1/contracts/{OWN}/pre-registrations", role=Role.SITE_OPERATOR, seen=seen)
+    awaited = person_body(origin=origin)
+    await site.post(f"/v1/contracts/{OWN}/pre-registrations", awaited)  # Refused, and kept: he has not declared.
+    erased = await done(site, "/v1/person-lookups", {"document": awaited["document"]})
     own, somebody = {"contract_no": OWN}, {"contract_no": OWN, "person_id": person_id}
     roster_row = person_body(on_site=True)
     second_employer = {"credit_code": "91320600MA1A000015", "name": "南通测试劳务有限公司", "sub_contract_no": "F1"}
@@ -183,6 +187,7 @@ async def registration(running: InProcess[Any]) -> Examples:
         "pre_register": Example(Good(own, body=arriving), 201, [{**arriving, "trade": "390"}]),
         "withdraw_pre_registration": Example(Good(somebody, body={"reason": "录入错误"}), 204, [{"reason": "只在虹口施工"}]),
         "look_up_person": Example(Good(body={"document": document()})),
+        "erase_person": Example(Good({"person_id": erased.json()["person_id"]}), 204),
         "list_contracts": Example(Good()),
         "read_contract": Example(Good(own)),
         "list_employers": Example(Good(own)),

@@ -16,13 +16,16 @@ from contracts.registration import (
     ContractReported,
     DeclarationAwaited,
     EmployerAdded,
+    PersonErased,
     PersonPreRegistered,
     PreRegistrationWithdrawn,
     RosterMemberImported,
 )
 from registration.domain.contract import ContractDetails
 from registration.domain.declaration import Declaration, declaration_of
-from registration.domain.person import Form, ImportRosterMember, PreRegister, TakeUp, Withdraw
+from registration.domain.erasure import Erase
+from registration.domain.form import Form
+from registration.domain.person import ImportRosterMember, PreRegister, TakeUp, Withdraw
 
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
 HERE, ELSEWHERE = "W2019010100011", "W2017050130174"
@@ -141,6 +144,10 @@ def import_member(*, contract_no: str = HERE, on_site: bool = False) -> ImportRo
     )
 
 
+def erase(*, has_declared: bool = False, epidemic_ended_on: date | None = TODAY) -> Erase:
+    return Erase(person_id=PERSON, has_declared=has_declared, epidemic_ended_on=epidemic_ended_on, at=NOW)
+
+
 # --- People: facts ----------------------------------------------------------------------------------------------------
 
 
@@ -214,6 +221,10 @@ def imported(*, person_id: UUID = PERSON, contract_no: str = HERE, on_site: bool
         name=SEALED,
         imported_at=NOW,
     )
+
+
+def erased(*dropped_forms: str) -> PersonErased:
+    return PersonErased(person_id=PERSON, dropped_forms=dropped_forms, erased_at=NOW)
 
 
 def entered_on_paper() -> PaperEntryRecorded:

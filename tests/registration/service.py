@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from chassis.auth import Principal
-from chassis.settings import ServiceSettings
 from contracts.access import Role
 from devstack.databases import Database
+from registration.settings import Settings
 from registration.wired import Wired
 from registration.wiring import SERVICE
 from tests.in_process import Caller, InProcess, in_process
@@ -23,7 +23,7 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 class Running:
     """The service as one test sees it."""
 
-    service: InProcess[ServiceSettings]
+    service: InProcess[Settings]
     began_at: Mapping[int, int] = field(default_factory=dict)
     """Shard → its last position before the test."""
     accounts: str = ""
@@ -51,13 +51,14 @@ class Running:
 @asynccontextmanager
 async def registration(database: Database, keys: Database, *, with_policies: bool = True) -> AsyncIterator[Running]:
     """Up until the block ends."""
-    settings = ServiceSettings.model_validate(
+    settings = Settings.model_validate(
         {
             "database_dsn": database.app_dsn,
             "keys_dsn": keys.app_dsn,
             "key_encryption_key": KEY,
             "index_key": KEY,
             "partitions": 4,
+            "epidemic_ended_on": "2020-06-17",
         }
     )
     async with in_process(SERVICE, settings, with_policies=with_policies) as service:

@@ -13,6 +13,7 @@ import pytest
 from chassis.consistency import ConsistencyToken
 from chassis.key_server import Purpose
 from chassis.migrations import KEYS
+from chassis.sealing import ERASED
 from chassis.testing.wait import eventually
 from contracts.access import Role
 from contracts.event import shard_of
@@ -444,6 +445,54 @@ class TestLookUpPerson:
         assert [] == await running.facts()
 
 
+class TestErasePerson:
+    async def test_leaves_nothing_that_anybody_can_read(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        erased = await running.caller(Role.CITY_SUPERVISOR).delete(personal_data(person))
+        assert 204 == erased.status_code
+        assert "person-erased" == (await running.facts())[-1]
+        row = (await operator.get(f"{path(contract_no)}/{person}", seen=erased.headers["consistency-token"])).json()
+        assert ("open", None, None, None) == (row["state"], row["name"], row["document_number"], row["mobile"])
+        assert person != await person_id(running, 0), "the document leads to a stranger"
+
+    async def test_leaves_envelopes_that_open_for_nobody(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        await running.caller(Role.CITY_SUPERVISOR).delete(personal_data(person))
+        unsealer = await running.wired.sealing.unwrap([person], actor="test", purpose=Purpose.PROCESS)
+        first = (await events_of(running, person))[0]
+        assert {ERASED} == {unsealer.unseal(person, field, getattr(first, field)) for field in ("document", "name", "mobile")}
+
+    async def test_drops_the_form_that_waits(self, running: Running, contract_no: str, operator: Caller) -> None:
+        await operator.post(path(contract_no), form())
+        erased = await running.caller(Role.CITY_SUPERVISOR).delete(personal_data(await person_id(running, 0)))
+        listed = await operator.get(path(contract_no), seen=erased.headers["consistency-token"])
+        assert [] == listed.json()["items"]
+
+    async def test_can_be_asked_for_twice(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        supervisor = running.caller(Role.CITY_SUPERVISOR)
+        first, second = [await supervisor.delete(personal_data(person)) for _ in range(2)]
+        assert (204, 204) == (first.status_code, second.status_code)
+        assert first.headers["consistency-token"] == second.headers["consistency-token"]
+        assert 1 == (await running.facts()).count("person-erased")
+
+    async def test_that_was_cut_short_is_finished_when_asked_again(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        await running.wired.sealing.destroy(person)  # And then the process died.
+        assert 204 == (await running.caller(Role.CITY_SUPERVISOR).delete(personal_data(person))).status_code
+        assert "person-erased" == (await running.facts())[-1]
+
+    async def test_touches_nobody_else(self, running: Running, contract_no: str, operator: Caller) -> None:
+        rows = [roster_row(n) for n in (1, 2)]
+        one, other = (row["person_id"] for row in (await operator.post(rosters(contract_no), {"rows": rows})).json()["rows"])
+        await running.caller(Role.CITY_SUPERVISOR).delete(personal_data(UUID(one)))
+        assert UUID(other) == await person_id(running, 2)
+        again = (await operator.post(rosters(contract_no), {"rows": rows})).json()["rows"]
+        assert ["imported", "already_imported"] == [row["outcome"] for row in again], "the first is a stranger by now"
+
+
 class TestSeveralAtOnce:
     async def test_pre_register_one_person_once(self, running: Running, contract_no: str, operator: Caller) -> None:
         seen = await declare(running)
@@ -452,6 +501,10 @@ class TestSeveralAtOnce:
         assert 1 == [response.status_code for response in responses].count(201)
         assert {200, 201} == {response.status_code for response in responses}
         assert 1 == (await running.facts()).count("person-pre-registered")
+
+
+def personal_data(person: UUID) -> str:
+    return f"/v1/people/{person}/personal-data"
 
 
 async def opened(operator: Caller, contract_no: str) -> bool:

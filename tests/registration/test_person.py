@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from chassis.testing.specification import Specification
 from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.people import PersonKind
+from registration.domain.erasure import EpidemicIsNotOver, PersonIsErased, PersonIsUnknown
 from registration.domain.person import (
     DeclarationHasChanged,
     MobileIsMissing,
@@ -27,9 +28,12 @@ from tests.registration.facts import (
     OTHER_EMPLOYER,
     OTHER_FINGERPRINT,
     SEALED,
+    TODAY,
     TYPED_MOBILE,
     awaited,
     declared,
+    erase,
+    erased,
     import_member,
     imported,
     pre_register,
@@ -189,3 +193,30 @@ class TestImportRosterMember:
 
     def test_is_refused_beyond_the_contracts_that_the_gate_can_keep(self) -> None:
         person.given(*EVERYWHERE).when(import_member()).then_rejected(PersonIsOnTooManyContracts)
+
+
+class TestErase:
+    def test_forgets_everything_once(self) -> None:
+        gone = person.given(pre_registered(), withdrawn(), imported(on_site=True)).when(erase()).then(erased())
+        assert Person(is_erased=True) == gone.state
+        gone.when(erase()).then_nothing()
+
+    def test_drops_the_forms_that_wait(self) -> None:
+        waiting = person.given(awaited(), awaited(contract_no=ELSEWHERE), pre_registered())
+        waiting.when(erase()).then(erased(ELSEWHERE)).when(take_up(declared())).then_nothing()
+
+    def test_is_for_whoever_only_declared(self) -> None:
+        person.when(erase(has_declared=True)).then(erased())
+
+    def test_is_refused_for_whoever_is_not_known(self) -> None:
+        person.when(erase()).then_rejected(PersonIsUnknown)
+
+    @pytest.mark.parametrize("epidemic_ended_on", [None, TODAY + timedelta(days=1)])
+    def test_is_refused_before_the_epidemic_is_over(self, epidemic_ended_on: date | None) -> None:
+        person.given(imported()).when(erase(epidemic_ended_on=epidemic_ended_on)).then_rejected(EpidemicIsNotOver)
+
+    def test_lets_nothing_be_registered_afterwards(self) -> None:
+        gone = person.given(imported(), erased())
+        gone.when(pre_register(declared())).then_rejected(PersonIsErased)
+        gone.when(import_member()).then_rejected(PersonIsErased)
+        gone.when(withdraw()).then_rejected(PersonIsNotPreRegistered)

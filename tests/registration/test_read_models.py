@@ -36,6 +36,7 @@ from tests.registration.facts import (
     declared,
     entered_on_paper,
     entry_attempted,
+    erased,
     pre_registered,
     withdrawn,
 )
@@ -113,6 +114,11 @@ class TestPreRegistrations:
         events = [pre_registered(), pre_registered(contract_no=ELSEWHERE), withdrawn(contract_no=ELSEWHERE)]
         rows = await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v1", events)
         assert [(ELSEWHERE, "withdrawn"), (HERE, "open")] == [(row[0], row[2]) for row in rows]
+
+    async def test_drops_the_forms_of_whoever_was_erased_and_counts_the_rest(self, pool: asyncpg.Pool) -> None:
+        events = [awaited(), pre_registered(contract_no=ELSEWHERE), erased(HERE)]
+        rows = await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v1", events)
+        assert [(ELSEWHERE, "open")] == [(row[0], row[2]) for row in rows]
 
     async def test_pages_from_the_latest_change_on(self, pool: asyncpg.Pool) -> None:
         people = [UUID(int=n) for n in range(5)]

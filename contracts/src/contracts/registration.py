@@ -1,14 +1,15 @@
 """Facts of `registration`: what is reported about contracts, and who is expected on them."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.codes import DeclarationVersion, RegionCode
 from contracts.districts import DistrictCode
 from contracts.event import Event
 from contracts.firms import ConstructionNo, ContractNo, CreditCode, Firm, FirmName
+from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.sealing import Fingerprint, Sealed
@@ -215,6 +216,18 @@ class RosterMemberImported(Event):
     """UTC, taken from the command."""
 
 
+class PersonErased(Event):
+    """Nobody can tell any more who this person was: the key is destroyed, and no document leads here. Counts keep the person."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.person-erased.v1"]] = "gatehouse.registration.person-erased.v1"
+    person_id: UUID
+    """The person, who is also the stream. Nothing else is ever told of them again."""
+    dropped_forms: Annotated[tuple[ContractNo, ...], Field(max_length=CONTRACTS_MAX)]
+    """The contracts for which a form still waited for a declaration: nobody waits any more. Ascending."""
+    erased_at: UtcTime
+    """UTC, taken from the command."""
+
+
 RegistrationEvent = (
     StationRegistered
     | ContractReported
@@ -223,5 +236,6 @@ RegistrationEvent = (
     | PersonPreRegistered
     | PreRegistrationWithdrawn
     | RosterMemberImported
+    | PersonErased
 )
 """Every fact that registration tells."""

@@ -14,7 +14,8 @@ from chassis.sealing import Sealer, Sealing
 from contracts.identity import Document
 from contracts.people import PersonKind
 from contracts.registration import DeclarationAwaited, PersonPreRegistered
-from registration.domain.person import Form, Person, PersonCommand, PersonEvent, PreRegister
+from registration.domain.form import Form
+from registration.domain.person import Person, PersonCommand, PersonEvent, PreRegister
 from registration.read_models.declarations import KnownDeclarations
 
 

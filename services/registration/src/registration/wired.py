@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from types import MappingProxyType
 from typing import Any
 
@@ -26,7 +27,7 @@ from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.station import RegisterStation, Station
 from registration.policies import TAKE_UP_POLICY
 from registration.pre_registering import PreRegistering
-from registration.read_models.declarations import DECLARATIONS
+from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
 from registration.roster_import import RosterImport
@@ -48,6 +49,7 @@ class Wired:
     stations: CommandHandler[RegisterStation, Station, Any]
     contracts: CommandHandler[ContractCommand, Contract, ContractEvent]
     people: CommandHandler[PersonCommand, Person, PersonEvent]
+    declarations: KnownDeclarations
     pre_registering: PreRegistering
     roster_import: RosterImport
     identities: Identities
@@ -56,6 +58,8 @@ class Wired:
     store: EventStore
     pool: asyncpg.Pool
     clock: Clock
+    epidemic_ended_on: date | None
+    """Day in Shanghai. None: it has not ended."""
 
     async def wait_for(self, seen: ConsistencyToken | None) -> None:
         """Return once the read models have seen it. Raises: Unavailable."""

@@ -10,9 +10,8 @@ from chassis.event_store import EventStore
 from chassis.migrations import LOG, WORK
 from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
-from chassis.settings import ServiceSettings
 from contracts.registration import StationRegistered
-from registration import command_api, query_api
+from registration import command_api, erasing_api, query_api
 from registration.domain import contract, person, station
 from registration.late_take_ups import LateTakeUps
 from registration.policies import take_up_policy
@@ -21,6 +20,7 @@ from registration.read_models.declarations import DECLARATIONS, KnownDeclaration
 from registration.read_models.entries import ENTRIES
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
 from registration.roster_import import RosterImport
+from registration.settings import Settings
 from registration.wired import Wired
 
 STATION = Decider(
@@ -47,17 +47,18 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=1,
+    state_version=2,
 )
 
 
-def wire(parts: Machinery[ServiceSettings]) -> Application:
-    people = parts.handler(PERSON)
+def wire(parts: Machinery[Settings]) -> Application:
+    people, declarations = parts.handler(PERSON), KnownDeclarations(parts.pool)
     wired = Wired(
         stations=parts.handler(STATION),
         contracts=parts.handler(CONTRACT),
         people=people,
-        pre_registering=PreRegistering(people, parts.identities, parts.sealing, KnownDeclarations(parts.pool), parts.clock),
+        declarations=declarations,
+        pre_registering=PreRegistering(people, parts.identities, parts.sealing, declarations, parts.clock),
         roster_import=RosterImport(people, parts.identities, parts.sealing, parts.clock),
         identities=parts.identities,
         sealing=parts.sealing,
@@ -65,9 +66,10 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
         store=_store(parts),
         pool=parts.pool,
         clock=parts.clock,
+        epidemic_ended_on=parts.settings.epidemic_ended_on,
     )
     return Application(
-        routers=[command_api.router, query_api.router],
+        routers=[command_api.router, erasing_api.router, query_api.router],
         state={"wired": wired},
         read_models=[DECLARATIONS, ENTRIES, PRE_REGISTRATIONS],
         policies=[take_up_policy(people)],
@@ -75,7 +77,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     )
 
 
-def _store(parts: Machinery[ServiceSettings]) -> EventStore:
+def _store(parts: Machinery[Settings]) -> EventStore:
     if parts.store is None:
         raise NotConfigured("registration has a log")
     return parts.store
@@ -84,7 +86,7 @@ def _store(parts: Machinery[ServiceSettings]) -> EventStore:
 SERVICE = Service(
     name="registration",
     title="Gatehouse registration",
-    settings=ServiceSettings,
+    settings=Settings,
     migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
     wire=wire,
     reads=["healthcloud-bridge", "gatekeeper"],

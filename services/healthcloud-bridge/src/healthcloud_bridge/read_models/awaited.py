@@ -1,7 +1,8 @@
 """Who was refused for want of a declaration, and has not declared since?
 
-Filled from registration's `DeclarationAwaited`, emptied by our own `DeclarationReceived` (for all contracts of the person)
-and by registration's `PersonPreRegistered` (for that contract). What identifies the person is copied as it is sealed.
+Filled from registration's `DeclarationAwaited`, emptied by our own `DeclarationReceived` (for all contracts of the person), by
+registration's `PersonPreRegistered` (for that contract) and by its `PersonErased`. What identifies the person is copied as
+it is sealed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from uuid import UUID
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.healthcloud_bridge import DeclarationReceived
-from contracts.registration import DeclarationAwaited, PersonPreRegistered
+from contracts.registration import DeclarationAwaited, PersonErased, PersonPreRegistered
 
 
 @dataclass(slots=True)
@@ -43,6 +44,10 @@ def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered], _: int) -> None
     rows.remove(WAITING, (fact.event.person_id, fact.event.contract_no))
 
 
+def _erased(rows: Rows, fact: Fact[PersonErased], _: int) -> None:
+    rows.remove_all(WAITING, fact.event.person_id)
+
+
 def _declared(rows: Rows, fact: Fact[DeclarationReceived], _: int) -> None:
     rows.remove_all(WAITING, fact.event.person_id)
 
@@ -50,6 +55,11 @@ def _declared(rows: Rows, fact: Fact[DeclarationReceived], _: int) -> None:
 AWAITED = ReadModel(
     name="awaited_v1",
     tables=(WAITING,),
-    folds={DeclarationAwaited: _awaited, PersonPreRegistered: _pre_registered, DeclarationReceived: _declared},
+    folds={
+        DeclarationAwaited: _awaited,
+        PersonPreRegistered: _pre_registered,
+        PersonErased: _erased,
+        DeclarationReceived: _declared,
+    },
 )
 """Answers the poller."""

@@ -8,42 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
 from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
-from contracts.registration import DeclarationAwaited, PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import (
+    DeclarationAwaited,
+    PersonErased,
+    PersonPreRegistered,
+    PreRegistrationWithdrawn,
+    RosterMemberImported,
+)
 from contracts.rejection import Rejection
 from contracts.sealing import Sealed
 from registration.domain.declaration import Declaration
+from registration.domain.erasure import Erase, PersonIsErased, erase
+from registration.domain.form import Form, form_of, said_by
 
 # --- What happened and what may be asked ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """The form 进场预登记 as it was filled in."""
-
-    contract_no: str
-    district: str
-    """The site's."""
-    person_kind: PersonKind
-    trade: str | None
-    employer_credit_code: str
-    origin_code: str
-    origin: Sealed
-    arrival_date: date | None
-    document: Sealed
-    document_type: DocumentType
-    name: Sealed
-    name_fingerprint: str | None
-    mobile: Sealed | None
-    """As typed. Counts only where the declaration has none."""
-    complete: bool = True
-    """Whether it lacks nothing but the declaration. Our API takes no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +81,8 @@ class ImportRosterMember:
     at: datetime
 
 
-PersonCommand = PreRegister | TakeUp | Withdraw | ImportRosterMember
-PersonEvent = DeclarationAwaited | PersonPreRegistered | PreRegistrationWithdrawn | RosterMemberImported
+PersonCommand = PreRegister | TakeUp | Withdraw | ImportRosterMember | Erase
+PersonEvent = DeclarationAwaited | PersonPreRegistered | PreRegistrationWithdrawn | RosterMemberImported | PersonErased
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +105,8 @@ class Person:
     pre_registrations: Mapping[str, PreRegistration] = field(default_factory=dict)
     rostered: Mapping[str, bool] = field(default_factory=dict)
     """True where imported as on site."""
+    is_erased: bool = False
+    """Then everything else is forgotten, for ever."""
 
     @property
     def contracts(self) -> set[str]:
@@ -208,6 +195,8 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
             return _withdraw(command, person)
         case ImportRosterMember():
             return _import(command, person)
+        case Erase():
+            return erase(command, waiting=person.awaited, is_known=bool(person.contracts), is_erased=person.is_erased)
         case _:
             assert_never(command)
 
@@ -231,7 +220,7 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
 def _await_declaration(command: PreRegister, person: Person) -> Sequence[PersonEvent]:
     form = command.form
     awaited = person.awaited.get(form.contract_no)
-    if awaited is not None and _in_clear(awaited) == _in_clear(form):
+    if awaited is not None and said_by(awaited) == said_by(form):
         return []  # The same form once more: it waits already.
     return [
         DeclarationAwaited(
@@ -306,23 +295,10 @@ def _import(command: ImportRosterMember, person: Person) -> Sequence[PersonEvent
 
 
 def _require_room(person: Person, contract_no: str) -> None:
+    if person.is_erased:
+        raise PersonIsErased
     if len(person.contracts | {contract_no}) > CONTRACTS_MAX:
         raise PersonIsOnTooManyContracts
-
-
-def _in_clear(form: Form) -> tuple[object, ...]:
-    """What of two forms can be compared."""
-    return (
-        form.person_kind,
-        form.trade,
-        form.employer_credit_code,
-        form.origin_code,
-        form.arrival_date,
-        form.document_type,
-        form.name_fingerprint,
-        form.mobile is None,
-        form.complete,
-    )
 
 
 def _pre_registered(person_id: UUID, form: Form, declaration: Declaration, *, taken_up: bool, at: datetime) -> PersonPreRegistered:
@@ -355,7 +331,7 @@ def _pre_registered(person_id: UUID, form: Form, declaration: Declaration, *, ta
 def evolve(person: Person, event: PersonEvent) -> Person:
     match event:
         case DeclarationAwaited():
-            return replace(person, awaited={**person.awaited, event.contract_no: _form(event)})
+            return replace(person, awaited={**person.awaited, event.contract_no: form_of(event)})
         case PersonPreRegistered():
             awaited = {contract_no: form for contract_no, form in person.awaited.items() if contract_no != event.contract_no}
             opened = PreRegistration(
@@ -370,24 +346,7 @@ def evolve(person: Person, event: PersonEvent) -> Person:
             return replace(person, pre_registrations={**person.pre_registrations, event.contract_no: withdrawn})
         case RosterMemberImported():
             return replace(person, rostered={**person.rostered, event.contract_no: event.on_site})
+        case PersonErased():
+            return Person(is_erased=True)
         case _:
             assert_never(event)
-
-
-def _form(event: DeclarationAwaited) -> Form:
-    return Form(
-        contract_no=event.contract_no,
-        district=event.district,
-        person_kind=event.person_kind,
-        trade=event.trade,
-        employer_credit_code=event.employer_credit_code,
-        origin_code=event.origin_code,
-        origin=event.origin,
-        arrival_date=event.arrival_date,
-        document=event.document,
-        document_type=event.document_type,
-        name=event.name,
-        name_fingerprint=event.name_fingerprint,
-        mobile=event.mobile,
-        complete=event.complete,
-    )

@@ -12,7 +12,7 @@ import asyncpg
 
 from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
-from contracts.registration import DeclarationAwaited, PersonPreRegistered, PreRegistrationWithdrawn
+from contracts.registration import DeclarationAwaited, PersonErased, PersonPreRegistered, PreRegistrationWithdrawn
 
 State = Literal["awaiting", "open", "withdrawn"]
 
@@ -86,6 +86,11 @@ def _withdrawn(rows: Rows, fact: Fact[PreRegistrationWithdrawn], _: int) -> None
         rows.put(PRE_REGISTERED, replace(row, state="withdrawn", changed_at=fact.event.withdrawn_at))
 
 
+def _erased(rows: Rows, fact: Fact[PersonErased], _: int) -> None:
+    for contract_no in fact.event.dropped_forms:
+        rows.remove(PRE_REGISTERED, (contract_no, fact.event.person_id))
+
+
 def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
     """A withdrawal keeps the rest of the row; all others overwrite it."""
     if type(fact.event) is PreRegistrationWithdrawn:
@@ -139,7 +144,12 @@ def _open(event: PersonPreRegistered) -> PreRegistrationRow:
 PRE_REGISTRATIONS = ReadModel(
     name="pre_registration_v1",
     tables=(PRE_REGISTERED,),
-    folds={DeclarationAwaited: _awaited, PersonPreRegistered: _pre_registered, PreRegistrationWithdrawn: _withdrawn},
+    folds={
+        DeclarationAwaited: _awaited,
+        PersonPreRegistered: _pre_registered,
+        PreRegistrationWithdrawn: _withdrawn,
+        PersonErased: _erased,
+    },
     reads=_read,
 )
 """Answers the list and the detail of 进场预登记."""

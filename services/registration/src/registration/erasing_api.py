@@ -1,0 +1,49 @@
+"""Erasing people over HTTP (ADR 19)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+from starlette.responses import Response
+
+from chassis.auth import Principal, allowed
+from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+from chassis.web import Consistency, Router, etag, problems
+from contracts.access import Action
+from registration.domain.erasure import EpidemicIsNotOver, Erase, PersonIsUnknown
+from registration.domain.person import decide
+from registration.wired import Wired, wired
+
+router = Router(prefix="/v1")
+
+Eraser = Annotated[Principal, Depends(allowed(Action.ERASE_PERSON))]
+Parts = Annotated[Wired, Depends(wired)]
+
+
+@router.delete(
+    "/people/{person_id}/personal-data",
+    status_code=204,
+    tags=["people"],
+    responses=problems(EpidemicIsNotOver, PersonIsUnknown),
+)
+async def erase_person(person_id: UUID, _: Eraser, seen: Consistency, parts: Parts, response: Response) -> None:
+    """Destroy the person's key, once the epidemic is over: whoever it was can be read nowhere any more, and counts stay.
+
+    It cannot be taken back. After 204 everything is unreadable; after any other answer, ask again.
+    """
+    await parts.wait_for(seen)
+    command = Erase(
+        person_id=person_id,
+        has_declared=await parts.declarations.latest(person_id) is not None,
+        epidemic_ended_on=parts.epidemic_ended_on,
+        at=parts.clock.now(),
+    )
+    # The key goes first, so that the fact is true when it is told; so what may refuse it is asked beforehand.
+    decide(command, (await parts.people.read(person_id))[1])
+    await parts.sealing.destroy(person_id)
+    outcome = await parts.people.handle(person_id, command)
+    response.headers["ETag"] = etag(outcome.version)
+    if token := await parts.people.token_after(person_id, outcome):
+        response.headers[CONSISTENCY_TOKEN] = str(token)
