@@ -31,9 +31,9 @@ READS: Mapping[str, Sequence[str]] = {
     "registration": ("registration", "healthcloud-bridge", "gatekeeper"),
     "healthcloud-bridge": ("registration", "healthcloud-bridge"),
     "health": ("registration", "gatekeeper"),
-    "gatekeeper": ("registration", "health"),
+    "gatekeeper": ("registration", "health", "gatekeeper"),
     "police-bridge": ("registration", "police-bridge"),
-    "reporting": ("registration", "gatekeeper"),
+    "reporting": ("registration", "gatekeeper", "health"),
 }
 """Service → the logs that it takes in."""
 ATTRIBUTES = (
@@ -412,6 +412,54 @@ def _member(key: Key, people: People) -> tuple[Any, ...]:
     return (*key, key in people.expected, registered, key in people.inside, _time(people.left.get(key)), imported_at)
 
 
+async def check_lists(stack: FaultStack, logs: Mapping[str, Log], people: People) -> list[str]:
+    """What the gate lists, and whom supervision can show."""
+    asked = logs["gatekeeper"].of("entry-attempted")
+    attempts = [(data["contract_no"], event.shard, event.pos, data["kind"], data["outcome"]) for event, data in asked]
+    roster = []
+    for key in {*people.rostered, *people.entered}:
+        is_imported = people.rostered.get(key, {}).get("on_site", False) and not people.exited_in_all[key]
+        roster.append((*key, key in people.inside or is_imported))
+    decided = {data["person_id"]: data["disposition"] for _, data in logs["health"].of("disposition-changed")}
+    entries = logs["gatekeeper"].of("entry-attempted")
+    entered = {_employment(data) for _, data in entries if (data["kind"], data["outcome"]) == ("entry", "admitted")}
+    told = logs["registration"].of("person-pre-registered", "roster-member-imported")
+    employed = entered | {_employment(data) for _, data in told}
+    shown = entered | {_employment(data) for data in (*people.expected.values(), *people.rostered.values())}
+    return [
+        *_differ(
+            "attempt_v1",
+            attempts,
+            await _rows(stack, "gatekeeper", "SELECT contract_no, shard, pos, kind, outcome FROM attempt_v1"),
+        ),
+        *_differ("roster_v1", roster, await _rows(stack, "gatekeeper", "SELECT contract_no, person_id, on_site FROM roster_v1")),
+        *_differ(
+            "banned_v1",
+            [(person_id, disposition) for person_id, disposition in decided.items() if disposition != "admissible"],
+            await _rows(stack, "gatekeeper", "SELECT person_id, disposition FROM banned_v1"),
+        ),
+        *_differ("disposition_v1", decided.items(), await _rows(stack, "reporting", "TABLE disposition_v1")),
+        *_differ(
+            "employment_v1",
+            employed,
+            await _rows(stack, "reporting", "SELECT contract_no, person_id, employer_credit_code FROM employment_v1"),
+        ),
+        *_differ(
+            "employment_count_v2",
+            Counter(contract_no for contract_no, _, _ in shown).items(),
+            await _rows(
+                stack,
+                "reporting",
+                "SELECT contract_no, sum(employments)::bigint FROM employment_count_v2 GROUP BY 1 HAVING sum(employments) <> 0",
+            ),
+        ),
+    ]
+
+
+def _employment(data: Mapping[str, Any]) -> tuple[str, str, str]:
+    return (*_key(data), data.get("employer_credit_code", ""))
+
+
 async def check_registration(stack: FaultStack, logs: Mapping[str, Log], people: People) -> list[str]:
     """Declarations, entries, pre-registrations; and that nobody waits who has declared."""
     declared = {}
@@ -747,6 +795,7 @@ async def check(stack: FaultStack, diary: Diary, *, within_s: float = CAUGHT_UP_
     sentences, repeated["police-bridge"] = await check_police_topics(stack, logs["police-bridge"])
     wrong += sentences
     wrong += await check_reporting(stack, logs, people)
+    wrong += await check_lists(stack, logs, people)
     wrong += await check_registration(stack, logs, people)
     wrong += await check_health(stack, logs, people)
     wrong += await check_bridge(stack, people)
