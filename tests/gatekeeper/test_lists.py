@@ -186,10 +186,12 @@ class TestRoster:
         inside, banned = await site.admits(), await site.admits()
         await site.knows(banned, disposed(Disposition.CONFIRMED))
         await site.do("entries", inside)
-        [found] = (await site.list("roster", on_site=True, banned=True))["items"]
-        assert (banned, "confirmed") == (found["person_id"], found["disposition"])
+        told = await site.list("roster", on_site=True, banned=True)
+        [found] = told["items"]
+        assert (banned, "confirmed", 1) == (found["person_id"], found["disposition"], told["banned_on_site"])
         await site.do("exits", banned)
-        assert [] == (await site.list("roster", on_site=True, banned=True))["items"]
+        told = await site.list("roster", on_site=True, banned=True)
+        assert ([], 0) == (told["items"], told["banned_on_site"])
         await site.knows(banned, disposed(Disposition.ADMISSIBLE))
         assert [] == (await site.list("roster", banned=True))["items"]
 

@@ -46,10 +46,11 @@ class TestStation:
         await site.is_banned(inside)
 
         async def banned_on_site() -> list[str]:
-            found = await ask(site, "employments", on_site=True, disposition="suspected")
+            found = await ask(site, "employments", on_site=True, banned=True)
             return [each["person_id"] for each in found["rows"]]
 
         assert [inside.person_id] == await eventually(banned_on_site, within_s=WITHIN_S)
+        assert 1 == (await ask(site, "contracts"))["header"]["banned_on_site"]
         await site.post("site_operator", "gatekeeper", "exits", {"person_id": inside.person_id})
         await table(site, "合同(1)个 总包单位(1)个 用工单位(1)个 总登记人数(1) 在场人数(0)")
         assert [] == await banned_on_site()

@@ -117,7 +117,14 @@ class TestManualsExample:
     async def test_is_the_manual_s_table(self, reader: Caller) -> None:
         table = (await reader.get(CONTRACTS)).json()
         assert "合同(2)个 总包单位(2)个 用工单位(2)个 总登记人数(1000) 在场人数(2)" == table["header_text"]
-        assert {"contracts": 2, "general_contractors": 2, "employers": 2, "registered": 1000, "on_site": 2} == table["header"]
+        assert {
+            "contracts": 2,
+            "general_contractors": 2,
+            "employers": 2,
+            "registered": 1000,
+            "on_site": 2,
+            "banned_on_site": 0,
+        } == table["header"]
         assert "共1页 显示1到2,共2记录" == table["page_text"]
         first = (1, PUDONG, "16ZJPD0067", "浦东新区御桥社区02单元", "江苏南通三建集团股份有限公司", "施工企业", 1, 0, 0, 987)
         second = (2, HONGKOU, "1902HK0001", "测试4444", "上海建工集团股份有限公司", "施工企业", 1, 3, 2, 13)

@@ -160,6 +160,8 @@ class TestEveryNumber:
             assert header[number] == len({(each["person_id"], each["contract_no"]) for each in people}) == len(people)
             assert sum(row[number] for row in rows) == header[number]
         assert all(each["on_site"] for each in await city.rows(PEOPLE, set="on_site", **query))
+        banned = await city.rows(EMPLOYMENTS, on_site=True, banned=True, **query)
+        assert header["banned_on_site"] == sum(row["banned_on_site"] for row in rows) == len(banned)
         for kind, number in (("general_contractor", "general_contractors"), ("employer", "employers")):
             found = await city.rows(FIRMS, kind=kind, **query)
             assert header[number] == len({each["credit_code"] for each in found}) == len(found)
@@ -240,6 +242,9 @@ class TestEmployments:
             ({"disposition": "suspected"}, 1),
             ({"disposition": "suspected", "on_site": True}, 1),
             ({"disposition": "admissible"}, 2),
+            ({"banned": True}, 1),
+            ({"banned": True, "on_site": True}, 1),
+            ({"banned": False}, 2),
             ({"employer": EMPLOYER}, 3),
             ({"employer": OTHER_EMPLOYER}, 0),
             ({"person_kind": "manager"}, 0),

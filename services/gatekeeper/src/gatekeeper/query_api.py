@@ -198,6 +198,8 @@ class RosterAnswer(BaseModel):
     """总数: ever entered or imported."""
     on_site: int
     """在场数."""
+    banned_on_site: int
+    """An alarm unless 0: people with a ban who have not left yet."""
     items: list[RosterMemberAnswer]
     next: UUID | None
     """`after` of the next page. None: this was the last one."""
@@ -223,6 +225,7 @@ async def list_roster(
     return RosterAnswer(
         registered=counts.registered,
         on_site=counts.on_site,
+        banned_on_site=counts.banned_on_site,
         items=[RosterMemberAnswer.model_validate(row) for row in shown],
         next=shown[-1].person_id if len(rows) > limit else None,
     )

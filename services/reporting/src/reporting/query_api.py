@@ -118,6 +118,8 @@ class HeaderAnswer(BaseModel):
     """总登记人数: people × contracts."""
     on_site: int
     """在场人数: people × contracts."""
+    banned_on_site: int
+    """An alarm unless 0: people with a ban who have not left yet, × contracts."""
 
 
 class RowAnswer(BaseModel):
@@ -142,6 +144,8 @@ class RowAnswer(BaseModel):
     """在场数."""
     registered: int
     """总数: ever entered or imported."""
+    banned_on_site: int
+    """An alarm unless 0: people with a ban who have not left yet."""
 
 
 class SupervisionAnswer(BaseModel):
@@ -307,10 +311,11 @@ async def list_employments(
     trade: TradeCode | None = None,
     disposition: Disposition | None = None,
     on_site: bool | None = None,
+    banned: bool | None = None,
     page: Page = 1,
 ) -> PeopleAnswer:
-    """用工查询: a row a person, contract and employer, masked. With `on_site` and `disposition`: who is banned while on site."""
-    of = EmploymentFilter(employer, person_kind, trade, disposition, on_site)
+    """用工查询: a row a person, contract and employer, masked. With `on_site` and `banned`: who has to leave."""
+    of = EmploymentFilter(employer, person_kind, trade, disposition, on_site, banned)
     return await _people(parts, caller, await employments(parts.pool, wanted, of, page=page), page)
 
 

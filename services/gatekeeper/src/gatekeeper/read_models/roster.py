@@ -37,7 +37,11 @@ ORDER BY r.person_id
 LIMIT $5
 """
 
-COUNTS = "SELECT count(*) AS registered, count(*) FILTER (WHERE on_site) AS on_site FROM roster_v1 WHERE contract_no = $1"
+COUNTS = """
+SELECT count(*) AS registered, count(*) FILTER (WHERE on_site) AS on_site,
+       count(*) FILTER (WHERE on_site AND b.person_id IS NOT NULL) AS banned_on_site
+FROM roster_v1 LEFT JOIN banned_v1 AS b USING (person_id) WHERE contract_no = $1
+"""
 
 
 @dataclass(slots=True)
@@ -175,6 +179,7 @@ class Counts:
 
     registered: int
     on_site: int
+    banned_on_site: int
 
 
 async def page_of_roster(

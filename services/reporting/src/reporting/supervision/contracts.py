@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import asyncpg
 
-from reporting.supervision.filters import CHINESE, PAGE_ROWS, SHOWN, ContractFilter, page_text, rows_before
+from reporting.supervision.filters import CHINESE, IS_BANNED, IS_ON_SITE, PAGE_ROWS, SHOWN, ContractFilter, page_text, rows_before
 
 
 class Order(StrEnum):
@@ -35,24 +35,30 @@ _COLUMNS: Mapping[Order, str] = MappingProxyType(
 CONTRACTS = f"""
 WITH {SHOWN}, counted AS (
     SELECT c.*, coalesce(e.employers, 0) AS employers, coalesce(p.pre_registered, 0) AS pre_registered,
-           coalesce(p.registered, 0) AS registered, coalesce(p.on_site, 0) AS on_site
+           coalesce(p.registered, 0) AS registered, coalesce(p.on_site, 0) AS on_site,
+           coalesce(b.banned_on_site, 0) AS banned_on_site
     FROM shown AS c
     LEFT JOIN (
         SELECT contract_no, sum(pre_registered) AS pre_registered, sum(registered) AS registered, sum(on_site) AS on_site
         FROM people_count_v1 GROUP BY contract_no
     ) AS p USING (contract_no)
     LEFT JOIN (SELECT contract_no, count(*) AS employers FROM supervision_employer_v1 GROUP BY contract_no) AS e USING (contract_no)
+    LEFT JOIN (
+        SELECT m.contract_no, count(*) AS banned_on_site FROM disposition_v1 AS d JOIN membership_v1 AS m USING (person_id)
+        WHERE {IS_BANNED} AND {IS_ON_SITE} GROUP BY m.contract_no
+    ) AS b USING (contract_no)
 ), header AS (
     SELECT statement_timestamp() AS as_of, count(*) AS contracts,
            count(DISTINCT general_contractor_credit_code) AS general_contractors,
            (SELECT count(DISTINCT credit_code) FROM supervision_employer_v1 JOIN shown USING (contract_no)) AS employers,
-           coalesce(sum(registered), 0)::bigint AS registered, coalesce(sum(on_site), 0)::bigint AS on_site
+           coalesce(sum(registered), 0)::bigint AS registered, coalesce(sum(on_site), 0)::bigint AS on_site,
+           coalesce(sum(banned_on_site), 0)::bigint AS banned_on_site
     FROM counted
 ), page AS (
     SELECT *, row_number() OVER (ORDER BY {{order}}, contract_no) AS n FROM counted ORDER BY n OFFSET $8 LIMIT $9
 )
 SELECT h.as_of, h.contracts, h.general_contractors, h.employers AS employers_in_all, h.registered AS registered_in_all,
-       h.on_site AS on_site_in_all, page.*
+       h.on_site AS on_site_in_all, h.banned_on_site AS banned_on_site_in_all, page.*
 FROM header AS h LEFT JOIN page ON true
 ORDER BY page.n
 """
@@ -69,6 +75,7 @@ class Header:
     employers: int
     registered: int
     on_site: int
+    banned_on_site: int
 
     @property
     def text(self) -> str:
@@ -94,6 +101,7 @@ class Row:
     pre_registered: int
     on_site: int
     registered: int
+    banned_on_site: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,7 @@ def _header(row: asyncpg.Record) -> Header:
         employers=row["employers_in_all"],
         registered=row["registered_in_all"],
         on_site=row["on_site_in_all"],
+        banned_on_site=row["banned_on_site_in_all"],
     )
 
 
@@ -151,4 +160,5 @@ def _row(row: asyncpg.Record) -> Row:
         pre_registered=row["pre_registered"],
         on_site=row["on_site"],
         registered=row["registered"],
+        banned_on_site=row["banned_on_site"],
     )

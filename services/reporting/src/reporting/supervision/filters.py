@@ -22,6 +22,12 @@ MATCHES = """
 SHOWN = f"shown AS (SELECT c.* FROM supervision_contract_v1 AS c WHERE {MATCHES})"
 """The contracts, for a WITH."""
 
+IS_ON_SITE = "(m.inside OR (m.imported_on_site_at IS NOT NULL AND (m.left_at IS NULL OR m.imported_on_site_at > m.left_at)))"
+"""As `Member.on_site` has it, of a row `m` of `membership_v1`."""
+
+IS_BANNED = "d.disposition <> 'admissible'"
+"""Of a row `d` of `disposition_v1`. These are few, and have an index."""
+
 CHINESE = 'COLLATE "zh-x-icu"'
 """Names in Chinese order: by pinyin. Everything else of a name sorts before."""
 

@@ -13,7 +13,7 @@ import asyncpg
 
 from contracts.health import Disposition
 from contracts.people import PersonKind
-from reporting.supervision.filters import PAGE_ROWS, SHOWN, ContractFilter, rows_before
+from reporting.supervision.filters import IS_BANNED, IS_ON_SITE, PAGE_ROWS, SHOWN, ContractFilter, rows_before
 
 
 class PeopleSet(StrEnum):
@@ -23,9 +23,6 @@ class PeopleSet(StrEnum):
     REGISTERED = "registered"  # 总登记人数
     ON_SITE = "on_site"  # 在场人数
 
-
-IS_ON_SITE = "(m.inside OR (m.imported_on_site_at IS NOT NULL AND (m.left_at IS NULL OR m.imported_on_site_at > m.left_at)))"
-"""As `Member.on_site` has it, of a row `m` of `membership_v1`."""
 
 IS_EMPLOYED_ON_SITE = f"({IS_ON_SITE} AND coalesce(g.registered_for = e.employer_credit_code, false))"
 """For the employer of a row `e` of `employment_v1`."""
@@ -184,6 +181,8 @@ class EmploymentFilter:
     trade: str | None = None
     disposition: Disposition | None = None
     on_site: bool | None = None
+    banned: bool | None = None
+    """需隔离, 疑似 or 确诊."""
     people: Sequence[UUID] | None = None
     """Only these."""
 
@@ -197,6 +196,7 @@ class EmploymentFilter:
             ("e.trade = {}", self.trade),
             (_DECIDED.get(self.disposition, "d.disposition = {}"), self.disposition),
             (f"{IS_EMPLOYED_ON_SITE} = {{}}", self.on_site),
+            (f"{IS_BANNED} AND {{}}::boolean" if self.banned else f"({IS_BANNED}) IS NOT TRUE AND NOT {{}}::boolean", self.banned),
         )
         return [(condition, value) for condition, value in everything if value is not None]
 
@@ -218,7 +218,7 @@ async def employments(pool: asyncpg.Pool, wanted: ContractFilter, of: Employment
     """用工查询: a row a person, contract and employer."""
     conditions = of.conditions
     asked = "".join(f" AND {condition.format(f'${n}')}" for n, (condition, _) in enumerate(conditions, 10))
-    beside = "LEFT JOIN disposition_v1 AS d USING (person_id)" if of.disposition else ""
+    beside = "LEFT JOIN disposition_v1 AS d USING (person_id)" if of.disposition or of.banned is not None else ""
     statement = EMPLOYMENTS.format(asked=asked, beside=beside) if conditions else ALL_EMPLOYMENTS
     return _people(
         await pool.fetch(statement, *wanted.parameters, rows_before(page), PAGE_ROWS, *(value for _, value in conditions))
