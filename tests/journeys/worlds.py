@@ -295,6 +295,7 @@ async def reporting(running: InProcess[Any]) -> Examples:
         "list_employments": Example(Good(query={"on_site": "true", "employer": EMPLOYER})),
         "search_people": Example(Good(body={"document": document()})),
         "reveal_person": Example(Good(body=reveal)),
+        "export_table": Example(Good(body={"table": "contracts"})),
         "list_supervised_contracts": Example(Good(query={"page": "1", "station": "%E8%99%B9%E5%8F%A3"})),
         "read_supervised_contract": Example(Good({"contract_no": OWN})),
     }

@@ -3,121 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
 
-from chassis.auth import Principal
-from chassis.database import create_pool
-from chassis.identity import Identities
-from chassis.migrations import KEYS
-from chassis.sealing import Sealing
-from chassis.settings import ServiceSettings, key_bytes
 from contracts.access import Role
-from contracts.event import Event
-from contracts.firms import Firm
 from contracts.health import Disposition
-from contracts.identity import Document
-from contracts.streams import contract_stream
 from devstack.databases import Database
-from devstack.fresh_databases import FreshDatabases
-from devstack.services import SERVICES
-from devstack.story.cast import Person
-from reporting.wiring import SERVICE
-from tests.health.service import settings_of
-from tests.in_process import Caller, InProcess, in_process
 from tests.journeys.sites import somebody
 from tests.reporting import facts
+from tests.reporting.city import CONTRACTS, City, named, on_new_site
 from tests.reporting.facts import EMPLOYER, HONGKOU, NOW, OTHER_EMPLOYER, PUDONG
 
 PEOPLE, EMPLOYMENTS, FIRMS = ("/v1/supervision/people", "/v1/supervision/employments", "/v1/supervision/firms")
-SEARCHES, REVEALS, CONTRACTS = ("/v1/supervision/person-searches", "/v1/reveals", "/v1/supervision/contracts")
-
-
-@dataclass
-class City:
-    """Reporting, and the people that others tell of, with names and numbers that can be opened."""
-
-    service: InProcess[ServiceSettings]
-    sealing: Sealing
-    identities: Identities
-    database: Database
-    keys: Database
-
-    async def knows(self, person: Person, *told: Event) -> UUID:
-        """Somebody of whom this was told, about whoever. The `person_id`."""
-        [person_id] = await self.identities.identify([Document.model_validate(person.document)])
-        sealer = await self.sealing.sealer_for([person_id])
-        plain = {"document": person.number, "name": person.name, "mobile": person.mobile}
-        for event in told:
-            own: dict[str, Any] = {"person_id": person_id}
-            own |= {
-                field: sealer.seal(person_id, field, text) for field, text in plain.items() if field in type(event).model_fields
-            }
-            await self.tell(event.model_copy(update=own))
-        return person_id
-
-    async def tell(self, event: Any) -> None:
-        source = self.service.told[event.TYPE.split(".")[1]]
-        stream_id = None if hasattr(event, "person_id") else contract_stream(event.contract_no)
-        told = source.tell(event, stream_id=stream_id)
-        assert 200 == (await self.caller().get(CONTRACTS, seen=told)).status_code
-
-    def caller(self, role: Role = Role.CITY_SUPERVISOR, **grants: Any) -> Caller:
-        return self.service.caller(Principal(f"{role}-{uuid4()}", role, **grants))
-
-    async def rows(self, path: str, **query: Any) -> list[dict[str, Any]]:
-        """Of all pages, each of which tells the same total."""
-        first = (await self.caller().get(path, **query)).json()
-        rows: list[dict[str, Any]] = first["rows"]
-        for page in range(2, first["pages"] + 1):
-            rows += (await self.caller().get(path, page=page, **query)).json()["rows"]
-        assert first["total"] == len(rows)
-        return rows
-
-
-@pytest.fixture(scope="module")
-async def city(fresh_databases: FreshDatabases, fresh_keys_databases: FreshDatabases) -> AsyncIterator[City]:
-    database = await fresh_databases.make("reporting", SERVICE.migrations)
-    keys = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
-    settings = settings_of(SERVICE, database, keys["reporting"], {})
-    assert settings.key_encryption_key
-    assert settings.index_key
-    key_server = await create_pool(keys["registration"].app_dsn, application_name="test")
-    async with in_process(SERVICE, settings) as service:
-        city = City(
-            service,
-            Sealing(key_server, key_encryption_key=key_bytes(settings.key_encryption_key)),
-            Identities(key_server, index_key=key_bytes(settings.index_key)),
-            database,
-            keys["reporting"],
-        )
-        nantong = Firm(credit_code=facts.NANTONG.credit_code, name="江苏南通三建集团股份有限公司", kind="施工企业")
-        await city.tell(facts.reported(PUDONG, contractor=nantong, station="浦东", project_name="浦东新区御桥社区02单元"))
-        await city.tell(facts.reported(HONGKOU))
-        for contract_no, code in ((HONGKOU, EMPLOYER), (PUDONG, OTHER_EMPLOYER), (HONGKOU, OTHER_EMPLOYER)):
-            await city.tell(facts.employer(contract_no, code))
-        yield city
-    await city.sealing.close()
-    await city.identities.close()
-    await key_server.close()
-
-
-def named(name: str) -> Person:
-    person = somebody()
-    return Person(name, person.number, person.mobile)
-
-
-async def on_new_site(city: City, *, station: str = "虹口") -> str:
-    contract_no = f"W{uuid4().hex[:12]}"
-    await city.tell(facts.reported(contract_no, station=station))
-    await city.tell(facts.employer(contract_no, EMPLOYER))
-    return contract_no
+SEARCHES, REVEALS = ("/v1/supervision/person-searches", "/v1/reveals")
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,26 @@
-"""Somebody is shown unmasked: with a reason, which is recorded first."""
+"""What leaves a record: somebody is shown unmasked, a table is taken away."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import Depends
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from starlette.responses import Response
 
 from chassis.auth import Principal, allowed
 from chassis.faults import NotFound
 from chassis.strict_json import StrictModel
-from chassis.web import Router
+from chassis.web import Router, problems
 from contracts.access import Action
-from contracts.firms import ContractNo
-from reporting.query_api import Seen, reach_of
+from contracts.firms import ContractNo, CreditCode
+from contracts.health import Disposition
+from contracts.people import PersonKind
+from contracts.texts import VisibleText
+from contracts.trades import TradeCode
+from reporting.query_api import Seen, Supervisor, reach_of
+from reporting.supervision.exporting import ExportIsTooLarge, export_contracts, export_employments
 from reporting.supervision.filters import ContractFilter
 from reporting.supervision.people import EmploymentFilter, employments
 from reporting.supervision.unmasking import Reveal, RevealReason, revealed
@@ -24,6 +30,10 @@ router = Router(prefix="/v1", tags=["supervision"])
 
 Revealer = Annotated[Principal, Depends(allowed(Action.REVEAL_PERSON))]
 Parts = Annotated[Wired, Depends(wired)]
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+WORKBOOK: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The workbook", "content": {XLSX: {"schema": {"type": "string", "format": "binary"}}}}
+}
 Reference = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z][0-9A-Z/-]{0,39}$")]
 """File number of the case. Not for names: it is recorded as it is."""
 
@@ -66,3 +76,55 @@ async def reveal_person(body: RevealBody, caller: Revealer, seen: Seen, parts: P
         document_number=identity.document_number,
         mobile=identity.mobile,
     )
+
+
+class ExportBody(StrictModel):
+    """Which table, and which of its rows. The last six are of 用工查询 only."""
+
+    table: Literal["contracts", "employments"]
+    """合同查询 or 用工查询."""
+    contract_no: VisibleText | None = None
+    """A part of it."""
+    project_name: VisibleText | None = None
+    """A part of it."""
+    general_contractor: VisibleText | None = None
+    """A part of its name."""
+    station: VisibleText | None = None
+    """Its whole name."""
+    of_contract: ContractNo | None = None
+    """One contract, by its whole number."""
+    employer: CreditCode | None = None
+    person_kind: PersonKind | None = None
+    trade: TradeCode | None = None
+    disposition: Disposition | None = None
+    on_site: bool | None = None
+    banned: bool | None = None
+
+    @property
+    def employments(self) -> EmploymentFilter:
+        return EmploymentFilter(self.employer, self.person_kind, self.trade, self.disposition, self.on_site, self.banned)
+
+    @model_validator(mode="after")
+    def _of_its_table(self) -> Self:
+        if self.table == "contracts" and self.employments != EmploymentFilter():
+            raise ValueError("contracts are not filtered by people")
+        return self
+
+
+@router.post("/exports", responses=problems(ExportIsTooLarge) | WORKBOOK)
+async def export_table(body: ExportBody, caller: Supervisor, seen: Seen, parts: Parts) -> Response:
+    """All rows of a table as a workbook (XLSX), masked like the screen and marked with who took it. Recorded before it is given."""
+    wanted = ContractFilter(
+        reach=reach_of(caller),
+        contract_no=body.contract_no,
+        project_name=body.project_name,
+        general_contractor=body.general_contractor,
+        station=body.station,
+        exactly=body.of_contract,
+    )
+    if body.table == "contracts":
+        export = await export_contracts(parts.pool, wanted, by=caller)
+    else:
+        export = await export_employments(parts.pool, parts.sealing, wanted, body.employments, by=caller)
+    headers = {"Content-Disposition": f'attachment; filename="{export.export_id}.xlsx"', "X-Content-Type-Options": "nosniff"}
+    return Response(export.content, media_type=XLSX, headers=headers)

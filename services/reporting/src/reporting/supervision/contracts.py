@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import asyncpg
 
-from reporting.supervision.filters import CHINESE, IS_BANNED, IS_ON_SITE, PAGE_ROWS, SHOWN, ContractFilter, page_text, rows_before
+from reporting.supervision.filters import CHINESE, IS_BANNED, IS_ON_SITE, PAGE_ROWS, SHOWN, ContractFilter, page_text
 
 
 class Order(StrEnum):
@@ -121,11 +121,17 @@ class Table:
 
 
 async def supervision_table(
-    pool: asyncpg.Pool, wanted: ContractFilter, *, page: int, order: Order = Order.CONTRACT_NO, descending: bool = False
+    pool: asyncpg.Pool,
+    wanted: ContractFilter,
+    *,
+    page: int,
+    rows_max: int = PAGE_ROWS,
+    order: Order = Order.CONTRACT_NO,
+    descending: bool = False,
 ) -> Table:
-    """A page of `PAGE_ROWS` rows, from 1. Rows that are equal in what they are ordered by stand by contract number."""
+    """A page of so many rows, from 1. Rows that are equal in what they are ordered by stand by contract number."""
     direction = f"{_COLUMNS[order]} {'DESC' if descending else 'ASC'}"
-    found = await pool.fetch(CONTRACTS.format(order=direction), *wanted.parameters, rows_before(page), PAGE_ROWS)
+    found = await pool.fetch(CONTRACTS.format(order=direction), *wanted.parameters, (page - 1) * rows_max, rows_max)
     rows = [_row(each) for each in found if each["contract_no"] is not None]
     return Table(as_of=found[0]["as_of"], header=_header(found[0]), page=page, rows=rows)
 

@@ -214,14 +214,16 @@ async def people(pool: asyncpg.Pool, counted: PeopleSet, wanted: ContractFilter,
     return _people(await pool.fetch(statement, *wanted.parameters, rows_before(page), PAGE_ROWS))
 
 
-async def employments(pool: asyncpg.Pool, wanted: ContractFilter, of: EmploymentFilter, *, page: int) -> People:
+async def employments(
+    pool: asyncpg.Pool, wanted: ContractFilter, of: EmploymentFilter, *, page: int, rows_max: int = PAGE_ROWS
+) -> People:
     """用工查询: a row a person, contract and employer."""
     conditions = of.conditions
     asked = "".join(f" AND {condition.format(f'${n}')}" for n, (condition, _) in enumerate(conditions, 10))
     beside = "LEFT JOIN disposition_v1 AS d USING (person_id)" if of.disposition or of.banned is not None else ""
     statement = EMPLOYMENTS.format(asked=asked, beside=beside) if conditions else ALL_EMPLOYMENTS
     return _people(
-        await pool.fetch(statement, *wanted.parameters, rows_before(page), PAGE_ROWS, *(value for _, value in conditions))
+        await pool.fetch(statement, *wanted.parameters, (page - 1) * rows_max, rows_max, *(value for _, value in conditions))
     )
 
 
