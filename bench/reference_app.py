@@ -19,7 +19,7 @@ from fastapi import Depends, FastAPI, Header, HTTPException
 from pydantic import ConfigDict
 
 from chassis.auth import Authenticator
-from registration.command_api import PreRegistrationBody
+from registration.bodies import PreRegistrationBody
 
 
 class PlainBody(PreRegistrationBody):

@@ -45,6 +45,10 @@ class Caller:
         headers = self._headers(seen) | {"Idempotency-Key": key or str(uuid4())} | headers
         return await self.client.post(path, json=body, headers=headers)
 
+    async def upload(self, path: str, content: bytes, media_type: str, **query: Any) -> httpx2.Response:
+        headers = self._headers(None) | {"Content-Type": media_type}
+        return await self.client.post(path, content=content, headers=headers, params=query)
+
     async def delete(self, path: str) -> httpx2.Response:
         return await self.client.delete(path, headers=self._headers(None))
 

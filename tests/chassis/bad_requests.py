@@ -30,6 +30,10 @@ class Good:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    file: bytes = b""
+    """An upload, in place of a body."""
+    media_type: str = ""
+    """Of the upload."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,8 @@ class _Operation:
         yield from self._without_right()
         yield from self._bad_headers()
         yield from self._bad_query()
+        if self.good.file:
+            yield from self._bad_file()
         if self.schema is not None:
             yield from self._bad_transport()
             yield from self._bad_json()
@@ -123,6 +129,8 @@ class _Operation:
         if self.schema is not None:
             headers["Content-Type"] = "application/json"
             content = _dump(self.good.body)
+        if self.good.file:
+            headers["Content-Type"], content = self.good.media_type, self.good.file
         return Bad(self.name, flaw, self.method, url, expected, tuple(headers.items()), content)
 
     def _without_right(self) -> Iterator[Bad]:
@@ -172,6 +180,19 @@ class _Operation:
         other = copy.copy(self)
         other.good = good
         return other
+
+    def _bad_file(self) -> Iterator[Bad]:
+        for content_type in (None, "application/json", "multipart/form-data; boundary=x", "application/octet-stream", CANARY):
+            yield _with_header(self._request(f"content type {content_type}", 415), "Content-Type", content_type)
+        padded = self.good.file.ljust(self.bytes_max + 5_000)
+        yield replace(self._request("too large", 413), content=padded)
+        yield replace(self._request("too large, in chunks", 413), content=padded, chunked=True)
+        for flaw, content in {
+            "no file": b"",
+            "something else": CANARY.encode(),
+            "invalid text": b"\xff\xfe" + CANARY.encode(),
+        }.items():
+            yield replace(self._request(flaw, 422), content=content)
 
     def _bad_transport(self) -> Iterator[Bad]:
         for content_type in (None, "text/plain", "application/json; charset=gbk", "application/x-www-form-urlencoded", CANARY):

@@ -13,6 +13,7 @@ from tests.house.assembled import wired
 from tests.house.house import SERVICES
 
 OWN_STREAM = "decides on, or shows, its own stream as it stands in the log: nothing to wait for"
+LEDGER = "an import's progress is plain rows, written before whoever handed it in was answered"
 NO_LOG = "accounts are plain rows of its own database"
 
 WITHOUT: Mapping[str, Mapping[str, str]] = {
@@ -20,6 +21,9 @@ WITHOUT: Mapping[str, Mapping[str, str]] = {
         "report_contract": OWN_STREAM,
         "add_employer": OWN_STREAM,
         "import_roster": OWN_STREAM,
+        "import_roster_file": OWN_STREAM,
+        **dict.fromkeys(("read_import", "list_import_rows", "follow_import", "read_refused_rows"), LEDGER),
+        "read_import_template": OWN_STREAM,
         "list_contracts": OWN_STREAM,
         "read_contract": OWN_STREAM,
         "list_employers": OWN_STREAM,

@@ -56,6 +56,9 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
     },
     "registration": {
         "pre_registering.py": "from a typed form to facts, for the endpoint and for late declarations",
+        "bodies.py": "who is registered, for requests and for rows of files",
+        "imports": "files: read, checked, worked on row by row",
+        "import_api.py": "files are neither one command nor one query",
         "erasing_api.py": "the one act that cannot be taken back, in the order in which it must be done",
         "roster_import.py": "one request, many commands",
         "late_take_ups.py": "finds forms that a declaration missed by a moment, beside the worker",

@@ -81,6 +81,16 @@ class Site:
         **query: Any,
     ) -> httpx2.Response:
         """As somebody with this role on this site. Without `expect`: any success."""
+        access_token = await self.token(role)
+        headers = {"Authorization": f"Bearer {access_token}", "Idempotency-Key": uuid4().hex}
+        headers |= {"Consistency-Token": seen} if seen else {}
+        response = await self.client.request(method, self.stack.url(service) + path, json=body, headers=headers, params=query)
+        is_expected = response.status_code in expect if expect else response.is_success
+        assert is_expected, f"{method} {path}: {response.status_code} {response.text}"
+        return response
+
+    async def token(self, role: str) -> str:
+        """Of somebody with this role on this site."""
         account = Account(
             role,
             contracts=(self.contract_no,),
@@ -88,13 +98,12 @@ class Site:
             districts=(self.district,),
             employer_credit_code=EMPLOYER["credit_code"],
         )
-        access_token, _ = await token(self.stack.portal, self.stack.state, account)
-        headers = {"Authorization": f"Bearer {access_token}", "Idempotency-Key": uuid4().hex}
-        headers |= {"Consistency-Token": seen} if seen else {}
-        response = await self.client.request(method, self.stack.url(service) + path, json=body, headers=headers, params=query)
-        is_expected = response.status_code in expect if expect else response.is_success
-        assert is_expected, f"{method} {path}: {response.status_code} {response.text}"
-        return response
+        return (await token(self.stack.portal, self.stack.state, account))[0]
+
+    async def upload(self, role: str, service: str, path: str, content: bytes, media_type: str, **query: Any) -> httpx2.Response:
+        """A file. Whatever is answered."""
+        headers = {"Authorization": f"Bearer {await self.token(role)}", "Content-Type": media_type}
+        return await self.client.post(self.stack.url(service) + path, content=content, headers=headers, params=query)
 
     async def post(
         self, role: str, service: str, what: str, body: Any, *, expect: tuple[int, ...] = (), seen: str = ""

@@ -95,7 +95,9 @@ class Operation:
             headers["Idempotency-Key"] = key
         query = "&".join(f"{name}={value}" for name, value in good.query.items())
         url = self.path.format(**good.path) + ("?" + query if query else "")
-        content = b"" if good.body is None else httpx2.Request("POST", "http://x", json=good.body).content
+        if good.file:
+            headers["Content-Type"] = good.media_type
+        content = good.file if good.body is None else httpx2.Request("POST", "http://x", json=good.body).content
         return Bad(self.name, flaw, self.method, url, expected, tuple(headers.items()), content)
 
     @asynccontextmanager

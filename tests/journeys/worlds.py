@@ -37,6 +37,7 @@ from reporting.wiring import SERVICE as REPORTING
 from tests.chassis.bad_requests import Good
 from tests.healthcloud_bridge.upstream import API_KEY, form, simulator
 from tests.in_process import Caller, InProcess, in_process
+from tests.registration.sheets import FORMS, as_csv
 
 OWN, FOREIGN, UNKNOWN = "W2019010100011", "W2017050130174", "W2099010100099"
 """Of the three, the last was never reported, and only the first is granted to anybody."""
@@ -177,6 +178,11 @@ async def registration(running: InProcess[Any]) -> Examples:
     erased = await done(site, "/v1/person-lookups", {"document": awaited["document"]})
     own, somebody = {"contract_no": OWN}, {"contract_no": OWN, "person_id": person_id}
     roster_row = person_body(on_site=True)
+    on_roster, filled_in = as_csv([_row(roster_row, 在场="是")]), as_csv([_row(person_body(), **ORIGIN_COLUMNS)], FORMS)
+    handed_in = await site.upload(f"/v1/contracts/{OWN}/roster-imports/files", on_roster, "text/csv", dry_run=True)
+    while await running.application.state["wired"].imports.step():
+        pass
+    of_import = {"import_id": handed_in.json()["import_id"]}
     second_employer = {"credit_code": "91320600MA1A000015", "name": "南通测试劳务有限公司", "sub_contract_no": "F1"}
     new = contract_body("W2020010100001")
     elsewhere = contract_body("W2020010100002") | {"station": {"name": "崇明", "district": "310151"}}
@@ -184,6 +190,13 @@ async def registration(running: InProcess[Any]) -> Examples:
         "report_contract": Example(Good(body=new), 201, [{**new, "project_name": "测试5555"}, elsewhere]),
         "add_employer": Example(Good(own, body=second_employer), 201, [{**second_employer, "sub_contract_no": "F2"}]),
         "import_roster": Example(Good(own, body={"rows": [roster_row]}), 200, [{"rows": [{**roster_row, "on_site": False}]}]),
+        "import_roster_file": Example(Good(own, {"dry_run": "false"}, file=on_roster, media_type="text/csv"), 202),
+        "import_pre_registrations_file": Example(Good(own, file=filled_in, media_type="text/csv"), 202),
+        "read_import_template": Example(Good({**own, "kind": "roster"})),
+        "read_import": Example(Good(of_import)),
+        "list_import_rows": Example(Good(of_import, query={"limit": "5"})),
+        "follow_import": Example(Good(of_import)),
+        "read_refused_rows": Example(Good(of_import)),
         "pre_register": Example(Good(own, body=arriving), 201, [{**arriving, "trade": "390"}]),
         "withdraw_pre_registration": Example(Good(somebody, body={"reason": "录入错误"}), 204, [{"reason": "只在虹口施工"}]),
         "look_up_person": Example(Good(body={"document": document()})),
@@ -194,6 +207,15 @@ async def registration(running: InProcess[Any]) -> Examples:
         "list_pre_registrations": Example(Good(own, query={"limit": "5"})),
         "read_pre_registration": Example(Good(somebody)),
     }
+
+
+ORIGIN_COLUMNS = {"出发地代码": "320600", "出发地": "江苏省南通市"}
+
+
+def _row(person: Mapping[str, Any], **more: str) -> dict[str, str]:
+    """The same person as a row of a file."""
+    usual = {"证件类型": "居民身份证", "身份证号": person["document"]["number"], "姓名": person["name"], "人员类别": "作业人员"}
+    return {**usual, "工种": person["trade"], "用人单位": person["employer_credit_code"], **more}
 
 
 async def _declared(running: InProcess[Any], site: Caller, asked: Mapping[str, str]) -> object:

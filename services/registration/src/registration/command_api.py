@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
 from fastapi import Depends
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,16 +21,12 @@ from chassis.strict_json import IMPORT_BYTES_MAX, StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
 from contracts.access import Action, covers_employer
-from contracts.codes import DeclarationVersion, RegionCode
 from contracts.districts import DistrictCode
 from contracts.event import shard_of
 from contracts.firms import ConstructionNo, ContractNo, CreditCode, Firm, FirmName
-from contracts.identity import Document, Mobile, PersonName
-from contracts.people import PersonKind
 from contracts.streams import contract_stream, station_stream
 from contracts.texts import VisibleText
-from contracts.times import Day
-from contracts.trades import TradeCode
+from registration.bodies import PreRegistrationBody, RosterRowBody
 from registration.domain.contract import (
     AddEmployer,
     ContractDetails,
@@ -54,9 +50,8 @@ from registration.domain.person import (
     Withdraw,
 )
 from registration.domain.station import RegisterStation, StationWorksElsewhere
-from registration.pre_registering import TypedForm
 from registration.read_models.entries import has_entered
-from registration.roster_import import ROWS_MAX, RosterRow, RowAnswer
+from registration.roster_import import ROWS_MAX, RowAnswer
 from registration.wired import Wired, wired
 
 router = Router(prefix="/v1")
@@ -159,33 +154,6 @@ async def add_employer(
 # --- Old rosters ------------------------------------------------------------------------------------------------------
 
 
-class _PersonOnContract(StrictModel):
-    """Who somebody is, and on what footing."""
-
-    document: Document
-    name: PersonName
-    employer_credit_code: CreditCode
-    person_kind: PersonKind
-    trade: TradeCode | None = None
-    """工种; of a worker only."""
-
-    @model_validator(mode="after")
-    def _only_workers_have_a_trade(self) -> Self:
-        if self.person_kind is PersonKind.MANAGER and self.trade is not None:
-            raise ValueError("a manager has no trade")
-        return self
-
-
-class RosterRowBody(_PersonOnContract):
-    """Somebody on the old roster."""
-
-    on_site: bool
-    """Whether the roster says 在场."""
-
-    def to_row(self) -> RosterRow:
-        return RosterRow(**dict(self))
-
-
 class RosterImportBody(StrictModel):
     """Part of a roster. A longer one is sent in several requests."""
 
@@ -228,42 +196,6 @@ async def import_roster(
 
 
 # --- Pre-registrations ------------------------------------------------------------------------------------------------
-
-
-class OriginBody(StrictModel):
-    """出发地."""
-
-    code: RegionCode
-    """GB/T 2260."""
-    text: VisibleText
-
-
-class PreRegistrationBody(_PersonOnContract):
-    """The form 进场预登记."""
-
-    origin: OriginBody
-    arrival_date: Day | None = None
-    """到沪日期, day in Shanghai."""
-    mobile: Mobile | None = None
-    """手机号. Counts only where the declaration has none."""
-    declaration_version: DeclarationVersion | None = None
-    """The declaration that was shown (获取健康云信息), if one was."""
-
-    def to_form(self, contract_no: str, district: str) -> TypedForm:
-        return TypedForm(
-            contract_no=contract_no,
-            district=district,
-            document=self.document,
-            name=self.name,
-            person_kind=self.person_kind,
-            trade=self.trade,
-            employer_credit_code=self.employer_credit_code,
-            origin_code=self.origin.code,
-            origin=self.origin.text,
-            arrival_date=self.arrival_date,
-            mobile=self.mobile,
-            declaration_version=self.declaration_version,
-        )
 
 
 class PreRegistrationReceipt(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -60,15 +61,8 @@ class PreRegistering:
 
     async def hand_in(self, typed: TypedForm, *, key: CommandKey) -> Answer:
         """Raises: what the person's decider refuses; StreamIsErased; IdempotencyKeyReused; Unavailable."""
-        (person_id,) = await self.identities.identify([typed.document])
-        sealer = await self.sealing.sealer_for([person_id])
-        command = PreRegister(
-            person_id=person_id,
-            form=_sealed(typed, person_id, sealer),
-            declaration=await self.declarations.latest(person_id),
-            declaration_version_seen=typed.declaration_version,
-            at=self.clock.now(),
-        )
+        command = await self._command(typed)
+        person_id = command.person_id
         outcome = await self.people.handle(person_id, command, key=key)
         match outcome.events:
             case [PersonPreRegistered() as opened]:
@@ -77,6 +71,22 @@ class PreRegistering:
                 return Answer(person_id, outcome, None)
             case _:
                 return await self._as_it_stands(person_id, typed.contract_no, outcome)
+
+    async def rehearse(self, typed: TypedForm) -> Sequence[PersonEvent]:
+        """What would follow if the form were handed in now; nothing does. Raises as `hand_in` does."""
+        command = await self._command(typed)
+        return self.people.decider.decide(command, (await self.people.read(command.person_id))[1])
+
+    async def _command(self, typed: TypedForm) -> PreRegister:
+        (person_id,) = await self.identities.identify([typed.document])
+        sealer = await self.sealing.sealer_for([person_id])
+        return PreRegister(
+            person_id=person_id,
+            form=_sealed(typed, person_id, sealer),
+            declaration=await self.declarations.latest(person_id),
+            declaration_version_seen=typed.declaration_version,
+            at=self.clock.now(),
+        )
 
     async def _as_it_stands(self, person_id: UUID, contract_no: str, outcome: Outcome[PersonEvent]) -> Answer:
         """The answer to a repeat, which made nothing new."""

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import repeat
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler
+from chassis.event_store import CommandKey
 from chassis.identity import Identities
 from chassis.sealing import Sealer, Sealing
 from contracts.identity import Document
@@ -64,23 +66,41 @@ class RosterImport:
     sealing: Sealing
     clock: Clock
 
-    async def run(self, contract_no: str, contract: Contract, rows: Sequence[RosterRow]) -> list[RowAnswer]:
-        """Import whoever is not on the roster yet. Repeating it imports nobody twice.
+    async def run(
+        self,
+        contract_no: str,
+        contract: Contract,
+        rows: Sequence[RosterRow],
+        *,
+        keys: Sequence[CommandKey] | None = None,
+        is_dry_run: bool = False,
+    ) -> list[RowAnswer]:
+        """Import whoever is not on the roster yet. Repeating it imports nobody twice; with `keys`, one a row, it answers as
+        the first time. A dry run says what would become of each row, and imports nobody.
 
         Raises: Unavailable: then some rows may be imported already.
         """
         person_ids = await self.identities.identify([row.document for row in rows])
         sealer = await self.sealing.sealer_for(set(person_ids))
-        people = list(zip(person_ids, rows, strict=True))
+        each_row = list(zip(person_ids, rows, keys or repeat(None, len(rows)), strict=True))
         answers: list[RowAnswer] = []
-        for start in range(0, len(people), ROWS_AT_ONCE):
-            some = people[start : start + ROWS_AT_ONCE]
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = each_row[start : start + ROWS_AT_ONCE]
             answers += await asyncio.gather(
-                *(self._import(person_id, contract_no, contract, row, sealer) for person_id, row in some)
+                *(self._import(person_id, contract_no, contract, row, sealer, key, is_dry_run) for person_id, row, key in some)
             )
         return answers
 
-    async def _import(self, person_id: UUID, contract_no: str, contract: Contract, row: RosterRow, sealer: Sealer) -> RowAnswer:
+    async def _import(
+        self,
+        person_id: UUID,
+        contract_no: str,
+        contract: Contract,
+        row: RosterRow,
+        sealer: Sealer,
+        key: CommandKey | None,
+        is_dry_run: bool,
+    ) -> RowAnswer:
         try:
             contract.require_employer(row.employer_credit_code)
             command = ImportRosterMember(
@@ -95,8 +115,11 @@ class RosterImport:
                 name=sealer.seal(person_id, "name", row.name),
                 at=self.clock.now(),
             )
-            outcome = await self.people.handle(person_id, command)
+            if is_dry_run:
+                makes_facts = bool(self.people.decider.decide(command, (await self.people.read(person_id))[1]))
+            else:
+                makes_facts = bool((await self.people.handle(person_id, command, key=key)).events)
         except Rejection as rejection:
             return RowAnswer(person_id=person_id, outcome=RowOutcome.REFUSED, code=rejection.code)
-        done = RowOutcome.IMPORTED if outcome.events else RowOutcome.ALREADY_IMPORTED
+        done = RowOutcome.IMPORTED if makes_facts else RowOutcome.ALREADY_IMPORTED
         return RowAnswer(person_id=person_id, outcome=done)

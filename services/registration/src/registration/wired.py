@@ -25,6 +25,7 @@ from contracts.streams import contract_stream
 from registration.domain.contract import Contract, ContractCommand, ContractDetails, ContractEvent
 from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.station import RegisterStation, Station
+from registration.imports.running import Imports
 from registration.policies import TAKE_UP_POLICY
 from registration.pre_registering import PreRegistering
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
@@ -52,6 +53,7 @@ class Wired:
     declarations: KnownDeclarations
     pre_registering: PreRegistering
     roster_import: RosterImport
+    imports: Imports
     identities: Identities
     sealing: Sealing
     remembered: RememberedAnswers

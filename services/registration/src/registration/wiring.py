@@ -11,8 +11,10 @@ from chassis.migrations import LOG, WORK
 from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.registration import StationRegistered
-from registration import command_api, erasing_api, query_api
+from registration import command_api, erasing_api, import_api, query_api
 from registration.domain import contract, person, station
+from registration.imports.ledger import Ledger
+from registration.imports.running import Imports
 from registration.late_take_ups import LateTakeUps
 from registration.policies import take_up_policy
 from registration.pre_registering import PreRegistering
@@ -53,13 +55,18 @@ PERSON = Decider(
 
 def wire(parts: Machinery[Settings]) -> Application:
     people, declarations = parts.handler(PERSON), KnownDeclarations(parts.pool)
+    contracts = parts.handler(CONTRACT)
+    pre_registering = PreRegistering(people, parts.identities, parts.sealing, declarations, parts.clock)
+    roster_import = RosterImport(people, parts.identities, parts.sealing, parts.clock)
+    imports = Imports(Ledger(parts.pool), contracts, roster_import, pre_registering, parts.sealing, parts.clock)
     wired = Wired(
         stations=parts.handler(STATION),
-        contracts=parts.handler(CONTRACT),
+        contracts=contracts,
         people=people,
         declarations=declarations,
-        pre_registering=PreRegistering(people, parts.identities, parts.sealing, declarations, parts.clock),
-        roster_import=RosterImport(people, parts.identities, parts.sealing, parts.clock),
+        pre_registering=pre_registering,
+        roster_import=roster_import,
+        imports=imports,
         identities=parts.identities,
         sealing=parts.sealing,
         remembered=RememberedAnswers(parts.pool),
@@ -69,9 +76,10 @@ def wire(parts: Machinery[Settings]) -> Application:
         epidemic_ended_on=parts.settings.epidemic_ended_on,
     )
     return Application(
-        routers=[command_api.router, erasing_api.router, query_api.router],
+        routers=[command_api.router, erasing_api.router, import_api.router, query_api.router],
         state={"wired": wired},
         read_models=[DECLARATIONS, ENTRIES, PRE_REGISTRATIONS],
+        works={"imports": imports.run},
         policies=[take_up_policy(people)],
         worker_tasks=[LateTakeUps(parts.pool, people, parts.clock).run],
     )

@@ -1,0 +1,81 @@
+"""Who is registered, as clients say it: in the body of a request, or in a row of a file."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import model_validator
+
+from chassis.strict_json import StrictModel
+from contracts.codes import DeclarationVersion, RegionCode
+from contracts.firms import CreditCode
+from contracts.identity import Document, Mobile, PersonName
+from contracts.people import PersonKind
+from contracts.texts import VisibleText
+from contracts.times import Day
+from contracts.trades import TradeCode
+from registration.pre_registering import TypedForm
+from registration.roster_import import RosterRow
+
+
+class _PersonOnContract(StrictModel):
+    """Who somebody is, and on what footing."""
+
+    document: Document
+    name: PersonName
+    employer_credit_code: CreditCode
+    person_kind: PersonKind
+    trade: TradeCode | None = None
+    """工种; of a worker only."""
+
+    @model_validator(mode="after")
+    def _only_workers_have_a_trade(self) -> Self:
+        if self.person_kind is PersonKind.MANAGER and self.trade is not None:
+            raise ValueError("a manager has no trade")
+        return self
+
+
+class RosterRowBody(_PersonOnContract):
+    """Somebody on the old roster."""
+
+    on_site: bool
+    """Whether the roster says 在场."""
+
+    def to_row(self) -> RosterRow:
+        return RosterRow(**dict(self))
+
+
+class OriginBody(StrictModel):
+    """出发地."""
+
+    code: RegionCode
+    """GB/T 2260."""
+    text: VisibleText
+
+
+class PreRegistrationBody(_PersonOnContract):
+    """The form 进场预登记."""
+
+    origin: OriginBody
+    arrival_date: Day | None = None
+    """到沪日期, day in Shanghai."""
+    mobile: Mobile | None = None
+    """手机号. Counts only where the declaration has none."""
+    declaration_version: DeclarationVersion | None = None
+    """The declaration that was shown (获取健康云信息), if one was."""
+
+    def to_form(self, contract_no: str, district: str) -> TypedForm:
+        return TypedForm(
+            contract_no=contract_no,
+            district=district,
+            document=self.document,
+            name=self.name,
+            person_kind=self.person_kind,
+            trade=self.trade,
+            employer_credit_code=self.employer_credit_code,
+            origin_code=self.origin.code,
+            origin=self.origin.text,
+            arrival_date=self.arrival_date,
+            mobile=self.mobile,
+            declaration_version=self.declaration_version,
+        )

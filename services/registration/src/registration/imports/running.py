@@ -1,0 +1,206 @@
+"""Row by row: what was handed in becomes facts, through the same commands as a single one, and goes on where it was cut short.
+
+Some rows are decided, then their verdicts are recorded. Whoever dies in between decides them again: each row has a command
+key of its own, so nothing is done twice, and the verdict is that of the first time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import orjson
+import structlog
+
+from chassis.clock import Clock
+from chassis.command_handling import CommandHandler, command_key
+from chassis.database import DATABASE_ERRORS
+from chassis.event_store import CommandKey
+from chassis.faults import Unavailable, VersionConflict
+from chassis.key_server import Purpose
+from chassis.leases import Lease
+from chassis.sealing import Erased, Sealing, Unsealer
+from contracts.registration import DeclarationAwaited
+from contracts.rejection import Rejection
+from contracts.streams import contract_stream
+from registration.bodies import PreRegistrationBody, RosterRowBody
+from registration.domain.contract import Contract, ContractCommand, ContractEvent, EmployerIsMissing
+from registration.imports.columns import Body, FileHasNoRows, ImportKind, RowIsWrong, read_row, require_columns
+from registration.imports.files import Cell
+from registration.imports.ledger import HandedIn, Ledger, Outcome, Row, Verdict
+from registration.pre_registering import PreRegistering
+from registration.roster_import import RosterImport, RowOutcome
+
+ACTOR = "registration-import"
+"""On record at the key server wherever nobody asked but the import itself."""
+ROWS_AT_ONCE = 200
+"""Rows between two records of verdicts. The log gathers what is waiting into few transactions."""
+LOOK_S = 0.5
+"""Between two looks for files while there are none."""
+CELLS = "cells"
+"""What the cells of a row are sealed as."""
+ROW_IS_WRONG, PERSON_STANDS_TWICE = "row-is-wrong", "person-stands-twice"
+"""Why a row is refused before it is decided."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Imports:
+    """Takes files and works on them."""
+
+    ledger: Ledger
+    contracts: CommandHandler[ContractCommand, Contract, ContractEvent]
+    roster_import: RosterImport
+    pre_registering: PreRegistering
+    sealing: Sealing
+    clock: Clock
+
+    async def hand_in(self, file: HandedIn, digest: bytes, cells: Sequence[Sequence[Cell]]) -> UUID:
+        """Keep a file's rows; the id under which they are worked on. `file` lacks nothing but its header.
+
+        The same file, while it is being worked on, is the same import. Raises: ColumnsAreWrong; FileHasNoRows; Unavailable.
+        """
+        header = [cell.text for cell in cells[0]] if cells else []
+        require_columns(file.kind, header)
+        if not any(cell.text for row in cells[1:] for cell in row):
+            raise FileHasNoRows
+        sealer = await self.sealing.sealer_for([file.import_id])
+
+        def rows() -> list[Row]:
+            return [
+                Row(row_no, sealer.seal(file.import_id, CELLS, orjson.dumps([c.text for c in row]).decode()), code, wrong)
+                for row_no, row, code, wrong in _checked(file.kind, header, cells[1:])
+            ]
+
+        made = await self.ledger.hand_in(replace(file, header=header), digest, await asyncio.to_thread(rows))
+        if made != file.import_id:
+            await self.sealing.destroy(file.import_id)  # Nothing was kept under it.
+        return made
+
+    async def run(self, _lease: Lease) -> None:
+        """Work until cancelled. Whatever is away delays and loses nothing."""
+        while True:
+            try:
+                if not await self.step():
+                    await self.forget()
+                    await asyncio.sleep(LOOK_S)
+            except (Unavailable, VersionConflict, *DATABASE_ERRORS) as error:
+                log.warning("imports.delayed", error_type=type(error).__name__)
+                await asyncio.sleep(LOOK_S)
+
+    async def step(self) -> bool:
+        """Decide the next rows of the file whose turn it is. False: there is none."""
+        file = await self.ledger.take_turn(self.clock.now())
+        if file is None:
+            return False
+        waiting = await self.ledger.waiting(file.import_id, ROWS_AT_ONCE)
+        if waiting:
+            unsealer = await self.sealing.unwrap([file.import_id], actor=ACTOR, purpose=Purpose.PROCESS)
+            rows = [(row_no, opened_cells(file, content, unsealer)) for row_no, content in waiting]
+            await self.ledger.record(file.import_id, await self._verdicts(file, rows))
+        if len(waiting) < ROWS_AT_ONCE:
+            await self.ledger.finish(file.import_id, self.clock.now())
+            log.info("imports.finished", import_id=str(file.import_id))
+        return True
+
+    async def forget(self) -> None:
+        """Make unreadable what was kept long enough."""
+        now = self.clock.now()
+        for import_id in await self.ledger.to_forget(now):
+            await self.sealing.destroy(import_id)
+            await self.ledger.forget(import_id, now)
+
+    async def _verdicts(self, file: HandedIn, rows: Sequence[tuple[int, list[str]]]) -> list[Verdict]:
+        _, contract = await self.contracts.read(contract_stream(file.contract_no))
+        verdicts: list[Verdict] = []
+        readable: list[_ToDecide] = []
+        for row_no, cells in rows:
+            try:
+                body = read_row(file.kind, file.header, [Cell(text) for text in cells])
+                readable.append(_ToDecide(row_no, body, _key(file.import_id, row_no, cells)))
+            except RowIsWrong:  # A release came between that reads more strictly.
+                verdicts.append(Verdict(row_no, Outcome.REFUSED, ROW_IS_WRONG))
+        if file.kind is ImportKind.ROSTER:
+            return verdicts + await self._import_roster(file, contract, readable)
+        return verdicts + await asyncio.gather(*(self._pre_register(file, contract, row) for row in readable))
+
+    async def _import_roster(self, file: HandedIn, contract: Contract, rows: Sequence[_ToDecide]) -> list[Verdict]:
+        answers = await self.roster_import.run(
+            file.contract_no,
+            contract,
+            [row.body.to_row() for row in rows if isinstance(row.body, RosterRowBody)],
+            keys=[row.key for row in rows],
+            is_dry_run=file.is_dry_run,
+        )
+        return [Verdict(row.row_no, _OUTCOMES[answer.outcome], answer.code) for row, answer in zip(rows, answers, strict=True)]
+
+    async def _pre_register(self, file: HandedIn, contract: Contract, row: _ToDecide) -> Verdict:
+        if contract.details is None or not isinstance(row.body, PreRegistrationBody):
+            raise TypeError(f"a {type(row.body).__name__} on a contract that was not reported")
+        try:
+            if file.employer_credit_code not in (None, row.body.employer_credit_code):
+                raise EmployerIsMissing  # Other firms' people are not this registrar's to know of.
+            contract.require_employer(row.body.employer_credit_code)
+            form = row.body.to_form(file.contract_no, contract.details.district)
+            if file.is_dry_run:
+                events = await self.pre_registering.rehearse(form)
+                is_awaited = any(isinstance(event, DeclarationAwaited) for event in events)
+            else:
+                answer = await self.pre_registering.hand_in(form, key=row.key)
+                events, is_awaited = answer.outcome.events, answer.declaration_version is None
+        except Rejection as rejection:
+            return Verdict(row.row_no, Outcome.REFUSED, rejection.code)
+        return Verdict(row.row_no, Outcome.AWAITING if is_awaited else Outcome.APPLIED if events else Outcome.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class _ToDecide:
+    """A row that can be read."""
+
+    row_no: int
+    body: Body
+    key: CommandKey
+
+
+_OUTCOMES = {
+    RowOutcome.IMPORTED: Outcome.APPLIED,
+    RowOutcome.ALREADY_IMPORTED: Outcome.UNCHANGED,
+    RowOutcome.REFUSED: Outcome.REFUSED,
+}
+
+
+def opened_cells(file: HandedIn, content: str, unsealer: Unsealer) -> list[str]:
+    """The cells of a kept row. Raises: SealBroken; Unavailable, where it was forgotten in this moment."""
+    opened = unsealer.unseal(file.import_id, CELLS, content)
+    if isinstance(opened, Erased):
+        raise Unavailable(retry_after_s=1)
+    cells: list[str] = orjson.loads(opened)
+    return cells
+
+
+def _key(import_id: UUID, row_no: int, cells: Sequence[str]) -> CommandKey:
+    """Of one row of one import, for ever."""
+    return command_key(principal=f"import {import_id}", key=str(row_no), body=orjson.dumps(cells))
+
+
+def _checked(
+    kind: ImportKind, header: Sequence[str], rows: Sequence[Sequence[Cell]]
+) -> list[tuple[int, Sequence[Cell], str | None, Sequence[str]]]:
+    """Number and cells of each row, with why it is refused already, and in which columns."""
+    checked: list[tuple[int, Sequence[Cell], str | None, Sequence[str]]] = []
+    seen: set[tuple[str, str]] = set()
+    for row_no, row in enumerate(rows, 2):
+        if not any(cell.text for cell in row):
+            continue
+        try:
+            body = read_row(kind, header, row)
+        except RowIsWrong as wrong:
+            checked.append((row_no, row, ROW_IS_WRONG, wrong.columns))
+            continue
+        document = (body.document.type, body.document.number)
+        checked.append((row_no, row, PERSON_STANDS_TWICE if document in seen else None, ()))
+        seen.add(document)
+    return checked
