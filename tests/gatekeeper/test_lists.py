@@ -114,6 +114,7 @@ class TestAttempts:
             await site.do("entries", outside)
         await site.do("gate-passes", inside, by=site.turnstile)
         assert ["entry"] == [each["kind"] for each in (await site.list("attempts", outcome="admitted", kind="entry"))["items"]]
+        assert {inside} == {each["person_id"] for each in (await site.list("attempts", person_id=inside))["items"]}
         first = await site.list("attempts", outcome="refused", limit=2)
         second = await site.list("attempts", outcome="refused", limit=2, after=first["next"])
         assert (2, 1, None) == (len(first["items"]), len(second["items"]), second["next"])

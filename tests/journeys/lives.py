@@ -20,7 +20,7 @@ EMPLOYER = "91310109MA1A00002C"
 PROJECT = "翠鸟工程"
 """No personal data: wherever a search is to find something, it finds this."""
 WITHIN_S = 30.0
-WITHOUT_FACTS = ("/v1/person-lookups", "/v1/supervision/person-searches", "/v1/reveals")
+WITHOUT_FACTS = ("/v1/person-lookups", "/v1/supervision/person-searches", "/v1/reveals", "/v1/exports")
 """Commands that make no fact, and so have no position to tell."""
 
 
@@ -181,6 +181,7 @@ class Lives:
         reveal = {"person_id": person_id, "contract_no": HERE, "reason": "complaint"}
         shown = await self.done("station_officer", "POST", "reporting", "/v1/reveals", reveal)
         assert DECLARED.number in shown.text
+        await self.done("station_officer", "POST", "reporting", "/v1/exports", {"table": "employments", "of_contract": HERE})
 
     async def _bad_input(self, canary: Canary, person_id: str) -> None:
         """Somebody's data where it does not belong: in wrong fields, in addresses, in headers, under no right at all."""

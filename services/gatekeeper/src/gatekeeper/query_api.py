@@ -136,13 +136,14 @@ async def list_attempts(
     kind: EntryKind | None = None,
     outcome: Outcome | None = None,
     needs_review: bool | None = None,
+    person_id: UUID | None = None,
     after: AfterAttempt | None = None,
     limit: Limit = ROWS_DEFAULT,
 ) -> AttemptsAnswer:
     """进场请求: every attempt at this gate, admitted or refused, with all its reasons."""
     covers_contract(caller, contract_no)
     await parts.wait_for_rows(seen)
-    wanted = Wanted(kind, outcome, needs_review)
+    wanted = Wanted(kind, outcome, needs_review, person_id)
     rows = await page_of_attempts(parts.pool, contract_no, wanted, after=_place(after), limit=limit + 1)
     shown = rows[:limit]
     return AttemptsAnswer(items=[_attempt(event) for _, event in shown], next=_after(shown[-1][0]) if len(rows) > limit else None)

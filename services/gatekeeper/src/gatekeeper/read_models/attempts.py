@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import asyncpg
 
@@ -26,6 +27,9 @@ WHERE a.contract_no = $1
 ORDER BY a.at DESC, a.shard DESC, a.pos DESC
 LIMIT $8
 """
+
+# A person's attempts are few, and found by the stream: the other statement would pass over all others of the contract.
+PAGE_OF_PERSON = PAGE.replace("ORDER BY", "  AND e.stream_id = $9\nORDER BY")
 
 
 @dataclass(slots=True)
@@ -55,6 +59,7 @@ class Wanted:
     kind: EntryKind | None = None
     outcome: Outcome | None = None
     needs_review: bool | None = None
+    person_id: UUID | None = None
 
 
 ATTEMPTED = Table("attempt_v1", AttemptRow, key=("contract_no", "shard", "pos"))
@@ -91,7 +96,11 @@ async def page_of_attempts(
 ) -> Sequence[tuple[Place, EntryAttempted | PaperEntryRecorded]]:
     """The latest first, by when it was asked or, on paper, entered."""
     place = (after.at, after.shard, after.pos) if after else (None, None, None)
-    rows = await pool.fetch(PAGE, contract_no, wanted.kind, wanted.outcome, wanted.needs_review, *place, limit)
+    asked = (contract_no, wanted.kind, wanted.outcome, wanted.needs_review, *place, limit)
+    if wanted.person_id is None:
+        rows = await pool.fetch(PAGE, *asked)
+    else:
+        rows = await pool.fetch(PAGE_OF_PERSON, *asked, wanted.person_id)
     return [(Place(row["at"], row["shard"], row["pos"]), _decoded(row["type"], row["data"])) for row in rows]
 
 
