@@ -195,8 +195,8 @@ class TestCutShort:
         assert 150 == (await running.facts()).count("roster-member-imported")
 
     async def test_takes_turns(self, running: Running, contract_no: str, operator: Caller) -> None:
-        await operator.upload(rosters(contract_no), as_csv([member(n) for n in range(ROWS_AT_ONCE * 3)]), CSV)
-        small = await operator.upload(rosters(contract_no), as_csv([member(ROWS_AT_ONCE * 3)]), CSV)
+        await operator.upload(rosters(contract_no), as_csv([member(n) for n in range(ROWS_AT_ONCE * 2)]), CSV)
+        small = await operator.upload(rosters(contract_no), as_csv([member(ROWS_AT_ONCE * 2)]), CSV)
         for _ in range(2):
             await running.wired.imports.step()
         assert "finished" == (await operator.get(f"/v1/imports/{small.json()['import_id']}")).json()["state"]
@@ -278,7 +278,7 @@ class TestProgress:
         states = [httpx2.Response(200, content=event.encode()).json() for event in events]
         assert len(states) >= 2
         assert sorted(each["waiting"] for each in states)[::-1] == [each["waiting"] for each in states]
-        assert ("finished", 400) == (states[-1]["state"], states[-1]["applied"])
+        assert ("finished", ROWS_AT_ONCE * 2) == (states[-1]["state"], states[-1]["applied"])
 
 
 class TestTemplate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID, uuid4
@@ -25,7 +25,7 @@ from contracts.access import Action, Role
 from contracts.firms import ContractNo
 from contracts.times import SHANGHAI
 from registration.imports.columns import ColumnsAreWrong, FileHasNoRows, ImportKind
-from registration.imports.files import CSV, XLSX, FileIsNotReadable, FileIsTooLarge, MediaType, cells_of
+from registration.imports.files import CSV, XLSX, Cell, FileIsNotReadable, FileIsTooLarge, MediaType, cells_of
 from registration.imports.ledger import HandedIn, Outcome
 from registration.imports.running import opened_cells
 from registration.imports.workbooks import RefusedRow, refused_rows, template
@@ -224,7 +224,7 @@ async def read_refused_rows(import_id: UUID, caller: Registrar, parts: Parts) ->
     file = await _import_of(parts, caller, import_id)
     refused = await parts.imports.ledger.refused(import_id)
     unsealer = await parts.sealing.unwrap([import_id], actor=caller.subject, purpose=Purpose.REVEAL)
-    rows = [RefusedRow(opened_cells(file, row["content"], unsealer), row["code"], row["wrong_columns"]) for row in refused]
+    rows = [RefusedRow(_texts(opened_cells(file, row["content"], unsealer)), row["code"], row["wrong_columns"]) for row in refused]
     watermark = f"{caller.subject} {parts.clock.now().astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
     content = await asyncio.to_thread(lambda: refused_rows(file.header, rows, watermark=watermark))
     return _workbook(content, "refused-rows.xlsx")
@@ -256,6 +256,10 @@ async def _answer(parts: Wired, file: HandedIn) -> ImportAnswer:
         handed_in_at=file.handed_in_at,
         finished_at=file.finished_at,
     )
+
+
+def _texts(cells: Sequence[Cell]) -> list[str]:
+    return [cell.text for cell in cells]
 
 
 def _workbook(content: bytes, name: str) -> Response:

@@ -28,9 +28,8 @@ SELECT import_id FROM import_file
 WHERE kind = $1 AND contract_no = $2 AND account = $3 AND is_dry_run = $4 AND digest = $5 AND finished_at IS NULL
 """
 ADD_ROWS = """
-INSERT INTO import_row (import_id, row_no, outcome, code, wrong_columns, content)
-SELECT $1, r.row_no, r.outcome, r.code, coalesce(string_to_array(r.wrong_columns, E'\\n'), '{}'), r.content
-FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::text[]) AS r (row_no, outcome, code, wrong_columns, content)
+INSERT INTO import_row (import_id, row_no, outcome, code, content)
+SELECT $1, r.* FROM unnest($2::int[], $3::text[], $4::text[], $5::text[]) AS r (row_no, outcome, code, content)
 """
 FILE = "SELECT * FROM import_file WHERE import_id = $1"
 COUNTS = "SELECT coalesce(outcome, 'waiting') AS outcome, count(*) AS rows FROM import_row WHERE import_id = $1 GROUP BY 1"
@@ -42,8 +41,9 @@ WAITING = "SELECT row_no, content FROM import_row WHERE import_id = $1 AND outco
 # A refused row is kept for correction; of any other nothing need be kept.
 RECORD = """
 UPDATE import_row AS r
-SET outcome = v.outcome, code = v.code, content = CASE WHEN v.outcome = 'refused' THEN r.content END
-FROM unnest($2::int[], $3::text[], $4::text[]) AS v (row_no, outcome, code)
+SET outcome = v.outcome, code = v.code, wrong_columns = coalesce(string_to_array(v.wrong_columns, E'\\n'), '{}'),
+    content = CASE WHEN v.outcome = 'refused' THEN r.content END
+FROM unnest($2::int[], $3::text[], $4::text[], $5::text[]) AS v (row_no, outcome, code, wrong_columns)
 WHERE r.import_id = $1 AND r.row_no = v.row_no AND r.outcome IS NULL
 """
 FINISH = """
@@ -100,15 +100,14 @@ class HandedIn:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row that was handed in: to be decided, or refused because it cannot be read."""
+    """A row that was handed in."""
 
     row_no: int
     """As a spreadsheet counts: the header is row 1."""
     content: str
     """The cells, sealed."""
     code: str | None = None
-    """Why it was refused. None: its turn will come."""
-    wrong_columns: Sequence[str] = ()
+    """Why it is refused at once. None: its turn will come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +117,8 @@ class Verdict:
     row_no: int
     outcome: Outcome
     code: str | None = None
+    wrong_columns: Sequence[str] = ()
+    """The headers of the cells that cannot be read."""
 
 
 class Ledger:
@@ -153,7 +154,6 @@ class Ledger:
                 [row.row_no for row in rows],
                 [Outcome.REFUSED.value if row.code else None for row in rows],
                 [row.code for row in rows],
-                ["\n".join(row.wrong_columns) or None for row in rows],
                 [row.content for row in rows],
             )
         return made
@@ -177,7 +177,8 @@ class Ledger:
 
     async def record(self, import_id: UUID, verdicts: Sequence[Verdict]) -> None:
         outcomes, codes = [each.outcome.value for each in verdicts], [each.code for each in verdicts]
-        await self._pool.execute(RECORD, import_id, [each.row_no for each in verdicts], outcomes, codes)
+        wrong = ["\n".join(each.wrong_columns) or None for each in verdicts]
+        await self._pool.execute(RECORD, import_id, [each.row_no for each in verdicts], outcomes, codes, wrong)
 
     async def finish(self, import_id: UUID, now: datetime) -> None:
         """Unless a row still waits."""

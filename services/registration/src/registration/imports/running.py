@@ -7,7 +7,7 @@ key of its own, so nothing is done twice, and the verdict is that of the first t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from contracts.rejection import Rejection
 from contracts.streams import contract_stream
 from registration.bodies import PreRegistrationBody, RosterRowBody
 from registration.domain.contract import Contract, ContractCommand, ContractEvent, EmployerIsMissing
-from registration.imports.columns import Body, FileHasNoRows, ImportKind, RowIsWrong, read_row, require_columns
+from registration.imports.columns import DOCUMENT_NUMBER, Body, FileHasNoRows, ImportKind, RowIsWrong, read_row, require_columns
 from registration.imports.files import Cell
 from registration.imports.ledger import HandedIn, Ledger, Outcome, Row, Verdict
 from registration.pre_registering import PreRegistering
@@ -35,7 +35,7 @@ from registration.roster_import import RosterImport, RowOutcome
 
 ACTOR = "registration-import"
 """On record at the key server wherever nobody asked but the import itself."""
-ROWS_AT_ONCE = 200
+ROWS_AT_ONCE = 400
 """Rows between two records of verdicts. The log gathers what is waiting into few transactions."""
 LOOK_S = 0.5
 """Between two looks for files while there are none."""
@@ -71,8 +71,8 @@ class Imports:
 
         def rows() -> list[Row]:
             return [
-                Row(row_no, sealer.seal(file.import_id, CELLS, orjson.dumps([c.text for c in row]).decode()), code, wrong)
-                for row_no, row, code, wrong in _checked(file.kind, header, cells[1:])
+                Row(row_no, sealer.seal(file.import_id, CELLS, _as_text(row)), PERSON_STANDS_TWICE if twice else None)
+                for row_no, row, twice in _numbered(header, cells)
             ]
 
         made = await self.ledger.hand_in(replace(file, header=header), digest, await asyncio.to_thread(rows))
@@ -113,16 +113,16 @@ class Imports:
             await self.sealing.destroy(import_id)
             await self.ledger.forget(import_id, now)
 
-    async def _verdicts(self, file: HandedIn, rows: Sequence[tuple[int, list[str]]]) -> list[Verdict]:
+    async def _verdicts(self, file: HandedIn, rows: Sequence[tuple[int, Sequence[Cell]]]) -> list[Verdict]:
         _, contract = await self.contracts.read(contract_stream(file.contract_no))
         verdicts: list[Verdict] = []
         readable: list[_ToDecide] = []
         for row_no, cells in rows:
             try:
-                body = read_row(file.kind, file.header, [Cell(text) for text in cells])
+                body = read_row(file.kind, file.header, cells)
                 readable.append(_ToDecide(row_no, body, _key(file.import_id, row_no, cells)))
-            except RowIsWrong:  # A release came between that reads more strictly.
-                verdicts.append(Verdict(row_no, Outcome.REFUSED, ROW_IS_WRONG))
+            except RowIsWrong as wrong:
+                verdicts.append(Verdict(row_no, Outcome.REFUSED, ROW_IS_WRONG, wrong.columns))
         if file.kind is ImportKind.ROSTER:
             return verdicts + await self._import_roster(file, contract, readable)
         return verdicts + await asyncio.gather(*(self._pre_register(file, contract, row) for row in readable))
@@ -172,35 +172,29 @@ _OUTCOMES = {
 }
 
 
-def opened_cells(file: HandedIn, content: str, unsealer: Unsealer) -> list[str]:
+def opened_cells(file: HandedIn, content: str, unsealer: Unsealer) -> list[Cell]:
     """The cells of a kept row. Raises: SealBroken; Unavailable, where it was forgotten in this moment."""
     opened = unsealer.unseal(file.import_id, CELLS, content)
     if isinstance(opened, Erased):
         raise Unavailable(retry_after_s=1)
-    cells: list[str] = orjson.loads(opened)
-    return cells
+    return [Cell(text, is_number) for text, is_number in orjson.loads(opened)]
 
 
-def _key(import_id: UUID, row_no: int, cells: Sequence[str]) -> CommandKey:
+def _as_text(cells: Sequence[Cell]) -> str:
+    return orjson.dumps([(cell.text, cell.is_number) for cell in cells]).decode()
+
+
+def _key(import_id: UUID, row_no: int, cells: Sequence[Cell]) -> CommandKey:
     """Of one row of one import, for ever."""
-    return command_key(principal=f"import {import_id}", key=str(row_no), body=orjson.dumps(cells))
+    return command_key(principal=f"import {import_id}", key=str(row_no), body=_as_text(cells).encode())
 
 
-def _checked(
-    kind: ImportKind, header: Sequence[str], rows: Sequence[Sequence[Cell]]
-) -> list[tuple[int, Sequence[Cell], str | None, Sequence[str]]]:
-    """Number and cells of each row, with why it is refused already, and in which columns."""
-    checked: list[tuple[int, Sequence[Cell], str | None, Sequence[str]]] = []
-    seen: set[tuple[str, str]] = set()
-    for row_no, row in enumerate(rows, 2):
-        if not any(cell.text for cell in row):
-            continue
-        try:
-            body = read_row(kind, header, row)
-        except RowIsWrong as wrong:
-            checked.append((row_no, row, ROW_IS_WRONG, wrong.columns))
-            continue
-        document = (body.document.type, body.document.number)
-        checked.append((row_no, row, PERSON_STANDS_TWICE if document in seen else None, ()))
-        seen.add(document)
-    return checked
+def _numbered(header: Sequence[str], cells: Sequence[Sequence[Cell]]) -> Iterator[tuple[int, Sequence[Cell], bool]]:
+    """Number and cells of each row that holds something, and whether its document stood in an earlier one."""
+    at = header.index(DOCUMENT_NUMBER.header)
+    seen: set[str] = set()
+    for row_no, row in enumerate(cells[1:], 2):
+        if any(cell.text for cell in row):
+            number = row[at].text.upper() if at < len(row) else ""
+            yield row_no, row, number in seen
+            seen |= {number} - {""}
