@@ -21,7 +21,7 @@ from chassis.shard_heads import ShardHeads
 from contracts.event import record_headers
 from contracts.topics import Topic
 
-EVENTS = 100_000
+EVENTS = 400_000
 PARTITIONS = 16
 TOPIC = Topic("bench.events.v1", owner="bench", carries="bench", readers=(), partitions=PARTITIONS, retention_ms=None)
 REFERENCE = Topic("bench.reference.v1", owner="bench", carries="bench", readers=(), partitions=PARTITIONS, retention_ms=None)
