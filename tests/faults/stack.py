@@ -28,7 +28,7 @@ from devstack.parts import Parts
 from devstack.ports import HOST, free_port
 from devstack.postgres import KEYS, LOGS, EmbeddedPostgres
 from devstack.processes import Process
-from devstack.services import PROGRAMS, SERVICES, SIMULATOR, Service, Stack
+from devstack.services import PROGRAMS, SERVICES, SIMULATOR, Service, Stack, service
 from devstack.settings import Settings
 from devstack.state import State
 from devstack.suite import throwaway_state
@@ -99,6 +99,10 @@ class FaultStack:
         self.processes[name] = process
         self._probes[name] = f"http://{HOST}:{worker_port}" if role == "worker" else self.stack.url(package)
         return process
+
+    def environment(self, package: str) -> Mapping[str, str]:
+        """What a process of a service is told, for one that is started beside the others."""
+        return self.stack.environment(service(package))
 
     @asynccontextmanager
     async def second_api(self, package: str) -> AsyncIterator[str]:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from chassis.clock import Clock
 from chassis.consistency import ConsistencyToken, Place
+from chassis.crash_points import CrashPoint, passing
 from chassis.event_store import (
     NO_STREAM,
     READ_EVENTS_MAX,
@@ -133,7 +134,7 @@ class CommandHandler(Generic[C, S, E]):
         Raises: Rejection as `decide` does; VersionConflict; IdempotencyKeyReused; TooLate; Unavailable.
         """
         try:
-            return await self._handle(stream_id, command, key, expected_version, not_after)
+            outcome = await self._handle(stream_id, command, key, expected_version, not_after)
         except (Rejection, VersionConflict):
             # A repeat meets what its first one left, and is refused for that: it is answered with the first outcome.
             match key and await self._store.remembered(key):
@@ -144,6 +145,8 @@ class CommandHandler(Generic[C, S, E]):
                 case None if key and (first := await self._stored_outcome(_cause(key))):
                     return first
             raise
+        passing(CrashPoint.COMMAND_DONE)
+        return outcome
 
     async def _handle(
         self, stream_id: UUID, command: C, key: CommandKey | None, expected_version: int | None, not_after: datetime | None
@@ -157,6 +160,7 @@ class CommandHandler(Generic[C, S, E]):
             state = await self.state_of(stream_id, stored)
             events = self.decider.decide(command, state)
             decision = self.decision(stream_id, stored, state, events, cause, key=key, not_after=not_after)
+            passing(CrashPoint.COMMAND_DECIDED)
             match await self._store.append(decision.append):
                 case Appended(version=version, shard=shard, last_pos=pos):
                     places = [] if pos is None else [Place(shard, pos, self._store.epoch)]

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from chassis.consistency import Place
+from chassis.crash_points import CrashPoint, passing
 from chassis.database import DATABASE_ERRORS, Connection
 from chassis.faults import Unavailable
 from chassis.gathering import Gatherer
@@ -304,7 +305,9 @@ class EventStore:
     async def _append_now(self, appends: Sequence[Append]) -> Sequence[AppendResult | Exception]:
         try:
             async with self._pool.acquire() as connection:
+                passing(CrashPoint.APPEND_BEGUN)
                 results = await append_group(connection, appends, epoch=self.epoch)
+                passing(CrashPoint.APPEND_COMMITTED)
         except asyncpg.PostgresError as error:
             if error.sqlstate == EPOCH_CHANGED:
                 await self.learn_epoch()

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from chassis import key_server
+from chassis.crash_points import CrashPoint, passing
 from chassis.gathering import Gatherer
 from contracts.identity import Document
 
@@ -67,4 +68,6 @@ class Identities:
 
     async def _identify_waiting(self, asked: list[tuple[bytes, str]]) -> list[UUID]:
         indexes, types = zip(*asked, strict=True)
-        return await key_server.identify(self._pool, indexes, types)
+        people = await key_server.identify(self._pool, indexes, types)
+        passing(CrashPoint.PERSON_IDENTIFIED)
+        return people

@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 
 from chassis.consumer import Batch
+from chassis.crash_points import CrashPoint, passing
 from chassis.database import Connection
 from chassis.event_store import Append, Appended
 from chassis.faults import Unavailable
@@ -171,13 +172,18 @@ class Intake:
             return False
         recorded_at = step.events[-1].time
         plan = await self._plan(part, step, is_careful=is_careful)
+        passing(CrashPoint.INTAKE_DECIDED)
         async with self.pool.acquire() as connection, connection.transaction():
             interventions = await fence(connection, self.lease)
+            passing(CrashPoint.INTAKE_FENCED)
             if not self.durable:
                 await connection.execute("SET LOCAL synchronous_commit = off")
             await self.progress.store(connection, step)
+            passing(CrashPoint.INTAKE_MOVED)
             await self.parking.store(connection, plan.parked, interventions=interventions)
             appended = await self._apply(connection, plan)
+            passing(CrashPoint.INTAKE_APPLIED)
+        passing(CrashPoint.INTAKE_COMMITTED)
         self.progress.take(step)
         self.parking.take(plan.parked)
         self.on_commit(self.progress)

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import structlog
 
+from chassis.crash_points import CrashPoint, passing
 from chassis.database import DATABASE_ERRORS, Connection
 
 TTL_S = 3.0
@@ -172,6 +173,8 @@ class Leases:
             count,
             AHEAD_S_MAX,
         )
+        if rows:
+            passing(CrashPoint.LEASE_TAKEN)
         for row in rows:
             lease = Lease(row["name"], row["token"])
             self._tasks[lease] = asyncio.create_task(self._work(lease), name=lease.name)

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from chassis.consumer import BEGINNING, TopicFeed, TopicOffset
+from chassis.crash_points import CrashPoint, passing
 from chassis.database import Connection
 from chassis.progress import AnotherHistory, Hole, Last, PositionsMoved, Progress
 from chassis.projector import ForeignLog
@@ -90,11 +91,15 @@ class Rebuild:
         """
         async with self._alone():
             await self._make(again=again)
+            passing(CrashPoint.REBUILD_MADE)
             await self._fold_all()
             await self._index()
+            passing(CrashPoint.REBUILD_INDEXED)
             differences = await self._compare()
+            passing(CrashPoint.REBUILD_COMPARED)
             if replace or all(each.is_none for each in differences):
                 await self._switch()
+                passing(CrashPoint.REBUILD_SWITCHED)
             return differences
 
     @asynccontextmanager
@@ -156,6 +161,7 @@ class Rebuild:
                     columns=("subscriber", "source", "shard", "epoch", "last_pos"),
                     records=[(self.model.name, *key, epochs[key], pos) for key, pos in reached.items()],
                 )
+        passing(CrashPoint.REBUILD_FOLDED)
         for reading in readings:
             self._keep_offset(reading)
 
@@ -231,6 +237,7 @@ class Rebuild:
             await self._check_positions(connection)
             self.tell("switch")
             await self._twins.switch(connection)
+            passing(CrashPoint.REBUILD_SWITCHING)
 
         await self._while_nobody_moves(switch)
 

@@ -23,6 +23,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from chassis.broker import Broker, TopicMissing, TopicSeen
+from chassis.crash_points import CrashPoint, passing
 from chassis.database import DATABASE_ERRORS, Connection
 from chassis.kafka import BATCH_BYTES_MAX, ProducerHolder
 from chassis.leases import Lease, LeaseLost, Work, fence
@@ -156,7 +157,9 @@ async def send_in_order(producer: AIOKafkaProducer, topic: str, partition: int, 
             if batch.append(**record) is None:
                 raise AssertionError(f"a record exceeds {BATCH_BYTES_MAX} bytes")
     count = batch.record_count()
-    acknowledged = await (await producer.send_batch(batch, topic, partition=partition))
+    sending = await producer.send_batch(batch, topic, partition=partition)
+    passing(CrashPoint.RELAY_SENT)
+    acknowledged = await sending
     return Sent(acknowledged.offset if first is None else first, acknowledged.offset + count)
 
 
@@ -239,7 +242,9 @@ class Relay:
             await self._begin_anew(lease, way, seen)
         elif await self._has_news(way.marks):
             rows = await self._read(way.marks)
+            passing(CrashPoint.RELAY_READ)
             sent = await self._publisher.publish(way.partition, rows)
+            passing(CrashPoint.RELAY_ACKNOWLEDGED)
             if any(each.first < way.ends[topic] for topic, each in sent.items()):
                 await self._begin_anew(lease, way, seen)
             else:
@@ -293,6 +298,7 @@ class Relay:
             await fence(connection, lease)
             topics = {topic: each.topic_id for topic, each in seen.items()}
             await connection.execute(BEGIN_ANEW, list(way.marks), way.partition, list(topics), list(topics.values()))
+        passing(CrashPoint.RELAY_BEGUN_ANEW)
         if way.topic_ids:
             TOPICS_LOST.inc()
             log.error("relay.topic_lost", partition=way.partition)
@@ -308,6 +314,7 @@ class Relay:
         ends = [each.end for each in sent.values()]
         if not await self._pool.fetchval(MARK, lease.name, lease.token, shards, positions, way.partition, list(sent), ends):
             raise LeaseLost(lease.name)
+        passing(CrashPoint.RELAY_MARKED)
         way.reach(reached, sent)
         RELAYED.inc(len(rows))
 

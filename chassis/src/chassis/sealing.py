@@ -39,6 +39,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from chassis import key_server
+from chassis.crash_points import CrashPoint, passing
 from chassis.gathering import Gatherer
 from chassis.key_server import Purpose, WrappedKey
 from contracts.identity import folded_name
@@ -267,6 +268,7 @@ class Sealing:
         proposed = [self._key_encryption.new_wrapped_key(stream_id) for stream_id in distinct]
         asked_at_s = self._cache.now_s()
         wrapped = await key_server.create_keys(self._pool, distinct, proposed)
+        passing(CrashPoint.KEY_MADE)
         opened = {stream_id: self._open(wrapped[stream_id]) for stream_id in distinct}
         for stream_id, key in opened.items():
             if isinstance(key, DataKey):

@@ -53,11 +53,11 @@ class Process:
     def runs(self) -> bool:
         return self._child is not None and self._child.exit_code is None
 
-    def start(self) -> None:
-        """Start it, and do not wait. Call it from the main thread: see `children.start`."""
+    def start(self, **more: str) -> None:
+        """Start it, with `more` in its environment, and do not wait. Call it from the main thread: see `children.start`."""
         if self.runs:
             raise RuntimeError(f"{self.name} runs already")
-        self._child = children.start(self.name, self._command, log=self.log, environment=self._environment)
+        self._child = children.start(self.name, self._command, log=self.log, environment={**self._environment, **more})
 
     async def ready(self, deadline_s: float = READY_DEADLINE_S) -> None:
         """Wait until it says that it is ready. Raises: children.ChildEnded, if it ended instead; TimeoutError."""

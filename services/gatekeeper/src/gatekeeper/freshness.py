@@ -25,6 +25,7 @@ import httpx2
 import structlog
 from prometheus_client import Gauge
 
+from chassis.crash_points import CrashPoint, passing
 from chassis.database import DATABASE_ERRORS
 from chassis.internal_api import ShardHeadsAnswer
 from chassis.leases import Lease
@@ -158,6 +159,7 @@ class FreshnessKeeper:
             while waiting and self._has_reached(worker.projector.reached, partition, waiting[0].heads):
                 proved[lease] = waiting.popleft()
         if proved:
+            passing(CrashPoint.FRESHNESS_PROVED)
             await self.stamp(proved)
 
     async def _heads(self, client: httpx2.AsyncClient, service: str, url: str) -> ShardHeadsAnswer:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler, Outcome
+from chassis.crash_points import CrashPoint, passing
 from chassis.event_store import CommandKey
 from chassis.faults import TooLate, VersionConflict
 from contracts import gatekeeper
@@ -42,6 +43,7 @@ class Gate:
         """
         stamp = self.freshness.stamp(shard_of(person_id))
         outcome = await self._record(self._question(person_id, contract_no, kind, stamp), key)
+        passing(CrashPoint.ATTEMPT_RECORDED)
         if outcome.events[0].outcome is gatekeeper.Outcome.REFUSED:
             return outcome
         if not outcome.replayed and stamp is not None and self.freshness.is_recent(stamp):
