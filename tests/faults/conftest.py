@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.report import REPORT
 from tests.faults.stack import FaultStack, running_stack
 
 FOLDER = Path(__file__).parent
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in REPORT.lines():
+        terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
-from tests.faults.checker import ATTRIBUTES, Log, Record, Stored, check, check_acknowledged, check_log, distinct
+import pytest
+
+from tests.faults.checker import ATTRIBUTES, Log, Record, Stored, check, check_acknowledged, check_bans, check_log, distinct
 from tests.faults.stack import FaultStack
-from tests.faults.traffic import Acknowledged, people, town
+from tests.faults.traffic import Acknowledged, Ban, Diary, GateAnswer, Outcome, Try, people, town
 
 STREAM = UUID(int=64 * 7)
 SHARD = 0
@@ -87,6 +92,34 @@ class TestCheckAcknowledged:
         promised = Acknowledged("health", STREAM, "tried", {"n": 1})
         assert [] == list(check_acknowledged([promised], {"health": log_of([FIRST])}))
         assert [] != list(check_acknowledged([promised], {"health": log_of([FIRST, SECOND])}))
+
+
+class TestCheckBans:
+    """Whoever begins to ask between the answer that a ban is in force and the beginning of its end is not let in."""
+
+    @pytest.mark.parametrize(
+        ("began_s", "outcome", "is_wrong"), [(9, "admitted", 0), (11, "admitted", 1), (11, "refused", 0), (21, "admitted", 0)]
+    )
+    def test_sees_who_is_let_in(self, tmp_path: Path, began_s: float, outcome: str, is_wrong: int) -> None:
+        with closing(Diary(tmp_path / "history")) as diary:
+            diary.bans.append(Ban("p", known_at_s=10, lifted_at_s=20))
+            diary.gate_answers.append(GateAnswer("p", began_s, outcome))
+            assert is_wrong == len(list(check_bans(diary)))
+
+
+class TestHistory:
+    async def test_holds_what_was_begun_before_it_is_known_what_becomes_of_it(self, tmp_path: Path) -> None:
+        with closing(Diary(tmp_path / "history")) as diary:
+            request = diary.begin("health", "POST", "/v1/x", "k")
+            number = diary.sending(request)
+            (begun,) = _lines(tmp_path)
+            assert (number, "k") == (begun["try"], begun["key"])
+            diary.note(number, request, Try(0, 1, Outcome.UNKNOWN, "ReadError"))
+            assert [number, number] == [line["try"] for line in _lines(tmp_path)]
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "history").read_text().splitlines()]
 
 
 class TestCheck:

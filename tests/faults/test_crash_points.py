@@ -11,6 +11,7 @@ import pytest
 from chassis.crash_points import VARIABLE, CrashPoint
 from devstack import children
 from tests.faults.checker import check, package
+from tests.faults.report import REPORT
 from tests.faults.stack import FaultStack, LogTail
 from tests.faults.traffic import flowing, town
 
@@ -63,10 +64,10 @@ class TestCrash:
         async with town(stack, sites=2) as here:
             async with flowing(here):
                 for point in REBUILD:
-                    assert -SIGKILL == await _rebuild(stack, service, read_model, **{VARIABLE: point}), point
+                    assert -SIGKILL == await rebuild(stack, service, read_model, **{VARIABLE: point}), point
                     if point is not CrashPoint.REBUILD_SWITCHED:
-                        assert 0 == await _rebuild(stack, service, read_model), point
-                    assert 0 == await _rebuild(stack, service, read_model, "--drop-old"), point
+                        assert 0 == await rebuild(stack, service, read_model), point
+                    assert 0 == await rebuild(stack, service, read_model, "--drop-old"), point
             assert [] == (await check(stack, here.diary)).wrong
 
     def test_is_possible_at_every_step_that_has_a_name(self) -> None:
@@ -91,10 +92,11 @@ async def _die_at(stack: FaultStack, name: str, point: CrashPoint) -> None:
     process.start(**{VARIABLE: point})
     assert -SIGKILL == await process.child.ended(DIES_S_MAX), f"{name} did not get to {point}"
     assert [point] == [line["point"] for line in told.events("crash_point.reached")]
+    REPORT.note(f"crash at {point}", f"{name} died there")
     await process.started()
 
 
-async def _rebuild(stack: FaultStack, service: str, read_model: str, *options: str, **more: str) -> int:
+async def rebuild(stack: FaultStack, service: str, read_model: str, *options: str, **more: str) -> int:
     """The exit code."""
     owner = {"GATEHOUSE_MIGRATION_DSN": stack.stack.databases[package(service)].owner_dsn}
     name = f"{service}-rebuild"

@@ -9,10 +9,11 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from math import inf
 from pathlib import Path
 from typing import Any, Self, cast
 from uuid import UUID, uuid4
@@ -94,6 +95,30 @@ class Answer:
     body: Any
     token: str | None
     headers: Mapping[str, str]
+    began_s: float
+    """When the request was sent that was answered."""
+    ended_s: float
+
+
+@dataclass(frozen=True)
+class GateAnswer:
+    """What whoever asked at a gate was told."""
+
+    person_id: str
+    began_s: float
+    """When the request was sent that was answered, by the monotonic clock, as all times here."""
+    outcome: str
+
+
+@dataclass
+class Ban:
+    """A ban that health has said to be in force."""
+
+    person_id: str
+    known_at_s: float
+    """When that answer had come."""
+    lifted_at_s: float = inf
+    """When it began to be lifted, or changed."""
 
 
 class Refusal(Exception):
@@ -105,7 +130,10 @@ class NoAnswer(Exception):
 
 
 class Diary:
-    """Every request of a test, in memory and, a line a try, in a file."""
+    """Every request of a test, in memory and in a file: a line before it is sent, and one when it is known what became of it.
+
+    What was begun and has no second line is unknown, also where the test itself was killed.
+    """
 
     def __init__(self, file: Path) -> None:
         self.requests: list[Request] = []
@@ -114,20 +142,53 @@ class Diary:
         """All that were reported: what they hold is this test's own doing."""
         self.under_way: Counter[str] = Counter()
         """Tries that were begun and have not ended, by service."""
+        self.gate_answers: list[GateAnswer] = []
+        self.bans: list[Ban] = []
         self.faults: list[str] = []
         """Answers that nobody may ever get: 5xx without Retry-After, refusals of what is right."""
-        self._file = file
+        self._history = file.open("a", buffering=1)
+        self._tries = itertools.count(1)
+
+    def close(self) -> None:
+        self._history.close()
 
     def begin(self, service: str, method: str, path: str, key: str | None) -> Request:
         request = Request(service, method, path, key)
         self.requests.append(request)
         return request
 
-    def note(self, request: Request, tried: Try) -> None:
+    def sending(self, request: Request) -> int:
+        """The number of the try that is about to be made."""
+        number = next(self._tries)
+        sent = {"service": request.service, "method": request.method, "path": request.path, "key": request.key}
+        self._write(number, sent | {"began_s": time.monotonic()})
+        return number
+
+    def note(self, number: int, request: Request, tried: Try) -> None:
         request.tries.append(tried)
-        line = {"service": request.service, "path": request.path, "key": request.key, "at_s": tried.began_s}
-        with self._file.open("a") as file:
-            file.write(json.dumps({**line, "outcome": tried.outcome, "said": tried.said}) + "\n")
+        self._write(number, {"outcome": tried.outcome, "said": tried.said, "ended_s": tried.ended_s})
+
+    def _write(self, number: int, told: Mapping[str, Any]) -> None:
+        self._history.write(json.dumps({"try": number, **told}) + "\n")
+
+    def acknowledged_since(self, at_s: float) -> bool:
+        """Whether a command that was sent later was acknowledged."""
+        return any(
+            tried.began_s > at_s and tried.outcome is Outcome.OK
+            for request in self.requests
+            if request.method == "POST"
+            for tried in request.tries[-1:]
+        )
+
+    def is_banned(self, person_id: str, *, known_at_s: float) -> None:
+        """Health has said that a ban is in force."""
+        self.bans.append(Ban(person_id, known_at_s))
+
+    def changes(self, person_id: str) -> None:
+        """Whatever is said of the person from now on may end a ban."""
+        for ban in self.bans:
+            if ban.person_id == person_id:
+                ban.lifted_at_s = min(ban.lifted_at_s, time.monotonic())
 
     def count(self) -> Counter[str]:
         """Requests by their last outcome; `retried`: sent more than once; `broken`: cut off at least once."""
@@ -210,7 +271,9 @@ class Caller:
         if response.status_code not in expect:
             raise Refusal(f"{method} {service} {path}: {response.status_code} {response.text[:300]}")
         content = response.json() if response.content else None
-        return Answer(response.status_code, content, response.headers.get("Consistency-Token"), response.headers)
+        last = request.tries[-1]
+        token = response.headers.get("Consistency-Token")
+        return Answer(response.status_code, content, token, response.headers, last.began_s, last.ended_s)
 
     async def _try(
         self, request: Request, body: Mapping[str, Any] | None, headers: Mapping[str, str], expect: Sequence[int]
@@ -220,18 +283,19 @@ class Caller:
         except NoToken:
             return None  # The portal is away: nothing was sent.
         url = self.elsewhere.get(request.service, self.stack.urls[request.service]) + request.path
+        number = self.diary.sending(request)
         began_s = time.monotonic()
         self.diary.under_way[request.service] += 1
         try:
             response = await self.client.request(request.method, url, json=body, headers={**headers, **bearer})
         except httpx2.TransportError as error:
-            self.diary.note(request, Try(began_s, time.monotonic(), Outcome.UNKNOWN, type(error).__name__))
+            self.diary.note(number, request, Try(began_s, time.monotonic(), Outcome.UNKNOWN, type(error).__name__))
             return None
         finally:
             self.diary.under_way[request.service] -= 1
         status = response.status_code
         outcome = Outcome.OK if status in expect else Outcome.UNKNOWN if status >= 500 else Outcome.REFUSED
-        self.diary.note(request, Try(began_s, time.monotonic(), outcome, str(status)))
+        self.diary.note(number, request, Try(began_s, time.monotonic(), outcome, str(status)))
         if status >= 500 and not is_polite(response):
             self.diary.faults.append(f"{request.method} {request.service} {request.path}: {status} {response.text[:300]}")
         if outcome is Outcome.REFUSED:
@@ -413,13 +477,17 @@ class Town:
             "reason_code": "contact_of_a_case",
             "evidence": "电话通知",
         }
+        self.diary.changes(person_id)
         answer = await self.supervision.post("health", f"/v1/people/{person_id}/dispositions", body, seen=seen, prefer=prefer)
+        if answer.body["in_force_at"] is not None:
+            self.diary.is_banned(person_id, known_at_s=answer.ended_s)
         self.acknowledge("health", person_id, "disposition-changed", disposition="quarantine_required", **until)
         return answer
 
     async def lift(self, person_id: str, site: Site) -> Answer:
         """可进场 again."""
         body = {"contract_no": site.contract_no, "disposition": "admissible", "reason_code": "observed"}
+        self.diary.changes(person_id)
         answer = await self.supervision.post("health", f"/v1/people/{person_id}/dispositions", body)
         self.acknowledge("health", person_id, "disposition-changed", disposition="admissible")
         return answer
@@ -427,7 +495,11 @@ class Town:
     async def is_in_force(self, person_id: str) -> bool:
         """Whether health says that every gate knows the latest disposition."""
         found = await self.supervision.get("health", f"/v1/people/{person_id}/dispositions")
-        return found.body["items"][0]["in_force_at"] is not None
+        latest = found.body["items"][0]
+        is_known = latest["in_force_at"] is not None
+        if is_known and latest["disposition"] != "admissible":
+            self.diary.is_banned(person_id, known_at_s=found.ended_s)
+        return is_known
 
     async def enter(self, person_id: str, site: Site, *, key: str | None = None, at: str | None = None) -> dict[str, Any]:
         """进场登记. What the gate answered. `at`: base URL of another process of the gatekeeper."""
@@ -478,6 +550,7 @@ class Town:
         body: dict[str, Any] = answer.body
         fields = {name: body[name] for name in ("attempt_id", "contract_no", "kind", "outcome", "clearance_version")}
         self.acknowledge("gatekeeper", person_id, "entry-attempted", **fields)
+        self.diary.gate_answers.append(GateAnswer(person_id, answer.began_s, body["outcome"]))
         return body
 
 
@@ -508,14 +581,15 @@ async def town(stack: FaultStack, *, sites: int | Sequence[Site] = 1) -> AsyncIt
     wanted = [Site.new() for _ in range(sites)] if isinstance(sites, int) else sites
     # Let go of an idle connection before any server does: what is sent at that very moment would be lost.
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=2.0)
-    async with httpx2.AsyncClient(timeout=REQUEST_S_MAX, trust_env=False, limits=limits) as client:
-        town = Town(stack, client, Diary(file), wanted)
-        for caller in town.callers:
-            await caller.access_token()
-        for site in wanted:
-            await town.report(site)
-        yield town
-        assert not town.diary.faults, "\n".join(town.diary.faults)
+    with closing(Diary(file)) as diary:
+        async with httpx2.AsyncClient(timeout=REQUEST_S_MAX, trust_env=False, limits=limits) as client:
+            town = Town(stack, client, diary, wanted)
+            for caller in town.callers:
+                await caller.access_token()
+            for site in wanted:
+                await town.report(site)
+            yield town
+            assert not town.diary.faults, "\n".join(town.diary.faults)
 
 
 # --- Lives -------------------------------------------------------------------------------------------------------------
