@@ -50,6 +50,23 @@ def lasting_port() -> int:
     return free_port(random.choice(LASTING_PORTS))
 
 
+class TwoDoorKafka(EmbeddedKafka):
+    """With a second listener, which it tells its clients to look for at `outer_port`: a proxy's, where a test has one there."""
+
+    def __init__(self, state: State, *, cache: Path, port: int = 0) -> None:
+        super().__init__(state, cache=cache, port=port)
+        self.inner_port, self.outer_port = lasting_port(), lasting_port()
+
+    def _properties(self) -> Mapping[str, object]:
+        told = super()._properties()
+        return {
+            **told,
+            "listeners": f"{told['listeners']},PROXIED://{HOST}:{self.inner_port}",
+            "advertised.listeners": f"{told['advertised.listeners']},PROXIED://{HOST}:{self.outer_port}",
+            "listener.security.protocol.map": f"{told['listener.security.protocol.map']},PROXIED:PLAINTEXT",
+        }
+
+
 class QuickStack(Stack):
     """The same with short times."""
 
@@ -88,8 +105,8 @@ class FaultStack:
         return PostgresSessions.of(self.postgres)
 
     @property
-    def kafka(self) -> EmbeddedKafka:
-        return cast(EmbeddedKafka, self.parts.kafka)
+    def kafka(self) -> TwoDoorKafka:
+        return cast(TwoDoorKafka, self.parts.kafka)
 
     def add(self, package: str, role: str, *, name: str | None = None) -> Process:
         """Make a process, not yet started, known under a name."""
@@ -242,7 +259,7 @@ async def running_stack() -> AsyncIterator[FaultStack]:
         found = Parts(
             EmbeddedPostgres(state, "main", size=LOGS, port=lasting_port()),
             EmbeddedPostgres(state, "keys", size=KEYS, port=lasting_port()),
-            EmbeddedKafka(state, cache=Settings().cache, port=lasting_port()),
+            TwoDoorKafka(state, cache=Settings().cache, port=lasting_port()),
         )
         stack = None
         try:
