@@ -7,8 +7,8 @@ import asyncio
 import json
 import os
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -253,11 +253,14 @@ class PostgresSessions:
 
 
 @asynccontextmanager
-async def running_stack() -> AsyncIterator[FaultStack]:
-    """Installed, started and ready; gone afterwards with its data."""
-    with throwaway_state() as state:
+async def running_stack(disk: Callable[[Path], AbstractContextManager[object]] = nullcontext) -> AsyncIterator[FaultStack]:
+    """Installed, started and ready; gone afterwards with its data. `disk` gives the services' PostgreSQL a home of its own."""
+    with ExitStack() as opened:
+        state = opened.enter_context(throwaway_state())
+        postgres = EmbeddedPostgres(state, "main", size=LOGS, port=lasting_port())
+        opened.enter_context(disk(postgres.home))
         found = Parts(
-            EmbeddedPostgres(state, "main", size=LOGS, port=lasting_port()),
+            postgres,
             EmbeddedPostgres(state, "keys", size=KEYS, port=lasting_port()),
             TwoDoorKafka(state, cache=Settings().cache, port=lasting_port()),
         )

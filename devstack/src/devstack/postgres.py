@@ -121,12 +121,17 @@ class EmbeddedPostgres:
         return self._child
 
     @property
+    def home(self) -> Path:
+        """Its folder: nobody else writes there."""
+        return self._home
+
+    @property
     def dsn(self) -> str:
         """Of the superuser, over TCP, in the database `postgres`."""
         return f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self.port}/postgres"
 
-    async def start(self) -> None:
-        """Start the server and wait until it accepts a connection.
+    async def start(self, **more: str) -> None:
+        """Start the server, with `more` in its environment, and wait until it accepts a connection.
 
         Raises: children.ChildEnded; TimeoutError.
         """
@@ -141,7 +146,7 @@ class EmbeddedPostgres:
             f"PostgreSQL {self.name}",
             command,
             log=self._log,
-            environment=children.environment(),
+            environment=children.environment(**more),
             user=self._user,
             when_we_die=signal.SIGINT,
         )
