@@ -726,10 +726,16 @@ def check_unasked(diary: Diary, logs: Mapping[str, Log]) -> Iterator[str]:
     told = Counter((each.service, each.fact) for each in set(_comparable(diary.acknowledged)))
     for service, fact in _ASKED_FOR:
         stored = sum(data.get("contract_no") in diary.contracts for _, data in logs[service].of(fact))
-        # A grant whose answer was lost stays stored, and its repeat may be answered with a refusal that came since.
-        lost = sum(len(each.tries) > 1 for each in diary.requests if each.service == service) if fact == "entry-attempted" else 0
+        lost = _overtaken(diary, logs["gatekeeper"]) if fact == "entry-attempted" else 0
         if not told[service, fact] <= stored <= told[service, fact] + lost:
             yield f"{stored} times {fact} are stored, and {told[service, fact]} were acknowledged"
+
+
+def _overtaken(diary: Diary, gate: Log) -> int:
+    """How many grants may be stored that nobody was told of: the answer was lost, or a refusal came before it was given."""
+    repeated = sum(len(each.tries) > 1 for each in diary.requests if each.service == gate.service)
+    attempts = [data for _, data in gate.of("entry-attempted") if data["contract_no"] in diary.contracts]
+    return repeated + sum(data["outcome"] == "refused" for data in attempts)
 
 
 _ASKED_FOR = (

@@ -56,7 +56,7 @@ class TestNetwork:
     async def test_disturbed_anywhere_loses_nothing(self, stack: FaultStack, mode: Mode) -> None:
         async with network(stack) as here:
             await _disturb(stack, here, [(link, mode) for link in DISTURBED])
-            assert all(proxy.passed_bytes for proxies in here.proxies.values() for proxy in proxies[:1])
+            assert all(any(proxy.passed_bytes for proxy in proxies) for proxies in here.proxies.values())
 
     async def test_disturbed_where_it_hurts_most_loses_nothing(self, stack: FaultStack) -> None:
         async with network(stack) as here:
