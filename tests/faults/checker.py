@@ -733,9 +733,9 @@ def check_unasked(diary: Diary, logs: Mapping[str, Log]) -> Iterator[str]:
 
 def _overtaken(diary: Diary, gate: Log) -> int:
     """How many grants may be stored that nobody was told of: the answer was lost, or a refusal came before it was given."""
-    repeated = sum(len(each.tries) > 1 for each in diary.requests if each.service == gate.service)
+    repeated = [each for each in diary.requests if each.service == gate.service and len(each.tries) > 1]
     attempts = [data for _, data in gate.of("entry-attempted") if data["contract_no"] in diary.contracts]
-    return repeated + sum(data["outcome"] == "refused" for data in attempts)
+    return len(repeated) + len([data for data in attempts if data["outcome"] == "refused"])
 
 
 _ASKED_FOR = (

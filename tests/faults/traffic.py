@@ -450,6 +450,13 @@ class Town:
         await self.declare(person, from_hubei=from_hubei)
         return await self.pre_register(person, site, await self.look_up(person))
 
+    async def withdraw(self, expected: Answer, site: Site) -> None:
+        """What `expect` answered was a mistake."""
+        person_id = expected.body["person_id"]
+        path = f"/v1/contracts/{site.contract_no}/pre-registrations/{person_id}/withdrawal"
+        await self.operator.post("registration", path, {"reason": "录错合同"}, seen=expected.token)
+        self.acknowledge("registration", person_id, "pre-registration-withdrawn", contract_no=site.contract_no)
+
     async def measure(self, person_id: str, site: Site, celsius: float, *, seen: str | None = None) -> Answer:
         """每日健康."""
         body = {
@@ -647,11 +654,7 @@ async def declares_late(town: Town, site: Site) -> None:
 
 
 async def was_a_mistake(town: Town, site: Site) -> None:
-    expected = await town.expect(somebody(), site)
-    person_id = expected.body["person_id"]
-    path = f"/v1/contracts/{site.contract_no}/pre-registrations/{person_id}/withdrawal"
-    await town.operator.post("registration", path, {"reason": "录错合同"}, seen=expected.token)
-    town.acknowledge("registration", person_id, "pre-registration-withdrawn", contract_no=site.contract_no)
+    await town.withdraw(await town.expect(somebody(), site), site)
 
 
 async def stands_on_the_roster(town: Town, site: Site) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from chassis import command_handling, intake, leases, progress, reacting, rebuild, replay, waiting
+from chassis import command_handling, intake, leases, progress, rebuild, replay, waiting
 from chassis.event_store import Append, Appended, AppendResult, Conflict, EventStore
 from chassis.leases import Lease, Leases
 from chassis.parking import Parking
@@ -183,19 +183,21 @@ def begins_where_the_broker_says() -> None:
 
 
 @plant
-def applies_whatever_is_delivered() -> None:
-    """Also a second time."""
+def applies_what_is_delivered_again() -> None:
+    """The broker delivers once more what came before, behind what came since, and nobody counts."""
+    genuine = progress._next
+    delivered: dict[tuple[str, int], list[Recorded]] = {}
 
     def take_all(events: Sequence[Recorded], lasts: Mapping[int, Last], *, is_scanning: bool) -> list[Recorded]:
-        return list(events)
-
-    genuine = command_handling.cause_of
-
-    def another_cause(recorded: Recorded, *, policy: str, index: int) -> Any:
-        return replace(genuine(recorded, policy=policy, index=index), command_id=uuid4())
+        fresh = genuine(events, lasts, is_scanning=is_scanning)
+        again = []
+        for last in {(event.service, event.shard): event for event in fresh}.values():
+            again += [event._replace(pos=last.pos) for event in delivered.get((last.service, last.shard), ())]
+        for event in fresh:
+            delivered.setdefault((event.service, event.shard), []).append(event)
+        return fresh + again
 
     put(progress, "_next", take_all)
-    put(reacting, "cause_of", another_cause)
 
 
 @plant
