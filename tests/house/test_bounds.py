@@ -16,6 +16,13 @@ SLEEPING_TESTS = {
     "tests/chassis/test_server.py": "a client that sends slowly, which is what is tested",
     "tests/healthcloud_bridge/test_client.py": "an upstream that drips, which is what is tested",
     "tests/faults/balancer.py": "a program of the tests, which looks every so often; nothing waits for it",
+    "tests/faults/planted/plants.py": "mistakes of which some are that something is done late",
+    "tests/faults/proxy.py": "a connection that is slow, which is what is tested",
+    "tests/faults/test_clocks.py": "how long a clock is wrong",
+    "tests/faults/test_combined.py": "how long a fault lasts",
+    "tests/faults/test_disk_full.py": "how long a disk is full",
+    "tests/faults/test_network.py": "how long a connection is disturbed",
+    "tests/faults/test_planted.py": "how long a planted fault may do its damage",
     "tests/gatekeeper/test_freshness.py": "a process that is frozen, which is what is tested",
     "tests/gatekeeper/test_gate.py": "keeps a stamp fresh beside the test; nothing waits for it",
 }
