@@ -1,0 +1,128 @@
+"""The topics: each is its log, byte for byte, whatever came twice; a district's holds what the police was told, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tests.faults.checker.logs import ATTRIBUTES, PARTITIONS, Log, Stored
+from tests.faults.stack import FaultStack
+
+READ_TOPIC_S_MAX = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """As it lies in Kafka."""
+
+    partition: int
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Shard and position in the log that it says it comes from."""
+        said = dict(self.headers)
+        return int(said["ce_source"].rpartition(b"/")[2]), int(said["ce_sequence"])
+
+
+async def read_topic(stack: FaultStack, topic: str) -> list[Record]:
+    """All of it, each partition in order."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=stack.kafka.bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        async with asyncio.timeout(READ_TOPIC_S_MAX):
+            partitions = [TopicPartition(topic, n) for n in sorted(await _partitions(consumer, topic))]
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            records: list[Record] = []
+            while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+                for partition, batch in (await consumer.getmany(timeout_ms=200)).items():
+                    records += [Record(partition.partition, each.key, each.value, tuple(each.headers)) for each in batch]
+            return records
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    # A consumer that is assigned nothing yet knows no topic: asking makes it learn of this one.
+    await consumer._client.add_topic(topic)
+    found: set[int] = consumer.partitions_for_topic(topic) or set()
+    return found
+
+
+def distinct(records: Sequence[Record], *, burnt: bool = False) -> tuple[dict[tuple[int, int], Record], list[str]]:
+    """The records without those that came twice, by place in the log; and what is wrong with their order or copies.
+
+    In a topic that was lost and filled again, what was on its way then may stand before the beginning. It comes again where it
+    belongs: there the last copies count, elsewhere the first.
+    """
+    found: dict[tuple[int, int], Record] = {}
+    last: Counter[int] = Counter()
+    wrong = []
+    if burnt:
+        final = {record.place: n for n, record in enumerate(records)}
+        wrong += [f"{each.place} was published twice, not the same bytes" for each in records if each != records[final[each.place]]]
+        records = [record for n, record in enumerate(records) if final[record.place] == n]
+    for record in records:
+        shard, pos = record.place
+        if record.place not in found:
+            found[record.place] = record
+            if pos <= last[shard]:
+                wrong.append(f"{record.place} came after {last[shard]}")
+        elif found[record.place] != record:
+            wrong.append(f"{record.place} was published twice, not the same bytes")
+        last[shard] = max(last[shard], pos)
+    return found, wrong
+
+
+async def check_topic(stack: FaultStack, log: Log) -> tuple[list[str], int]:
+    """Is the topic the log, byte for byte and header for header? And how many records lie there more than once?"""
+    records = await read_topic(stack, f"{stack.stack.topic_prefix}{log.service}.events.v1")
+    found, wrong = distinct(records, burnt=stack.topics_were_lost)
+    stored = {(event.shard, event.pos): event for event in log.events}
+    if found.keys() != stored.keys():
+        wrong.append(f"missing {sorted(stored.keys() - found.keys())}, unknown {sorted(found.keys() - stored.keys())}")
+    for place in found.keys() & stored.keys():
+        event = stored[place]
+        headers = (*zip(ATTRIBUTES, event.meta, strict=True), ("ce_sequence", b"%020d" % event.pos))
+        expected = Record(event.shard % PARTITIONS, str(event.stream_id).encode(), event.raw, headers)
+        if found[place] != expected:
+            wrong.append(f"{place} was published as {found[place].headers}, stored as {headers}")
+    last: Counter[int] = Counter()
+    for shard, pos in found:
+        if pos != last[shard] + 1:
+            wrong.append(f"{shard}:{pos} follows {last[shard]}")
+        last[shard] = pos
+    return [f"topic of {log.service}: {sentence}" for sentence in wrong], len(records) - len(found)
+
+
+async def check_police_topics(stack: FaultStack, log: Log) -> tuple[list[str], int]:
+    """Did every fact reach its district, and no other, in order? And how many came more than once?"""
+    wrong, repeated = [], 0
+    by_district: defaultdict[str, dict[tuple[int, int], Stored]] = defaultdict(dict)
+    for event, data in log.of("arrival-shared", "arrival-corrected", "arrival-withdrawn"):
+        by_district[data["district"]][event.shard, event.pos] = event
+    for district, stored in by_district.items():
+        records = await read_topic(stack, f"{stack.stack.topic_prefix}police.arrivals.{district}.v1")
+        found, problems = distinct(records, burnt=stack.topics_were_lost)
+        wrong += [f"police topic {district}: {sentence}" for sentence in problems]
+        repeated += len(records) - len(found)
+        told = {place: (dict(record.headers)["ce_id"], _said(json.loads(record.value))) for place, record in found.items()}
+        expected = {place: (str(event.event_id).encode(), _said(event.data)) for place, event in stored.items()}
+        if told != expected:
+            wrong.append(f"police topic {district}: {set(told.items()) ^ set(expected.items())}")
+    return wrong, repeated
+
+
+def _said(data: Mapping[str, Any]) -> tuple[str, str]:
+    return data["person_id"], data["contract_no"]
