@@ -231,7 +231,7 @@ class _Bench:
                 day = TODAY - timedelta(days=3)
                 form = declaration(person, reported_on=day, departed_on=day, from_hubei=False, travel="火车G13333")
                 (await self.client.post(f"{self.urls['healthcloud-simulator']}/declarations", json=form)).raise_for_status()
-                lookup = {"document": person.document, "name": person.name}
+                lookup = {"document": person.document, "name": person.name, "purpose": "pre_registration"}
                 found = await self.operator.post(
                     "healthcloud-bridge", "/v1/declaration-lookups", lookup, key=f"bench-{person.number[-12:]}"
                 )

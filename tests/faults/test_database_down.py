@@ -65,7 +65,7 @@ class TestKeyServerDown:
             await here.declare(unknown)
             await PostgresSessions.of(stack.keys_postgres).crash()
             contract, document = f"/v1/contracts/{site.contract_no}", {"document": unknown.document}
-            look_up = {**document, "name": unknown.name}
+            look_up = {**document, "name": unknown.name, "purpose": "pre_registration"}
             questions: list[Question] = [
                 (here.operator, "POST", "healthcloud-bridge", "/v1/declaration-lookups", look_up),
                 (here.operator, "POST", "registration", f"{contract}/pre-registrations", here.form(unknown, site)),

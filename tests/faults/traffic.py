@@ -418,9 +418,8 @@ class Town:
 
     async def look_up(self, person: Person) -> Answer:
         """获取健康云信息."""
-        found = await self.operator.post(
-            "healthcloud-bridge", "/v1/declaration-lookups", {"document": person.document, "name": person.name}
-        )
+        lookup = {"document": person.document, "name": person.name, "purpose": "pre_registration"}
+        found = await self.operator.post("healthcloud-bridge", "/v1/declaration-lookups", lookup)
         version = found.body["declaration_version"]
         self.acknowledge("healthcloud-bridge", found.body["person_id"], "declaration-received", declaration_version=version)
         return found

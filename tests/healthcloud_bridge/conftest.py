@@ -18,6 +18,7 @@ from healthcloud_bridge.wiring import SERVICE
 from tests.health.service import Running, cancel, running_service
 from tests.healthcloud_bridge.upstream import API_KEY, Upstream, simulator
 
+LOOKUPS_PER_HOUR_MAX = 100
 _people = itertools.count()
 
 
@@ -52,7 +53,12 @@ async def service(
 ) -> AsyncIterator[Running]:
     database = await fresh_databases.make("healthcloud_bridge", SERVICE.migrations)
     keys = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
-    own = {"healthcloud_url": upstream.url, "healthcloud_api_key": API_KEY, "poll_interval_s": 0.1}
+    own = {
+        "healthcloud_url": upstream.url,
+        "healthcloud_api_key": API_KEY,
+        "poll_interval_s": 0.1,
+        "lookups_per_hour_max": LOOKUPS_PER_HOUR_MAX,
+    }
     async with running_service(SERVICE, database, keys["healthcloud_bridge"], own) as running:
         # It needs no fence, and so no real lease.
         polling = asyncio.create_task(_poll(running))

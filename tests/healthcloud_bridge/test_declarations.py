@@ -8,8 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from chassis.testing.specification import Specification
-from contracts.healthcloud_bridge import DeclarationReceived
-from healthcloud_bridge.domain.declarations import Declaration, DeclaredPerson, Receive
+from contracts.healthcloud_bridge import (
+    DeclarationLookedUp,
+    DeclarationReceived,
+    HealthcloudBridgeEvent,
+    LookUpOutcome,
+    LookUpPurpose,
+)
+from healthcloud_bridge.domain.declarations import Declaration, DeclaredPerson, LookUp, Receive
 from healthcloud_bridge.wiring import PERSON as PERSON_DECIDER
 
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
@@ -39,11 +45,19 @@ FIRST = Declaration(
 SECOND = replace(FIRST, source_fingerprint="2" * 64, from_hubei=True)
 THIRD = replace(FIRST, source_fingerprint="3" * 64)
 
-person: Specification[Receive, DeclaredPerson, DeclarationReceived] = Specification(PERSON_DECIDER)
+person: Specification[Receive | LookUp, DeclaredPerson, HealthcloudBridgeEvent] = Specification(PERSON_DECIDER)
 
 
 def receive(*declarations: Declaration) -> Receive:
     return Receive(person_id=PERSON, declarations=declarations, at=NOW)
+
+
+def look_up(*declarations: Declaration, outcome: LookUpOutcome = LookUpOutcome.SHOWN) -> LookUp:
+    return LookUp(PERSON, "lead-1", LookUpPurpose.FAMILY, outcome, declarations, NOW)
+
+
+def looked_up(outcome: LookUpOutcome = LookUpOutcome.SHOWN) -> DeclarationLookedUp:
+    return DeclarationLookedUp(person_id=PERSON, account="lead-1", purpose=LookUpPurpose.FAMILY, outcome=outcome, looked_up_at=NOW)
 
 
 def received(version: int, declaration: Declaration) -> DeclarationReceived:
@@ -67,3 +81,15 @@ class TestReceive:
     def test_does_nothing_for_an_older_answer(self) -> None:
         # Two look-ups at once: the slower one saw less.
         person.given(received(1, FIRST), received(2, SECOND)).when(receive(FIRST)).then_nothing()
+
+
+class TestLookUp:
+    def test_is_on_record_with_what_is_new(self) -> None:
+        person.given(received(1, FIRST)).when(look_up(FIRST, SECOND)).then(looked_up(), received(2, SECOND))
+
+    def test_is_on_record_each_time(self) -> None:
+        person.given(looked_up(), received(1, FIRST)).when(look_up(FIRST)).then(looked_up())
+
+    def test_is_on_record_where_it_found_nothing(self) -> None:
+        nothing = LookUpOutcome.NOT_DECLARED
+        person.when(look_up(outcome=nothing)).then(looked_up(nothing))

@@ -41,6 +41,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "regions.py": "places as the upstream's users write them",
         "regions.json": "their table",
         "receiving.py": "from the upstream's answer to a fact, for the endpoint and for the poller",
+        "quota.py": "how much an account may ask for: a count beside the log, for refusing is no fact",
         "poller.py": "asks the upstream again, without anybody's request",
     },
     "police_bridge": {

@@ -195,7 +195,11 @@ class Lives:
             ("registration", f"/v1/contracts/{HERE}/roster-imports", {"rows": [_form(canary)]}),
             ("registration", "/v1/person-lookups", {"document": wrong_number}),
             ("healthcloud_bridge", "/v1/declaration-lookups", _lookup(canary) | {"name": "另一个人"}),
-            ("healthcloud_bridge", "/v1/declaration-lookups", {"document": wrong_number, "name": canary.name}),
+            (
+                "healthcloud_bridge",
+                "/v1/declaration-lookups",
+                {"document": wrong_number, "name": canary.name, "purpose": "pre_registration"},
+            ),
             (
                 "health",
                 f"{people}/health-reports",
@@ -287,7 +291,7 @@ def _declaration(canary: Canary) -> dict[str, Any]:
 
 
 def _lookup(canary: Canary) -> dict[str, Any]:
-    return {"document": canary.document, "name": canary.name}
+    return {"document": canary.document, "name": canary.name, "purpose": "pre_registration"}
 
 
 def _form(canary: Canary) -> dict[str, Any]:

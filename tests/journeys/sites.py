@@ -130,10 +130,11 @@ class Site:
 
     async def pre_registers(self, person: Person) -> Arrived:
         """进场预登记, with the latest declaration."""
-        lookup = {"document": person.document, "name": person.name}
+        somebody = {"document": person.document, "name": person.name}
+        lookup = {**somebody, "purpose": "pre_registration"}
         found = await self.ask("site_operator", "POST", "healthcloud_bridge", "/v1/declaration-lookups", lookup)
         form = {
-            **lookup,
+            **somebody,
             "person_kind": "worker",
             "trade": "020",
             "employer_credit_code": EMPLOYER["credit_code"],

@@ -293,7 +293,7 @@ async def healthcloud_bridge(running: InProcess[Any]) -> Examples:
     asked = document()
     async with httpx2.AsyncClient(base_url=running.parts.settings.healthcloud_url, trust_env=False) as client:
         (await client.post("/declarations", json=form(asked["number"]))).raise_for_status()
-    return {"look_up_declaration": Example(Good(body={"document": asked, "name": NAME}))}
+    return {"look_up_declaration": Example(Good(body={"document": asked, "name": NAME, "purpose": "family"}))}
 
 
 async def police_bridge(running: InProcess[Any]) -> Examples:

@@ -1,5 +1,6 @@
 """Facts of `healthcloud-bridge`: what people declared in Health Cloud (健康云 来沪人员健康登记)."""
 
+from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -64,5 +65,39 @@ class DeclarationReceived(Event):
     """UTC, when the bridge fetched it."""
 
 
-HealthcloudBridgeEvent = DeclarationReceived
+class LookUpPurpose(StrEnum):
+    """What somebody says he needs a declaration for."""
+
+    PRE_REGISTRATION = "pre_registration"  # 进场预登记
+    FAMILY = "family"  # 携带家属登记
+    CORRECTION = "correction"  # of a pre-registration
+
+
+class LookUpOutcome(StrEnum):
+    """What a look-up found. The last two are answered alike."""
+
+    SHOWN = "shown"
+    NOT_DECLARED = "not_declared"
+    NAME_DIFFERS = "name_differs"
+
+
+class DeclarationLookedUp(Event):
+    """Somebody asked what a person declared. It is on record before the answer goes out, whatever the answer is."""
+
+    TYPE: ClassVar[Literal["gatehouse.healthcloud-bridge.declaration-looked-up.v1"]] = (
+        "gatehouse.healthcloud-bridge.declaration-looked-up.v1"
+    )
+    person_id: UUID
+    """The person asked about, who is also the stream."""
+    account: Annotated[str, Field(min_length=1, max_length=256)]
+    """Who asked: the subject of the token."""
+    purpose: LookUpPurpose
+    """As stated by who asked."""
+    outcome: LookUpOutcome
+    """What the look-up found."""
+    looked_up_at: UtcTime
+    """UTC, when it was asked."""
+
+
+HealthcloudBridgeEvent = DeclarationReceived | DeclarationLookedUp
 """Every fact that healthcloud-bridge tells."""

@@ -7,14 +7,14 @@ from typing import get_args
 from contracts.event import Event
 from contracts.gatekeeper import GatekeeperEvent
 from contracts.health import HealthEvent
-from contracts.healthcloud_bridge import DeclarationReceived
+from contracts.healthcloud_bridge import HealthcloudBridgeEvent
 from contracts.police import PoliceBridgeEvent, PoliceMessage
 from contracts.registration import RegistrationEvent
 
 EVENTS_BY_OWNER: Mapping[str, tuple[type[Event], ...]] = MappingProxyType(
     {
         "registration": get_args(RegistrationEvent),
-        "healthcloud-bridge": (DeclarationReceived,),
+        "healthcloud-bridge": get_args(HealthcloudBridgeEvent),
         "health": get_args(HealthEvent),
         "gatekeeper": get_args(GatekeeperEvent),
         "police-bridge": get_args(PoliceBridgeEvent),

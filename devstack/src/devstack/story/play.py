@@ -99,7 +99,7 @@ class Story:
         return people
 
     async def _refused_then_taken_up(self) -> str:
-        lookup = {"document": LATE.document, "name": LATE.name}
+        lookup = {"document": LATE.document, "name": LATE.name, "purpose": "pre_registration"}
         missing = await self.cast.operator.post(
             "healthcloud-bridge", "/v1/declaration-lookups", lookup, key="story-lookup-late", expect=(200, 404)
         )
@@ -128,7 +128,7 @@ class Story:
         self.say(f"{person.name} declared in 健康云: arrived {day.isoformat()}, {'from Hubei' if from_hubei else 'not from Hubei'}")
 
     async def _pre_register(self, person: Person, contract_no: str, *, origin: tuple[str, str]) -> str:
-        lookup = {"document": person.document, "name": person.name}
+        lookup = {"document": person.document, "name": person.name, "purpose": "pre_registration"}
         found = await self.cast.operator.post(
             "healthcloud-bridge", "/v1/declaration-lookups", lookup, key=f"story-lookup-{person.number[-4:]}-{contract_no}"
         )

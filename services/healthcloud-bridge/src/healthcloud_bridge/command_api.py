@@ -19,7 +19,8 @@ from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Router, etag, problems
 from contracts.access import Action
-from contracts.identity import Document, PersonName, folded_name
+from contracts.healthcloud_bridge import LookUpPurpose
+from contracts.identity import Document, PersonName
 from contracts.rejection import Rejection
 from healthcloud_bridge.translation import Declared
 from healthcloud_bridge.wired import Wired, wired
@@ -31,7 +32,10 @@ Parts = Annotated[Wired, Depends(wired)]
 
 
 class DeclarationIsMissing(Rejection):
-    """The person has not declared in Health Cloud (manual, (三) 2)."""
+    """The person has not declared in Health Cloud (manual, (三) 2).
+
+    Also the answer where somebody of another name has: whoever tries numbers does not learn which of them have declared.
+    """
 
     code = "declaration-missing"
     status = 404
@@ -39,19 +43,11 @@ class DeclarationIsMissing(Rejection):
     title_en = "Declare in the Health Cloud app first, then pre-register"
 
 
-class NameDiffersFromDeclaration(Rejection):
-    """Document and name must be the same person's in both places. Nothing of the declaration is shown otherwise."""
-
-    code = "name-differs-from-declaration"
-    title_zh = "姓名与“健康云”登记不一致"
-    title_en = "The name is not the one in the Health Cloud declaration"
-
-
 WAY_TO_HEALTH_CLOUD = {
     "zh": "打开“健康云”APP,“所在地区”选择“上海” → 抗击新型冠状病毒防控服务专栏 → 来沪人员健康登记;"
-    "或在微信公众号“上海健康云”的相应模块登记。",
+    "或在微信公众号“上海健康云”的相应模块登记。已登记的,请核对证件号码和姓名。",
     "en": "In the app 健康云 choose the area 上海, then 抗击新型冠状病毒防控服务专栏, then 来沪人员健康登记; or use the WeChat "
-    "account 上海健康云.",
+    "account 上海健康云. Where this was done: compare number and name.",
 }
 """Manual, 二 (一)."""
 
@@ -61,6 +57,8 @@ class LookupBody(StrictModel):
 
     document: Document
     name: PersonName
+    purpose: LookUpPurpose
+    """What it is needed for. On record, with who asked."""
 
 
 class DeclarationAnswer(BaseModel):
@@ -101,25 +99,25 @@ class DeclarationAnswer(BaseModel):
     relation: str
 
 
-@router.post(
-    "/declaration-lookups", response_model=DeclarationAnswer, responses=problems(DeclarationIsMissing, NameDiffersFromDeclaration)
-)
+@router.post("/declaration-lookups", response_model=DeclarationAnswer, responses=problems(DeclarationIsMissing))
 async def look_up_declaration(
     body: LookupBody, caller: Registrar, parts: Parts, request: Request, response: Response
 ) -> DeclarationAnswer | Response:
-    """获取健康云信息: the latest declaration of this person, fetched now. What is new of it is kept; repeating it is harmless."""
+    """获取健康云信息: the latest declaration of this person, fetched now. What is new of it is kept.
+
+    Every look-up that Health Cloud answers is on record in the person's stream. Each counts against what the account may ask in
+    an hour: 429 beyond.
+    """
+    await parts.quota.take(caller.subject)
     declared = await parts.receiving.ask(body.document, name=body.name)
-    if not declared:
-        return _declaration_is_missing(request)
-    latest = declared[-1]
-    if folded_name(latest.name) != folded_name(body.name):
-        raise NameDiffersFromDeclaration
     (person_id,) = await parts.identities.identify([body.document])
-    received = await parts.receiving.receive(person_id, declared)
+    received = await parts.receiving.look_up(person_id, declared, name=body.name, account=caller.subject, purpose=body.purpose)
+    if received is None:
+        return _declaration_is_missing(request)
     response.headers["ETag"] = etag(received.stream_version)
     if received.token is not None:
         response.headers[CONSISTENCY_TOKEN] = str(received.token)
-    return _answer(person_id, received.version, latest)
+    return _answer(person_id, received.version, declared[-1])
 
 
 def _declaration_is_missing(request: Request) -> Response:

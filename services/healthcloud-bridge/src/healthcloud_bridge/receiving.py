@@ -12,11 +12,11 @@ from chassis.clock import Clock
 from chassis.command_handling import CommandHandler
 from chassis.consistency import ConsistencyToken
 from chassis.sealing import Sealer, Sealing
-from contracts.healthcloud_bridge import DeclarationReceived
-from contracts.identity import Document
+from contracts.healthcloud_bridge import HealthcloudBridgeEvent, LookUpOutcome, LookUpPurpose
+from contracts.identity import Document, folded_name
 from contracts.times import shanghai_date
 from healthcloud_bridge.client import AnswerNotUnderstood, HealthCloud
-from healthcloud_bridge.domain.declarations import Declaration, DeclaredPerson, Receive
+from healthcloud_bridge.domain.declarations import Declaration, DeclaredPerson, LookUp, Receive
 from healthcloud_bridge.translation import Declared, Untranslatable, translated
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ class Receiving:
     """Ask, translate, seal, decide."""
 
     health_cloud: HealthCloud
-    handler: CommandHandler[Receive, DeclaredPerson, DeclarationReceived]
+    handler: CommandHandler[Receive | LookUp, DeclaredPerson, HealthcloudBridgeEvent]
     sealing: Sealing
     clock: Clock
 
@@ -57,12 +57,41 @@ class Receiving:
 
         Raises: StreamIsErased; VersionConflict; Unavailable.
         """
+        declarations = await self._sealed(person_id, declared)
+        return await self._handled(Receive(person_id, declarations, self.clock.now()))
+
+    async def look_up(
+        self, person_id: UUID, declared: Sequence[Declared], *, name: str, account: str, purpose: LookUpPurpose
+    ) -> Received | None:
+        """Put the look-up on record, together with what is new. None where nothing may be shown: no declaration of that name.
+
+        Raises: StreamIsErased; VersionConflict; Unavailable.
+        """
+        outcome = _outcome(declared, name=name)
+        shown = declared if outcome is LookUpOutcome.SHOWN else ()
+        declarations = await self._sealed(person_id, shown)
+        command = LookUp(person_id, account, purpose, outcome, declarations, self.clock.now())
+        if not declarations:
+            await self.handler.handle(person_id, command)
+            return None
+        return await self._handled(command)
+
+    async def _sealed(self, person_id: UUID, declared: Sequence[Declared]) -> tuple[Declaration, ...]:
         sealer = await self.sealing.sealer_for([person_id])
-        declarations = tuple(_sealed(each, person_id, sealer) for each in declared)
-        outcome = await self.handler.handle(person_id, Receive(person_id, declarations, self.clock.now()))
+        return tuple(_sealed(each, person_id, sealer) for each in declared)
+
+    async def _handled(self, command: Receive | LookUp) -> Received:
+        person_id, declarations = command.person_id, command.declarations
+        outcome = await self.handler.handle(person_id, command)
         _, person = await self.handler.read(person_id)
         version = person.versions[declarations[-1].source_fingerprint]
         return Received(version, outcome.version, await self.handler.token_after(person_id, outcome))
+
+
+def _outcome(declared: Sequence[Declared], *, name: str) -> LookUpOutcome:
+    if not declared:
+        return LookUpOutcome.NOT_DECLARED
+    return LookUpOutcome.SHOWN if folded_name(declared[-1].name) == folded_name(name) else LookUpOutcome.NAME_DIFFERS
 
 
 def _sealed(declared: Declared, person_id: UUID, sealer: Sealer) -> Declaration:

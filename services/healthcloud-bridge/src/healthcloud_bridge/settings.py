@@ -18,3 +18,5 @@ class Settings(ServiceSettings):
     """What Health Cloud knows us by."""
     poll_interval_s: Annotated[float, Field(ge=0.1, le=3_600)] = 2.0
     """Between two rounds of asking for those who had not declared yet, seconds."""
+    lookups_per_hour_max: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
+    """Declarations that one account may look up from one full hour to the next."""

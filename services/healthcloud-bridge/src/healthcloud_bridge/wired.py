@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from chassis.identity import Identities
+from healthcloud_bridge.quota import Quota
 from healthcloud_bridge.receiving import Receiving
 
 
@@ -16,6 +17,7 @@ class Wired:
 
     receiving: Receiving
     identities: Identities
+    quota: Quota
 
 
 async def wired(request: Request) -> Wired:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 from chassis.command_handling import Decider
 from chassis.migrations import LOG, WORK
 from chassis.service import Application, Machinery, Service
-from contracts.healthcloud_bridge import DeclarationReceived
+from contracts.healthcloud_bridge import HealthcloudBridgeEvent
 from healthcloud_bridge import command_api
 from healthcloud_bridge.client import HealthCloud
 from healthcloud_bridge.domain.declarations import DeclaredPerson, decide, evolve
 from healthcloud_bridge.poller import Poller
+from healthcloud_bridge.quota import Quota
 from healthcloud_bridge.read_models.awaited import AWAITED
 from healthcloud_bridge.receiving import Receiving
 from healthcloud_bridge.settings import Settings
@@ -22,8 +24,8 @@ PERSON = Decider(
     initial=DeclaredPerson(),
     decide=decide,
     evolve=evolve,
-    events={DeclarationReceived.TYPE: DeclarationReceived},
-    state_version=1,
+    events={event.TYPE: event for event in get_args(HealthcloudBridgeEvent)},
+    state_version=2,
 )
 
 
@@ -32,9 +34,10 @@ def wire(parts: Machinery[Settings]) -> Application:
     health_cloud = HealthCloud(settings.healthcloud_url, api_key=settings.healthcloud_api_key.get_secret_value())
     receiving = Receiving(health_cloud, parts.handler(PERSON), parts.sealing, parts.clock)
     poller = Poller(parts.pool, parts.sealing, receiving, settings.poll_interval_s)
+    quota = Quota(parts.pool, parts.clock, lookups_per_hour_max=settings.lookups_per_hour_max)
     return Application(
         routers=[command_api.router],
-        state={"wired": Wired(receiving, parts.identities)},
+        state={"wired": Wired(receiving, parts.identities, quota)},
         read_models=[AWAITED],
         works={"poll": poller.run},
         api_tasks=[health_cloud.keep],

@@ -1,13 +1,20 @@
-"""The declarations of one person, as they reached us: every version is kept, each is received once."""
+"""The declarations of one person, as they reached us: every version is kept, each is received once. And who asked for them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import assert_never
 from uuid import UUID
 
-from contracts.healthcloud_bridge import DeclarationReceived
+from contracts.healthcloud_bridge import (
+    DeclarationLookedUp,
+    DeclarationReceived,
+    HealthcloudBridgeEvent,
+    LookUpOutcome,
+    LookUpPurpose,
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,18 @@ class Receive:
 
 
 @dataclass(frozen=True)
+class LookUp:
+    """Somebody asked, and Health Cloud answered with these, oldest first: none unless the outcome is `SHOWN`."""
+
+    person_id: UUID
+    account: str
+    purpose: LookUpPurpose
+    outcome: LookUpOutcome
+    declarations: tuple[Declaration, ...]
+    at: datetime
+
+
+@dataclass(frozen=True)
 class DeclaredPerson:
     """What is known of a person's declarations."""
 
@@ -52,7 +71,29 @@ class DeclaredPerson:
     latest: int = 0
 
 
-def decide(command: Receive, person: DeclaredPerson) -> Sequence[DeclarationReceived]:
+def decide(command: Receive | LookUp, person: DeclaredPerson) -> Sequence[HealthcloudBridgeEvent]:
+    match command:
+        case Receive():
+            return _receive(command, person)
+        case LookUp():
+            return _look_up(command, person)
+        case _:
+            assert_never(command)
+
+
+def _look_up(command: LookUp, person: DeclaredPerson) -> Sequence[HealthcloudBridgeEvent]:
+    """To look twice is to have seen it twice: a repeat is a fact of its own."""
+    looked_up = DeclarationLookedUp(
+        person_id=command.person_id,
+        account=command.account,
+        purpose=command.purpose,
+        outcome=command.outcome,
+        looked_up_at=command.at,
+    )
+    return [looked_up, *_receive(command, person)]
+
+
+def _receive(command: Receive | LookUp, person: DeclaredPerson) -> Sequence[DeclarationReceived]:
     new = [each for each in command.declarations if each.source_fingerprint not in person.versions]
     return [
         DeclarationReceived(person_id=command.person_id, declaration_version=version, received_at=command.at, **vars(declaration))
@@ -60,7 +101,17 @@ def decide(command: Receive, person: DeclaredPerson) -> Sequence[DeclarationRece
     ]
 
 
-def evolve(person: DeclaredPerson, event: DeclarationReceived) -> DeclaredPerson:
+def evolve(person: DeclaredPerson, event: HealthcloudBridgeEvent) -> DeclaredPerson:
+    match event:
+        case DeclarationReceived():
+            return _received(person, event)
+        case DeclarationLookedUp():
+            return person  # What is known of the person does not depend on who asked.
+        case _:
+            assert_never(event)
+
+
+def _received(person: DeclaredPerson, event: DeclarationReceived) -> DeclaredPerson:
     versions = dict(person.versions)
     if event.source_fingerprint is not None:
         versions[event.source_fingerprint] = event.declaration_version
