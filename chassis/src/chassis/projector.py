@@ -69,6 +69,8 @@ class OwnLog:
     name: str
     pool: asyncpg.Pool
     heads: ShardHeads
+    linger_s: float = 0.0
+    """What comes within so long after a batch is taken in together. See `Application.own_log_linger_s`."""
 
     async def follow(self, partition: int, positions: Mapping[int, int], offset: TopicOffset) -> AsyncIterator[Batch]:
         marks = dict(positions)
@@ -79,6 +81,7 @@ class OwnLog:
                 if events:
                     marks[shard] = events[-1].pos
                     yield Batch(events, None)
+            await asyncio.sleep(self.linger_s)
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,9 @@ class Application:
     worker_tasks: Sequence[Callable[[Worker], Coroutine[Any, Any, None]]] = ()
     """Run beside a worker until it stops."""
     checks: Mapping[str, Check] = field(default_factory=dict)
+    own_log_linger_s: float = 0.0
+    """How long the own log may wait for more of it before it is projected again. Where what others tell is urgent, and takes
+    its turn with the own log, lists may be so much later: few large batches cost less than many small ones."""
     durable_projections: bool = True
     """False where every row can be derived again: then the database need not sync them."""
 
@@ -189,7 +192,7 @@ async def worker(service: Service[S], parts: Machinery[S], application: Applicat
         works: dict[str, Work] = dict(application.works)
         relay = None
         if parts.heads is not None:
-            sources.append(OwnLog(service.name, pool, parts.heads))
+            sources.append(OwnLog(service.name, pool, parts.heads, application.own_log_linger_s))
             publisher = application.publisher or TopicPublisher(
                 parts.producers, EVENT_TOPICS[service.name].full_name(settings.topic_prefix)
             )

@@ -24,6 +24,8 @@ from gatekeeper.read_models.roster import ROSTER
 from gatekeeper.settings import Settings
 from gatekeeper.wired import Wired
 
+LISTS_LINGER_S = 0.5
+"""By how much attempts and roster may be late: a ban never waits for the lists of those who passed before it."""
 SHIPPED_POLICIES = Path(__file__).parent / "switches.json"
 
 
@@ -57,6 +59,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         routers=[command_api.router, query_api.router],
         state={"wired": Wired(gate, parts.identities, parts.pool, policies)},
         read_models=[ATTEMPTS, ROSTER],
+        own_log_linger_s=LISTS_LINGER_S,
         policies=[clearance_policy(handler)],
         api_tasks=[view.run],
         worker_tasks=[keeper.run],
