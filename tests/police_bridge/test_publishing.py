@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,8 +16,9 @@ from cloudevents.core.formats.json import JSONFormat
 from confluent_kafka.admin import AdminClient
 
 from chassis.kafka import ProducerHolder
+from chassis.probes import NotReady
 from chassis.relay import unpublished
-from chassis.service import worker
+from chassis.service import Worker, worker
 from chassis.testing.wait import eventually
 from contracts.event import SHARDS, record_headers, shard_of
 from contracts.police import PoliceArrivalShared, PoliceArrivalWithdrawn
@@ -193,6 +195,55 @@ class TestPublish:
         await running.parts.key_server.close()
         with pytest.raises(ConnectionError):
             await publisher.publish(0, await rows_of_partition(running, shard_of(person_id) % PARTITIONS))
+
+
+class TestUnsealable:
+    """Nobody may leave it out: the police would not know that somebody is missing."""
+
+    async def test_holds_up_its_partition_alone_until_the_key_is_there_again(
+        self, running: Running, kafka_bootstrap: str, topic_prefix: str
+    ) -> None:
+        await make_topics(kafka_bootstrap, topic_prefix, *POLICE_TOPICS.values())
+        keyless, _, elsewhere = people = in_shard(0), in_shard(0), in_shard(1)
+        shared = [share(person_id, seal=await running.sealer(person_id)) for person_id in people]
+        async with worker(SERVICE, running.parts, running.application) as at:
+            assert at.heads is not None
+            async with at_work(at.leases.run(), at.heads.run()):
+                async with _key_lost(running, keyless):
+                    await running.tell(*shared)
+                    await eventually(lambda: self._is_held_up(at), within_s=20)
+                    await eventually(lambda: self._waiting(running, {0: 2}), within_s=20)
+                    assert [elsewhere] == await self._told(kafka_bootstrap, topic_prefix)
+                await eventually(lambda: self._waiting(running, {}), within_s=20)
+        assert list(people) == await self._told(kafka_bootstrap, topic_prefix)
+
+    async def _is_held_up(self, at: Worker) -> bool:
+        assert at.relay is not None
+        try:
+            await at.relay.check()
+        except NotReady as obstacle:
+            return obstacle.reason == "event-unpublishable"
+        return False
+
+    async def _waiting(self, running: Running, expected: dict[int, int]) -> bool:
+        async with running.parts.pool.acquire() as connection:
+            return expected == await unpublished(connection)
+
+    async def _told(self, bootstrap: str, prefix: str) -> list[UUID]:
+        return [UUID(record.key.decode()) for record in await read_topic(bootstrap, prefix, HONGKOU)]
+
+
+@asynccontextmanager
+async def _key_lost(running: Running, person_id: UUID) -> AsyncIterator[None]:
+    """For the time of the block, as after a restore of an older copy of the keys."""
+    connection = await asyncpg.connect(running.keys["police_bridge"].owner_dsn)
+    nowhere = uuid4()
+    try:
+        await connection.execute("UPDATE key SET stream_id = $2 WHERE stream_id = $1", person_id, nowhere)
+        yield
+        await connection.execute("UPDATE key SET stream_id = $2 WHERE stream_id = $1", nowhere, person_id)
+    finally:
+        await connection.close()
 
 
 def registered(events: Sequence[Any]) -> list[tuple[int, dict[str, Any]]]:
