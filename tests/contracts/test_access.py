@@ -14,6 +14,7 @@ pre_register              yes          yes           yes                -       
 withdraw_pre_registration yes          yes           yes                -                -                    -
 report_health             yes          yes           yes                yes              yes                  yes
 set_disposition           yes          yes           -                  yes              yes                  -
+correct_judgement         yes          yes           -                  yes              yes                  -
 admit                     yes          yes           -                  -                -                    -
 pass_gate                 -            -             -                  -                -                    yes
 view_clearance            yes          yes           -                  yes              yes                  -
@@ -32,6 +33,7 @@ pre_register              -               -                   -               - 
 withdraw_pre_registration -               -                   -               -               -                 -
 report_health             -               -                   -               -               -                 -
 set_disposition           -               -                   -               -               -                 -
+correct_judgement         -               -                   -               -               -                 -
 admit                     -               -                   -               -               -                 -
 pass_gate                 -               -                   -               -               -                 -
 view_clearance            -               -                   -               -               -                 -

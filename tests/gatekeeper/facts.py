@@ -17,6 +17,7 @@ from contracts.health import (
     Hold,
     IsolationMethod,
     IsolationOrdered,
+    IsolationOrderWithdrawn,
     IsolationReason,
     ReadingSource,
 )
@@ -118,6 +119,12 @@ def ordered(admissible_on: date, *, order_id: UUID = EVENT) -> IsolationOrdered:
         policy_version=1,
         declaration_version=1,
         ordered_at=NOW,
+    )
+
+
+def order_withdrawn(*, order_id: UUID = EVENT) -> IsolationOrderWithdrawn:
+    return IsolationOrderWithdrawn(
+        person_id=PERSON, order_id=order_id, reason_code="wrong_origin", evidence=SEALED, withdrawn_at=NOW
     )
 
 

@@ -30,6 +30,7 @@ from tests.gatekeeper.facts import (
     imported,
     mark,
     note,
+    order_withdrawn,
     ordered,
     pre_registered,
     released,
@@ -187,6 +188,12 @@ class TestEntry:
         second = UUID(int=2)
         gate = knows(pre_registered(), ordered(date(2020, 2, 20)), ordered(date(2020, 3, 1), order_id=second), assessed())
         assert date(2020, 3, 1) == earliest(answer(gate, attempt()).reasons)
+
+    def test_waits_no_longer_for_an_order_that_was_withdrawn(self) -> None:
+        second = UUID(int=2)
+        orders = (ordered(date(2020, 2, 20)), ordered(date(2020, 3, 1), order_id=second))
+        gate = knows(pre_registered(), *orders, assessed(), order_withdrawn(order_id=second))
+        assert date(2020, 2, 20) == earliest(answer(gate, attempt()).reasons)
 
     def test_is_granted_once_the_hold_is_withdrawn(self) -> None:
         assert [] == reasons(knows(pre_registered(), assessed(), held(), released()), attempt())

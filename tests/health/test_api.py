@@ -294,6 +294,13 @@ async def test_bad_requests_are_refused_and_change_nothing(
     good = {
         "report_health": Good(person, body=report_body(contract_no)),
         "change_disposition": Good(person, body={"contract_no": contract_no, "isolation_until": "2020-03-01", **BAN}),
+        "clarify_travel": Good(
+            {**person, "version": "1"}, body={"contract_no": contract_no, "stopover_code": "340100", "evidence": "车票"}
+        ),
+        "withdraw_isolation_order": Good(
+            {**person, "order_id": str(uuid4())},
+            body={"contract_no": contract_no, "reason_code": "wrong_origin", "evidence": "居住证明"},
+        ),
         **{
             name: Good(person, query={"limit": "5"})
             for name in ("list_health_reports", "list_dispositions", "list_isolation_orders", "list_assessments")

@@ -33,7 +33,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
     },
     "health": {
         "history.py": "what its queries read: streams, not read models",
-        "policies": "the rules' values, as dated data that authorities change without a release of the code",
+        "policy_sets": "the rules' values, as dated data that authorities change without a release of the code",
     },
     "healthcloud_bridge": {
         "client.py": "the upstream's API",

@@ -116,11 +116,12 @@ class Site:
         path = f"/v1/contracts/{self.contract_no}/{what}"
         return (await self.ask(role, "GET", service, path, expect=expect, seen=seen, **query)).json()
 
-    async def declares(self, person: Person, *, days_ago: int = 30, from_hubei: bool = False) -> None:
-        """来沪人员健康登记 in Health Cloud."""
+    async def declares(self, person: Person, *, days_ago: int = 30, from_hubei: bool = False, **answers: str) -> None:
+        """来沪人员健康登记 in Health Cloud. `answers` in the form's own words."""
         day = shanghai_date(datetime.now(UTC)) - timedelta(days=days_ago)
         form = declaration(person, reported_on=day, departed_on=day, from_hubei=from_hubei, travel="火车G13333")
-        (await self.client.post(f"{self.stack.url('healthcloud_simulator')}/declarations", json=form)).raise_for_status()
+        url = f"{self.stack.url('healthcloud_simulator')}/declarations"
+        (await self.client.post(url, json=form | answers)).raise_for_status()
 
     async def arrives(self, *, days_ago: int = 30, from_hubei: bool = False) -> Arrived:
         """Somebody new declares and is pre-registered; the gate knows him."""

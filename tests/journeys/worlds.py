@@ -24,7 +24,7 @@ from contracts.citizen_id import check_character
 from contracts.event import Event
 from contracts.gatekeeper import PaperEntryRecorded
 from contracts.healthcloud_bridge import DeclarationReceived
-from contracts.registration import ContractReported, EmployerAdded, PersonPreRegistered, RosterMemberImported
+from contracts.registration import ContractReported, EmployerAdded, PersonPreRegistered, PinnedDeclaration, RosterMemberImported
 from devstack.databases import Database
 from gatekeeper.wiring import SERVICE as GATEKEEPER
 from health.wiring import SERVICE as HEALTH
@@ -237,7 +237,16 @@ async def _declared(running: InProcess[Any], site: Caller, asked: Mapping[str, s
 async def health(running: InProcess[Any]) -> Examples:
     person_id = UUID(int=1)
     seen = running.told["registration"].tell(
-        example_of(PersonPreRegistered, person_id=person_id, contract_no=OWN, employer_credit_code=EMPLOYER)
+        example_of(
+            PersonPreRegistered,
+            person_id=person_id,
+            contract_no=OWN,
+            employer_credit_code=EMPLOYER,
+            origin_code="420100",
+            declaration=PinnedDeclaration(
+                version=1, reported_on=TODAY, from_hubei=False, from_wuhan=False, stopover=True, temperature_celsius=36.5
+            ),
+        )
     )
     await known(running, f"/v1/people/{person_id}/assessments", role=Role.SITE_OPERATOR, seen=seen)
     somebody = {"person_id": str(person_id)}
@@ -258,7 +267,15 @@ async def health(running: InProcess[Any]) -> Examples:
         "evidence": "电话通知",
         "release_document": "甲",
     }
+    viewer = running.caller(principal(Role.SITE_OPERATOR))
+    [order] = (await viewer.get(f"/v1/people/{person_id}/isolation-orders")).json()["items"]
+    answer = {"contract_no": OWN, "stopover_code": "340100", "evidence": "车票"}
+    withdrawal = {"contract_no": OWN, "reason_code": "wrong_origin", "evidence": "居住证明"}
     return {
+        "clarify_travel": Example(Good({**somebody, "version": "1"}, body=answer), 201, [{**answer, "stopover_code": "420100"}]),
+        "withdraw_isolation_order": Example(
+            Good({**somebody, "order_id": order["order_id"]}, body=withdrawal), 204, [{**withdrawal, "reason_code": "other"}]
+        ),
         "report_health": Example(Good(somebody, body=report), 201, [{**report, "reading_celsius": 36.6}]),
         "change_disposition": Example(Good(somebody, body=ban), 201, [{**ban, "method": "home"}]),
         **{

@@ -39,6 +39,7 @@ class Action(StrEnum):
     WITHDRAW_PRE_REGISTRATION = "withdraw_pre_registration"
     REPORT_HEALTH = "report_health"
     SET_DISPOSITION = "set_disposition"
+    CORRECT_JUDGEMENT = "correct_judgement"  # answers to questions, withdrawal of isolation orders
     ADMIT = "admit"  # 进场登记, 退场登记
     PASS_GATE = "pass_gate"  # noqa: S105 - not a password
     VIEW_CLEARANCE = "view_clearance"  # what the gate would say, without asking it to open
@@ -64,6 +65,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.WITHDRAW_PRE_REGISTRATION: _REGISTRARS,
         Action.REPORT_HEALTH: _REGISTRARS | _SITE_SUPERVISION | {Role.GATE_DEVICE},
         Action.SET_DISPOSITION: _SITE | _SITE_SUPERVISION,
+        Action.CORRECT_JUDGEMENT: _SITE | _SITE_SUPERVISION,
         Action.ADMIT: _SITE,
         Action.PASS_GATE: frozenset({Role.GATE_DEVICE}),
         Action.VIEW_CLEARANCE: _SITE | _SITE_SUPERVISION,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from contracts.codes import Code, DeclarationVersion, PolicyVersion
+from contracts.codes import Code, DeclarationVersion, PolicyVersion, RegionCode
 from contracts.event import Event
 from contracts.firms import ContractNo
 from contracts.invalid import Flaw, InvalidValue
@@ -64,7 +64,7 @@ class IsolationMethod(StrEnum):
 
 
 class ArrivalAssessed(Event):
-    """A pinned declaration was judged by a policy, also when nothing follows from it."""
+    """A pinned declaration was judged by a policy, also when nothing follows from it; judged anew once a question is answered."""
 
     TYPE: ClassVar[Literal["gatehouse.health.arrival-assessed.v1"]] = "gatehouse.health.arrival-assessed.v1"
     person_id: UUID
@@ -111,6 +111,40 @@ class IsolationOrdered(Event):
     """The declaration from which it follows."""
     ordered_at: UtcTime
     """UTC, taken from the fact that was judged."""
+
+
+class IsolationOrderWithdrawn(Event):
+    """An isolation order was made from a wrong fact and binds nobody any more."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.isolation-order-withdrawn.v1"]] = "gatehouse.health.isolation-order-withdrawn.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    order_id: UUID
+    """Which order. The declarations that were judged by then do not make it again; a later one may."""
+    reason_code: Code
+    """Why, in codes."""
+    evidence: Sealed
+    """What shows that the fact was wrong, in words."""
+    withdrawn_at: UtcTime
+    """UTC, taken from the command."""
+
+
+class TravelClarified(Event):
+    """Somebody answered where the stop-over was that a declaration left unknown. What follows is judged anew."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.travel-clarified.v1"]] = "gatehouse.health.travel-clarified.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    declaration_version: DeclarationVersion
+    """The declaration that left the question open."""
+    question: Code
+    """Which question: `stopover_unknown`."""
+    stopover_code: RegionCode | None = None
+    """停留地点 as it was found out. Absent: there was no stop-over."""
+    evidence: Sealed
+    """What the answer rests on, in words."""
+    clarified_at: UtcTime
+    """UTC, taken from the command."""
 
 
 class HealthReported(Event):
@@ -205,5 +239,14 @@ class DispositionChanged(Event):
         return self
 
 
-HealthEvent = ArrivalAssessed | IsolationOrdered | HealthReported | HealthHoldPlaced | HealthHoldWithdrawn | DispositionChanged
+HealthEvent = (
+    ArrivalAssessed
+    | IsolationOrdered
+    | IsolationOrderWithdrawn
+    | TravelClarified
+    | HealthReported
+    | HealthHoldPlaced
+    | HealthHoldWithdrawn
+    | DispositionChanged
+)
 """Every fact that health tells."""

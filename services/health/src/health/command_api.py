@@ -1,4 +1,4 @@
-"""Health reports and dispositions over HTTP."""
+"""Health reports, dispositions, and what is put right after a judgement, over HTTP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID, uuid4
 
-from fastapi import Depends
+from fastapi import Depends, Path
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -19,14 +19,24 @@ from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
 from contracts.access import Action, Role
-from contracts.codes import Code
+from contracts.codes import Code, RegionCode
 from contracts.firms import ContractNo
-from contracts.health import Disposition, DispositionChanged, HealthEvent, Hold, IsolationMethod, ReadingSource
+from contracts.health import (
+    Disposition,
+    DispositionChanged,
+    HealthEvent,
+    Hold,
+    IsolationMethod,
+    IsolationOrdered,
+    IsolationReason,
+    ReadingSource,
+)
 from contracts.symptoms import Symptom, Symptoms, TemperatureMethod
 from contracts.temperatures import MeasuredCelsius
 from contracts.texts import VisibleText
 from contracts.times import Day, UtcTime
-from health.domain.commands import ChangeDisposition, ReportHealth
+from health.domain.commands import ChangeDisposition, ClarifyTravel, ReportHealth, WithdrawOrder
+from health.domain.corrections import IsolationOrderIsUnknown, NoQuestionIsOpen
 from health.domain.decider import NoSymptomIsTicked, ReadingIsInTheFuture
 from health.domain.dispositions import (
     EvidenceIsMissing,
@@ -34,13 +44,14 @@ from health.domain.dispositions import (
     IsolationIsIncomplete,
     ReleaseDocumentIsMissing,
 )
-from health.history import facts_of
+from health.history import VERSION_MAX, facts_of
 from health.wired import Wired, wired
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
 Reporter = Annotated[Principal, Depends(allowed(Action.REPORT_HEALTH))]
 Decider = Annotated[Principal, Depends(allowed(Action.SET_DISPOSITION))]
+Corrector = Annotated[Principal, Depends(allowed(Action.CORRECT_JUDGEMENT))]
 Parts = Annotated[Wired, Depends(wired)]
 
 
@@ -107,6 +118,46 @@ class DispositionAnswer(BaseModel):
     in_force_at: datetime | None
     """Since when every gate knows it, UTC by the gatekeeper's clock: nobody who asks at one after this was read is admitted
     against it. None: not yet; `GET` tells later."""
+
+
+class AnswerBody(StrictModel):
+    """What was found out about an unknown stop-over."""
+
+    contract_no: ContractNo
+    """On whose list the person stands."""
+    stopover_code: RegionCode | None
+    """停留地点. None: there was no stop-over."""
+    evidence: VisibleText
+    """What the answer rests on."""
+
+
+class OrderAnswer(BaseModel):
+    """An isolation order, as it is in force."""
+
+    order_id: UUID
+    reason: IsolationReason
+    admissible_on: date
+    """The first day, in Shanghai, on which it no longer bans."""
+
+
+class ClarifiedAnswer(BaseModel):
+    """The answer, as stored."""
+
+    person_id: UUID
+    declaration_version: int
+    stopover_code: str | None
+    orders: list[OrderAnswer]
+    """Those that the answer made."""
+
+
+class OrderWithdrawalBody(StrictModel):
+    """Why an isolation order does not bind."""
+
+    contract_no: ContractNo
+    """On whose list the person stands. The withdrawal holds at every contract."""
+    reason_code: Code
+    evidence: VisibleText
+    """What shows that it was made from a wrong fact."""
 
 
 @router.post("/health-reports", status_code=201, responses=problems(ReadingIsInTheFuture, NoSymptomIsTicked))
@@ -183,6 +234,62 @@ async def change_disposition(
         version=outcome.version,
         in_force_at=in_force_at,
     )
+
+
+@router.post("/assessments/{version}/answers", status_code=201, responses=problems(NoQuestionIsOpen))
+async def clarify_travel(
+    person_id: UUID,
+    version: Annotated[int, Path(ge=1, le=VERSION_MAX)],
+    body: AnswerBody,
+    key: IdempotencyKey,
+    caller: Corrector,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> ClarifiedAnswer:
+    """Answer the question `stopover_unknown` of a judgement; `version` is the declaration's. What follows is judged anew."""
+    await parts.wait_for(seen)
+    await parts.require_known(caller, person_id, body.contract_no)
+    command = ClarifyTravel(
+        person_id=person_id,
+        declaration_version=version,
+        stopover_code=body.stopover_code,
+        evidence=await _seal(parts, person_id, "evidence", body.evidence),
+        at=parts.clock.now(),
+    )
+    outcome = await parts.handler.handle(person_id, command, key=_key(caller, key))
+    await _tell_version(response, person_id, outcome, parts)
+    orders = [OrderAnswer(**dict(event)) for event in outcome.events if isinstance(event, IsolationOrdered)]
+    return ClarifiedAnswer(person_id=person_id, declaration_version=version, stopover_code=body.stopover_code, orders=orders)
+
+
+@router.post("/isolation-orders/{order_id}/withdrawal", status_code=204, responses=problems(IsolationOrderIsUnknown))
+async def withdraw_isolation_order(
+    person_id: UUID,
+    order_id: UUID,
+    body: OrderWithdrawalBody,
+    key: IdempotencyKey,
+    caller: Corrector,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> None:
+    """Withdraw an order that was made from a wrong fact. Sending it twice withdraws once."""
+    await parts.wait_for(seen)
+    await parts.require_known(caller, person_id, body.contract_no)
+    command = WithdrawOrder(
+        person_id=person_id,
+        order_id=order_id,
+        reason_code=body.reason_code,
+        evidence=await _seal(parts, person_id, "evidence", body.evidence),
+        at=parts.clock.now(),
+    )
+    outcome = await parts.handler.handle(person_id, command, key=_key(caller, key))
+    await _tell_version(response, person_id, outcome, parts)
+
+
+async def _seal(parts: Wired, person_id: UUID, name: str, text: str) -> str:
+    return (await parts.sealing.sealer_for([person_id])).seal(person_id, name, text)
 
 
 async def _sealed(body: DispositionBody, person_id: UUID, parts: Wired) -> ChangeDisposition:

@@ -27,6 +27,7 @@ from contracts.health import (
     ReadingSource,
 )
 from contracts.symptoms import Symptom, TemperatureMethod
+from contracts.times import shanghai_date
 from health.domain.state import HealthPerson
 from health.history import PAGE_ITEMS_MAX, VERSION_MAX, Versioned, facts_of
 from health.read_models.in_force import in_force_since
@@ -106,6 +107,10 @@ class IsolationOrderItem(Item):
     days: int
     admissible_on: date
     """The first day, in Shanghai, on which it no longer bans."""
+    day: int
+    """Which day of the isolation today is, in Shanghai, from its anchor: 0 on the day of arrival."""
+    withdrawn: bool
+    """Whether it was made from a wrong fact, and binds no more."""
     policy_version: int
     declaration_version: int
     ordered_at: datetime
@@ -149,10 +154,19 @@ async def list_dispositions(
 async def list_isolation_orders(
     person_id: UUID, caller: Viewer, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
 ) -> Page[IsolationOrderItem]:
-    """隔离要求: one order for each reason; the latest end counts."""
-    await _visible(person_id, caller, seen, parts, response)
+    """隔离要求: one order for each reason; the latest end of those that were not withdrawn counts."""
+    person = await _visible(person_id, caller, seen, parts, response)
     found = await facts_of(parts.pool, person_id, IsolationOrdered, before=before, limit=limit)
-    items = [IsolationOrderItem(version=each.version, **dict(each.event)) for each in found]
+    today = shanghai_date(parts.clock.now())
+    items = [
+        IsolationOrderItem(
+            version=each.version,
+            day=(today - each.event.anchor_date).days,
+            withdrawn=each.event.order_id not in person.order_ids,
+            **dict(each.event),
+        )
+        for each in found
+    ]
     return Page(items=items, next_before=_next(found, limit))
 
 

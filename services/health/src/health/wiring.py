@@ -21,7 +21,7 @@ from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.known_people import KNOWN_PEOPLE
 from health.wired import Wired
 
-SHIPPED_POLICY_SET = Path(__file__).parent / "policies" / "2020-02.json"
+SHIPPED_POLICY_SET = Path(__file__).parent / "policy_sets" / "2020-02.json"
 
 
 def read_policy_set(file: Path = SHIPPED_POLICY_SET) -> PolicySet:
@@ -36,7 +36,7 @@ def person_decider(policy: PolicySet) -> Decider[HealthCommand, HealthPerson, He
         decide=partial(decide, policy=policy),
         evolve=evolve,
         events={event.TYPE: event for event in get_args(HealthEvent)},
-        state_version=1,
+        state_version=2,
     )
 
 

@@ -22,6 +22,7 @@ from contracts.health import (
     HealthHoldWithdrawn,
     HealthReported,
     IsolationOrdered,
+    IsolationOrderWithdrawn,
 )
 from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
 from gatekeeper.domain.commands import RelevantFact
@@ -49,6 +50,8 @@ def with_fact(person: GatePerson, fact: RelevantFact, cause: Cause) -> Clearance
         case IsolationOrdered():
             order = ClearanceOrder(order_id=fact.order_id, admissible_on=fact.admissible_on)
             return updated(clearance, orders=_with_order(clearance.orders, order))
+        case IsolationOrderWithdrawn():
+            return updated(clearance, orders=tuple(order for order in clearance.orders if order.order_id != fact.order_id))
         case HealthReported(read_at=read_at):
             return updated(clearance, last_report_at=_latest(clearance.last_report_at, read_at))
         case HealthHoldPlaced():

@@ -14,6 +14,7 @@ from contracts.health import (
     HealthHoldWithdrawn,
     HealthReported,
     IsolationOrdered,
+    IsolationOrderWithdrawn,
 )
 from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
 from gatekeeper.domain.state import GatePerson
@@ -24,6 +25,7 @@ RelevantFact = (
     | RosterMemberImported
     | ArrivalAssessed
     | IsolationOrdered
+    | IsolationOrderWithdrawn
     | HealthReported
     | HealthHoldPlaced
     | HealthHoldWithdrawn

@@ -8,15 +8,15 @@ other the stricter one counts: nobody arrives before he departs, and of two days
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from uuid import uuid5
 
 from contracts.health import IsolationOrdered, IsolationReason
 from contracts.registration import PinnedDeclaration
-from health.domain.commands import AssessArrival
+from health.domain.commands import AssessArrival, ClarifyTravel
 from health.domain.policy_set import PolicySet
-from health.domain.state import HealthPerson, Journey
+from health.domain.state import Answer, HealthPerson, Journey
 
 STOPOVER_UNKNOWN = "stopover_unknown"
 """The question that an unknown place of a stop-over leaves open."""
@@ -39,12 +39,30 @@ class Judgement:
 
 
 def judge(command: AssessArrival, person: HealthPerson, policy: PolicySet) -> Judgement:
-    """Judge the declaration on what is known of the person's journeys."""
+    """Judge the declaration on what is known of the person's journeys, and on what was found out about it."""
+    command = replace(command, declaration=_clarified(command.declaration, person.answers))
     known = _journey(command.declaration, person.journeys, policy)
     departed_on = known.departed_on if known else command.declaration.departed_on
     arrived_on = _day_of_arrival(command, departed_on, known)
-    orders = [_order(command, reason, arrived_on, policy) for reason in _reasons(command, arrived_on, policy)]
+    found = [
+        order_for(command, command.declaration.version, each, arrived_on, policy) for each in _reasons(command, arrived_on, policy)
+    ]
+    orders = [order for order in found if not is_withdrawn(order, person)]
     return Judgement(departed_on, arrived_on, orders, _questions(command.declaration))
+
+
+def is_withdrawn(order: IsolationOrdered, person: HealthPerson) -> bool:
+    """Whether the order was withdrawn, and no later declaration says again what it was made from."""
+    return any(
+        each.order_id == order.order_id and order.declaration_version <= each.declaration_version for each in person.withdrawn
+    )
+
+
+def _clarified(declaration: PinnedDeclaration, answers: Sequence[Answer]) -> PinnedDeclaration:
+    found = [each.stopover_code for each in answers if each.declaration_version == declaration.version]
+    if not found:
+        return declaration
+    return declaration.model_copy(update={"stopover": found[-1] is not None, "stopover_code": found[-1]})
 
 
 def _journey(declaration: PinnedDeclaration, known: Sequence[Journey], policy: PolicySet) -> Journey | None:
@@ -85,7 +103,10 @@ def _questions(declaration: PinnedDeclaration) -> tuple[str, ...]:
     return (STOPOVER_UNKNOWN,) if declaration.stopover and declaration.stopover_code is None else ()
 
 
-def _order(command: AssessArrival, reason: IsolationReason, arrived_on: date, policy: PolicySet) -> IsolationOrdered:
+def order_for(
+    command: AssessArrival | ClarifyTravel, declaration_version: int, reason: IsolationReason, arrived_on: date, policy: PolicySet
+) -> IsolationOrdered:
+    """The order that the policy asks for this reason."""
     return IsolationOrdered(
         person_id=command.person_id,
         order_id=uuid5(command.person_id, f"{reason}/{arrived_on}"),
@@ -94,6 +115,6 @@ def _order(command: AssessArrival, reason: IsolationReason, arrived_on: date, po
         days=policy.isolation.days,
         admissible_on=policy.admissible_on(arrived_on),
         policy_version=policy.version,
-        declaration_version=command.declaration.version,
+        declaration_version=declaration_version,
         ordered_at=command.at,
     )

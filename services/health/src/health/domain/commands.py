@@ -59,4 +59,29 @@ class ChangeDisposition:
     at: datetime
 
 
-HealthCommand = AssessArrival | ReportHealth | ChangeDisposition
+@dataclass(frozen=True, slots=True)
+class ClarifyTravel:
+    """Somebody found out where the unknown stop-over of a declaration was."""
+
+    person_id: UUID
+    declaration_version: int
+    stopover_code: str | None
+    """None: there was no stop-over."""
+    evidence: str
+    """Sealed."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawOrder:
+    """An isolation order was made from a wrong fact."""
+
+    person_id: UUID
+    order_id: UUID
+    reason_code: str
+    evidence: str
+    """Sealed."""
+    at: datetime
+
+
+HealthCommand = AssessArrival | ClarifyTravel | WithdrawOrder | ReportHealth | ChangeDisposition

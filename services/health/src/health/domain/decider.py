@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import assert_never
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from contracts.health import (
     ArrivalAssessed,
@@ -17,17 +17,20 @@ from contracts.health import (
     HealthReported,
     Hold,
     IsolationOrdered,
+    IsolationOrderWithdrawn,
     ReadingSource,
+    TravelClarified,
 )
 from contracts.rejection import Rejection
 from contracts.symptoms import Symptom
 from contracts.times import YEAR_MIN, is_ahead, shanghai_midnight
 from health.domain.arrivals import judge
-from health.domain.commands import AssessArrival, ChangeDisposition, HealthCommand, ReportHealth
+from health.domain.commands import AssessArrival, ChangeDisposition, ClarifyTravel, HealthCommand, ReportHealth, WithdrawOrder
+from health.domain.corrections import clarify_travel, withdraw_order
 from health.domain.dispositions import change_disposition
 from health.domain.policy_set import PolicySet
 from health.domain.readings import has_fever, has_symptoms, with_reading
-from health.domain.state import Decided, HealthPerson, Journey, Reading
+from health.domain.state import Answer, Decided, HealthPerson, Journey, Reading, Unclear, Withdrawn
 
 _FIRST_DAY = date(YEAR_MIN, 1, 2)
 """The first day whose midnight in Shanghai is a time that an event can hold."""
@@ -55,6 +58,10 @@ def decide(command: HealthCommand, person: HealthPerson, *, policy: PolicySet) -
     match command:
         case AssessArrival():
             return _assess_arrival(command, person, policy)
+        case ClarifyTravel():
+            return clarify_travel(command, person, policy)
+        case WithdrawOrder():
+            return withdraw_order(command, person)
         case ReportHealth():
             return _report_health(command, person, policy)
         case ChangeDisposition():
@@ -147,12 +154,17 @@ def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:
             return replace(person, holds=person.holds - {hold})
         case IsolationOrdered():
             return replace(person, order_ids=person.order_ids | {event.order_id})
+        case IsolationOrderWithdrawn():
+            return _without_order(person, event.order_id)
+        case TravelClarified():
+            return replace(person, answers=(*person.answers, Answer(event.declaration_version, event.stopover_code)))
         case ArrivalAssessed():
             return replace(
                 person,
                 assessed=person.assessed | {event.pre_registration_id},
                 declarations=person.declarations | {event.declaration_version},
                 journeys=_with_journey(person.journeys, event),
+                unclear=_with_judgement(person.unclear, event),
             )
         case DispositionChanged():
             return replace(person, decided=_decided(event))
@@ -176,6 +188,27 @@ def _with_journey(journeys: tuple[Journey, ...], event: ArrivalAssessed) -> tupl
         return journeys
     told = Journey(event.departed_on, event.arrived_on)
     return (*(journey for journey in journeys if not _is_same(journey, told)), told)
+
+
+def _with_judgement(unclear: tuple[Unclear, ...], event: ArrivalAssessed) -> tuple[Unclear, ...]:
+    others = tuple(each for each in unclear if each.contract_no != event.contract_no)
+    if not event.questions or event.arrived_on is None:
+        return others
+    judged = Unclear(
+        pre_registration_id=event.pre_registration_id,
+        contract_no=event.contract_no,
+        declaration_version=event.declaration_version,
+        order_ids=event.order_ids,
+        departed_on=event.departed_on,
+        arrived_on=event.arrived_on,
+    )
+    return (*others, judged)
+
+
+def _without_order(person: HealthPerson, order_id: UUID) -> HealthPerson:
+    withdrawn = Withdrawn(order_id, max(person.declarations, default=0))
+    others = tuple(each for each in person.withdrawn if each.order_id != order_id)
+    return replace(person, order_ids=person.order_ids - {order_id}, withdrawn=(*others, withdrawn))
 
 
 def _is_same(journey: Journey, told: Journey) -> bool:

@@ -28,6 +28,36 @@ class Journey:
 
 
 @dataclass(frozen=True)
+class Unclear:
+    """The latest judgement of a contract's pre-registration, as far as a question of it is open."""
+
+    pre_registration_id: UUID
+    contract_no: str
+    declaration_version: int
+    order_ids: tuple[UUID, ...]
+    departed_on: date | None
+    arrived_on: date
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found out about the unknown stop-over of a declaration."""
+
+    declaration_version: int
+    stopover_code: str | None
+    """None: there was no stop-over."""
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """An isolation order that was made from a wrong fact."""
+
+    order_id: UUID
+    declaration_version: int
+    """The latest declaration that was judged by then. A later one may make the order again."""
+
+
+@dataclass(frozen=True)
 class Decided:
     """The disposition that stands, without what was sealed."""
 
@@ -52,7 +82,12 @@ class HealthPerson:
     holds: frozenset[Hold] = frozenset()
     decided: Decided = Decided()
     order_ids: frozenset[UUID] = frozenset()
-    """Every isolation order that was ever made."""
+    """Every isolation order that was made and not withdrawn."""
+    withdrawn: tuple[Withdrawn, ...] = ()
+    unclear: tuple[Unclear, ...] = ()
+    """At most one of a contract."""
+    answers: tuple[Answer, ...] = ()
+    """The last one of a declaration counts."""
     journeys: tuple[Journey, ...] = ()
     """The one that was told of last comes last."""
     assessed: frozenset[UUID] = frozenset()

@@ -1,0 +1,124 @@
+"""Answers to questions and withdrawals of orders over HTTP, on the real app with real PostgreSQL and key server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from chassis.key_server import Purpose
+from contracts.access import Role
+from contracts.health import ArrivalAssessed, IsolationOrdered, IsolationOrderWithdrawn, TravelClarified
+from tests.health.facts import EMPLOYER, HUBEI, declaration, pre_registered
+from tests.health.service import Running
+from tests.in_process import Caller
+
+
+@pytest.fixture
+async def operator(running: Running, person_id: UUID, contract_no: str) -> Caller:
+    """Of a contract on which somebody from Hubei is expected, who does not say where his stop-over was."""
+    caller = running.caller(Role.SITE_OPERATOR, contract_no)
+    pinned = declaration(stopover=True)
+    seen = running.registration.tell(pre_registered(person_id, contract_no=contract_no, origin_code=HUBEI, declaration=pinned))
+    assert 200 == (await caller.get(f"/v1/people/{person_id}/assessments", seen=seen)).status_code
+    return caller
+
+
+def answer(contract_no: str, stopover_code: str | None = "340100", **more: Any) -> Mapping[str, Any]:
+    return {"contract_no": contract_no, "stopover_code": stopover_code, "evidence": "车票", **more}
+
+
+async def orders(caller: Caller, person_id: UUID) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (await caller.get(f"/v1/people/{person_id}/isolation-orders")).json()["items"]
+    return items
+
+
+async def unsealed(running: Running, person_id: UUID, evidence: str) -> object:
+    unsealer = await running.parts.sealing.unwrap([person_id], actor="test", purpose=Purpose.PROCESS)
+    return unsealer.unseal(person_id, "evidence", evidence)
+
+
+class TestClarifyTravel:
+    def path(self, person_id: UUID, version: int = 1) -> str:
+        return f"/v1/people/{person_id}/assessments/{version}/answers"
+
+    async def test_closes_the_question_and_seals_the_evidence(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        response = await operator.post(self.path(person_id), answer(contract_no))
+        assert (201, []) == (response.status_code, response.json()["orders"])
+        clarified, assessed = (await running.facts(person_id))[-2:]
+        assert isinstance(clarified, TravelClarified)
+        assert isinstance(assessed, ArrivalAssessed)
+        assert "车票" == await unsealed(running, person_id, clarified.evidence)
+        newest, first = (await operator.get(f"/v1/people/{person_id}/assessments")).json()["items"]
+        assert ([], ["stopover_unknown"]) == (newest["questions"], first["questions"])
+
+    async def test_tells_the_order_that_follows(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        told = (await operator.post(self.path(person_id), answer(contract_no, "420100"))).json()["orders"]
+        assert [("key_area_stopover", "2020-02-28")] == [(each["reason"], each["admissible_on"]) for each in told]
+        assert 2 == sum(isinstance(each, IsolationOrdered) for each in await running.facts(person_id))
+
+    async def test_sent_twice_with_a_key_answers_alike(self, operator: Caller, person_id: UUID, contract_no: str) -> None:
+        first, again = [await operator.post(self.path(person_id), answer(contract_no, "420100"), key="one") for _ in range(2)]
+        assert first.json() == again.json()
+
+    @pytest.mark.parametrize(
+        ("version", "changes", "status", "code"),
+        [
+            (2, {}, 409, "no-question-is-open"),
+            (1, {"stopover_code": "武汉"}, 422, "invalid-request"),
+            (1, {"evidence": " "}, 422, "invalid-request"),
+            (0, {}, 404, "not-found"),
+            (1, {"contract_no": "W-elsewhere"}, 404, "not-found"),
+        ],
+    )
+    async def test_is_refused(
+        self,
+        running: Running,
+        operator: Caller,
+        person_id: UUID,
+        contract_no: str,
+        version: int,
+        changes: dict[str, Any],
+        status: int,
+        code: str,
+    ) -> None:
+        before = await running.facts(person_id)
+        response = await operator.post(self.path(person_id, version), {**answer(contract_no), **changes})
+        assert (status, code) == (response.status_code, response.json()["code"])
+        assert before == await running.facts(person_id)
+
+    async def test_is_not_for_employers(self, running: Running, operator: Caller, person_id: UUID, contract_no: str) -> None:
+        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        assert 403 == (await registrar.post(self.path(person_id), answer(contract_no))).status_code
+
+
+class TestWithdrawOrder:
+    def body(self, contract_no: str) -> Mapping[str, str]:
+        return {"contract_no": contract_no, "reason_code": "wrong_origin", "evidence": "居住证明"}
+
+    async def test_shows_in_the_list(self, running: Running, operator: Caller, person_id: UUID, contract_no: str) -> None:
+        [order] = await orders(operator, person_id)
+        path = f"/v1/people/{person_id}/isolation-orders/{order['order_id']}/withdrawal"
+        assert [204, 204] == [(await operator.post(path, self.body(contract_no))).status_code for _ in range(2)]
+        withdrawn = [each for each in await running.facts(person_id) if isinstance(each, IsolationOrderWithdrawn)]
+        assert ["居住证明"] == [await unsealed(running, person_id, each.evidence) for each in withdrawn]
+        [after] = await orders(operator, person_id)
+        assert (False, True) == (order["withdrawn"], after["withdrawn"])
+
+    async def test_counts_days_from_the_day_of_arrival(self, operator: Caller, person_id: UUID) -> None:
+        [order] = await orders(operator, person_id)
+        assert order["day"] > 2_000, "since February 2020"
+
+    async def test_is_refused_for_an_order_that_was_never_made(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        before = await running.facts(person_id)
+        response = await operator.post(f"/v1/people/{person_id}/isolation-orders/{uuid4()}/withdrawal", self.body(contract_no))
+        assert (404, "isolation-order-is-unknown") == (response.status_code, response.json()["code"])
+        assert before == await running.facts(person_id)
