@@ -14,6 +14,7 @@ pre_register              yes          yes           yes                -       
 withdraw_pre_registration yes          yes           yes                -                -                    -
 report_health             yes          yes           yes                yes              yes                  yes
 set_disposition           yes          yes           -                  yes              yes                  -
+view_policies             yes          yes           yes                yes              yes                  -
 correct_judgement         yes          yes           -                  yes              yes                  -
 admit                     yes          yes           -                  -                -                    -
 pass_gate                 -            -             -                  -                -                    yes
@@ -33,6 +34,7 @@ pre_register              -               -                   -               - 
 withdraw_pre_registration -               -                   -               -               -                 -
 report_health             -               -                   -               -               -                 -
 set_disposition           -               -                   -               -               -                 -
+view_policies             yes             yes                 yes             -               -                 -
 correct_judgement         -               -                   -               -               -                 -
 admit                     -               -                   -               -               -                 -
 pass_gate                 -               -                   -               -               -                 -

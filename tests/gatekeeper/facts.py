@@ -142,11 +142,11 @@ def reported(*, read_at: datetime = NOW) -> HealthReported:
 
 
 def held(hold: Hold = Hold.FEVER) -> HealthHoldPlaced:
-    return HealthHoldPlaced(person_id=PERSON, hold=hold, report_id=EVENT, placed_at=NOW)
+    return HealthHoldPlaced(person_id=PERSON, hold=hold, report_id=EVENT, policy_version=1, placed_at=NOW)
 
 
 def released(hold: Hold = Hold.FEVER) -> HealthHoldWithdrawn:
-    return HealthHoldWithdrawn(person_id=PERSON, hold=hold, report_id=EVENT, withdrawn_at=NOW)
+    return HealthHoldWithdrawn(person_id=PERSON, hold=hold, report_id=EVENT, policy_version=1, withdrawn_at=NOW)
 
 
 def disposed(disposition: Disposition) -> DispositionChanged:

@@ -21,9 +21,10 @@ from contracts.people import PersonKind
 from contracts.registration import PersonPreRegistered, PinnedDeclaration, PreRegistrationWithdrawn, RosterMemberImported
 from contracts.symptoms import Symptom, TemperatureMethod
 from health.domain.commands import AssessArrival, ChangeDisposition, ReportHealth
-from health.wiring import read_policy_set
+from health.wiring import read_policy_sets
 
-POLICY = read_policy_set()
+POLICIES = read_policy_sets()
+POLICY = POLICIES.root[0]
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
 REPORT = UUID("00000000-0000-4000-8000-0000000000aa")
 HERE, ELSEWHERE = "W2019010100011", "W2017050130174"
@@ -103,11 +104,11 @@ def reported(command: ReportHealth) -> HealthReported:
 
 
 def placed(hold: Hold, *, at: datetime = NOW) -> HealthHoldPlaced:
-    return HealthHoldPlaced(person_id=PERSON, hold=hold, report_id=REPORT, placed_at=at)
+    return HealthHoldPlaced(person_id=PERSON, hold=hold, report_id=REPORT, policy_version=1, placed_at=at)
 
 
 def withdrawn(hold: Hold, *, at: datetime = NOW) -> HealthHoldWithdrawn:
-    return HealthHoldWithdrawn(person_id=PERSON, hold=hold, report_id=REPORT, withdrawn_at=at)
+    return HealthHoldWithdrawn(person_id=PERSON, hold=hold, report_id=REPORT, policy_version=1, withdrawn_at=at)
 
 
 def dispose(disposition: Disposition, **changes: Any) -> ChangeDisposition:

@@ -26,9 +26,9 @@ from health.domain.arrivals import STOPOVER_UNKNOWN
 from health.domain.commands import AssessArrival, HealthCommand
 from health.domain.state import HealthPerson
 from health.wiring import person_decider
-from tests.health.facts import ELSEWHERE, HEFEI, HERE, HUBEI, NOW, PERSON, POLICY, WUHAN, assess, declaration, report
+from tests.health.facts import ELSEWHERE, HEFEI, HERE, HUBEI, NOW, PERSON, POLICIES, WUHAN, assess, declaration, report
 
-person: Specification[HealthCommand, HealthPerson, HealthEvent] = Specification(person_decider(POLICY))
+person: Specification[HealthCommand, HealthPerson, HealthEvent] = Specification(person_decider(POLICIES))
 
 Person = Specification[HealthCommand, HealthPerson, HealthEvent]
 

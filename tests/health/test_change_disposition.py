@@ -17,12 +17,12 @@ from health.domain.dispositions import (
 )
 from health.domain.state import HealthPerson
 from health.wiring import person_decider
-from tests.health.facts import POLICY, SEALED, TODAY, dispose, disposed
+from tests.health.facts import POLICIES, SEALED, TODAY, dispose, disposed
 
 ADMISSIBLE, QUARANTINE, SUSPECTED, CONFIRMED = Disposition
 BANS = pytest.mark.parametrize("ban", [QUARANTINE, SUSPECTED, CONFIRMED])
 
-person: Specification[HealthCommand, HealthPerson, HealthEvent] = Specification(person_decider(POLICY))
+person: Specification[HealthCommand, HealthPerson, HealthEvent] = Specification(person_decider(POLICIES))
 
 
 def decided(disposition: Disposition) -> Specification[HealthCommand, HealthPerson, HealthEvent]:

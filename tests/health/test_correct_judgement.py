@@ -23,10 +23,10 @@ from health.domain.commands import ClarifyTravel, HealthCommand, WithdrawOrder
 from health.domain.corrections import IsolationOrderIsUnknown, NoQuestionIsOpen
 from health.domain.state import HealthPerson
 from health.wiring import person_decider
-from tests.health.facts import ELSEWHERE, HEFEI, HERE, HUBEI, NOW, PERSON, POLICY, SEALED, WUHAN, assess, declaration
+from tests.health.facts import ELSEWHERE, HEFEI, HERE, HUBEI, NOW, PERSON, POLICIES, SEALED, WUHAN, assess, declaration
 
 Person = Specification[HealthCommand, HealthPerson, HealthEvent]
-person: Person = Specification(person_decider(POLICY))
+person: Person = Specification(person_decider(POLICIES))
 
 UNKNOWN = declaration(stopover=True)
 FROM_HUBEI = declaration(from_hubei=True)

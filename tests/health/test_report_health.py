@@ -16,10 +16,10 @@ from health.domain.decider import NoSymptomIsTicked, ReadingIsInTheFuture
 from health.domain.readings import has_fever, with_reading
 from health.domain.state import HealthPerson, Reading
 from health.wiring import person_decider
-from tests.health.facts import NOW, POLICY, minutes, placed, report, reported, withdrawn
+from tests.health.facts import NOW, POLICIES, POLICY, minutes, placed, report, reported, withdrawn
 
 Person = Specification[HealthCommand, HealthPerson, HealthEvent]
-person: Person = Specification(person_decider(POLICY))
+person: Person = Specification(person_decider(POLICIES))
 
 FEVER = report(38.0)
 COUGH = report(symptoms=(Symptom.COUGH, Symptom.MYALGIA))

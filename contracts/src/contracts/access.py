@@ -39,6 +39,7 @@ class Action(StrEnum):
     WITHDRAW_PRE_REGISTRATION = "withdraw_pre_registration"
     REPORT_HEALTH = "report_health"
     SET_DISPOSITION = "set_disposition"
+    VIEW_POLICIES = "view_policies"  # the values of the rules
     CORRECT_JUDGEMENT = "correct_judgement"  # answers to questions, withdrawal of isolation orders
     ADMIT = "admit"  # 进场登记, 退场登记
     PASS_GATE = "pass_gate"  # noqa: S105 - not a password
@@ -65,6 +66,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.WITHDRAW_PRE_REGISTRATION: _REGISTRARS,
         Action.REPORT_HEALTH: _REGISTRARS | _SITE_SUPERVISION | {Role.GATE_DEVICE},
         Action.SET_DISPOSITION: _SITE | _SITE_SUPERVISION,
+        Action.VIEW_POLICIES: _REGISTRARS | _SITE_SUPERVISION | _AUTHORITIES,
         Action.CORRECT_JUDGEMENT: _SITE | _SITE_SUPERVISION,
         Action.ADMIT: _SITE,
         Action.PASS_GATE: frozenset({Role.GATE_DEVICE}),

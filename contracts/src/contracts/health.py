@@ -191,6 +191,8 @@ class HealthHoldPlaced(Event):
     """Which hold; at most one of each kind is open."""
     report_id: UUID
     """The report from which it follows."""
+    policy_version: PolicyVersion
+    """The policy set by which the readings were judged."""
     placed_at: UtcTime
     """UTC, taken from the command."""
 
@@ -205,6 +207,8 @@ class HealthHoldWithdrawn(Event):
     """Which hold."""
     report_id: UUID
     """The report that lifted it."""
+    policy_version: PolicyVersion
+    """The policy set by which the readings were judged."""
     withdrawn_at: UtcTime
     """UTC, taken from the command."""
 

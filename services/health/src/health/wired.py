@@ -20,6 +20,7 @@ from chassis.waiting import wait_for
 from contracts.access import Site, covers, covers_employer
 from contracts.health import HealthEvent
 from health.domain.commands import HealthCommand
+from health.domain.policy_set import PolicySets
 from health.domain.state import HealthPerson
 from health.policies import ARRIVAL_POLICY
 from health.read_models.in_force import IN_FORCE, InForceWatch
@@ -40,6 +41,7 @@ class Wired:
     pool: asyncpg.Pool
     clock: Clock
     in_force: InForceWatch
+    policies: PolicySets
 
     async def wait_for(self, seen: ConsistencyToken | None) -> None:
         """Return once health knows, and has judged, what the token stands for. Raises: Unavailable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import assert_never
+from typing import Any, assert_never
 from uuid import UUID, uuid5
 
 from contracts.health import (
@@ -23,12 +23,12 @@ from contracts.health import (
 )
 from contracts.rejection import Rejection
 from contracts.symptoms import Symptom
-from contracts.times import YEAR_MIN, is_ahead, shanghai_midnight
+from contracts.times import YEAR_MIN, is_ahead, shanghai_date, shanghai_midnight
 from health.domain.arrivals import judge
 from health.domain.commands import AssessArrival, ChangeDisposition, ClarifyTravel, HealthCommand, ReportHealth, WithdrawOrder
 from health.domain.corrections import clarify_travel, withdraw_order
 from health.domain.dispositions import change_disposition
-from health.domain.policy_set import PolicySet
+from health.domain.policy_set import PolicySet, PolicySets
 from health.domain.readings import has_fever, has_symptoms, with_reading
 from health.domain.state import Answer, Decided, HealthPerson, Journey, Reading, Unclear, Withdrawn
 
@@ -54,7 +54,9 @@ class NoSymptomIsTicked(Rejection):
     title_en = "At least one symptom, or 'none', must be ticked"
 
 
-def decide(command: HealthCommand, person: HealthPerson, *, policy: PolicySet) -> Sequence[HealthEvent]:
+def decide(command: HealthCommand, person: HealthPerson, *, policies: PolicySets) -> Sequence[HealthEvent]:
+    """By the policy set that was in force on the command's day."""
+    policy = policies.on(shanghai_date(command.at))
     match command:
         case AssessArrival():
             return _assess_arrival(command, person, policy)
@@ -134,14 +136,16 @@ def _holds_after(
     after = evolve(person, reported)
     wanted = {Hold.FEVER: has_fever(after.readings, policy), Hold.SYMPTOMS: has_symptoms(after.symptoms_at, after.no_symptoms_at)}
     for hold, is_wanted in wanted.items():
+        follows: dict[str, Any] = {
+            "person_id": reported.person_id,
+            "hold": hold,
+            "report_id": reported.report_id,
+            "policy_version": policy.version,
+        }
         if is_wanted and hold not in person.holds:
-            yield HealthHoldPlaced(
-                person_id=reported.person_id, hold=hold, report_id=reported.report_id, placed_at=reported.reported_at
-            )
+            yield HealthHoldPlaced(**follows, placed_at=reported.reported_at)
         if hold in person.holds and not is_wanted:
-            yield HealthHoldWithdrawn(
-                person_id=reported.person_id, hold=hold, report_id=reported.report_id, withdrawn_at=reported.reported_at
-            )
+            yield HealthHoldWithdrawn(**follows, withdrawn_at=reported.reported_at)
 
 
 def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:

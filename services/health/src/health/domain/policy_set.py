@@ -5,10 +5,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, model_validator
 
 from contracts.codes import PolicyVersion
 from contracts.health import DAYS_MAX
@@ -104,3 +105,23 @@ class PolicySet(_Part):
         """The first day on which an isolation with this day of arrival no longer bans."""
         # A year like 2999 is somebody's slip, and must not stop the judgement of everybody else.
         return min(anchor_date + timedelta(days=self.isolation.days - self.isolation.day_of_arrival), date(YEAR_MAX, 12, 31))
+
+
+class PolicySets(RootModel[Annotated[tuple[PolicySet, ...], Field(min_length=1, max_length=1_000)]]):
+    """All versions, one after the other without a gap: on every day one is in force."""
+
+    @model_validator(mode="after")
+    def _without_gaps(self) -> Self:
+        for earlier, later in pairwise(self.root):
+            if earlier.valid_until is None or later.valid_from != earlier.valid_until + timedelta(days=1):
+                raise ValueError(f"version {later.version} does not begin on the day after version {earlier.version} ends")
+            if later.version <= earlier.version:
+                raise ValueError(f"version {later.version} comes after {earlier.version}")
+        if self.root[-1].valid_until is not None:
+            raise ValueError("the last version ends, and none follows it")
+        return self
+
+    def on(self, day: date) -> PolicySet:
+        """The one in force on a day in Shanghai. Before the first began, the first."""
+        begun = [policy for policy in self.root if policy.valid_from <= day]
+        return begun[-1] if begun else self.root[0]
