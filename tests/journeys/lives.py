@@ -14,6 +14,7 @@ from contracts.times import shanghai_date
 from devstack.tokens import Account, token
 from tests.journeys.canary import DECLARED, EVERYBODY, LATE, ROSTERED, Canary
 from tests.journeys.stack import JourneyStack
+from tests.registration.sheets import as_csv
 
 HERE, THERE, DISTRICT = "W2019010100011", "W2017050130174", "310109"
 EMPLOYER = "91310109MA1A00002C"
@@ -47,7 +48,8 @@ class Lives:
         account = Account(role, contracts=(HERE, THERE), stations=("虹口",), districts=(DISTRICT,), employer_credit_code=EMPLOYER)
         access_token, _ = await token(self.stack.portal, self.stack.state, account)
         usual = {"Authorization": f"Bearer {access_token}", "Idempotency-Key": uuid4().hex}
-        return await self.send(method, self.stack.url(service) + path, json=body, headers=usual | headers)
+        sent = {"content": body} if isinstance(body, bytes) else {"json": body}
+        return await self.send(method, self.stack.url(service) + path, **sent, headers=usual | headers)
 
     async def send(self, method: str, url: str, **more: Any) -> httpx2.Response:
         response = await self.client.request(method, url, **more)
@@ -120,6 +122,30 @@ class Lives:
         row = {**_form(ROSTERED), "on_site": True}
         del row["origin"]
         await self.done("site_operator", "POST", "registration", f"/v1/contracts/{HERE}/roster-imports", {"rows": [row]})
+        await self._in_a_file()
+
+    async def _in_a_file(self) -> None:
+        """Twice in one file: once he is on the roster already, once he is refused, and kept to be corrected."""
+        usual = {
+            "证件类型": "居民身份证",
+            "身份证号": ROSTERED.number,
+            "姓名": ROSTERED.name,
+            "人员类别": "作业人员",
+            "工种": "020",
+        }
+        row = {**usual, "用人单位": EMPLOYER, "在场": "是"}
+        path = f"/v1/contracts/{HERE}/roster-imports/files"
+        csv = {"Content-Type": "text/csv"}
+        handed_in = await self.call("site_operator", "POST", "registration", path, as_csv([row, row]), **csv)
+        import_id = handed_in.json()["import_id"]
+
+        async def is_finished() -> bool:
+            answer = (await self.done("site_operator", "GET", "registration", f"/v1/imports/{import_id}")).json()
+            return (1, 1) == (answer["unchanged"], answer["refused"])
+
+        await eventually(is_finished, within_s=WITHIN_S)
+        for what in ("/rows", "/progress"):
+            await self.done("site_operator", "GET", "registration", f"/v1/imports/{import_id}{what}")
 
     async def _at_the_gate(self, person_id: str) -> None:
         """Asks for entry with his document until he is admitted, passes the turnstile, and leaves."""
