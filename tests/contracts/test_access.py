@@ -8,6 +8,7 @@ TABLE = """
                           project_lead site_operator employer_registrar supervision_lead supervision_operator gate_device
 view_site                 yes          yes           yes                yes              yes                  -
 import_roster             yes          yes           -                  -                -                    -
+follow_import             yes          yes           yes                -                -                    -
 look_up_declaration       yes          yes           yes                -                -                    -
 look_up_person            yes          yes           yes                yes              yes                  -
 pre_register              yes          yes           yes                -                -                    -
@@ -28,6 +29,7 @@ receive_arrivals          -            -             -                  -       
                           station_officer district_supervisor city_supervisor contract_system police_subscriber ops
 view_site                 -               -                   -               -               -                 -
 import_roster             -               -                   -               -               -                 -
+follow_import             -               -                   -               yes             -                 -
 look_up_declaration       -               -                   -               -               -                 -
 look_up_person            -               -                   -               -               -                 -
 pre_register              -               -                   -               -               -                 -

@@ -22,6 +22,8 @@ WITHOUT: Mapping[str, Mapping[str, str]] = {
         "add_employer": OWN_STREAM,
         "import_roster": OWN_STREAM,
         "import_roster_file": OWN_STREAM,
+        "import_contracts_file": OWN_STREAM,
+        "read_contract_template": "shows nothing that anybody told",
         **dict.fromkeys(("read_import", "list_import_rows", "follow_import", "read_refused_rows"), LEDGER),
         "read_import_template": OWN_STREAM,
         "list_contracts": OWN_STREAM,

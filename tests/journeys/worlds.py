@@ -37,7 +37,7 @@ from reporting.wiring import SERVICE as REPORTING
 from tests.chassis.bad_requests import Good
 from tests.healthcloud_bridge.upstream import API_KEY, form, simulator
 from tests.in_process import Caller, InProcess, in_process
-from tests.registration.sheets import FORMS, as_csv
+from tests.registration.sheets import CONTRACTS, FORMS, as_csv, reported
 
 OWN, FOREIGN, UNKNOWN = "W2019010100011", "W2017050130174", "W2099010100099"
 """Of the three, the last was never reported, and only the first is granted to anybody."""
@@ -192,6 +192,8 @@ async def registration(running: InProcess[Any]) -> Examples:
         "import_roster": Example(Good(own, body={"rows": [roster_row]}), 200, [{"rows": [{**roster_row, "on_site": False}]}]),
         "import_roster_file": Example(Good(own, {"dry_run": "false"}, file=on_roster, media_type="text/csv"), 202),
         "import_pre_registrations_file": Example(Good(own, file=filled_in, media_type="text/csv"), 202),
+        "import_contracts_file": Example(Good(file=as_csv([reported("W2020010100003")], CONTRACTS), media_type="text/csv"), 202),
+        "read_contract_template": Example(Good()),
         "read_import_template": Example(Good({**own, "kind": "roster"})),
         "read_import": Example(Good(of_import)),
         "list_import_rows": Example(Good(of_import, query={"limit": "5"})),

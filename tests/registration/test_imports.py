@@ -22,10 +22,10 @@ from registration.imports.ledger import KEPT, Ledger, Verdict
 from registration.imports.running import ROWS_AT_ONCE
 from registration.wiring import SERVICE
 from tests.in_process import Caller
-from tests.registration.asking import citizen, declare, path, report
+from tests.registration.asking import citizen, declare, number, path, report
 from tests.registration.facts import EMPLOYER, OTHER_EMPLOYER
 from tests.registration.service import Running, registration
-from tests.registration.sheets import FORMS, as_csv, as_xlsx, filled_form, member
+from tests.registration.sheets import CONTRACTS, FORMS, as_csv, as_xlsx, filled_form, member, reported
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,9 @@ async def contract_no(running: Running) -> str:
 @pytest.fixture
 def operator(running: Running, contract_no: str) -> Caller:
     return running.caller(Role.SITE_OPERATOR, contract_no)
+
+
+CONTRACT_FILES = "/v1/contract-imports/files"
 
 
 def rosters(contract_no: str) -> str:
@@ -159,6 +162,38 @@ class TestForms:
         handed_in = await registrar.upload(forms(contract_no), as_csv([filled_form(1)], FORMS), CSV)
         done = await worked_on(running, registrar, handed_in)
         assert [(2, "refused", "employer-is-missing")] == await verdicts(registrar, done["import_id"])
+
+
+class TestContracts:
+    async def test_are_reported_with_their_employers(self, running: Running, contract_no: str) -> None:
+        system, one, other = running.caller(Role.CONTRACT_SYSTEM), number(), number()
+        second = {"用人单位统一社会信用代码": OTHER_EMPLOYER, "用人单位": "南通测试劳务有限公司", "分包合同编号": "F001"}
+        nobody = dict.fromkeys(second, "")
+        rows = [reported(one), reported(one, **second), reported(other, **nobody), reported(number(), 所在区="天上")]
+        content = as_xlsx([*rows, reported(number(), 所在监督站="虹口", 所在区="浦东新区")], CONTRACTS)
+        dry = await worked_on(running, system, await system.upload(CONTRACT_FILES, content, XLSX, dry_run=True))
+        done = await worked_on(running, system, await system.upload(CONTRACT_FILES, content, XLSX))
+        assert (3, 2) == (done["applied"], done["refused"])
+        refused = [(5, "refused", "row-is-wrong"), (6, "refused", "station-works-elsewhere")]
+        assert refused == (await verdicts(system, done["import_id"]))[3:]
+        assert await verdicts(system, dry["import_id"]) == await verdicts(system, done["import_id"])
+        lead = running.caller(Role.PROJECT_LEAD, one, other)
+        assert 2 == len((await lead.get(f"/v1/contracts/{one}/employers")).json()["items"])
+        assert [] == (await lead.get(f"/v1/contracts/{other}/employers")).json()["items"]
+        again = await worked_on(running, system, await system.upload(CONTRACT_FILES, content, XLSX))
+        assert (0, 3, 2) == (again["applied"], again["unchanged"], again["refused"])
+
+    async def test_are_the_contract_system_s_alone(self, running: Running, contract_no: str, operator: Caller) -> None:
+        content = as_csv([reported(number())], CONTRACTS)
+        assert (403, "forbidden") == problem(await operator.upload(CONTRACT_FILES, content, CSV))
+        handed_in = await running.caller(Role.CONTRACT_SYSTEM).upload(CONTRACT_FILES, content, CSV)
+        import_id = handed_in.json()["import_id"]
+        assert handed_in.json()["contract_no"] is None
+        assert (404, "not-found") == problem(await operator.get(f"/v1/imports/{import_id}"))
+
+    async def test_have_a_template(self, running: Running) -> None:
+        got = await running.caller(Role.CONTRACT_SYSTEM).get("/v1/import-templates/contract")
+        assert list(CONTRACTS) == [cell.text for cell in (await cells_of(got.content, XLSX))[0]]
 
 
 class TestCutShort:

@@ -33,6 +33,7 @@ class Action(StrEnum):
     REPORT_CONTRACT = "report_contract"  # contracts, their employers, stations
     VIEW_SITE = "view_site"  # lists and details of one contract, personal data masked
     IMPORT_ROSTER = "import_roster"
+    FOLLOW_IMPORT = "follow_import"  # of files that one may hand in
     LOOK_UP_DECLARATION = "look_up_declaration"  # 获取健康云信息
     LOOK_UP_PERSON = "look_up_person"  # document to person_id
     PRE_REGISTER = "pre_register"
@@ -60,6 +61,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.REPORT_CONTRACT: frozenset({Role.CONTRACT_SYSTEM}),
         Action.VIEW_SITE: _REGISTRARS | _SITE_SUPERVISION,
         Action.IMPORT_ROSTER: _SITE,
+        Action.FOLLOW_IMPORT: _REGISTRARS | {Role.CONTRACT_SYSTEM},
         Action.LOOK_UP_DECLARATION: _REGISTRARS,
         Action.LOOK_UP_PERSON: _REGISTRARS | _SITE_SUPERVISION,
         Action.PRE_REGISTER: _REGISTRARS,

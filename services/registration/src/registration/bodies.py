@@ -1,4 +1,4 @@
-"""Who is registered, as clients say it: in the body of a request, or in a row of a file."""
+"""Contracts and people as clients say them: in the body of a request, or in a row of a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pydantic import model_validator
 
 from chassis.strict_json import StrictModel
 from contracts.codes import DeclarationVersion, RegionCode
-from contracts.firms import CreditCode
+from contracts.districts import DistrictCode
+from contracts.firms import ConstructionNo, ContractNo, CreditCode, Firm, FirmName
 from contracts.identity import Document, Mobile, PersonName
 from contracts.people import PersonKind
 from contracts.texts import VisibleText
@@ -16,6 +17,37 @@ from contracts.times import Day
 from contracts.trades import TradeCode
 from registration.pre_registering import TypedForm
 from registration.roster_import import RosterRow
+
+
+class StationBody(StrictModel):
+    """The supervision station (监督站) of a contract."""
+
+    name: VisibleText
+    district: DistrictCode
+
+
+class ContractBody(StrictModel):
+    """A contract as 合同报送系统 reports it."""
+
+    contract_no: ContractNo
+    construction_no: ConstructionNo
+    project_name: VisibleText
+    general_contractor: Firm
+    station: StationBody
+
+
+class EmployerBody(StrictModel):
+    """A firm that employs people on the contract."""
+
+    credit_code: CreditCode
+    name: FirmName
+    sub_contract_no: ContractNo | None = None
+
+
+class ContractRowBody(ContractBody):
+    """A contract and one of its employers, if it has any yet."""
+
+    employer: EmployerBody | None = None
 
 
 class _PersonOnContract(StrictModel):

@@ -21,23 +21,16 @@ from chassis.strict_json import IMPORT_BYTES_MAX, StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
 from contracts.access import Action, covers_employer
-from contracts.districts import DistrictCode
 from contracts.event import shard_of
-from contracts.firms import ConstructionNo, ContractNo, CreditCode, Firm, FirmName
-from contracts.streams import contract_stream, station_stream
+from contracts.firms import ContractNo
 from contracts.texts import VisibleText
-from registration.bodies import PreRegistrationBody, RosterRowBody
+from registration.bodies import ContractBody, EmployerBody, PreRegistrationBody, RosterRowBody
 from registration.domain.contract import (
-    AddEmployer,
-    ContractDetails,
     ContractHasTooManyEmployers,
     ContractIsNotReported,
     ContractIsReportedOtherwise,
-    Employer,
     EmployerIsMissing,
     EmployerIsNamedOtherwise,
-    ReportContract,
-    decide,
 )
 from registration.domain.person import (
     DeclarationHasChanged,
@@ -49,7 +42,7 @@ from registration.domain.person import (
     PersonIsOnTooManyContracts,
     Withdraw,
 )
-from registration.domain.station import RegisterStation, StationWorksElsewhere
+from registration.domain.station import StationWorksElsewhere
 from registration.read_models.entries import has_entered
 from registration.roster_import import ROWS_MAX, RowAnswer
 from registration.wired import Wired, wired
@@ -63,23 +56,6 @@ Withdrawer = Annotated[Principal, Depends(allowed(Action.WITHDRAW_PRE_REGISTRATI
 Parts = Annotated[Wired, Depends(wired)]
 
 # --- Contracts --------------------------------------------------------------------------------------------------------
-
-
-class StationBody(StrictModel):
-    """The supervision station (监督站) of a contract."""
-
-    name: VisibleText
-    district: DistrictCode
-
-
-class ContractBody(StrictModel):
-    """A contract as 合同报送系统 reports it."""
-
-    contract_no: ContractNo
-    construction_no: ConstructionNo
-    project_name: VisibleText
-    general_contractor: Firm
-    station: StationBody
 
 
 class ContractReceipt(BaseModel):
@@ -98,32 +74,10 @@ async def report_contract(
     body: ContractBody, key: IdempotencyKey, caller: ContractSystem, parts: Parts, response: Response
 ) -> ContractReceipt:
     """合同报送. Reporting the same contract again changes nothing (200); reporting it otherwise is refused."""
-    details = ContractDetails(
-        construction_no=body.construction_no,
-        project_name=body.project_name,
-        general_contractor=body.general_contractor,
-        station_name=body.station.name,
-        district=body.station.district,
-    )
-    command = ReportContract(contract_no=body.contract_no, details=details, at=parts.clock.now())
-    stream_id, station_id = contract_stream(body.contract_no), station_stream(body.station.name)
-    # The station is stored first, and a refused request changes nothing: so all that may refuse it is asked beforehand.
     await parts.require_own_key(_key(caller, key))
-    decide(command, (await parts.contracts.read(stream_id))[1])
-    named = RegisterStation(station_name=body.station.name, district=body.station.district, at=command.at)
-    station = await parts.stations.handle(station_id, named)
-    outcome = await parts.contracts.handle(stream_id, command, key=_key(caller, key))
-    at = [await parts.stations.token_after(station_id, station), await parts.contracts.token_after(stream_id, outcome)]
-    _tell(response, outcome, ConsistencyToken.merged(at))
+    outcome, token = await parts.reporting.report(body, key=_key(caller, key))
+    _tell(response, outcome, token)
     return ContractReceipt(contract_no=body.contract_no)
-
-
-class EmployerBody(StrictModel):
-    """A firm that employs people on the contract."""
-
-    credit_code: CreditCode
-    name: FirmName
-    sub_contract_no: ContractNo | None = None
 
 
 class EmployerReceipt(BaseModel):
@@ -143,11 +97,8 @@ async def add_employer(
     contract_no: ContractNo, body: EmployerBody, key: IdempotencyKey, caller: ContractSystem, parts: Parts, response: Response
 ) -> EmployerReceipt:
     """Name a 用人单位 of the contract. Naming it again changes nothing (200)."""
-    employer = Employer(name=body.name, sub_contract_no=body.sub_contract_no)
-    command = AddEmployer(contract_no=contract_no, credit_code=body.credit_code, employer=employer, at=parts.clock.now())
-    stream_id = contract_stream(contract_no)
-    outcome = await parts.contracts.handle(stream_id, command, key=_key(caller, key))
-    _tell(response, outcome, await parts.contracts.token_after(stream_id, outcome))
+    outcome, token = await parts.reporting.add_employer(contract_no, body, key=_key(caller, key))
+    _tell(response, outcome, token)
     return EmployerReceipt(contract_no=contract_no, credit_code=body.credit_code)
 
 

@@ -36,12 +36,18 @@ PROGRESS_EVERY_S = 0.5
 PROGRESS_S_MAX = 30.0
 """How long one answer tells of progress. A browser's EventSource asks again by itself."""
 
+SEE_THEIR_OWN = frozenset({Role.EMPLOYER_REGISTRAR, Role.CONTRACT_SYSTEM})
+
 router = Router(prefix="/v1")
 
 RosterImporter = Annotated[Principal, Depends(allowed(Action.IMPORT_ROSTER))]
 Registrar = Annotated[Principal, Depends(allowed(Action.PRE_REGISTER))]
+ContractSystem = Annotated[Principal, Depends(allowed(Action.REPORT_CONTRACT))]
+Follower = Annotated[Principal, Depends(allowed(Action.FOLLOW_IMPORT))]
 Parts = Annotated[Wired, Depends(wired)]
 DryRun = Annotated[bool, Query(description="Say what would become of each row, and do nothing.")]
+
+KindOfPeople = Literal["roster", "pre-registration"]
 
 FILE_REFUSALS = (FileIsNotReadable, FileIsTooLarge, ColumnsAreWrong, FileHasNoRows)
 FILE_BODY = {
@@ -58,7 +64,8 @@ class ImportAnswer(BaseModel):
 
     import_id: UUID
     kind: ImportKind
-    contract_no: str
+    contract_no: str | None
+    """None where the rows are contracts."""
     dry_run: bool
     state: Literal["running", "finished"]
     rows: int
@@ -128,10 +135,24 @@ async def import_pre_registrations_file(
     return await _hand_in(parts, caller, ImportKind.PRE_REGISTRATION, contract_no, request, dry_run)
 
 
+@router.post(
+    "/contract-imports/files",
+    status_code=202,
+    tags=["imports"],
+    max_body_size=UPLOAD_BYTES_MAX,
+    openapi_extra=FILE_BODY,
+    responses=problems(*FILE_REFUSALS),
+)
+async def import_contracts_file(caller: ContractSystem, parts: Parts, request: Request, dry_run: DryRun = False) -> ImportAnswer:
+    """合同报送, as a file: a row a contract, or a row each of its employers."""
+    return await _hand_in(parts, caller, ImportKind.CONTRACT, "", request, dry_run)
+
+
 async def _hand_in(
     parts: Wired, caller: Principal, kind: ImportKind, contract_no: str, request: Request, dry_run: bool
 ) -> ImportAnswer:
-    await parts.contract_of(caller, contract_no)
+    if kind is not ImportKind.CONTRACT:
+        await parts.contract_of(caller, contract_no)
     media_type = _media_type(request)
     content = await request.body()
     file = HandedIn(
@@ -159,19 +180,25 @@ def _media_type(request: Request) -> MediaType:
     raise Refused(UNSUPPORTED_MEDIA_TYPE, headers={"Accept": f"{XLSX}, {CSV}"})
 
 
+@router.get("/import-templates/contract", tags=["imports"], response_class=Response)
+async def read_contract_template(_: ContractSystem) -> Response:
+    """An empty workbook with the columns of a contract and its employer."""
+    return _workbook(await asyncio.to_thread(template, ImportKind.CONTRACT, ()), "contract-template.xlsx")
+
+
 @router.get("/contracts/{contract_no}/import-templates/{kind}", tags=["imports"], response_class=Response)
-async def read_import_template(contract_no: ContractNo, kind: ImportKind, caller: Registrar, parts: Parts) -> Response:
+async def read_import_template(contract_no: ContractNo, kind: KindOfPeople, caller: Registrar, parts: Parts) -> Response:
     """An empty workbook with the columns of this kind, and lists to choose from, the contract's employers among them."""
     _, contract, _ = await parts.contract_of(caller, contract_no)
     employers = [f"{credit_code} {employer.name}" for credit_code, employer in contract.employers.items()]
-    return _workbook(await asyncio.to_thread(template, kind, employers), f"{kind}-template.xlsx")
+    return _workbook(await asyncio.to_thread(template, ImportKind(kind), employers), f"{kind}-template.xlsx")
 
 
 # --- Watching ---------------------------------------------------------------------------------------------------------
 
 
 @router.get("/imports/{import_id}", tags=["imports"])
-async def read_import(import_id: UUID, caller: Registrar, parts: Parts) -> ImportAnswer:
+async def read_import(import_id: UUID, caller: Follower, parts: Parts) -> ImportAnswer:
     """How far it is."""
     return await _answer(parts, await _import_of(parts, caller, import_id))
 
@@ -179,7 +206,7 @@ async def read_import(import_id: UUID, caller: Registrar, parts: Parts) -> Impor
 @router.get("/imports/{import_id}/rows", tags=["imports"])
 async def list_import_rows(
     import_id: UUID,
-    caller: Registrar,
+    caller: Follower,
     parts: Parts,
     outcome: Outcome | None = None,
     after: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
@@ -198,7 +225,7 @@ async def list_import_rows(
     response_class=Response,
     openapi_extra={"responses": {"200": {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}},
 )
-async def follow_import(import_id: UUID, caller: Registrar, parts: Parts) -> Response:
+async def follow_import(import_id: UUID, caller: Follower, parts: Parts) -> Response:
     """Server-sent events `progress`, each an import as above, whenever it got further; the last one is `finished`."""
     file = await _import_of(parts, caller, import_id)
     return StreamingResponse(_progress(parts, file), media_type="text/event-stream")
@@ -218,7 +245,7 @@ async def _progress(parts: Wired, file: HandedIn) -> AsyncIterator[bytes]:
 
 
 @router.get("/imports/{import_id}/refused-rows", tags=["imports"], response_class=Response)
-async def read_refused_rows(import_id: UUID, caller: Registrar, parts: Parts) -> Response:
+async def read_refused_rows(import_id: UUID, caller: Follower, parts: Parts) -> Response:
     """A workbook of the refused rows as they were handed in, with the reason of each, for seven days. That it was taken is
     recorded."""
     file = await _import_of(parts, caller, import_id)
@@ -234,11 +261,14 @@ async def read_refused_rows(import_id: UUID, caller: Registrar, parts: Parts) ->
 
 
 async def _import_of(parts: Wired, caller: Principal, import_id: UUID) -> HandedIn:
-    """Raises: NotFound where it is not there, or not the caller's to see: a registrar sees what he handed in himself."""
+    """Raises: NotFound where it is not there, or not the caller's to see. Some see only what they handed in themselves."""
     file = await parts.imports.ledger.file(import_id)
-    if file is None or (caller.role is Role.EMPLOYER_REGISTRAR and file.account != caller.subject):
+    if file is None or (caller.role in SEE_THEIR_OWN and file.account != caller.subject):
         raise NotFound
-    covers_contract(caller, file.contract_no)
+    if file.kind is not ImportKind.CONTRACT:
+        covers_contract(caller, file.contract_no)
+    elif caller.role is not Role.CONTRACT_SYSTEM:
+        raise NotFound
     return file
 
 
@@ -247,7 +277,7 @@ async def _answer(parts: Wired, file: HandedIn) -> ImportAnswer:
     return ImportAnswer(
         import_id=file.import_id,
         kind=file.kind,
-        contract_no=file.contract_no,
+        contract_no=file.contract_no or None,
         dry_run=file.is_dry_run,
         state="finished" if file.finished_at else "running",
         rows=sum(counts.values()),

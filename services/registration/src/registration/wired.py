@@ -31,6 +31,7 @@ from registration.pre_registering import PreRegistering
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
+from registration.reporting_contracts import ContractReporting
 from registration.roster_import import RosterImport
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
@@ -51,6 +52,7 @@ class Wired:
     contracts: CommandHandler[ContractCommand, Contract, ContractEvent]
     people: CommandHandler[PersonCommand, Person, PersonEvent]
     declarations: KnownDeclarations
+    reporting: ContractReporting
     pre_registering: PreRegistering
     roster_import: RosterImport
     imports: Imports

@@ -21,6 +21,7 @@ from registration.pre_registering import PreRegistering
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
+from registration.reporting_contracts import ContractReporting
 from registration.roster_import import RosterImport
 from registration.settings import Settings
 from registration.wired import Wired
@@ -55,15 +56,17 @@ PERSON = Decider(
 
 def wire(parts: Machinery[Settings]) -> Application:
     people, declarations = parts.handler(PERSON), KnownDeclarations(parts.pool)
-    contracts = parts.handler(CONTRACT)
+    stations, contracts = parts.handler(STATION), parts.handler(CONTRACT)
+    reporting = ContractReporting(stations, contracts, parts.clock)
     pre_registering = PreRegistering(people, parts.identities, parts.sealing, declarations, parts.clock)
     roster_import = RosterImport(people, parts.identities, parts.sealing, parts.clock)
-    imports = Imports(Ledger(parts.pool), contracts, roster_import, pre_registering, parts.sealing, parts.clock)
+    imports = Imports(Ledger(parts.pool), contracts, reporting, roster_import, pre_registering, parts.sealing, parts.clock)
     wired = Wired(
-        stations=parts.handler(STATION),
+        stations=stations,
         contracts=contracts,
         people=people,
         declarations=declarations,
+        reporting=reporting,
         pre_registering=pre_registering,
         roster_import=roster_import,
         imports=imports,

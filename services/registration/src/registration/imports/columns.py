@@ -11,19 +11,21 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from contracts.districts import DISTRICTS
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.rejection import Rejection
 from contracts.trades import TRADES
-from registration.bodies import PreRegistrationBody, RosterRowBody
+from registration.bodies import ContractRowBody, PreRegistrationBody, RosterRowBody
 from registration.imports.files import Cell
 
-Body = RosterRowBody | PreRegistrationBody
+Body = ContractRowBody | RosterRowBody | PreRegistrationBody
 
 
 class ImportKind(StrEnum):
     """What the rows of a file are."""
 
+    CONTRACT = "contract"  # 合同报送; one row a contract and employer
     ROSTER = "roster"  # 旧实名制名册
     PRE_REGISTRATION = "pre-registration"  # 进场预登记
 
@@ -85,6 +87,19 @@ _PERSON = (
 
 COLUMNS: Mapping[ImportKind, Sequence[Column]] = MappingProxyType(
     {
+        ImportKind.CONTRACT: (
+            Column("合同报送编号", ("contract_no",), must_be_text=True),
+            Column("报建编号", ("construction_no",), must_be_text=True),
+            Column("项目名称", ("project_name",)),
+            Column("总包单位统一社会信用代码", ("general_contractor", "credit_code"), must_be_text=True),
+            Column("总包单位", ("general_contractor", "name")),
+            Column("总包单位类型", ("general_contractor", "kind")),
+            Column("所在监督站", ("station", "name")),
+            Column("所在区", ("station", "district"), choices={name: code for code, name in DISTRICTS.items()}),
+            Column("用人单位统一社会信用代码", ("employer", "credit_code"), is_required=False, must_be_text=True),
+            Column("用人单位", ("employer", "name"), is_required=False),
+            Column("分包合同编号", ("employer", "sub_contract_no"), is_required=False, must_be_text=True),
+        ),
         ImportKind.ROSTER: (*_PERSON, Column("在场", ("on_site",), choices={"是": True, "否": False})),
         ImportKind.PRE_REGISTRATION: (
             *_PERSON,
@@ -100,6 +115,7 @@ REFUSED_FOR, REFUSED_COLUMNS = "原因", "有误的列"
 CHOICES_OF_TRADES = tuple(f"{code} {name}" for code, name in TRADES.items())
 
 _READ: Mapping[ImportKind, Callable[[bytes], Body]] = {
+    ImportKind.CONTRACT: ContractRowBody.model_validate_json,
     ImportKind.ROSTER: RosterRowBody.model_validate_json,
     ImportKind.PRE_REGISTRATION: PreRegistrationBody.model_validate_json,
 }

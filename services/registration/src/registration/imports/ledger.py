@@ -86,6 +86,7 @@ class HandedIn:
     import_id: UUID
     kind: ImportKind
     contract_no: str
+    """Empty where the rows are contracts."""
     account: str
     """Who handed it in."""
     employer_credit_code: str | None

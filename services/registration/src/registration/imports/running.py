@@ -25,12 +25,13 @@ from chassis.sealing import Erased, Sealing, Unsealer
 from contracts.registration import DeclarationAwaited
 from contracts.rejection import Rejection
 from contracts.streams import contract_stream
-from registration.bodies import PreRegistrationBody, RosterRowBody
+from registration.bodies import ContractRowBody, PreRegistrationBody, RosterRowBody
 from registration.domain.contract import Contract, ContractCommand, ContractEvent, EmployerIsMissing
 from registration.imports.columns import DOCUMENT_NUMBER, Body, FileHasNoRows, ImportKind, RowIsWrong, read_row, require_columns
 from registration.imports.files import Cell
 from registration.imports.ledger import HandedIn, Ledger, Outcome, Row, Verdict
 from registration.pre_registering import PreRegistering
+from registration.reporting_contracts import ContractReporting
 from registration.roster_import import RosterImport, RowOutcome
 
 ACTOR = "registration-import"
@@ -53,6 +54,7 @@ class Imports:
 
     ledger: Ledger
     contracts: CommandHandler[ContractCommand, Contract, ContractEvent]
+    reporting: ContractReporting
     roster_import: RosterImport
     pre_registering: PreRegistering
     sealing: Sealing
@@ -114,7 +116,6 @@ class Imports:
             await self.ledger.forget(import_id, now)
 
     async def _verdicts(self, file: HandedIn, rows: Sequence[tuple[int, Sequence[Cell]]]) -> list[Verdict]:
-        _, contract = await self.contracts.read(contract_stream(file.contract_no))
         verdicts: list[Verdict] = []
         readable: list[_ToDecide] = []
         for row_no, cells in rows:
@@ -123,9 +124,29 @@ class Imports:
                 readable.append(_ToDecide(row_no, body, _key(file.import_id, row_no, cells)))
             except RowIsWrong as wrong:
                 verdicts.append(Verdict(row_no, Outcome.REFUSED, ROW_IS_WRONG, wrong.columns))
+        if file.kind is ImportKind.CONTRACT:
+            return verdicts + await asyncio.gather(*(self._report(file, row) for row in readable))
+        _, contract = await self.contracts.read(contract_stream(file.contract_no))
         if file.kind is ImportKind.ROSTER:
             return verdicts + await self._import_roster(file, contract, readable)
         return verdicts + await asyncio.gather(*(self._pre_register(file, contract, row) for row in readable))
+
+    async def _report(self, file: HandedIn, row: _ToDecide) -> Verdict:
+        if not isinstance(body := row.body, ContractRowBody):
+            raise TypeError(type(body).__name__)
+        try:
+            if file.is_dry_run:
+                events = await self.reporting.rehearse(body)
+            else:
+                outcome, _ = await self.reporting.report(body, key=row.key)
+                events = outcome.events
+                if body.employer is not None:
+                    of_employer = replace(row.key, key=f"{row.key.key} employer")
+                    outcome, _ = await self.reporting.add_employer(body.contract_no, body.employer, key=of_employer)
+                    events = [*events, *outcome.events]
+        except Rejection as rejection:
+            return Verdict(row.row_no, Outcome.REFUSED, rejection.code)
+        return Verdict(row.row_no, Outcome.APPLIED if events else Outcome.UNCHANGED)
 
     async def _import_roster(self, file: HandedIn, contract: Contract, rows: Sequence[_ToDecide]) -> list[Verdict]:
         answers = await self.roster_import.run(
@@ -191,7 +212,7 @@ def _key(import_id: UUID, row_no: int, cells: Sequence[Cell]) -> CommandKey:
 
 def _numbered(header: Sequence[str], cells: Sequence[Sequence[Cell]]) -> Iterator[tuple[int, Sequence[Cell], bool]]:
     """Number and cells of each row that holds something, and whether its document stood in an earlier one."""
-    at = header.index(DOCUMENT_NUMBER.header)
+    at = header.index(DOCUMENT_NUMBER.header) if DOCUMENT_NUMBER.header in header else len(header)
     seen: set[str] = set()
     for row_no, row in enumerate(cells[1:], 2):
         if any(cell.text for cell in row):

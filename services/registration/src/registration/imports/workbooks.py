@@ -32,7 +32,8 @@ def template(kind: ImportKind, employers: Sequence[str]) -> bytes:
     """An empty workbook to fill in. `employers`: `<credit code> <name>`, those that the contract names."""
     columns = COLUMNS[kind]
     choices: dict[str, Sequence[str]] = {column.header: list(column.choices) for column in columns if column.choices}
-    choices |= {TRADE.header: CHOICES_OF_TRADES, EMPLOYER.header: employers}
+    if EMPLOYER in columns:
+        choices |= {TRADE.header: CHOICES_OF_TRADES, EMPLOYER.header: employers}
     return _workbook([column.header for column in columns], [], choices, watermark=None)
 
 
