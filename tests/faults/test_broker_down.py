@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from signal import SIGSTOP
+from pathlib import Path
+from signal import SIGKILL, SIGSTOP
 from uuid import UUID
 
 import pytest
@@ -12,14 +13,21 @@ import pytest
 from chassis.testing.wait import eventually
 from contracts.streams import contract_stream, station_stream
 from devstack.story.cast import Person
-from tests.faults.checker import PARTITIONS, check
-from tests.faults.stack import FRESHNESS_BOUND_S, FaultStack
-from tests.faults.traffic import Site, Town, codes, somebody, town
+from tests.faults.checker import PARTITIONS, caught_up, check
+from tests.faults.report import REPORT
+from tests.faults.stack import FRESHNESS_BOUND_S, FaultStack, LogTail
+from tests.faults.traffic import Site, Town, codes, people, somebody, town
 
 STALE_S_MAX = FRESHNESS_BOUND_S + 6.0
 """How long it may take until a gate is closed that must not be open for longer than the bound."""
 FRESH_S_MAX = 20.0
 CROWD = 4
+BATCH = 300
+"""People, about twenty to a partition."""
+UNREAD_BYTES_MIN = 8_000
+"""More than clients that ask for this or that: part of a batch."""
+GONE_S_MAX = 10.0
+CAUGHT_UP_S_MAX = 60.0
 
 
 def partition_of(person_id: str) -> int:
@@ -56,6 +64,31 @@ class TestBrokerDown:
         assert all(process.runs for process in stack.processes.values())
 
 
+class TestBrokerRestart:
+    async def test_in_the_middle_of_a_batch_sends_it_again(self, stack: FaultStack) -> None:
+        """The broker has bytes of it that it has not read, and is killed."""
+        async with town(stack) as here:
+            (site,) = here.sites
+            await eventually(lambda: caught_up(stack))
+            log = LogTail(stack.log_of("registration-worker"))
+            stack.kafka.child.send(SIGSTOP)
+            try:
+                before = _unread_bytes(stack.kafka.port)
+                await here.import_roster(site, people(BATCH), on_site=[False] * BATCH)
+                await eventually(lambda: _unread_bytes(stack.kafka.port) > before + UNREAD_BYTES_MIN, within_s=STALE_S_MAX)
+            finally:
+                stack.kafka.child.send(SIGKILL)
+                await stack.kafka.child.ended(GONE_S_MAX)
+            killed_s = time.monotonic()
+            await stack.kafka.start()
+            await eventually(lambda: caught_up(stack), within_s=CAUGHT_UP_S_MAX)
+            recovered_s = time.monotonic()
+            assert [] == (await check(stack, here.diary)).wrong
+            reasons = {line["reason"] for line in log.events("relay.obstacle")}
+            assert "not-acknowledged" in reasons
+            REPORT.note("broker killed in a batch", "sent again", recovery_s=recovered_s - killed_s)
+
+
 class TestNobodyKnowsWhetherThereIsNews:
     @pytest.mark.parametrize(
         ("name", "is_killed"),
@@ -83,6 +116,13 @@ class TestNobodyKnowsWhetherThereIsNews:
             for person_id in crowd:
                 assert set() == await here.judged(person_id, site)
                 assert "admitted" == (await here.enter(person_id, site))["outcome"]
+
+
+def _unread_bytes(port: int) -> int:
+    """What lies in the sockets of whoever listens there, and was not read."""
+    tables = [Path(f"/proc/net/{table}").read_text().splitlines()[1:] for table in ("tcp", "tcp6")]
+    sockets = [line.split() for table in tables for line in table]
+    return sum(int(socket[4].partition(":")[2], 16) for socket in sockets if int(socket[1].rpartition(":")[2], 16) == port)
 
 
 async def _apart(here: Town, site: Site) -> tuple[str, str]:
