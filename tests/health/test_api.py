@@ -303,6 +303,7 @@ async def test_bad_requests_are_refused_and_change_nothing(
         "report_health": Good(person, body=report_body(contract_no)),
         "change_disposition": Good(person, body={"contract_no": contract_no, "isolation_until": "2020-03-01", **BAN}),
         "list_policies": Good({}),
+        "list_missing_reports": Good({"contract_no": contract_no}, query={"limit": "5"}),
         "clarify_travel": Good(
             {**person, "version": "1"}, body={"contract_no": contract_no, "stopover_code": "340100", "evidence": "车票"}
         ),

@@ -11,10 +11,11 @@ from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from chassis.auth import Principal, allowed
+from chassis.auth import Principal, allowed, covers_contract
 from chassis.web import Consistency, Router, etag
-from contracts.access import Action
+from contracts.access import Action, Role
 from contracts.event import Event
+from contracts.firms import ContractNo
 from contracts.health import (
     ArrivalAssessed,
     Disposition,
@@ -27,15 +28,17 @@ from contracts.health import (
     ReadingSource,
 )
 from contracts.symptoms import Symptom, TemperatureMethod
-from contracts.times import shanghai_date
+from contracts.times import Day, shanghai_date
 from health.domain.policy_set import PolicySet
 from health.domain.state import HealthPerson
 from health.history import PAGE_ITEMS_MAX, VERSION_MAX, Versioned, facts_of
 from health.read_models.in_force import in_force_since
+from health.read_models.missing_reports import page_of_missing
 from health.wired import Wired, wired
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
+site = Router(prefix="/v1/contracts/{contract_no}", tags=["health"])
 policies = Router(prefix="/v1/policies", tags=["policies"])
 
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
@@ -204,6 +207,41 @@ async def list_policies(reader: Reader, parts: Parts) -> PolicySetsAnswer:
     current = parts.policies.on(shanghai_date(parts.clock.now()))
     items = [PolicySetItem(**dict(each), in_force=each == current) for each in parts.policies.root]
     return PolicySetsAnswer(items=items)
+
+
+class MissingReportsAnswer(BaseModel):
+    """Some of those who have no health report of the day."""
+
+    date: date
+    """In Shanghai."""
+    items: list[UUID]
+    """`person_id`s, in order."""
+    next: UUID | None
+    """`after` of the next page. None: this was the last one."""
+
+
+NOBODY = UUID(int=0)
+
+
+@site.get("/missing-reports")
+async def list_missing_reports(
+    contract_no: ContractNo,
+    caller: Viewer,
+    seen: Consistency,
+    parts: Parts,
+    date: Annotated[Day | None, Query(description="Day in Shanghai; without it, today.")] = None,
+    after: UUID = NOBODY,
+    limit: Limit = 50,
+) -> MissingReportsAnswer:
+    """未填报: who is expected or on site and has no health report of the day. A declared temperature is none."""
+    covers_contract(caller, contract_no)
+    await parts.wait_for(seen)
+    day = date or shanghai_date(parts.clock.now())
+    # An employer sees its own people; one that is not told which it is sees nobody.
+    employer = (caller.employer_credit_code or "") if caller.role is Role.EMPLOYER_REGISTRAR else None
+    found = await page_of_missing(parts.pool, contract_no, day, employer=employer, after=after, limit=limit + 1)
+    items = list(found[:limit])
+    return MissingReportsAnswer(date=day, items=items, next=items[-1] if len(found) > limit else None)
 
 
 async def _visible(person_id: UUID, caller: Principal, seen: Consistency, parts: Wired, response: Response) -> HealthPerson:

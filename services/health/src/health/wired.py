@@ -25,11 +25,16 @@ from health.domain.state import HealthPerson
 from health.policies import ARRIVAL_POLICY
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
+from health.read_models.missing_reports import MISSING_REPORTS
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
-    {"registration": (KNOWN_PEOPLE.name, ARRIVAL_POLICY), "gatekeeper": (IN_FORCE.name,)}
+    {
+        "registration": (KNOWN_PEOPLE.name, MISSING_REPORTS.name, ARRIVAL_POLICY),
+        "gatekeeper": (IN_FORCE.name, MISSING_REPORTS.name),
+        "health": (MISSING_REPORTS.name,),
+    }
 )
-"""Service to what reads its events here. What health did itself it knows at once."""
+"""Service to what reads its events here."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from health.domain.state import HealthPerson
 from health.policies import arrival_policy
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.known_people import KNOWN_PEOPLE
+from health.read_models.missing_reports import MISSING_REPORTS
 from health.wired import Wired
 
 SHIPPED_POLICY_SETS = Path(__file__).parent / "policy_sets"
@@ -48,9 +49,9 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     handler = parts.handler(person_decider(policies))
     in_force = InForceWatch(parts.pool)
     return Application(
-        routers=[command_api.router, query_api.router, query_api.policies],
+        routers=[command_api.router, query_api.router, query_api.policies, query_api.site],
         state={"wired": Wired(handler, parts.sealing, parts.pool, parts.clock, in_force, policies)},
-        read_models=[KNOWN_PEOPLE, IN_FORCE],
+        read_models=[KNOWN_PEOPLE, IN_FORCE, MISSING_REPORTS],
         policies=[arrival_policy(handler)],
         api_tasks=[in_force.run],
     )

@@ -1,0 +1,136 @@
+"""Who of a contract has no health report of a day yet?
+
+Asked about are those who are expected or on site: pre-registered, or entered, and not gone since. Registration and the
+gatekeeper tell that at different times; their facts are put in order by when they happened. What a person only declared
+is no report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from chassis.subscribers import Fact
+from chassis.tables import Fold, Key, ReadModel, Rows, Table
+from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
+from contracts.health import HealthReported, ReadingSource
+from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.times import shanghai_date
+
+
+@dataclass(slots=True)
+class FollowedRow:
+    """Somebody who is or was expected or on site on a contract."""
+
+    contract_no: str
+    person_id: UUID
+    expected_since: datetime | None = None
+    """None: nobody expects the person, or the pre-registration was withdrawn."""
+    entered_at: datetime | None = None
+    """The last entry; an import as 在场 counts as one."""
+    left_at: datetime | None = None
+    """The last exit, which closes what was before it."""
+
+
+@dataclass(slots=True)
+class ReportedRow:
+    """There was a report on that day, in Shanghai."""
+
+    person_id: UUID
+    day: date
+
+
+FOLLOWED = Table("followed_person_v1", FollowedRow, key=("contract_no", "person_id"))
+REPORTED = Table("reported_day_v1", ReportedRow, key=("person_id", "day"))
+
+
+def _changed(change: Callable[[FollowedRow, Any], None]) -> Fold:
+    def fold(rows: Rows, fact: Fact[Any], _: int) -> None:
+        row = rows.get(FOLLOWED, _key(fact)) or FollowedRow(*_key(fact))
+        change(row, fact.event)
+        rows.put(FOLLOWED, row)
+
+    return fold
+
+
+def _expected(row: FollowedRow, event: PersonPreRegistered) -> None:
+    row.expected_since = event.pre_registered_at
+
+
+def _withdrawn(row: FollowedRow, event: PreRegistrationWithdrawn) -> None:
+    row.expected_since = None
+
+
+def _imported(row: FollowedRow, event: RosterMemberImported) -> None:
+    if event.on_site:
+        row.entered_at = _latest(row.entered_at, event.imported_at)
+
+
+def _attempted(row: FollowedRow, event: EntryAttempted) -> None:
+    if event.kind is EntryKind.ENTRY and event.outcome is Outcome.ADMITTED:
+        row.entered_at = _latest(row.entered_at, event.attempted_at)
+
+
+def _entered_on_paper(row: FollowedRow, event: PaperEntryRecorded) -> None:
+    row.entered_at = _latest(row.entered_at, event.entered_at)
+
+
+def _left(row: FollowedRow, event: ExitRegistered) -> None:
+    row.left_at = _latest(row.left_at, event.exited_at)
+
+
+def _reported(rows: Rows, fact: Fact[HealthReported], _: int) -> None:
+    if fact.event.source is not ReadingSource.DECLARATION:
+        rows.put(REPORTED, ReportedRow(fact.event.person_id, shanghai_date(fact.event.read_at)))
+
+
+def _latest(known: datetime | None, new: datetime) -> datetime:
+    return new if known is None else max(known, new)
+
+
+def _key(fact: Fact[Any]) -> tuple[str, UUID]:
+    return fact.event.contract_no, fact.event.person_id
+
+
+def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
+    return () if isinstance(fact.event, HealthReported) else ((FOLLOWED, _key(fact)),)
+
+
+MISSING_REPORTS = ReadModel(
+    name="missing_reports_v1",
+    tables=(FOLLOWED, REPORTED),
+    folds={
+        PersonPreRegistered: _changed(_expected),
+        PreRegistrationWithdrawn: _changed(_withdrawn),
+        RosterMemberImported: _changed(_imported),
+        EntryAttempted: _changed(_attempted),
+        PaperEntryRecorded: _changed(_entered_on_paper),
+        ExitRegistered: _changed(_left),
+        HealthReported: _reported,
+    },
+    reads=_read,
+)
+
+# The employer's people where an employer asks; known_person_v1 says whose they are.
+PAGE = """
+SELECT f.person_id
+FROM followed_person_v1 AS f JOIN known_person_v1 AS k USING (contract_no, person_id)
+WHERE f.contract_no = $1 AND f.person_id > $2
+  AND greatest(f.expected_since, f.entered_at) > coalesce(f.left_at, '-infinity')
+  AND ($3::text IS NULL OR $3 IN (k.pre_registered_for, k.rostered_for))
+  AND NOT EXISTS (SELECT FROM reported_day_v1 AS r WHERE r.person_id = f.person_id AND r.day = $4)
+ORDER BY f.person_id
+LIMIT $5
+"""
+
+
+async def page_of_missing(
+    pool: asyncpg.Pool, contract_no: str, day: date, *, employer: str | None, after: UUID, limit: int
+) -> Sequence[UUID]:
+    """At most `limit` people of the contract without a report of that day, by `person_id`. With an employer: its own only."""
+    return [row["person_id"] for row in await pool.fetch(PAGE, contract_no, after, employer, day, limit)]

@@ -1,0 +1,173 @@
+"""Who has no report of the day: facts, then rows, whatever the order in which the services tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from contracts.access import Role
+from contracts.event import Event
+from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
+from contracts.health import ReadingSource
+from health.read_models.missing_reports import MISSING_REPORTS, page_of_missing
+from tests.health.facts import (
+    EMPLOYER,
+    NOW,
+    OTHER_EMPLOYER,
+    TODAY,
+    imported,
+    pre_registered,
+    pre_registration_withdrawn,
+    report,
+    reported,
+)
+from tests.health.service import Running
+from tests.told import fact
+
+HOUR = timedelta(hours=1)
+NOBODY = UUID(int=0)
+
+
+def entered(person_id: UUID, contract_no: str, at: datetime, *, outcome: Outcome = Outcome.ADMITTED) -> EntryAttempted:
+    return EntryAttempted(
+        person_id=person_id,
+        attempt_id=uuid4(),
+        contract_no=contract_no,
+        kind=EntryKind.ENTRY,
+        outcome=outcome,
+        clearance_version=1,
+        policy_version=1,
+        attempted_at=at,
+    )
+
+
+def entered_on_paper(person_id: UUID, contract_no: str, at: datetime) -> PaperEntryRecorded:
+    return PaperEntryRecorded(
+        person_id=person_id,
+        attempt_id=uuid4(),
+        contract_no=contract_no,
+        decided_by=(uuid4(), uuid4()),
+        needs_review=False,
+        clearance_version=1,
+        policy_version=1,
+        entered_at=at,
+        recorded_at=at,
+    )
+
+
+def left(person_id: UUID, contract_no: str, at: datetime) -> ExitRegistered:
+    return ExitRegistered(person_id=person_id, contract_no=contract_no, exited_at=at)
+
+
+def measured(person_id: UUID, contract_no: str, at: datetime, **changes: Any) -> Event:
+    return reported(report(read_at=at, contract_no=contract_no, person_id=person_id, **changes))
+
+
+async def told(running: Running, events: Sequence[Event]) -> None:
+    """As one batch after the other, so that rows are read again."""
+    for event in events:
+        async with running.parts.pool.acquire() as connection, connection.transaction():
+            await MISSING_REPORTS.project(connection, [fact(event)], partition=0)
+
+
+@pytest.fixture
+async def known(running: Running, person_id: UUID, contract_no: str) -> None:
+    """The person stands on the contract's roster, off site: health may be asked, and nobody waits for a report."""
+    seen = running.registration.tell(imported(person_id, contract_no=contract_no).model_copy(update={"on_site": False}))
+    caller = running.caller(Role.SITE_OPERATOR, contract_no)
+    assert 200 == (await caller.get(f"/v1/contracts/{contract_no}/missing-reports", seen=seen)).status_code
+
+
+async def missing(running: Running, contract_no: str, day: date = TODAY) -> Sequence[UUID]:
+    return await page_of_missing(running.parts.pool, contract_no, day, employer=None, after=NOBODY, limit=10)
+
+
+@pytest.mark.usefixtures("known")
+class TestMissingReports:
+    async def test_are_not_asked_of_somebody_off_site(self, running: Running, contract_no: str) -> None:
+        assert [] == await missing(running, contract_no)
+
+    async def test_are_asked_of_whoever_is_expected(self, running: Running, person_id: UUID, contract_no: str) -> None:
+        await told(running, [pre_registered(person_id, contract_no=contract_no)])
+        assert [person_id] == await missing(running, contract_no)
+        await told(running, [pre_registration_withdrawn(person_id, contract_no=contract_no)])
+        assert [] == await missing(running, contract_no)
+
+    @pytest.mark.parametrize("way_in", [entered, entered_on_paper])
+    async def test_are_asked_of_whoever_is_on_site(self, running: Running, person_id: UUID, contract_no: str, way_in: Any) -> None:
+        await told(running, [way_in(person_id, contract_no, NOW)])
+        assert [person_id] == await missing(running, contract_no)
+        await told(running, [left(person_id, contract_no, NOW + HOUR)])
+        assert [] == await missing(running, contract_no)
+
+    async def test_are_not_asked_of_somebody_who_was_refused(self, running: Running, person_id: UUID, contract_no: str) -> None:
+        await told(running, [entered(person_id, contract_no, NOW, outcome=Outcome.REFUSED)])
+        assert [] == await missing(running, contract_no)
+
+    async def test_do_not_depend_on_the_order_in_which_two_services_tell(
+        self, running: Running, person_id: UUID, contract_no: str
+    ) -> None:
+        back = pre_registered(person_id, contract_no=contract_no, pre_registered_at=NOW + 2 * HOUR)
+        for events in permutations([entered(person_id, contract_no, NOW), left(person_id, contract_no, NOW + HOUR), back]):
+            await running.parts.pool.execute("DELETE FROM followed_person_v1 WHERE person_id = $1", person_id)
+            await told(running, events)
+            assert [person_id] == await missing(running, contract_no)
+
+    @pytest.mark.parametrize(
+        ("at", "day"),
+        [
+            (datetime(2020, 2, 18, 15, 59, tzinfo=UTC), date(2020, 2, 18)),
+            (datetime(2020, 2, 18, 16, 0, tzinfo=UTC), date(2020, 2, 19)),
+        ],
+    )
+    async def test_are_there_once_somebody_was_measured_on_the_day_in_shanghai(
+        self, running: Running, person_id: UUID, contract_no: str, at: datetime, day: date
+    ) -> None:
+        facts = [pre_registered(person_id, contract_no=contract_no), measured(person_id, contract_no, at)]
+        await told(running, [*facts, *facts])
+        assert [] == await missing(running, contract_no, day)
+        assert [person_id] == await missing(running, contract_no, day - timedelta(days=1))
+
+    async def test_are_still_missing_where_a_temperature_was_only_declared(
+        self, running: Running, person_id: UUID, contract_no: str
+    ) -> None:
+        declared = measured(person_id, contract_no, NOW, source=ReadingSource.DECLARATION)
+        await told(running, [pre_registered(person_id, contract_no=contract_no), declared])
+        assert [person_id] == await missing(running, contract_no)
+
+
+class TestListMissingReports:
+    async def test_has_pages_and_forgets_whoever_was_measured(self, running: Running, contract_no: str) -> None:
+        path = f"/v1/contracts/{contract_no}/missing-reports"
+        people = sorted((uuid4() for _ in range(3)), key=str)
+        caller = running.caller(Role.SITE_OPERATOR, contract_no)
+        token = running.registration.tell(*(pre_registered(each, contract_no=contract_no) for each in people))
+        first = (await caller.get(path, seen=token, limit=2)).json()
+        rest = (await caller.get(path, limit=2, after=first["next"])).json()
+        assert ([str(each) for each in people], None) == (first["items"] + rest["items"], rest["next"])
+        reading = {
+            "contract_no": contract_no,
+            "read_at": datetime.now(UTC).isoformat(),
+            "reading_celsius": 36.5,
+            "symptoms": ["none"],
+        }
+        stored = await caller.post(f"/v1/people/{people[0]}/health-reports", reading)
+        after = (await caller.get(path, seen=stored.headers["consistency-token"])).json()
+        assert [str(each) for each in people[1:]] == after["items"]
+
+    async def test_shows_an_employer_its_own_people_and_strangers_nothing(
+        self, running: Running, person_id: UUID, contract_no: str
+    ) -> None:
+        path = f"/v1/contracts/{contract_no}/missing-reports"
+        seen = running.registration.tell(pre_registered(person_id, contract_no=contract_no))
+        own, other = (running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=each) for each in (EMPLOYER, OTHER_EMPLOYER))
+        assert [str(person_id)] == (await own.get(path, seen=seen)).json()["items"]
+        assert [] == (await running.caller(Role.EMPLOYER_REGISTRAR, contract_no).get(path)).json()["items"]
+        assert [] == (await other.get(path)).json()["items"]
+        assert 404 == (await running.caller(Role.SITE_OPERATOR, "W-elsewhere").get(path)).status_code
+        assert 422 == (await own.get(path, date="2020-02-30")).status_code

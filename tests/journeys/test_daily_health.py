@@ -1,0 +1,26 @@
+"""每日健康 as a site keeps up with it; over HTTP only."""
+
+from __future__ import annotations
+
+from chassis.testing.wait import eventually
+from tests.journeys.sites import WITHIN_S, Arrived, Site
+
+
+async def misses(site: Site, *people: Arrived) -> None:
+    """The site's list of those without a report of today comes to hold exactly these."""
+
+    async def are_listed() -> bool:
+        listed: list[str] = (await site.get("employer_registrar", "health", "missing-reports"))["items"]
+        return sorted(each.person_id for each in people) == listed
+
+    await eventually(are_listed, within_s=WITHIN_S)
+
+
+async def test_whoever_is_expected_or_on_site_is_missed_until_he_is_measured_or_has_left(site: Site) -> None:
+    expected, on_site = await site.arrives(), await site.arrives()
+    assert "admitted" == (await site.enters(on_site))["outcome"]
+    await misses(site, expected, on_site)
+    await site.is_measured(expected)
+    await misses(site, on_site)
+    await site.post("site_operator", "gatekeeper", "exits", {"person_id": on_site.person_id})
+    await misses(site)
