@@ -161,17 +161,6 @@ async def cut_off_after_the_commit(place: Place) -> None:
     await process.restart()
 
 
-async def projected_by_two(place: Place) -> None:
-    """A second worker of reporting beside the first."""
-    stack = place.stack
-    second = stack.add("reporting", "worker", name="reporting-worker-2")
-    second.start(**place.planting)
-    await asyncio.sleep(5)
-    await place.fill_roster()
-    await asyncio.sleep(2)
-    await stack.remove("reporting-worker-2")
-
-
 async def restarted_with_events_waiting(place: Place) -> None:
     stack = place.stack
     await stack["reporting-worker"].stop()
@@ -227,7 +216,6 @@ PLANTED: Mapping[str, tuple[Scenario, str]] = {
     "ignores_consistency_tokens": (pre_registered_with_what_was_just_seen, "409"),
     "marks_before_the_broker_has_answered": (killed_after_a_mark, "of registration"),
     "publishes_in_another_order": (relayed, "of registration"),
-    "projects_without_a_lease": (projected_by_two, "people_count_v1"),
     "begins_where_the_broker_says": (restarted_with_events_waiting, "of registration"),
     "applies_what_is_delivered_again": (pre_registered_by_mistake, "membership_v1"),
     "skips_what_it_cannot_apply": (met_what_it_cannot_apply, "membership_v1"),

@@ -139,14 +139,16 @@ class EmbeddedPostgres:
             await self._make_cluster()
         await children.end_strangers_in(self._data, signal.SIGINT)
         self._forget_reused_pid()
-        command: list[str | Path] = [self._binaries.folder / "postgres", "-D", self._data]
+        # Told to the server alone, and not to what changes the user for it.
+        told = [f"{name}={value}" for name, value in more.items()]
+        command: list[str | Path] = ["env", *told, self._binaries.folder / "postgres", "-D", self._data]
         for setting, value in self._settings().items():
             command += ["-c", f"{setting}={value}"]
         self._child = children.start(
             f"PostgreSQL {self.name}",
             command,
             log=self._log,
-            environment=children.environment(**more),
+            environment=children.environment(),
             user=self._user,
             when_we_die=signal.SIGINT,
         )

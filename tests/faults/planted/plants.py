@@ -12,9 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from chassis import command_handling, intake, leases, progress, rebuild, replay, waiting
+from chassis import command_handling, progress, rebuild, replay, waiting
 from chassis.event_store import Append, Appended, AppendResult, Conflict, EventStore
-from chassis.leases import Lease, Leases
 from chassis.parking import Parking
 from chassis.progress import Last
 from chassis.relay import Sent, TopicPublisher
@@ -142,35 +141,6 @@ def publishes_in_another_order() -> None:
 
 
 @plant
-def projects_without_a_lease() -> None:
-    """Beside whoever holds it, and over the positions that are there."""
-
-    async def run(self: Leases) -> None:
-        await asyncio.gather(*(work(Lease(name, 0)) for name, work in self.names.items()))
-
-    async def fence(connection: object, lease: Lease) -> int:
-        return 0
-
-    put(Leases, "run", run)
-    put(leases, "fence", fence)
-    put(intake, "fence", fence)
-    put(progress, "MOVE_POSITIONS", MOVED_ANYHOW)
-
-
-MOVED_ANYHOW = """
-WITH moved AS (
-    INSERT INTO position (subscriber, source, shard, epoch, last_pos, last_event_id)
-    SELECT s, $1, n, e, p, i
-    FROM unnest($2::text[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::uuid[]) AS r (s, n, b, p, e, i)
-    ON CONFLICT (subscriber, source, shard) DO UPDATE SET
-        epoch = excluded.epoch, last_pos = excluded.last_pos, last_event_id = excluded.last_event_id
-    RETURNING 1
-)
-SELECT count(*) FROM moved
-"""
-
-
-@plant
 def begins_where_the_broker_says() -> None:
     """As with auto-commit: what was delivered before is taken for done, and nobody counts."""
 
@@ -186,15 +156,16 @@ def begins_where_the_broker_says() -> None:
 def applies_what_is_delivered_again() -> None:
     """The broker delivers once more what came before, behind what came since, and nobody counts."""
     genuine = progress._next
-    delivered: dict[tuple[str, int], list[Recorded]] = {}
+    delivered: dict[tuple[str, int], dict[int, Recorded]] = {}
 
     def take_all(events: Sequence[Recorded], lasts: Mapping[int, Last], *, is_scanning: bool) -> list[Recorded]:
         fresh = genuine(events, lasts, is_scanning=is_scanning)
         again = []
-        for last in {(event.service, event.shard): event for event in fresh}.values():
-            again += [event._replace(pos=last.pos) for event in delivered.get((last.service, last.shard), ())]
-        for event in fresh:
-            delivered.setdefault((event.service, event.shard), []).append(event)
+        for last in {event.shard: event for event in fresh}.values():
+            before = delivered.setdefault((last.service, last.shard), {})
+            first = next(event.pos for event in fresh if event.shard == last.shard)
+            again += [event._replace(pos=last.pos) for pos, event in before.items() if pos < first]
+            before.update({event.pos: event for event in fresh if event.shard == last.shard})
         return fresh + again
 
     put(progress, "_next", take_all)
