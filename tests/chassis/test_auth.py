@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 
 from chassis import auth
-from chassis.auth import Authenticator, Principal, covers_contract, issue_token, public_keys
+from chassis.auth import CLOCKS_DIFFER_S_MAX, Authenticator, Principal, covers_contract, issue_token, public_keys
 from chassis.faults import NotFound, Unauthenticated, Unavailable
 from chassis.probes import NotReady
 from contracts.access import Role
@@ -102,6 +102,16 @@ def unsigned(said: dict[str, Any]) -> str:
 class TestToken:
     async def test_tells_who_asks(self, authenticator: Authenticator) -> None:
         assert OPERATOR == await authenticator.authenticate(token())
+
+    async def test_does_not_count_before_its_issue_by_a_clock_that_was_set_back(
+        self, authenticator: Authenticator, clock: StoppedClock
+    ) -> None:
+        remembered = token()
+        await authenticator.authenticate(remembered)
+        clock.time = NOW - timedelta(seconds=CLOCKS_DIFFER_S_MAX + 1)
+        for given in (remembered, token(at=NOW)):
+            with pytest.raises(Unauthenticated):
+                await authenticator.authenticate(given)
 
     async def test_ends_within_a_minute_of_its_issue(self, authenticator: Authenticator, clock: StoppedClock) -> None:
         given = token()

@@ -36,15 +36,15 @@ class TestSetClock:
     @pytest.mark.long
     async def test_of_a_worker_loses_nothing(self, stack: FaultStack) -> None:
         with clock() as of_worker:
-            async with town(stack, sites=2) as here:
-                async with flowing(here):
-                    for name in stack.workers():
+            for name in stack.workers():
+                async with town(stack, sites=2) as here:
+                    async with flowing(here):
                         await stack[name].stop()
                         stack[name].start(**of_worker.environment)
                         await stack[name].ready()
                         await _set(of_worker, here, "a worker")
                         await stack[name].restart()
-                assert [] == (await check(stack, here.diary)).wrong
+                    assert [] == (await check(stack, here.diary)).wrong, name
 
     @pytest.mark.long
     async def test_of_an_api_admits_nobody_and_answers_politely(self, stack: FaultStack) -> None:

@@ -37,6 +37,8 @@ ISSUER: Final = "gatehouse-portal"
 AUDIENCE: Final = "gatehouse"
 TOKEN_LIFE_S = 50
 """Seconds from issue to expiry. See the module's docstring before raising it."""
+CLOCKS_DIFFER_S_MAX = 10.0
+"""How far the portal's clock may be ahead of ours. A token that begins later does not count yet."""
 TOKEN_CHARS_MAX = 4_096
 TOKENS_REMEMBERED_MAX = 8_192
 """Verified tokens that a process remembers: verifying one costs about 140 µs, remembering it under 1 µs."""
@@ -138,6 +140,19 @@ class _UnknownKey(Exception):
     """The token names a key that was not among those fetched last."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token whose signature holds."""
+
+    valid_from: float
+    expires_at: float
+    principal: Principal
+
+    def is_valid_at(self, now: float) -> bool:
+        """Also not before: by a clock that was set back a token would hold long after its end."""
+        return self.valid_from <= now < self.expires_at
+
+
 class Authenticator:
     """Tells from a token who asks. One for a process.
 
@@ -150,7 +165,7 @@ class Authenticator:
         self._clock = clock or SystemClock()
         self._client = httpx2.AsyncClient(transport=transport, timeout=FETCH_S_MAX, trust_env=False)
         self._keys: dict[str, OKPKey] = {}
-        self._verified: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
         self._fetched_at = self._tried_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
@@ -158,16 +173,17 @@ class Authenticator:
         """Who holds the token. Raises: Unauthenticated; Unavailable while no keys were ever fetched."""
         now = self._clock.now().timestamp()
         remembered = self._verified.get(token)
-        if remembered is not None and now < remembered[0]:
+        if remembered is not None and remembered.is_valid_at(now):
             self._verified.move_to_end(token)
-            return remembered[1]
+            return remembered.principal
         if len(token) > TOKEN_CHARS_MAX:
             raise Unauthenticated
         claims = await self._verify(token)
-        if claims.exp <= now:
+        verified = _Verified(claims.iat - CLOCKS_DIFFER_S_MAX, claims.exp, claims.principal())
+        if not verified.is_valid_at(now):
             raise Unauthenticated
-        self._remember(token, claims.exp, principal := claims.principal())
-        return principal
+        self._remember(token, verified)
+        return verified.principal
 
     async def check(self) -> None:
         """Ready once keys are there. Raises: NotReady."""
@@ -208,8 +224,8 @@ class Authenticator:
             raise _UnknownKey
         return key
 
-    def _remember(self, token: str, expires_at: float, principal: Principal) -> None:
-        self._verified[token] = (expires_at, principal)
+    def _remember(self, token: str, verified: _Verified) -> None:
+        self._verified[token] = verified
         if len(self._verified) > TOKENS_REMEMBERED_MAX:
             self._verified.popitem(last=False)
 
