@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, MutableMapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -106,6 +107,11 @@ async def crew(log: LogDatabase) -> AsyncIterator[Crew]:
         yield crew
 
 
+def taken_over(told: Iterable[MutableMapping[str, Any]]) -> list[int]:
+    """How many leases at a time, as the logs say."""
+    return [line["count"] for line in told if line["event"] == "leases.taken_over"]
+
+
 class TestShare:
     async def test_of_one_worker_is_everything(self, crew: Crew) -> None:
         await crew.join()
@@ -135,10 +141,12 @@ class TestShare:
         await eventually(lambda: crew.sizes() == [4, 4])
         left_at = time.monotonic()
 
-        await crew.leave(first)
-        assert [] == await log.rows("SELECT 1 FROM worker WHERE owner = $1 UNION SELECT 1 FROM lease WHERE owner = $1", first)
-        await eventually(lambda: len(crew.names_of(second)) == 8)
+        with capture_logs() as told:
+            await crew.leave(first)
+            assert [] == await log.rows("SELECT 1 FROM worker WHERE owner = $1 UNION SELECT 1 FROM lease WHERE owner = $1", first)
+            await eventually(lambda: len(crew.names_of(second)) == 8)
 
+        assert [] == taken_over(told)
         assert time.monotonic() - left_at < HEARTBEAT_S + SLACK_S
         assert crew.together == []
 
@@ -153,6 +161,16 @@ class TestSilentWorker:
         await eventually(lambda: len(crew.names_of(second)) == 8)
 
         assert TTL_S - HEARTBEAT_S - 0.1 < time.monotonic() - died_at < TTL_S + HEARTBEAT_S + SLACK_S
+
+    async def test_is_spoken_of_by_whoever_replaces_it(self, crew: Crew) -> None:
+        first, second = await crew.join(), await crew.join()
+        await eventually(lambda: crew.sizes() == [4, 4])
+
+        with capture_logs() as told:
+            crew.die(first)
+            await eventually(lambda: len(crew.names_of(second)) == 8)
+
+        assert 4 == sum(taken_over(told))
 
     async def test_that_was_killed_is_replaced(self, log: LogDatabase) -> None:
         async with holder_process(log, "relay/00") as (process, lines), crew_of(log, ["relay/00"]) as crew:

@@ -42,17 +42,18 @@ SELECT count(*) FROM worker
 WHERE expires_at > clock_timestamp() AND expires_at < clock_timestamp() + make_interval(secs => $1)
 """
 TAKE = """
-UPDATE lease SET owner = $1, token = token + 1
-WHERE name IN (
-    SELECT name FROM lease AS l
+WITH free AS (
+    SELECT name, owner FROM lease AS l
     WHERE name = ANY ($2)
       AND NOT EXISTS (
           SELECT FROM worker AS w
           WHERE w.owner = l.owner
             AND w.expires_at > clock_timestamp() AND w.expires_at < clock_timestamp() + make_interval(secs => $4))
     ORDER BY reverse(name) LIMIT $3 FOR UPDATE SKIP LOCKED)
-RETURNING name, token
+UPDATE lease SET owner = $1, token = token + 1 FROM free WHERE lease.name = free.name
+RETURNING lease.name, lease.token, free.owner IS NOT NULL AS is_taken_over
 """
+"""Taken over is what its owner has not given back: he is dead, frozen or cut off."""
 
 log = structlog.get_logger()
 
@@ -175,6 +176,8 @@ class Leases:
         )
         if rows:
             passing(CrashPoint.LEASE_TAKEN)
+        if taken_over := sum(row["is_taken_over"] for row in rows):
+            log.warning("leases.taken_over", count=taken_over)
         for row in rows:
             lease = Lease(row["name"], row["token"])
             self._tasks[lease] = asyncio.create_task(self._work(lease), name=lease.name)
