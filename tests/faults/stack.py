@@ -201,13 +201,22 @@ class FaultStack:
     def log_of(self, name: str) -> Path:
         return self.processes[name].log
 
+    def logs(self) -> Iterator[LogTail]:
+        """Of every process that there ever was, from its beginning."""
+        return (LogTail(file, since_byte=0) for file in self.stack.state.folder("logs").glob("*.log"))
+
+    @property
+    def histories(self) -> Path:
+        """A folder with a file for each test: what became of every request."""
+        return self.stack.state.folder("traffic")
+
 
 class LogTail:
-    """What a process logs from now on."""
+    """What a process logs from now on, or has logged and logs since an earlier place in its file."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, since_byte: int | None = None) -> None:
         self._file = file
-        self._from = file.stat().st_size
+        self._from = file.stat().st_size if since_byte is None else since_byte
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """Its lines with this event, in order."""

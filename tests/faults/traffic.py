@@ -199,8 +199,12 @@ class Diary:
 
 
 def _was_cut_off(tried: Try) -> bool:
+    return is_cut_off(tried.said)
+
+
+def is_cut_off(said: str) -> bool:
     """Sent, and no answer came: nobody can know whether it was done."""
-    return not tried.said.isdigit() and not tried.said.startswith("Connect")
+    return not said.isdigit() and not said.startswith("Connect")
 
 
 @dataclass
@@ -583,7 +587,7 @@ def _chinese(n: int) -> str:
 @asynccontextmanager
 async def town(stack: FaultStack, *, sites: int | Sequence[Site] = 1) -> AsyncIterator[Town]:
     """A town with its sites reported. At the end nothing may have been answered that nobody may ever get."""
-    file = stack.stack.state.folder("traffic") / f"{uuid4()}.jsonl"
+    file = stack.histories / f"{uuid4()}.jsonl"
     wanted = [Site.new() for _ in range(sites)] if isinstance(sites, int) else sites
     # Let go of an idle connection before any server does: what is sent at that very moment would be lost.
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=2.0)
