@@ -13,7 +13,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.faults.checker import ATTRIBUTES, Log, Record, Stored, check, check_acknowledged, check_bans, check_log, distinct
+from tests.faults.checker import (
+    ATTRIBUTES,
+    Log,
+    Record,
+    Stored,
+    check,
+    check_acknowledged,
+    check_bans,
+    check_log,
+    check_told,
+    distinct,
+)
 from tests.faults.stack import FaultStack
 from tests.faults.traffic import Acknowledged, Ban, Diary, GateAnswer, Outcome, Try, people, town
 
@@ -92,6 +103,36 @@ class TestCheckAcknowledged:
         promised = Acknowledged("health", STREAM, "tried", {"n": 1})
         assert [] == list(check_acknowledged([promised], {"health": log_of([FIRST])}))
         assert [] != list(check_acknowledged([promised], {"health": log_of([FIRST, SECOND])}))
+
+
+class TestCheckTold:
+    """Of one person on one contract, who is expected, expected again in another district, and then no longer."""
+
+    FACTS = (("person-pre-registered", "310115"), ("person-pre-registered", "310109"), ("pre-registration-withdrawn", "310109"))
+    TOLD = (
+        ("arrival-shared", "310115"),
+        ("arrival-withdrawn", "310115"),
+        ("arrival-shared", "310109"),
+        ("arrival-withdrawn", "310109"),
+    )
+
+    @pytest.mark.parametrize(
+        ("order", "is_wrong"),
+        [([0, 1, 2, 3], False), ([0, 2, 1, 3], True), ([0, 1, 2], True), ([0, 1, 2, 3, 3], True), ([], True)],
+        ids=["in order", "in another order", "not all", "one twice", "nothing"],
+    )
+    def test_sees_what_does_not_follow_from_the_facts(self, order: Sequence[int], is_wrong: bool) -> None:
+        told = _log_about_somebody("police-bridge", [self.TOLD[n] for n in order])
+        logs = {"registration": _log_about_somebody("registration", self.FACTS), "police-bridge": told}
+        assert is_wrong == bool(list(check_told(logs)))
+
+
+def _log_about_somebody(service: str, facts: Sequence[tuple[str, str]]) -> Log:
+    events = []
+    for pos, (fact, district) in enumerate(facts, 1):
+        data = {"person_id": str(STREAM), "contract_no": "W202000000001", "district": district}
+        events.append(replace(stored(pos), type=f"gatehouse.{service}.{fact}.v1", raw=json.dumps(data).encode()))
+    return Log(service, events, heads={}, versions={}, states={})
 
 
 class TestCheckBans:

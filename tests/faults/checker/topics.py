@@ -1,17 +1,15 @@
-"""The topics: each is its log, byte for byte, whatever came twice; a district's holds what the police was told, in order."""
+"""The topics: each is its log, byte for byte, whatever came twice."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.faults.checker.logs import ATTRIBUTES, PARTITIONS, Log, Stored
+from tests.faults.checker.logs import ATTRIBUTES, PARTITIONS, Log
 from tests.faults.stack import FaultStack
 
 READ_TOPIC_S_MAX = 20.0
@@ -104,25 +102,3 @@ async def check_topic(stack: FaultStack, log: Log) -> tuple[list[str], int]:
             wrong.append(f"{shard}:{pos} follows {last[shard]}")
         last[shard] = pos
     return [f"topic of {log.service}: {sentence}" for sentence in wrong], len(records) - len(found)
-
-
-async def check_police_topics(stack: FaultStack, log: Log) -> tuple[list[str], int]:
-    """Did every fact reach its district, and no other, in order? And how many came more than once?"""
-    wrong, repeated = [], 0
-    by_district: defaultdict[str, dict[tuple[int, int], Stored]] = defaultdict(dict)
-    for event, data in log.of("arrival-shared", "arrival-corrected", "arrival-withdrawn"):
-        by_district[data["district"]][event.shard, event.pos] = event
-    for district, stored in by_district.items():
-        records = await read_topic(stack, f"{stack.stack.topic_prefix}police.arrivals.{district}.v1")
-        found, problems = distinct(records, burnt=stack.topics_were_lost)
-        wrong += [f"police topic {district}: {sentence}" for sentence in problems]
-        repeated += len(records) - len(found)
-        told = {place: (dict(record.headers)["ce_id"], _said(json.loads(record.value))) for place, record in found.items()}
-        expected = {place: (str(event.event_id).encode(), _said(event.data)) for place, event in stored.items()}
-        if told != expected:
-            wrong.append(f"police topic {district}: {set(told.items()) ^ set(expected.items())}")
-    return wrong, repeated
-
-
-def _said(data: Mapping[str, Any]) -> tuple[str, str]:
-    return data["person_id"], data["contract_no"]

@@ -11,6 +11,7 @@ from tests.faults.checker.acknowledged import check_acknowledged, check_bans, ch
 from tests.faults.checker.gate import check_gate
 from tests.faults.checker.logs import WITH_LOG, Log, check_log, package, read_logs
 from tests.faults.checker.people import people_of
+from tests.faults.checker.police import check_police_topics, check_told
 from tests.faults.checker.projections import (
     check_bridge,
     check_health,
@@ -19,7 +20,7 @@ from tests.faults.checker.projections import (
     check_registration,
     check_reporting,
 )
-from tests.faults.checker.topics import check_police_topics, check_topic
+from tests.faults.checker.topics import check_topic
 from tests.faults.stack import FaultStack
 from tests.faults.traffic import Diary
 
@@ -110,6 +111,7 @@ async def check(stack: FaultStack, diary: Diary, *, within_s: float = CAUGHT_UP_
         wrong += sentences
     sentences, repeated["police-bridge"] = await check_police_topics(stack, logs["police-bridge"])
     wrong += sentences
+    wrong += check_told(logs)
     wrong += await check_reporting(stack, logs, people)
     wrong += await check_lists(stack, logs, people)
     wrong += await check_registration(stack, logs, people)
