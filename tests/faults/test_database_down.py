@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import pytest
 
 from chassis.testing.wait import eventually
 from tests.faults.checker import check
@@ -39,6 +40,7 @@ class TestDatabaseDown:
         assert pids == stack.pids()
         assert [] == [name for name, process in stack.processes.items() if not process.runs], "somebody gave up"
 
+    @pytest.mark.long
     async def test_answers_nothing_wrong_while_it_is_frozen(self, stack: FaultStack) -> None:
         """Long enough that every lease runs out and is taken anew."""
         async with town(stack, sites=2) as here:
