@@ -302,6 +302,8 @@ class Caller:
         self.diary.note(number, request, Try(began_s, time.monotonic(), outcome, str(status)))
         if status >= 500 and not is_polite(response):
             self.diary.faults.append(f"{request.method} {request.service} {request.path}: {status} {response.text[:300]}")
+        if outcome is Outcome.REFUSED and is_raced(response):
+            return None
         if outcome is Outcome.REFUSED:
             self.diary.faults.append(f"{request.method} {request.service} {request.path}: {status} {response.text[:300]}")
         return None if outcome is Outcome.UNKNOWN else response
@@ -321,6 +323,11 @@ def is_polite(response: httpx2.Response) -> bool:
         and response.headers.get("Content-Type", "").startswith("application/problem+json")
         and response.headers.get("Retry-After", "").isdigit()
     )
+
+
+def is_raced(response: httpx2.Response) -> bool:
+    """Other facts came first, again and again, and nothing was done: it says to try again."""
+    return response.status_code == 409 and response.json().get("code") == "version-conflict"
 
 
 @dataclass(frozen=True)
