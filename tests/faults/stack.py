@@ -154,6 +154,7 @@ class FaultStack:
     async def start(self) -> None:
         """Start whatever does not run, thaw whatever is frozen, and wait until all is ready."""
         self.sessions.thaw()
+        self.kafka.child.send(SIGCONT)
         for server in (self.postgres, self.keys_postgres, self.kafka):
             if server.child.exit_code is not None:
                 await server.start()

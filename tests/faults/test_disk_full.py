@@ -33,7 +33,7 @@ class TestDiskFull:
             async with flowing(here) as traffic:
                 await eventually(lambda: traffic.finished > 3, within_s=RECOVERED_S_MAX)
                 filler = _fill(stack.postgres.home)
-                await eventually(lambda: here.diary.count()["retried"], within_s=REFUSED_S_MAX)
+                await eventually(lambda: here.diary.said("503"), within_s=REFUSED_S_MAX)
                 await asyncio.sleep(FULL_S)
                 filler.unlink()
                 if stack.postgres.child.exit_code is not None:

@@ -171,6 +171,10 @@ class Diary:
     def _write(self, number: int, told: Mapping[str, Any]) -> None:
         self._history.write(json.dumps({"try": number, **told}) + "\n")
 
+    def said(self, status: str) -> bool:
+        """Whether somebody was answered so."""
+        return any(tried.said == status for request in self.requests for tried in request.tries)
+
     def acknowledged_since(self, at_s: float) -> bool:
         """Whether a command that was sent later was acknowledged."""
         return any(
