@@ -22,6 +22,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, b
 
 ASK_S_MAX = 5.0
 """How long the broker may take for one answer."""
+CLIENT_S_MAX = 2 * ASK_S_MAX
+"""How long the client may take to say so. Its own deadlines are times of day: where the clock is set back they come too late."""
 FAILURE_KEPT_S = 1.0
 """How long a failure is the answer for whoever asks next: many who wait for a silent broker wait once."""
 
@@ -81,7 +83,11 @@ class Broker:
 
     def _described(self, name: str) -> TopicDescription:
         described = self._client.describe_topics(TopicCollection([name]), request_timeout=ASK_S_MAX)
-        answer: TopicDescription = _answered(described[name].result)
+        try:
+            answer: TopicDescription = _answered(described[name].result)
+        except BrokerSilent:
+            self._forget_client()
+            raise
         return answer
 
     @cached_property
@@ -89,11 +95,16 @@ class Broker:
         timeout_ms = int(ASK_S_MAX * 1000)
         return AdminClient({"bootstrap.servers": self._bootstrap, "socket.timeout.ms": timeout_ms, "log_level": 0})
 
+    def _forget_client(self) -> None:
+        """Another one is made for the next question: this one may wait for ever."""
+        self.__dict__.pop("_client", None)
+
     def _answer(self, names: Sequence[str]) -> _Answer:
         try:
             said: Mapping[str, TopicSeen] | OSError = self._ask(names)
         except OSError as error:
             said = error
+            self._forget_client()
         return _Answer(said, time.monotonic() + (FAILURE_KEPT_S if isinstance(said, OSError) else self._kept_s))
 
     def _ask(self, names: Sequence[str]) -> Mapping[str, TopicSeen]:
@@ -109,9 +120,11 @@ class Broker:
         return {name: TopicSeen(str(topic.topic_id), ends[name], asked_at_s) for name, topic in found.items()}
 
 
-def _answered(result: Callable[[], T]) -> T:
+def _answered(result: Callable[[float], T]) -> T:
     try:
-        return result()
+        return result(CLIENT_S_MAX)
+    except TimeoutError:
+        raise BrokerSilent("no answer") from None
     except KafkaException as error:
         name = error.args[0].name()
         if name in ("UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID"):
