@@ -41,12 +41,15 @@ class TestBrokerDown:
             (site,) = here.sites
             quiet, talked_about = await _apart(here, site)
             newcomer = await _declared_apart_from(here, quiet)
+            looked_up = await here.look_up(newcomer)
+            # What rests on a look-up waits until its record has come through.
+            await eventually(lambda: caught_up(stack), within_s=CAUGHT_UP_S_MAX)
             await stack.kafka.stop()
             stopped_at_s = time.monotonic()
 
             # Commands are accepted.
             await here.measure(talked_about, site, 38.4)
-            await here.pre_register(newcomer, site, await here.look_up(newcomer))
+            await here.pre_register(newcomer, site, looked_up)
             await here.report(_apart_from(quiet))
 
             assert "admitted" == (await here.enter(quiet, site))["outcome"]
