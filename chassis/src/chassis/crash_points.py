@@ -34,6 +34,8 @@ class CrashPoint(StrEnum):
 
     LEASE_TAKEN = "lease-taken"
     """Names are ours, their work has not begun."""
+    LEASE_RETURNED = "lease-returned"
+    """A worker that was told to stop has given its names back, and still counts as one."""
     RELAY_READ = "relay-read"
     """Events are read from the log, the broker has none of them."""
     RELAY_SENT = "relay-sent"
@@ -56,6 +58,20 @@ class CrashPoint(StrEnum):
     """All is committed, memory has not moved."""
     FRESHNESS_PROVED = "freshness-proved"
     """A partition is known to know everything, its stamp is not written."""
+
+    PARKING_WRITTEN = "parking-written"
+    """What cannot be applied is set aside, nothing is committed."""
+    CURE_APPLIED = "cure-applied"
+    """A stream that was parked is taken in, or one event of it given up; nothing is committed."""
+    CURE_COMMITTED = "cure-committed"
+    """That is committed, neither the relay nor the operator was told."""
+
+    RESTORE_BEGUN = "restore-begun"
+    """A restored log is closed, nothing is taken back."""
+    RESTORE_TAKEN_BACK = "restore-taken-back"
+    """Some of what its topic has is taken back."""
+    RESTORE_ENDED = "restore-ended"
+    """It is open in the next epoch, this process does not know of it."""
 
     REBUILD_MADE = "rebuild-made"
     """The new tables are there, empty."""

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
+from chassis.crash_points import CrashPoint, passing
 from chassis.database import Connection
 from chassis.event_store import Appended
 from chassis.intake import RACES_MAX, RacedForEver, is_transient
@@ -179,6 +180,8 @@ class Cure:
         async with self.pool.acquire() as connection, connection.transaction():
             await step_in(connection, lease_name(self._partition(stream)))
             yield connection
+            passing(CrashPoint.CURE_APPLIED)
+        passing(CrashPoint.CURE_COMMITTED)
 
     async def _first(self, connection: Connection, stream: Stream, count: int) -> list[Recorded]:
         rows = await connection.fetch(FIRST, *stream, count)

@@ -216,6 +216,7 @@ class Leases:
         try:
             async with asyncio.timeout(STOP_S):
                 await self.pool.execute("UPDATE lease SET owner = NULL WHERE owner = $1", self.owner)
+                passing(CrashPoint.LEASE_RETURNED)
                 await self.pool.execute("DELETE FROM worker WHERE owner = $1", self.owner)
         except DATABASE_ERRORS as error:
             log.warning("leases.not_released", error_type=type(error).__name__)

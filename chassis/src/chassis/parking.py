@@ -18,6 +18,7 @@ import asyncpg
 import structlog
 from pydantic import ValidationError
 
+from chassis.crash_points import CrashPoint, passing
 from chassis.database import DATABASE_ERRORS, Connection
 from chassis.metrics import PARKED_EVENTS, PARKED_STREAMS
 from chassis.probes import NotReady
@@ -112,6 +113,7 @@ class Parking:
             raise Intervened
         if rows := [_row(each) for each in parked]:
             await connection.execute(PARK, *map(list, zip(*rows, strict=True)))
+            passing(CrashPoint.PARKING_WRITTEN)
 
     def take(self, parked: Iterable[Parked]) -> None:
         """They were stored."""

@@ -23,6 +23,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from chassis.broker import Broker, TopicSeen
+from chassis.crash_points import CrashPoint, passing
 from chassis.database import Connection, create_pool
 from chassis.event_store import EventStore, shard_heads
 from chassis.kafka import STOP_S, make_consumer
@@ -127,8 +128,10 @@ class Examination:
         async with self._pool.acquire() as connection, _alone(connection):
             if not await self._is_open() or await self._is_ahead():
                 await connection.execute("SELECT begin_restoration()")
+                passing(CrashPoint.RESTORE_BEGUN)
                 taken_back = await self._take_back(connection)
                 epoch = await connection.fetchval("SELECT end_restoration($1, NULL)", taken_back)
+                passing(CrashPoint.RESTORE_ENDED)
                 log.warning("restore.log_completed", count=taken_back, epoch=epoch)
         await self._store.learn_epoch()
 
@@ -144,6 +147,7 @@ class Examination:
                     following.append(event)
             for first in range(0, len(following), CHUNK_EVENTS_MAX):
                 await connection.execute(TAKE_BACK, *self._columns(following[first : first + CHUNK_EVENTS_MAX]))
+                passing(CrashPoint.RESTORE_TAKEN_BACK)
             count += len(following)
         if beyond != heads:
             raise HoleInTopic
