@@ -241,6 +241,9 @@ class Caller:
         """A new key where none is given."""
         return await self._send("POST", service, path, body, key or str(uuid4()), seen, expect, prefer)
 
+    async def delete(self, service: str, path: str) -> Answer:
+        return await self._send("DELETE", service, path, None, None, None, (204,))
+
     async def try_once(
         self, method: str, service: str, path: str, body: Mapping[str, Any] | None = None, *, within_s: float
     ) -> httpx2.Response:

@@ -66,6 +66,11 @@ class CrashPoint(StrEnum):
     CURE_COMMITTED = "cure-committed"
     """That is committed, neither the relay nor the operator was told."""
 
+    IMPORT_DECIDED = "import-decided"
+    """Rows of a file are decided, their verdicts are not recorded."""
+    KEY_DESTROYED = "key-destroyed"
+    """What was sealed for a stream is unreadable, the fact that says so is not stored."""
+
     RESTORE_BEGUN = "restore-begun"
     """A restored log is closed, nothing is taken back."""
     RESTORE_TAKEN_BACK = "restore-taken-back"

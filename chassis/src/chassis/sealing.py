@@ -258,6 +258,7 @@ class Sealing:
         """
         await key_server.destroy_key(self._pool, stream_id)
         self._cache.forget(stream_id)
+        passing(CrashPoint.KEY_DESTROYED)
 
     async def close(self) -> None:
         """Finish what is waiting, then stop."""

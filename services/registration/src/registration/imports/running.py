@@ -16,6 +16,7 @@ import structlog
 
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler, command_key
+from chassis.crash_points import CrashPoint, passing
 from chassis.database import DATABASE_ERRORS
 from chassis.event_store import CommandKey
 from chassis.faults import Unavailable, VersionConflict
@@ -102,7 +103,9 @@ class Imports:
         if waiting:
             unsealer = await self.sealing.unwrap([file.import_id], actor=ACTOR, purpose=Purpose.PROCESS)
             rows = [(row_no, opened_cells(file, content, unsealer)) for row_no, content in waiting]
-            await self.ledger.record(file.import_id, await self._verdicts(file, rows))
+            verdicts = await self._verdicts(file, rows)
+            passing(CrashPoint.IMPORT_DECIDED)
+            await self.ledger.record(file.import_id, verdicts)
         if len(waiting) < ROWS_AT_ONCE:
             await self.ledger.finish(file.import_id, self.clock.now())
             log.info("imports.finished", import_id=str(file.import_id))
