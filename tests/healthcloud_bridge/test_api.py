@@ -143,6 +143,15 @@ class TestLookUpDeclaration:
         head = (await running.parts.store.heads())[shard]
         assert f"healthcloud-bridge/1/{shard}:{head}" == response.headers["consistency-token"]
 
+    async def test_stands_where_it_stood_when_it_is_looked_up_again(
+        self, upstream: Upstream, registrar: Caller, number: str
+    ) -> None:
+        """The record of the look-up comes behind it, and nobody needs to have seen that."""
+        await upstream.declare(form(number))
+        first, again = [await registrar.post(LOOKUPS, asked(number)) for _ in range(2)]
+        assert first.headers["consistency-token"] == again.headers["consistency-token"]
+        assert first.headers["etag"] != again.headers["etag"]
+
     async def test_finds_the_same_person_by_the_same_document(self, upstream: Upstream, registrar: Caller, number: str) -> None:
         await upstream.declare(form(number, 姓名="阿依古丽·买买提"))
         one = await registrar.post(LOOKUPS, asked(number, "阿依古丽·买买提"))

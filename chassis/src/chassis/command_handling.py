@@ -279,7 +279,11 @@ class CommandHandler(Generic[C, S, E]):
         """Where the stream stands after a command, also where that added nothing: what a repeat finds may be just as young."""
         if outcome.token is not None:
             return outcome.token
-        place = await self._store.place_of(stream_id, version=outcome.version)
+        return await self.token_at(stream_id, version=outcome.version)
+
+    async def token_at(self, stream_id: UUID, *, version: int) -> ConsistencyToken | None:
+        """Where one version of the stream stands."""
+        place = await self._store.place_of(stream_id, version=version)
         return ConsistencyToken.of(self.service, [place] if place else [])
 
     async def token_of_shards(self, shards: Iterable[int]) -> ConsistencyToken | None:

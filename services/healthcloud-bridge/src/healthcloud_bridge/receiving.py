@@ -85,7 +85,8 @@ class Receiving:
         outcome = await self.handler.handle(person_id, command)
         _, person = await self.handler.read(person_id)
         version = person.versions[declarations[-1].source_fingerprint]
-        return Received(version, outcome.version, await self.handler.token_after(person_id, outcome))
+        # Not of the look-up, which nobody needs to have seen: without the broker nobody could.
+        return Received(version, outcome.version, await self.handler.token_at(person_id, version=person.received_at))
 
 
 def _outcome(declared: Sequence[Declared], *, name: str) -> LookUpOutcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import assert_never
 from uuid import UUID
@@ -69,6 +69,10 @@ class DeclaredPerson:
     versions: Mapping[str, int] = field(default_factory=dict)
     """Fingerprint of the submission to its version."""
     latest: int = 0
+    facts: int = 0
+    """How many there are, look-ups too."""
+    received_at: int = 0
+    """Which of them was the latest declaration: whoever knows that one knows all of them."""
 
 
 def decide(command: Receive | LookUp, person: DeclaredPerson) -> Sequence[HealthcloudBridgeEvent]:
@@ -106,7 +110,7 @@ def evolve(person: DeclaredPerson, event: HealthcloudBridgeEvent) -> DeclaredPer
         case DeclarationReceived():
             return _received(person, event)
         case DeclarationLookedUp():
-            return person  # What is known of the person does not depend on who asked.
+            return replace(person, facts=person.facts + 1)
         case _:
             assert_never(event)
 
@@ -115,4 +119,5 @@ def _received(person: DeclaredPerson, event: DeclarationReceived) -> DeclaredPer
     versions = dict(person.versions)
     if event.source_fingerprint is not None:
         versions[event.source_fingerprint] = event.declaration_version
-    return DeclaredPerson(versions=versions, latest=event.declaration_version)
+    facts = person.facts + 1
+    return DeclaredPerson(versions=versions, latest=event.declaration_version, facts=facts, received_at=facts)
