@@ -14,9 +14,9 @@ from tests.faults.checker import Log, check
 from tests.faults.stack import FaultStack
 from tests.faults.traffic import Answer, Site, Town, codes, people, somebody, town
 
-PASSES = 160
+PASSES = 100
 """Rounds at the turnstile: people of the roster who are on site."""
-ENTRIES = 40
+ENTRIES = 20
 """Rounds of people who are expected. To have somebody expected takes four requests and an assessment."""
 AT_ONCE = 8
 RACED_MIN = 20

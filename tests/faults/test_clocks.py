@@ -22,6 +22,7 @@ ANSWER_S_MAX = 20.0
 
 
 class TestSetClock:
+    @pytest.mark.long
     async def test_of_postgres_loses_nothing(self, stack: FaultStack) -> None:
         with clock() as of_postgres:
             await stack.postgres.stop()

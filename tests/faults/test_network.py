@@ -58,6 +58,7 @@ class TestNetwork:
             await _disturb(stack, here, [(link, mode) for link in DISTURBED])
             assert all(any(proxy.passed_bytes for proxy in proxies) for proxies in here.proxies.values())
 
+    @pytest.mark.long
     async def test_disturbed_where_it_hurts_most_loses_nothing(self, stack: FaultStack) -> None:
         async with network(stack) as here:
             await _disturb(stack, here, [(CLIENTS, Mode.CUT), ("PostgreSQL", Mode.CUT), (KAFKA, Mode.SWALLOW)])
