@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
+from chassis.command_handling import EVENTS_MAX
 from chassis.faults import TooManyRequests
 from chassis.key_server import Purpose
 from contracts.access import Role
@@ -134,6 +135,16 @@ class TestLookUpDeclaration:
         assert [(1, 38.0), (2, 36.5), (3, 38.0)] == [
             (each.declaration_version, each.temperature_celsius) for each in await stored(running, latest)
         ]
+
+    async def test_of_whoever_declared_very_often_keeps_every_version(
+        self, running: Running, upstream: Upstream, registrar: Caller, number: str
+    ) -> None:
+        """More than one command makes facts."""
+        for n in range(EVENTS_MAX + 6):
+            await upstream.declare(form(number, 居住地址=f"川沙路{n}号"))
+        response = await registrar.post(LOOKUPS, asked(number))
+        assert (200, EVENTS_MAX + 6) == (response.status_code, response.json()["declaration_version"])
+        assert EVENTS_MAX + 6 == len(await stored(running, response))
 
     async def test_says_where_its_fact_stands(self, running: Running, upstream: Upstream, registrar: Caller, number: str) -> None:
         await upstream.declare(form(number))

@@ -19,6 +19,9 @@ from healthcloud_bridge.client import AnswerNotUnderstood, HealthCloud
 from healthcloud_bridge.domain.declarations import Declaration, DeclaredPerson, LookUp, Receive
 from healthcloud_bridge.translation import Declared, Untranslatable, translated
 
+DECLARATIONS_AT_ONCE = 50
+"""Of one command, which can make `EVENTS_MAX` facts."""
+
 log = structlog.get_logger()
 
 
@@ -57,7 +60,7 @@ class Receiving:
 
         Raises: StreamIsErased; VersionConflict; Unavailable.
         """
-        declarations = await self._sealed(person_id, declared)
+        declarations = await self._but_the_last(person_id, await self._sealed(person_id, declared))
         return await self._handled(Receive(person_id, declarations, self.clock.now()))
 
     async def look_up(
@@ -69,7 +72,7 @@ class Receiving:
         """
         outcome = _outcome(declared, name=name)
         shown = declared if outcome is LookUpOutcome.SHOWN else ()
-        declarations = await self._sealed(person_id, shown)
+        declarations = await self._but_the_last(person_id, await self._sealed(person_id, shown))
         command = LookUp(person_id, account, purpose, outcome, declarations, self.clock.now())
         if not declarations:
             await self.handler.handle(person_id, command)
@@ -79,6 +82,13 @@ class Receiving:
     async def _sealed(self, person_id: UUID, declared: Sequence[Declared]) -> tuple[Declaration, ...]:
         sealer = await self.sealing.sealer_for([person_id])
         return tuple(_sealed(each, person_id, sealer) for each in declared)
+
+    async def _but_the_last(self, person_id: UUID, declarations: tuple[Declaration, ...]) -> tuple[Declaration, ...]:
+        """Store those that one command cannot hold besides the last ones, which are left to it."""
+        while len(declarations) > DECLARATIONS_AT_ONCE:
+            now, declarations = declarations[:DECLARATIONS_AT_ONCE], declarations[DECLARATIONS_AT_ONCE:]
+            await self.handler.handle(person_id, Receive(person_id, now, self.clock.now()))
+        return declarations
 
     async def _handled(self, command: Receive | LookUp) -> Received:
         person_id, declarations = command.person_id, command.declarations
