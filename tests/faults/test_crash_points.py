@@ -117,7 +117,10 @@ async def rebuild(stack: FaultStack, service: str, read_model: str, *options: st
 
 
 async def operate(stack: FaultStack, service: str, command: str, *options: str, **more: str) -> int:
-    """Run one of the service's commands, with `more` in its environment. The exit code."""
+    """Run one of the service's commands, with `more` in its environment. 0, or minus the signal that ended it.
+
+    Raises: children.ChildEnded with what it said, where it failed.
+    """
     owner = {"GATEHOUSE_MIGRATION_DSN": stack.stack.databases[package(service)].owner_dsn}
     name = f"{service}-{command}"
     child = children.start(
@@ -126,4 +129,7 @@ async def operate(stack: FaultStack, service: str, command: str, *options: str, 
         log=stack.stack.state.log(name),
         environment={**stack.environment(package(service)), **owner, **more},
     )
-    return await child.ended(OPERATED_S_MAX)
+    code = await child.ended(OPERATED_S_MAX)
+    if code > 0:
+        child.insist()
+    return code
