@@ -50,7 +50,10 @@ LOAD_ANEW = "UPDATE public.lease SET owner = NULL, token = token + 1 WHERE name 
 LOCK_MS_MAX = 500
 """Longest wait for everybody to stop, and for one lock of a switch. Whoever comes behind it in the queue waits as long."""
 STOPPED_S_MAX = 1.0
-"""Longest stop. With the wait before it less than the `lock_timeout` of those who wait."""
+"""Longest stop."""
+FROZEN_MS_MAX = 1_400
+"""After which the database ends a session that stopped everybody and is silent: later than whoever lives gives up by himself. With
+the wait before it less than the `lock_timeout` of those who wait."""
 
 Positions = Mapping[tuple[str, int], int]
 """(source, shard) → the last position taken in."""
@@ -211,7 +214,7 @@ async def moving_stopped(connection: Connection) -> AsyncIterator[None]:
     async with connection.transaction():
         await connection.execute(
             f"SET LOCAL lock_timeout = {LOCK_MS_MAX}; SET LOCAL statement_timeout = {LOCK_MS_MAX};"
-            f"SET LOCAL idle_in_transaction_session_timeout = {stopped_ms}"
+            f"SET LOCAL idle_in_transaction_session_timeout = {FROZEN_MS_MAX}"
         )
         await connection.fetch(STOP_MOVING)
         await connection.execute(f"SET LOCAL statement_timeout = {stopped_ms}")
