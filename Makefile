@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults check bench reset token doctor parts lock venv
+.PHONY: help run test faults check bench reset token code doctor parts lock venv
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ reset: venv ## Throw the local data away
 
 token: venv ## A token of the running stack: ROLE=site_operator CONTRACT=W2019010100011 (or STATION=…, DISTRICT=…)
 	@$(BIN)/python -m devstack token --role '$(ROLE)' $(if $(CONTRACT),--contract '$(CONTRACT)') $(if $(STATION),--station '$(STATION)') $(if $(DISTRICT),--district '$(DISTRICT)') $(if $(EMPLOYER),--employer '$(EMPLOYER)')
+
+code: venv ## The one-time password of a supervisor's demo account: ACCOUNT=station (or district, city)
+	@$(BIN)/python -m devstack code '$(ACCOUNT)'
 
 doctor: venv ## What this machine has and lacks
 	@$(BIN)/python -m devstack doctor

@@ -19,6 +19,7 @@ SECRETS = {
     "GATEHOUSE_KEY_ENCRYPTION_KEY": {"registration", "health", "reporting", "healthcloud_bridge", "police_bridge"},
     "GATEHOUSE_INDEX_KEY": {"registration", "gatekeeper", "reporting", "healthcloud_bridge"},
     "GATEHOUSE_SIGNING_KEY": {"portal"},
+    "GATEHOUSE_USER_KEY": {"portal"},
     "GATEHOUSE_MIGRATION_DSN": set[str](),
 }
 

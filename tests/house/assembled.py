@@ -47,7 +47,7 @@ def wired(package: str) -> Wired:
     service: Service[Any] = importlib.import_module(f"{package}.wiring").SERVICE
     names = ("database_dsn", "keys_dsn", "healthcloud_api_key")
     settings = service.settings.model_validate(
-        {**dict.fromkeys(names, "nowhere"), "key_encryption_key": KEY, "index_key": KEY, "signing_key": KEY}
+        {**dict.fromkeys(names, "nowhere"), "key_encryption_key": KEY, "index_key": KEY, "signing_key": KEY, "user_key": KEY}
     )
     parts = Recording(
         name=service.name,

@@ -33,13 +33,15 @@ WITHOUT: Mapping[str, Mapping[str, str]] = {
     },
     "health": {"list_policies": "the values of the rules are files of the release"},
     "healthcloud_bridge": {"look_up_declaration": "asks the upstream, and decides on its own stream"},
-    "portal": dict.fromkeys(("create_token", "read_keys", "show_home", "show_style"), NO_LOG),
+    "portal": dict.fromkeys(("create_token", "read_keys"), NO_LOG),
 }
 """Package → endpoint → why it takes no token."""
 
 
 def routes(package: str) -> list[Route]:
-    return [route for router in wired(package).application.routers for route in router.routes if isinstance(route, Route)]
+    """All but pages: what a browser's session has seen, the portal keeps for it."""
+    found = [route for router in wired(package).application.routers for route in router.routes if isinstance(route, Route)]
+    return [route for route in found if not route.endpoint.__module__.startswith("portal.pages.")]
 
 
 def headers_of(dependant: Dependant) -> set[str]:

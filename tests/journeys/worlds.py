@@ -102,7 +102,7 @@ async def place(world: World, database: Database, keys: Database) -> AsyncIterat
         told = {
             "database_dsn": database.app_dsn,
             "keys_dsn": keys.app_dsn,
-            **dict.fromkeys(("key_encryption_key", "index_key", "signing_key"), KEY),
+            **dict.fromkeys(("key_encryption_key", "index_key", "signing_key", "user_key"), KEY),
             "partitions": 4,
             "healthcloud_url": upstream.url if upstream else "http://127.0.0.1:1",
             "healthcloud_api_key": API_KEY,

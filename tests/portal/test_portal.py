@@ -3,61 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import base64
+import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import httpx2
+import pyotp
 import pytest
 from fastapi import FastAPI
 
 from chassis.auth import Authenticator, Principal
-from chassis.service import machinery
-from chassis.web import create_app
 from contracts.access import Role
+from contracts.citizen_id import check_character
 from devstack.databases import Database
-from devstack.fresh_databases import FreshDatabases
 from portal import accounts, token_api
 from portal.accounts import put_client
-from portal.settings import Settings
-from portal.wiring import SERVICE
+from portal.users import SiteGrant, Users
 from tests.chassis.bad_requests import CANARY, Good, bad_requests, check, send
-
-SECRET = "an invented secret"
-SEED, OLD_SEED = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
-OFFICER = Principal("officer-1", Role.STATION_OFFICER, stations=frozenset({"虹口"}))
+from tests.portal.conftest import OFFICER, SECRET, SEED
 
 Ask = Callable[..., Awaitable[httpx2.Response]]
-
-
-@pytest.fixture(scope="module")
-async def portal_database(fresh_databases: FreshDatabases) -> AsyncIterator[Database]:
-    made = await fresh_databases.make("portal", SERVICE.migrations)
-    yield made
-    await fresh_databases.drop(made)
-
-
-@pytest.fixture
-async def app(portal_database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
-    monkeypatch.setenv("GATEHOUSE_DATABASE_DSN", portal_database.app_dsn)
-    monkeypatch.setenv("GATEHOUSE_SIGNING_KEY", SEED)
-    monkeypatch.setenv("GATEHOUSE_RETIRING_SIGNING_KEY", OLD_SEED)
-    async with machinery(SERVICE, Settings()) as parts:
-        await parts.pool.execute("SELECT 1")
-        await put_client(parts.pool, OFFICER, secret=SECRET)
-        application = SERVICE.wire(parts)
-        app = create_app(service="portal", title="Portal", routers=application.routers, authenticator=None)
-        for name, value in application.state.items():
-            setattr(app.state, name, value)
-        yield app
-
-
-@pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://portal") as client:
-        yield client
 
 
 @pytest.fixture
@@ -141,36 +109,73 @@ class TestKeys:
 
 
 class TestHome:
-    async def test_says_what_runs_where(self, client: httpx2.AsyncClient) -> None:
+    async def test_leads_in_as_the_manual_does(self, client: httpx2.AsyncClient) -> None:
         page = await client.get("/")
         assert "text/html; charset=utf-8" == page.headers["content-type"]
         assert 'lang="zh-CN"' in page.text
-        for words in ("进场预登记", "每日健康", "处置方式", "http://127.0.0.1:8103/docs", "http://127.0.0.1:8104/readyz"):
+        for words in ("我要办", "建设管理服务", "人员", "作业人员实名制", "实名制管理专栏", "作业人员进退场登记", "咨询电话"):
+            assert words in page.text
+
+    async def test_says_what_runs_where(self, client: httpx2.AsyncClient) -> None:
+        page = await client.get("/services")
+        for words in ("进场预登记", "http://127.0.0.1:8103/docs", "http://127.0.0.1:8104/readyz"):
             assert words in page.text
 
     async def test_loads_nothing_from_elsewhere(self, client: httpx2.AsyncClient) -> None:
         page = await client.get("/")
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert "unsafe" not in page.headers["content-security-policy"]
-        assert "<script" not in page.text
+        assert "no-store" == page.headers["cache-control"]
         assert "style=" not in page.text
-        assert "text/css; charset=utf-8" == (await client.get("/portal.css")).headers["content-type"]
+        loaded = set(re.findall(r'(?:src|href)="([^"]+\.(?:js|css|svg))"', page.text))
+        assert 4 == len(loaded)
+        for each in loaded:
+            assert 200 == (await client.get(each)).status_code
+
+    async def test_serves_no_other_file(self, client: httpx2.AsyncClient) -> None:
+        for name in ("htmx-2.0.11.LICENSE", "..%2fwiring.py", "vendor"):
+            assert 404 == (await client.get(f"/static/{name}")).status_code
 
 
 class TestCommandLine:
     async def test_makes_an_account(self, app: FastAPI, ask: Ask, portal_database: Database) -> None:
-        command = [sys.executable, "-m", "portal", "client-put", "--id", "device-2", "--role", "gate_device", "--contract", "W1"]
-        environment = {
-            "PYTHONPATH": ":".join(path for path in sys.path if path),
-            "GATEHOUSE_DATABASE_DSN": portal_database.app_dsn,
-            "GATEHOUSE_SIGNING_KEY": SEED,
-            "GATEHOUSE_CLIENT_SECRET": SECRET,
-        }
-        process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
-        _, complaints = await asyncio.wait_for(process.communicate(), timeout=30)
-        assert (0, b"") == (process.returncode, complaints)
+        command = ("client-put", "--id", "device-2", "--role", "gate_device", "--contract", "W1")
+        await run(portal_database, *command, GATEHOUSE_CLIENT_SECRET=SECRET)
         token = (await ask("device-2")).json()["access_token"]
         assert Principal("device-2", Role.GATE_DEVICE, contracts=frozenset({"W1"})) == await holder(app, token)
+
+    async def test_makes_a_user_of_sites(self, app: FastAPI, portal_database: Database) -> None:
+        number = "31010919800101999" + check_character("31010919800101999")
+        told = {"GATEHOUSE_DOCUMENT_NUMBER": number, "GATEHOUSE_MOBILE": "+86 13800009999"}
+        await run(portal_database, "site-user-put", "--role", "project_lead", "--contract", "W1", "--contract", "W2", **told)
+        users: Users = app.state.portal.users
+        user_id = await users.site_user_of(*users.digests_of(number, "13800009999"))
+        assert user_id
+        assert [SiteGrant("W1", Role.PROJECT_LEAD), SiteGrant("W2", Role.PROJECT_LEAD)] == await users.grants_of(user_id)
+
+    async def test_makes_a_supervisor(self, app: FastAPI, portal_database: Database) -> None:
+        seed = pyotp.random_base32()
+        told = {"GATEHOUSE_PASSWORD": SECRET, "GATEHOUSE_TOTP_SECRET": seed}
+        await run(portal_database, "supervisor-put", "--id", "station-9", "--role", "station_officer", "--station", "虹口", **told)
+        now = datetime.now(UTC)
+        users: Users = app.state.portal.users
+        assert await users.proves_to_be("station-9", password=SECRET, code=pyotp.TOTP(seed).at(now), now=now)
+
+
+async def run(database: Database, *arguments: str, **told: str) -> None:
+    """`python -m portal …` to its end."""
+    environment = {
+        "PYTHONPATH": ":".join(path for path in sys.path if path),
+        "GATEHOUSE_DATABASE_DSN": database.app_dsn,
+        "GATEHOUSE_SIGNING_KEY": SEED,
+        "GATEHOUSE_USER_KEY": SEED,
+        "LANG": "C.UTF-8",
+        **told,
+    }
+    command = (sys.executable, "-m", "portal", *arguments)
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
+    _, complaints = await asyncio.wait_for(process.communicate(), timeout=30)
+    assert (0, b"") == (process.returncode, complaints)
 
 
 async def test_the_database_keeps_no_secret(app: FastAPI, portal_database: Database) -> None:

@@ -13,7 +13,7 @@ from chassis.testing.wait import eventually
 from devstack.ports import HOST, free_port
 from portal.wiring import SERVICE
 from tests.conftest import MakeDatabase
-from tests.portal.test_portal import SEED
+from tests.portal.conftest import SEED
 
 
 async def test_starts_answers_and_stops(database: MakeDatabase) -> None:
@@ -22,6 +22,7 @@ async def test_starts_answers_and_stops(database: MakeDatabase) -> None:
         "PYTHONPATH": ":".join(path for path in sys.path if path),
         "GATEHOUSE_DATABASE_DSN": (await database("portal", SERVICE.migrations)).app_dsn,
         "GATEHOUSE_SIGNING_KEY": SEED,
+        "GATEHOUSE_USER_KEY": SEED,
         "GATEHOUSE_PORT": str(port),
         "GATEHOUSE_DRAIN_S": "3",
         "GATEHOUSE_JWKS_URL": f"http://{HOST}:{port}/.well-known/jwks.json",

@@ -1,4 +1,4 @@
-"""`python -m devstack run | test | parts | reset | doctor | token`."""
+"""`python -m devstack run | test | parts | reset | doctor | token | code`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-from devstack import docker, doctor, run, suite, tokens
+from devstack import demo, docker, doctor, run, suite, tokens
 from devstack.children import ChildEnded
 from devstack.missing import MissingPart
 from devstack.settings import Settings
@@ -43,6 +43,9 @@ def _do(arguments: argparse.Namespace, settings: Settings) -> int:
             findings = doctor.survey(settings)
             print(doctor.table(findings))
             return 1 if any(finding.lacking for finding in findings) else 0
+        case "code":
+            print(demo.one_time_password(State(settings.state), arguments.account))
+            return 0
         case _:
             return _ended(_print_token(arguments, State(settings.state)))
 
@@ -97,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("parts", help="PostgreSQL and Kafka alone, until Ctrl-C")
     commands.add_parser("reset", help="throw the local data away")
     commands.add_parser("doctor", help="what this machine has and lacks")
+    command = commands.add_parser("code", help="the one-time password of a supervisor's demo account")
+    command.add_argument("account", choices=[each.account for each in demo.SUPERVISORS])
     command = commands.add_parser("token", help="a token of the running local stack")
     command.add_argument("--role", required=True)
     for scope in ("contract", "station", "district"):

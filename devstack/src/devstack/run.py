@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx2
 
-from devstack import parts
+from devstack import demo, parts
 from devstack.installation import install
 from devstack.parts import Say
 from devstack.processes import Supervisor
@@ -42,6 +42,7 @@ async def run(settings: Settings, *, once: bool) -> int:
                 say(f"DIFFERENT: {difference}")
             if once:
                 return 1 if differences else 0
+            await demo.put_accounts(stack)
             _tell_where(stack, say)
             with suppress(asyncio.CancelledError):
                 await supervisor.watch()
@@ -106,6 +107,8 @@ def _tell_where(stack: Stack, say: Say) -> None:
     server = stack.parts.postgres.dsn.rpartition("@")[2].partition("/")[0]
     print(f"    PostgreSQL            psql postgresql://postgres@{server}/registration (password: secrets/postgres-main)")
     print(f"    Kafka                 {stack.parts.kafka.bootstrap}")
+    for line in demo.lines(stack):
+        print(f"    {line}")
     print("    stop                  Ctrl-C", flush=True)
 
 

@@ -125,6 +125,8 @@ class Stack:
             told["GATEHOUSE_INDEX_KEY"] = self.state.key("index-key")
         if program.package == "portal":
             told["GATEHOUSE_SIGNING_KEY"] = self.state.key("signing-key")
+            told["GATEHOUSE_USER_KEY"] = self.state.key("user-key")
+            told["GATEHOUSE_SHOWS_LOGIN_CODES"] = "true"
         if program.package in ("healthcloud_bridge", SIMULATOR.package):
             api_key = self.state.password("healthcloud-api-key")
             told |= {"GATEHOUSE_HEALTHCLOUD_API_KEY": api_key, "HEALTHCLOUD_SIMULATOR_API_KEY": api_key}

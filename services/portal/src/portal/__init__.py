@@ -1,4 +1,8 @@
 """Where users come in. Read in this order:
 
-`accounts.py` who may have a token · `token_api.py` tokens and keys over HTTP · `pages/` what people see · `wiring.py`.
+Programs: `accounts.py` who may have a token · `token_api.py` tokens and keys over HTTP · `throttle.py` who guesses.
+
+People: `users.py` who may sign in · `login_codes.py` 验证码 · `message_gateway.py` how it reaches a mobile · `session.py` who sits
+in front of a browser · `visits.py` what is around every page · `forms.py` what a browser sends · `upstream/` the services as
+pages ask them · `pages/` what people see · `templates/` `static/` `labels.py` `languages.py` `rendering.py` how · `wiring.py`.
 """

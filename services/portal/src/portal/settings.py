@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 from chassis.settings import Key, ServiceSettings
+
+
+def _are_networks(text: str) -> str:
+    for each in text.split():
+        ip_network(each)
+    return text
 
 
 class Settings(ServiceSettings):
@@ -12,15 +23,30 @@ class Settings(ServiceSettings):
     """Seed of the Ed25519 key that tokens are signed with. Only the portal has it."""
     retiring_signing_key: Key | None = None
     """Seed of the key before it, published a while longer: for a minute after the last process changed to the new one."""
+    user_key: Key
+    """Key of the digests by which users and sessions are found, and of one-time passwords' seeds. Only the portal has it. With
+    another key nobody can sign in until accounts are put anew."""
     registration_url: str = "http://127.0.0.1:8101"
-    """Where registration is, as a browser reaches it."""
+    """Where registration is."""
     health_url: str = "http://127.0.0.1:8102"
-    """Where health is, as a browser reaches it."""
+    """Where health is."""
     gatekeeper_url: str = "http://127.0.0.1:8103"
-    """Where gatekeeper is, as a browser reaches it."""
+    """Where gatekeeper is."""
     reporting_url: str = "http://127.0.0.1:8104"
-    """Where reporting is, as a browser reaches it."""
+    """Where reporting is."""
     healthcloud_bridge_url: str = "http://127.0.0.1:8105"
-    """Where healthcloud-bridge is, as a browser reaches it."""
+    """Where healthcloud-bridge is."""
     police_bridge_url: str = "http://127.0.0.1:8106"
-    """Where police-bridge is, as a browser reaches it."""
+    """Where police-bridge is."""
+    consultation_line: str = "021-00000000"
+    """咨询电话, shown on every page."""
+    message_gateway_url: str | None = None
+    """Where short messages are posted to. None: codes are printed on the terminal of whoever started the portal."""
+    shows_login_codes: bool = False
+    """Whether the login page shows the code itself. For a stack on one's own machine only."""
+    supervisor_networks: Annotated[str, AfterValidator(_are_networks)] = "127.0.0.0/8 ::1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16"
+    """内网: networks from which supervisors may sign in, separated by spaces."""
+
+    def is_inside(self, address: str) -> bool:
+        """Whether a supervisor may sign in from there."""
+        return any(ip_address(address) in ip_network(each) for each in self.supervisor_networks.split())

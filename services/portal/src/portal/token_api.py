@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -15,15 +13,15 @@ from starlette.requests import Request
 
 from chassis.auth import TOKEN_LIFE_S, issue_token, public_keys
 from chassis.clock import Clock
-from chassis.faults import TooManyRequests, Unauthenticated
+from chassis.faults import Unauthenticated
 from chassis.strict_json import StrictModel
 from chassis.web import Router, public
 from portal.accounts import Accounts
+from portal.throttle import Throttle
 
 FAILURES_MAX = 10
 FAILURES_WITHIN_S = 60.0
 """Whoever failed so often so recently with a client's name is turned away without a look at the secret."""
-CLIENTS_WATCHED_MAX = 10_000
 
 router = Router(tags=["tokens"])
 
@@ -54,31 +52,18 @@ class TokenIssuer:
     retiring_keys: Sequence[OKPKey]
     """What they were signed with until now. Published, so that nobody is turned away while keys change."""
     clock: Clock
-    _failures: OrderedDict[str, deque[float]] = field(default_factory=OrderedDict)
+    _guessing: Throttle = field(default_factory=lambda: Throttle(FAILURES_MAX, FAILURES_WITHIN_S))
 
     async def issue(self, *, client_id: str, secret: str, address: str) -> str:
         """A token for whoever proves to be the client. Raises: Unauthenticated, TooManyRequests, Unavailable."""
         # By address too: else anybody could keep a client out by guessing in its name.
         guesser = f"{address} {client_id}"
-        self._turn_away_who_guesses(guesser)
+        self._guessing.let_through(guesser)
         principal = await self.accounts.principal_of(client_id=client_id, secret=secret)
         if principal is None:
-            self._note_failure(guesser)
+            self._guessing.note_failure(guesser)
             raise Unauthenticated
         return issue_token(principal, key=self.key, now=self.clock.now())
-
-    def _turn_away_who_guesses(self, guesser: str) -> None:
-        failures = self._failures.get(guesser, deque(maxlen=FAILURES_MAX))
-        while failures and failures[0] < time.monotonic() - FAILURES_WITHIN_S:
-            failures.popleft()
-        if len(failures) >= FAILURES_MAX:
-            raise TooManyRequests(retry_after_s=int(FAILURES_WITHIN_S))
-
-    def _note_failure(self, guesser: str) -> None:
-        self._failures.setdefault(guesser, deque(maxlen=FAILURES_MAX)).append(time.monotonic())
-        self._failures.move_to_end(guesser)
-        if len(self._failures) > CLIENTS_WATCHED_MAX:
-            self._failures.popitem(last=False)
 
 
 async def _issuer(request: Request) -> TokenIssuer:

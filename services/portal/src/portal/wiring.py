@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import OKPKey
@@ -12,9 +13,22 @@ from chassis.service import Application, Machinery, Service
 from chassis.settings import key_bytes
 from portal import token_api
 from portal.accounts import Accounts
-from portal.pages import home
+from portal.digests import Digests
+from portal.login_codes import LoginCodes
+from portal.message_gateway import ConsoleGateway, HttpGateway, Outbox
+from portal.pages import home, login
+from portal.rendering import Renderer
+from portal.session import Sessions
 from portal.settings import Settings
+from portal.throttle import Throttle
 from portal.token_api import TokenIssuer
+from portal.upstream.calls import ANSWER_S_MAX, CONNECT_S_MAX, CONNECTIONS_MAX, Calls, TokenDesk
+from portal.users import Users
+from portal.wired import Portal
+
+FAILURES_MAX = 30
+FAILURES_WITHIN_S = 60.0
+"""Of all logins from one address: a site office has one, and several people."""
 
 
 def signing_key(seed: bytes) -> OKPKey:
@@ -27,13 +41,55 @@ def signing_key(seed: bytes) -> OKPKey:
 
 def wire(parts: Machinery[Settings]) -> Application:
     settings = parts.settings
+    key = signing_key(key_bytes(settings.signing_key))
     issuer = TokenIssuer(
         accounts=Accounts(parts.pool),
-        key=signing_key(key_bytes(settings.signing_key)),
-        retiring_keys=[signing_key(key_bytes(key)) for key in (settings.retiring_signing_key,) if key is not None],
+        key=key,
+        retiring_keys=[signing_key(key_bytes(old)) for old in (settings.retiring_signing_key,) if old is not None],
         clock=parts.clock,
     )
-    return Application(routers=[token_api.router, home.router], state={"issuer": issuer, "settings": settings})
+    portal = _portal(parts, key)
+    return Application(
+        routers=[token_api.router, home.router, login.router],
+        state={"issuer": issuer, "portal": portal},
+        api_tasks=[portal.outbox.run],
+    )
+
+
+def _portal(parts: Machinery[Settings], key: OKPKey) -> Portal:
+    settings = parts.settings
+    digests = Digests(key_bytes(settings.user_key))
+    users = Users(parts.pool, digests)
+    outbox = Outbox(HttpGateway(settings.message_gateway_url) if settings.message_gateway_url else ConsoleGateway())
+    return Portal(
+        settings=settings,
+        clock=parts.clock,
+        users=users,
+        codes=LoginCodes(parts.pool, digests, users, outbox),
+        outbox=outbox,
+        sessions=Sessions(parts.pool, digests, users),
+        guessing=Throttle(FAILURES_MAX, FAILURES_WITHIN_S),
+        calls=Calls(_client(), _urls(settings), TokenDesk(key, parts.clock)),
+        renderer=Renderer(consultation_line=settings.consultation_line),
+    )
+
+
+def _client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        timeout=httpx2.Timeout(ANSWER_S_MAX, connect=CONNECT_S_MAX),
+        limits=httpx2.Limits(max_connections=CONNECTIONS_MAX),
+        trust_env=False,
+    )
+
+
+def _urls(settings: Settings) -> dict[str, str]:
+    return {
+        "registration": settings.registration_url,
+        "healthcloud-bridge": settings.healthcloud_bridge_url,
+        "health": settings.health_url,
+        "gatekeeper": settings.gatekeeper_url,
+        "reporting": settings.reporting_url,
+    }
 
 
 SERVICE = Service(

@@ -1,38 +1,38 @@
-"""The first page: what runs where."""
+"""The way in, as the manual leads there (二, 系统入口); what runs where; and files that all pages share."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from starlette.responses import FileResponse, Response
 
-from fastapi import Depends
-from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from starlette.requests import Request
-from starlette.responses import Response
-
+from chassis.faults import NotFound
 from chassis.web import Router, public
-from portal.settings import Settings
-
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-TEMPLATES = Path(__file__).parents[1] / "templates"
+from portal.rendering import HERE
+from portal.visits import PAGE, Visit, page
 
 router = Router(tags=["pages"])
-templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(), undefined=StrictUndefined)
-style = (TEMPLATES / "portal.css").read_text()
+
+STATIC = {
+    "portal.css": "text/css",
+    "portal.js": "text/javascript",
+    "htmx-2.0.11.min.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+"""Everything that is served as it is."""
+CACHE = "max-age=3600"
 
 
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
+@router.get("/", **PAGE)
+@page(None)
+async def show_home(visit: Visit) -> Response:
+    """我要办 → 建设管理服务 → 人员 → 作业人员实名制 / 现场管理人员实名制."""
+    return visit.render("home.html")
 
 
-@router.get("/", response_class=HTMLResponse, include_in_schema=False)
-@public
-async def show_home(settings: Annotated[Settings, Depends(_settings)]) -> HTMLResponse:
-    """What runs where, for people and programs that come here first."""
+@router.get("/services", **PAGE)
+@page(None)
+async def show_services(visit: Visit) -> Response:
+    """What runs where, for programs and whoever operates them."""
+    settings = visit.portal.settings
     services = [
         ("进场预登记", "registration", settings.registration_url),
         ("每日健康 · 处置方式", "health", settings.health_url),
@@ -41,12 +41,15 @@ async def show_home(settings: Annotated[Settings, Depends(_settings)]) -> HTMLRe
         ("健康云", "healthcloud-bridge", settings.healthcloud_bridge_url),
         ("公安", "police-bridge", settings.police_bridge_url),
     ]
-    page = templates.get_template("home.html").render(services=services)
-    return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Referrer-Policy": "no-referrer"})
+    return visit.render("services.html", services=services)
 
 
-@router.get("/portal.css", include_in_schema=False)
+@router.get("/static/{name}", include_in_schema=False)
 @public
-async def show_style() -> Response:
-    """How every page looks."""
-    return Response(style, media_type="text/css", headers={"Cache-Control": "max-age=300"})
+async def show_file(name: str) -> Response:
+    """How every page looks, and what it runs."""
+    if name not in STATIC:
+        raise NotFound
+    folder = HERE / "static"
+    file = folder / name if (folder / name).exists() else folder / "vendor" / name
+    return FileResponse(file, media_type=STATIC[name], headers={"Cache-Control": CACHE})

@@ -1,0 +1,133 @@
+"""The manual's exact words for codes, and our own where it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from contracts.access import Role
+from contracts.invalid import TITLES, Flaw, Titles
+from contracts.symptoms import SYMPTOM_LABELS
+from contracts.trades import TRADES
+from portal.languages import CHINESE, _
+
+ROLES: Mapping[str, str] = {
+    Role.PROJECT_LEAD: _("施工总包项目负责人"),
+    Role.SITE_OPERATOR: _("施工总包现场操作用户"),
+    Role.EMPLOYER_REGISTRAR: _("用工单位登记管理人员"),
+    Role.SUPERVISION_LEAD: _("监理项目负责人"),
+    Role.SUPERVISION_OPERATOR: _("监理现场操作用户"),
+    Role.STATION_OFFICER: _("监督站监督管理人员"),
+    Role.DISTRICT_SUPERVISOR: _("区监督管理人员"),
+    Role.CITY_SUPERVISOR: _("市住建委监督管理人员"),
+}
+PERSON_KINDS: Mapping[str, str] = {"worker": _("作业人员"), "manager": _("现场管理人员")}
+DOCUMENT_TYPES: Mapping[str, str] = {
+    "citizen_id": _("居民身份证"),
+    "hk_macau_permit": _("港澳居民来往内地通行证"),
+    "taiwan_permit": _("台湾居民来往大陆通行证"),
+    "permanent_residence": _("外国人永久居留身份证"),
+    "passport": _("护照"),
+}
+PRE_REGISTRATION_STATES: Mapping[str, str] = {
+    "open": _("已预登记"),
+    "awaiting": _("等待健康云登记"),
+    "closed": _("已退场"),
+    "withdrawn": _("已撤回"),
+}
+DISPOSITIONS: Mapping[str, str] = {
+    "admissible": _("可进场"),
+    "quarantine_required": _("需隔离"),
+    "suspected": _("疑似"),
+    "confirmed": _("确诊"),
+}
+ISOLATION_METHODS: Mapping[str, str] = {
+    "home": _("居家隔离"),
+    "central": _("集中隔离"),
+    "on_site": _("工地隔离"),
+    "hospital": _("定点医院就医"),
+}
+DISPOSITION_REASONS: Mapping[str, str] = {
+    "contact_of_a_case": _("与病例有接触"),
+    "symptoms_observed": _("发现症状"),
+    "test_positive": _("检测阳性"),
+    "authority_notice": _("主管部门通知"),
+    "contact_ruled_out": _("已排除接触"),
+    "isolation_completed": _("隔离期满"),
+    "recovered": _("已治愈"),
+    "entered_by_mistake": _("登记有误"),
+    "other": _("其他"),
+}
+TEMPERATURE_METHODS: Mapping[str, str] = {"axillary": _("腋下"), "forehead": _("额温")}
+READING_SOURCES: Mapping[str, str] = {"registrar": _("人工登记"), "gate": _("闸机"), "declaration": _("健康云")}
+HOLDS: Mapping[str, str] = {"fever": _("发热"), "symptoms": _("有症状")}
+SYMPTOMS: Mapping[str, str] = {symptom.value: words for symptom, words in SYMPTOM_LABELS.items()}
+TRADE_NAMES: Mapping[str, str] = TRADES
+
+REASONS: Mapping[str, str] = {
+    "not_pre_registered": _("未在本合同预登记"),
+    "quarantine_required": _("需隔离"),
+    "suspected": _("疑似"),
+    "confirmed": _("确诊"),
+    "arrival_not_assessed": _("来沪评估尚未完成"),
+    "travel_unclear": _("行程不明"),
+    "isolation_not_completed": _("隔离期未满"),
+    "fever": _("体温达到发热标准"),
+    "symptoms": _("有异常症状"),
+    "no_report_today": _("今天还没有健康登记"),
+    "already_entered": _("已在场"),
+    "on_site_elsewhere": _("在其他合同在场"),
+    "not_entered": _("未进场登记"),
+    "history_unreadable": _("记录无法读取"),
+    "state_stale": _("系统暂时无法确认最新状态"),
+}
+WHAT_CLEARS: Mapping[str, str] = {
+    "pre_registration": _("先完成进场预登记"),
+    "disposition_admissible": _("由监理或施工单位把处置方式改为“可进场”"),
+    "arrival_assessment": _("评估很快自动完成,请稍后再登记"),
+    "answer_to_questions": _("核实停留地点"),
+    "end_of_isolation": _("隔离期满"),
+    "normal_reading": _("至少 5 分钟后重新测量,体温正常"),
+    "report_without_symptoms": _("新的健康登记无异常症状"),
+    "health_report_today": _("登记今天的健康状况"),
+    "exit": _("无需再次登记"),
+    "exit_elsewhere": _("在另一合同办理退场登记"),
+    "entry": _("先办理进场登记"),
+    "operator": _("请拨打咨询电话"),
+    "fresh_state": _("请稍后再试;紧急时由两人书面决定,事后补录"),
+}
+CONTRADICTIONS: Mapping[str, str] = {
+    "temperature_unreadable": _("体温无法识别"),
+    "departure_unreadable": _("出行时间无法识别"),
+    "mobile_unreadable": _("手机号无法识别"),
+    "from_hubei_unreadable": _("是否湖北出发无法识别,按“是”处理"),
+    "from_wuhan_unreadable": _("是否武汉出发无法识别,按“是”处理"),
+    "stopover_unreadable": _("是否经停无法识别,按“是”处理"),
+    "temperature_implausible": _("体温数值不合理"),
+    "temperature_against_health_text": _("体温达到发热标准,健康状况却为无异常症状"),
+    "report_place_against_travel": _("上报地址与出行方式不符"),
+    "report_before_departure": _("上报时间早于出行时间"),
+    "report_in_the_future": _("上报时间晚于今天"),
+    "wuhan_against_hubei": _("武汉出发为“是”,湖北出发却为“否”"),
+    "stopover_against_place": _("是否经停为“否”,却有停留地点"),
+}
+
+
+def label_of(labels: Mapping[str, str], code: str | None) -> str:
+    """The words for a code; a code that is newer than this portal is shown as it is, and none as a dash."""
+    return "—" if code is None else labels.get(code, code)
+
+
+def flaw_title(code: str, language: str) -> str:
+    """What is wrong with a value, for the user."""
+    if code in Flaw.__members__.values():
+        titles = TITLES[Flaw(code)]
+        return titles.zh if language == CHINESE else titles.en
+    titles = _OTHER_FLAWS.get(code, _OTHER_FLAWS[""])
+    return titles.zh if language == CHINESE else titles.en
+
+
+_OTHER_FLAWS: Mapping[str, Titles] = {
+    "missing": Titles("请填写", "Required"),
+    "": Titles("填写有误", "Not valid"),
+}
+"""pydantic's own codes."""

@@ -1,0 +1,133 @@
+"""Sessions: an opaque name in a cookie, everything else in a row here, so that they can be ended from here.
+
+Rights are read anew with every request, so what is withdrawn ends at once for pages, and within a minute for tokens.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.auth import Principal
+from portal.digests import Digests
+from portal.users import SiteGrant, Supervisor, Users
+
+SESSION_COOKIE = "__Host-session"
+VISITOR_COOKIE = "__Host-visitor"
+"""Names a browser before and after it signs in; forms are bound to it."""
+SESSION_IDLE = timedelta(hours=2)
+SESSION_LIFE = timedelta(hours=12)
+"""A shift."""
+COOKIE_CHARS_MAX = 64
+
+
+@dataclass(frozen=True)
+class Session:
+    """Who sits in front of the browser."""
+
+    digest: bytes
+    user_id: UUID | None
+    supervisor: Supervisor | None
+    grants: tuple[SiteGrant, ...]
+    """Of a user of sites: the contracts to choose from."""
+    seen: Mapping[str, str]
+    """Service → the consistency token of the last facts that this session made there."""
+
+    def on(self, contract_no: str) -> Principal | None:
+        """As the services see whoever works on this contract: it reaches no other one, so that what is shown of one contract
+        can never be another's. None: the contract is not his."""
+        grant = next((each for each in self.grants if each.contract_no == contract_no), None)
+        return None if grant is None else self._principal(grant, frozenset({contract_no}))
+
+    @property
+    def anywhere(self) -> Principal | None:
+        """As the services see him where no contract is meant: a supervisor, or whoever has still to choose (选择合同). None:
+        nothing is granted to him any more."""
+        if self.supervisor is not None:
+            known = self.supervisor
+            return Principal(
+                f"supervisor:{known.account}", known.role, stations=frozenset(known.stations), districts=frozenset(known.districts)
+            )
+        if not self.grants:
+            return None
+        return self._principal(self.grants[0], frozenset(each.contract_no for each in self.grants))
+
+    def _principal(self, grant: SiteGrant, contracts: frozenset[str]) -> Principal:
+        return Principal(f"user:{self.user_id}", grant.role, contracts=contracts, employer_credit_code=grant.employer_credit_code)
+
+
+class Sessions:
+    def __init__(self, pool: asyncpg.Pool, digests: Digests, users: Users) -> None:
+        self._pool = pool
+        self._digests = digests
+        self._users = users
+
+    async def begin(self, response: Response, *, user_id: UUID | None = None, account: str | None = None) -> None:
+        """Sign somebody in. The name is new: one that was known before the login never becomes a session."""
+        name = secrets.token_urlsafe(32)
+        await self._pool.execute("DELETE FROM session WHERE began_at < clock_timestamp() - $1::interval", SESSION_LIFE)
+        await self._pool.execute(
+            "INSERT INTO session (session_digest, user_id, account) VALUES ($1, $2, $3)",
+            self._digests.of("session", name),
+            user_id,
+            account,
+        )
+        set_cookie(response, SESSION_COOKIE, name, life=SESSION_LIFE)
+
+    async def of(self, request: Request) -> Session | None:
+        """The session that the browser names, if it is still good."""
+        name = request.cookies.get(SESSION_COOKIE, "")
+        if not name or len(name) > COOKIE_CHARS_MAX:
+            return None
+        row = await self._pool.fetchrow(
+            """
+            UPDATE session SET used_at = clock_timestamp()
+            WHERE session_digest = $1 AND used_at > clock_timestamp() - $2::interval AND began_at > clock_timestamp() - $3::interval
+            RETURNING *
+            """,
+            self._digests.of("session", name),
+            SESSION_IDLE,
+            SESSION_LIFE,
+        )
+        if row is None:
+            return None
+        grants = tuple(await self._users.grants_of(row["user_id"])) if row["user_id"] else ()
+        supervisor = await self._users.supervisor_of(row["account"]) if row["account"] else None
+        return Session(row["session_digest"], row["user_id"], supervisor, grants, json.loads(row["seen"]))
+
+    async def remember(self, session: Session, service: str, token: str) -> None:
+        """What the session did is what its next pages show."""
+        await self._pool.execute(
+            "UPDATE session SET seen = seen || jsonb_build_object($2::text, $3::text) WHERE session_digest = $1",
+            session.digest,
+            service,
+            token,
+        )
+
+    async def end(self, request: Request, response: Response) -> None:
+        name = request.cookies.get(SESSION_COOKIE, "")
+        await self._pool.execute("DELETE FROM session WHERE session_digest = $1", self._digests.of("session", name))
+        response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+
+    # --- Forms come from our own pages ---------------------------------------------------------------------------------
+
+    def form_token(self, visitor: str) -> str:
+        """What a form of this browser carries."""
+        return self._digests.of("form", visitor).hex()
+
+    def is_ours(self, visitor: str, token: str) -> bool:
+        """Whether the form is one that we gave to this browser."""
+        return bool(visitor) and hmac.compare_digest(self.form_token(visitor).encode(), token.encode())
+
+
+def set_cookie(response: Response, name: str, value: str, *, life: timedelta) -> None:
+    response.set_cookie(name, value, max_age=int(life.total_seconds()), path="/", secure=True, httponly=True, samesite="lax")

@@ -1,0 +1,33 @@
+// Small comforts. Every page works without them.
+"use strict";
+
+// A form is sent once: a second click finds the button asleep. (The key in the form would make it one fact anyway.)
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || form.dataset.sent) {
+    if (form.dataset.sent) event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "true";
+  form.setAttribute("aria-busy", "true");
+});
+// Back from another page, a form can be sent again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    form.removeAttribute("aria-busy");
+  }
+});
+
+// 无上述异常症状 excludes all others.
+document.addEventListener("change", (event) => {
+  const box = event.target;
+  if (box.type !== "checkbox" || !box.checked || !box.closest("[data-one-or-none]")) return;
+  for (const other of box.closest("[data-one-or-none]").querySelectorAll("input[type=checkbox]")) {
+    if (other !== box && (box.value === "none" || other.value === "none")) other.checked = false;
+  }
+});
+
+// What was wrong is told first.
+const errors = document.getElementById("errors");
+if (errors) errors.focus();

@@ -1,0 +1,166 @@
+"""One request to a service, in the name of whoever sits in front of the browser."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx2
+from joserfc.jwk import OKPKey
+from pydantic import BaseModel, ValidationError
+
+from chassis.auth import TOKEN_LIFE_S, Principal, issue_token
+from chassis.clock import Clock
+from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+
+ANSWER_S_MAX = 8.0
+"""More than a service waits for anything (`Prefer: wait=5`, consistency tokens)."""
+CONNECT_S_MAX = 2.0
+CONNECTIONS_MAX = 100
+TOKEN_REUSED_S = 25.0
+"""A token serves so long; then half its life is left for whoever reads it."""
+TOKENS_KEPT_MAX = 2_000
+
+READS: Mapping[str, tuple[str, ...]] = {
+    "registration": ("registration", "healthcloud-bridge", "gatekeeper"),
+    "healthcloud-bridge": (),
+    "health": ("health", "registration"),
+    "gatekeeper": ("health", "registration", "gatekeeper"),
+    "reporting": ("registration", "gatekeeper", "health"),
+}
+"""Service → whose facts it can be asked to have seen, those that come from farthest first: `health` judges what `registration`
+told before the gate knows it. One token is taken, of the first of these that the session has."""
+
+A = TypeVar("A", bound=BaseModel)
+
+
+@dataclass
+class UpstreamRefused(Exception):
+    """A service refused, by a rule or for want of a right. `title` is for the user, in his language."""
+
+    status: int
+    code: str
+    title: str
+    detail: str | None
+    errors: tuple[tuple[str, str], ...]
+    """Pointer into the body, and code."""
+
+
+class UpstreamAway(Exception):
+    """No answer, or none that tells what became of the request. The same request may be sent again."""
+
+
+@dataclass
+class TokenDesk:
+    """Access tokens for people. The portal signs them itself."""
+
+    key: OKPKey
+    clock: Clock
+    _issued: OrderedDict[Principal, tuple[str, float]] = field(default_factory=OrderedDict)
+
+    def token_for(self, principal: Principal) -> str:
+        token, issued_at = self._issued.get(principal, ("", float("-inf")))
+        if time.monotonic() - issued_at > min(TOKEN_REUSED_S, TOKEN_LIFE_S):
+            token = issue_token(principal, key=self.key, now=self.clock.now())
+            self._issued[principal] = (token, time.monotonic())
+            self._issued.move_to_end(principal)
+            if len(self._issued) > TOKENS_KEPT_MAX:
+                self._issued.popitem(last=False)
+        return token
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever asks, and what he has seen."""
+
+    principal: Principal
+    seen: Mapping[str, str]
+    """Service → consistency token."""
+    language: str
+    remember: Callable[[str, str], Awaitable[None]]
+    """Called with a service and its token once something was done there."""
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The services' addresses and what every request has in common."""
+
+    client: httpx2.AsyncClient
+    urls: Mapping[str, str]
+    desk: TokenDesk
+
+    async def get(self, caller: Caller, service: str, path: str, answer: type[A], **query: Any) -> A:
+        """Raises: UpstreamRefused, UpstreamAway."""
+        given = {name: value for name, value in query.items() if value not in (None, "")}
+        response = await self._send(caller, service, "GET", path, params=given)
+        return _read(answer, response)
+
+    async def post(
+        self, caller: Caller, service: str, path: str, body: Mapping[str, Any], answer: type[A], *, key: str | None, wait: int = 0
+    ) -> A:
+        """Do something once, however often it is sent under this key. Raises: UpstreamRefused, UpstreamAway."""
+        headers = ({"Idempotency-Key": key} if key else {}) | ({"Prefer": f"wait={wait}"} if wait else {})
+        response = await self._send(caller, service, "POST", path, json=dict(body), headers=headers)
+        return _read(answer, response)
+
+    async def _send(
+        self, caller: Caller, service: str, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> httpx2.Response:
+        sent = {
+            "Authorization": f"Bearer {self.desk.token_for(caller.principal)}",
+            "Accept-Language": caller.language,
+            **({CONSISTENCY_TOKEN: token} if (token := _token(service, caller.seen)) else {}),
+            **(headers or {}),
+        }
+        try:
+            response = await self.client.request(method, self.urls[service] + path, headers=sent, **more)
+        except httpx2.HTTPError:
+            raise UpstreamAway from None
+        if response.status_code >= 500:
+            raise UpstreamAway
+        # Of a refusal, too: what is refused for want of a declaration is a fact.
+        if method != "GET" and (made := response.headers.get(CONSISTENCY_TOKEN)):
+            await caller.remember(service, made)
+        if not response.is_success:
+            raise _refusal(response)
+        return response
+
+
+def _token(service: str, seen: Mapping[str, str]) -> str | None:
+    tokens = [seen[source] for source in READS[service] if source in seen]
+    if service == "reporting":
+        return " ".join(tokens) or None
+    return tokens[0] if tokens else None
+
+
+def _read(answer: type[A], response: httpx2.Response) -> A:
+    try:
+        return answer.model_validate_json(response.content or b"{}")
+    except ValidationError:
+        raise UpstreamAway from None  # It is newer or older than this portal.
+
+
+def _refusal(response: httpx2.Response) -> UpstreamRefused:
+    try:
+        problem = _Problem.model_validate_json(response.content)
+    except ValidationError:
+        raise UpstreamAway from None
+    errors = tuple((each.pointer, each.code) for each in problem.errors)
+    return UpstreamRefused(response.status_code, problem.code, problem.title, problem.detail, errors)
+
+
+class _FieldError(BaseModel):
+    pointer: str
+    code: str
+
+
+class _Problem(BaseModel):
+    """RFC 9457, as all services answer."""
+
+    code: str
+    title: str
+    detail: str | None = None
+    errors: list[_FieldError] = []

@@ -1,0 +1,105 @@
+"""每日健康, 处置方式, 隔离要求."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from portal.upstream.calls import Caller, Calls
+
+SERVICE = "health"
+IN_FORCE_WAIT_S = 5
+
+
+class HealthReport(BaseModel):
+    version: int
+    reading_celsius: float
+    method: str | None
+    symptoms: list[str]
+    source: str
+    read_at: datetime
+    reported_at: datetime
+
+
+class HealthReports(BaseModel):
+    items: list[HealthReport]
+    next_before: int | None
+    holds: list[str]
+
+
+class Disposition(BaseModel):
+    disposition: str
+    isolation_from: date | None
+    isolation_until: date | None
+    method: str | None
+    reason_code: str
+    has_evidence: bool
+    has_release_document: bool
+    changed_at: datetime
+    in_force_at: datetime | None
+
+
+class Dispositions(BaseModel):
+    items: list[Disposition]
+    next_before: int | None
+    disposition: str
+
+
+class Decided(BaseModel):
+    in_force_at: datetime | None
+
+
+class Reported(BaseModel):
+    holds: list[str]
+
+
+class IsolationOrder(BaseModel):
+    reason: str
+    anchor_date: date
+    days: int
+    admissible_on: date
+    day: int
+    withdrawn: bool
+
+
+class IsolationOrders(BaseModel):
+    items: list[IsolationOrder]
+
+
+class MissingReports(BaseModel):
+    date: date
+    items: list[UUID]
+    next: UUID | None
+
+
+@dataclass(frozen=True)
+class Health:
+    calls: Calls
+    caller: Caller
+
+    async def reports(self, person_id: UUID, *, before: int | None = None) -> HealthReports:
+        return await self.calls.get(self.caller, SERVICE, f"/v1/people/{person_id}/health-reports", HealthReports, before=before)
+
+    async def report(self, person_id: UUID, body: Mapping[str, Any], *, key: str) -> Reported:
+        return await self.calls.post(self.caller, SERVICE, f"/v1/people/{person_id}/health-reports", body, Reported, key=key)
+
+    async def dispositions(self, person_id: UUID) -> Dispositions:
+        return await self.calls.get(self.caller, SERVICE, f"/v1/people/{person_id}/dispositions", Dispositions)
+
+    async def decide(self, person_id: UUID, body: Mapping[str, Any], *, key: str) -> Decided:
+        """处置方式. `in_force_at` is None where the gates did not know it within `IN_FORCE_WAIT_S`."""
+        path = f"/v1/people/{person_id}/dispositions"
+        return await self.calls.post(self.caller, SERVICE, path, body, Decided, key=key, wait=IN_FORCE_WAIT_S)
+
+    async def isolation_orders(self, person_id: UUID) -> list[IsolationOrder]:
+        path = f"/v1/people/{person_id}/isolation-orders"
+        return (await self.calls.get(self.caller, SERVICE, path, IsolationOrders)).items
+
+    async def missing(self, contract_no: str, *, after: UUID | None = None, limit: int = 200) -> MissingReports:
+        path = f"/v1/contracts/{contract_no}/missing-reports"
+        return await self.calls.get(self.caller, SERVICE, path, MissingReports, after=after, limit=limit)

@@ -1,0 +1,112 @@
+"""Contracts, employers, pre-registrations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from portal.upstream.calls import Caller, Calls
+
+SERVICE = "registration"
+PAGE_ROWS = 50
+ROWS_MAX = 200
+
+
+class Firm(BaseModel):
+    name: str
+
+
+class Station(BaseModel):
+    name: str
+
+
+class Contract(BaseModel):
+    contract_no: str
+    construction_no: str
+    project_name: str
+    general_contractor: Firm
+    station: Station
+
+
+class ContractList(BaseModel):
+    items: list[Contract]
+
+
+class Employer(BaseModel):
+    credit_code: str
+    name: str
+    sub_contract_no: str | None
+
+
+class EmployerList(BaseModel):
+    items: list[Employer]
+
+
+class PreRegistration(BaseModel):
+    """Masked."""
+
+    person_id: UUID
+    state: str
+    name: str | None
+    document_type: str
+    document_number: str | None
+    mobile: str | None
+    person_kind: str
+    trade: str | None
+    employer_credit_code: str
+    origin_code: str
+    arrival_date: date | None
+    declaration_version: int | None
+    taken_up: bool
+    changed_at: datetime
+
+
+class PreRegistrationPage(BaseModel):
+    items: list[PreRegistration]
+    next: str | None
+
+
+class PreRegistered(BaseModel):
+    person_id: UUID
+
+
+class Nothing(BaseModel):
+    """An answer without content."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    calls: Calls
+    caller: Caller
+
+    async def contracts(self) -> list[Contract]:
+        return (await self.calls.get(self.caller, SERVICE, "/v1/contracts", ContractList)).items
+
+    async def contract(self, contract_no: str) -> Contract:
+        return await self.calls.get(self.caller, SERVICE, f"/v1/contracts/{contract_no}", Contract)
+
+    async def employers(self, contract_no: str) -> list[Employer]:
+        return (await self.calls.get(self.caller, SERVICE, f"/v1/contracts/{contract_no}/employers", EmployerList)).items
+
+    async def pre_registrations(
+        self, contract_no: str, *, state: str | None = None, after: str | None = None, limit: int = PAGE_ROWS
+    ) -> PreRegistrationPage:
+        path = f"/v1/contracts/{contract_no}/pre-registrations"
+        return await self.calls.get(self.caller, SERVICE, path, PreRegistrationPage, state=state, after=after, limit=limit)
+
+    async def pre_registration(self, contract_no: str, person_id: UUID) -> PreRegistration:
+        path = f"/v1/contracts/{contract_no}/pre-registrations/{person_id}"
+        return await self.calls.get(self.caller, SERVICE, path, PreRegistration)
+
+    async def pre_register(self, contract_no: str, form: Mapping[str, Any], *, key: str) -> PreRegistered:
+        path = f"/v1/contracts/{contract_no}/pre-registrations"
+        return await self.calls.post(self.caller, SERVICE, path, form, PreRegistered, key=key)
+
+    async def withdraw(self, contract_no: str, person_id: UUID, *, reason: str, key: str) -> None:
+        path = f"/v1/contracts/{contract_no}/pre-registrations/{person_id}/withdrawal"
+        await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key)

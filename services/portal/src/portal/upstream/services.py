@@ -1,0 +1,38 @@
+"""All services for one caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from portal.upstream.calls import Caller, Calls
+from portal.upstream.gatekeeper import Gatekeeper
+from portal.upstream.health import Health
+from portal.upstream.healthcloud import HealthCloud
+from portal.upstream.registration import Registration
+from portal.upstream.reporting import Reporting
+
+
+@dataclass(frozen=True)
+class Services:
+    calls: Calls
+    caller: Caller
+
+    @property
+    def registration(self) -> Registration:
+        return Registration(self.calls, self.caller)
+
+    @property
+    def healthcloud(self) -> HealthCloud:
+        return HealthCloud(self.calls, self.caller)
+
+    @property
+    def health(self) -> Health:
+        return Health(self.calls, self.caller)
+
+    @property
+    def gatekeeper(self) -> Gatekeeper:
+        return Gatekeeper(self.calls, self.caller)
+
+    @property
+    def reporting(self) -> Reporting:
+        return Reporting(self.calls, self.caller)

@@ -1,0 +1,199 @@
+"""Around every page: who is there, may he, is the form ours; and what he sees when it does not go as asked.
+
+@router.get("/contracts/{contract_no}/entries", **PAGE)
+@page(Action.ADMIT)
+async def show_entry(visit: Visit) -> Response: ...
+
+The endpoint's other parameters are declared as usual. A path with `{contract_no}` is for whoever has that contract.
+"""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+import typing
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from chassis.auth import Principal
+from chassis.faults import NotFound, TooManyRequests, Unavailable
+from chassis.problems import Refused
+from chassis.web import public
+from contracts.access import Action, may
+from portal.forms import FieldError, Form, read_form
+from portal.languages import CHINESE, LANGUAGES, _
+from portal.rendering import HEADERS
+from portal.session import SESSION_LIFE, VISITOR_COOKIE, Session, set_cookie
+from portal.upstream.calls import Caller, UpstreamAway, UpstreamRefused
+from portal.upstream.services import Services
+from portal.wired import Portal, portal_of
+
+LANGUAGE_COOKIE, TYPE_COOKIE = "__Host-language", "__Host-type"
+LARGE = "large"
+PAGE: dict[str, Any] = {"response_class": HTMLResponse, "include_in_schema": False}
+P = ParamSpec("P")
+
+
+class SignedOut(Exception):
+    """There is no session, or none any more."""
+
+
+class NotOurForm(Exception):
+    """The form was not given out to this browser, or too long ago."""
+
+
+@dataclass
+class Visit:
+    """One request of one browser."""
+
+    request: Request
+    portal: Portal
+    session: Session | None
+    visitor: str
+    form: Form = field(default_factory=Form)
+    principal: Principal | None = None
+
+    @property
+    def language(self) -> str:
+        chosen = self.request.cookies.get(LANGUAGE_COOKIE)
+        return chosen if chosen in LANGUAGES else CHINESE
+
+    @property
+    def contract_no(self) -> str | None:
+        found: str | None = self.request.path_params.get("contract_no")
+        return found
+
+    @property
+    def site(self) -> str:
+        """The contract of a page that has one, as it stands in addresses."""
+        return f"/contracts/{quote(self.contract_no or '', safe='')}"
+
+    def text(self, chinese: str) -> str:
+        """In the user's language."""
+        return self.portal.renderer.languages[self.language].gettext(chinese)
+
+    def services(self) -> Services:
+        """The services, asked in his name. Raises: SignedOut."""
+        session, principal = self.session, self.principal
+        if session is None or principal is None:
+            raise SignedOut
+
+        async def remember(service: str, token: str) -> None:
+            await self.portal.sessions.remember(session, service, token)
+
+        return Services(self.portal.calls, Caller(principal, session.seen, self.language, remember))
+
+    def render(self, template: str, *, status: int = 200, errors: Sequence[FieldError] = (), **context: Any) -> Response:
+        """The page. `errors` are told in a summary and beside their fields; `form` is what was typed."""
+        address = self.request.url.path + (f"?{self.request.url.query}" if self.request.url.query else "")
+        told = {
+            "visit": self,
+            "form": self.form,
+            "errors": errors,
+            "error_of": {each.field: each.message for each in reversed(errors) if each.field},
+            "form_token": self.portal.sessions.form_token(self.visitor),
+            "is_large": self.request.cookies.get(TYPE_COOKIE) == LARGE,
+            "address": address if self.request.method == "GET" else self.request.url.path,
+            "may": lambda action: self.principal is not None and may(self.principal.role, Action(action)),
+            "site": self.site,
+        }
+        return self.portal.renderer.page(template, language=self.language, status=status, context=told | context)
+
+    def go(self, path: str) -> Response:
+        """To another page, with GET."""
+        return RedirectResponse(path, status_code=303, headers=HEADERS)
+
+    def trouble(self, status: int, title: str, detail: str | None = None) -> Response:
+        return self.render("trouble.html", status=status, title=title, detail=detail)
+
+
+Endpoint = Callable[Concatenate[Visit, P], Awaitable[Response]]
+
+
+def page(action: Action | None) -> Callable[[Endpoint[P]], Callable[..., Awaitable[Response]]]:
+    """A page for whoever may do this; None: for everybody, signed in or not."""
+
+    def decorate(endpoint: Endpoint[P]) -> Callable[..., Awaitable[Response]]:
+        @wraps(endpoint)
+        async def answer(request: Request, *args: Any, **kwargs: Any) -> Response:
+            visit = await _begin(request)
+            try:
+                await _admit(visit, action)
+                response = await endpoint(visit, *args, **kwargs)
+            except Exception as error:
+                response = _answer_for(visit, error)
+            if VISITOR_COOKIE not in request.cookies:
+                set_cookie(response, VISITOR_COOKIE, visit.visitor, life=SESSION_LIFE)
+            return response
+
+        answer.__signature__ = _with_request(endpoint)  # type: ignore[attr-defined]
+        return public(answer)
+
+    return decorate
+
+
+def _with_request(endpoint: Callable[..., Any]) -> inspect.Signature:
+    """The endpoint's signature with the request in place of the visit, for FastAPI."""
+    hints = typing.get_type_hints(endpoint, include_extras=True)
+    first, *others = inspect.signature(endpoint).parameters.values()
+    request = first.replace(name="request", annotation=Request)
+    resolved = [each.replace(annotation=hints[each.name]) for each in others]
+    return inspect.Signature([request, *resolved], return_annotation=Response)
+
+
+async def _begin(request: Request) -> Visit:
+    portal = portal_of(request)
+    visitor = request.cookies.get(VISITOR_COOKIE) or secrets.token_urlsafe(24)
+    return Visit(request, portal, await portal.sessions.of(request), visitor)
+
+
+async def _admit(visit: Visit, action: Action | None) -> None:
+    """Raises: SignedOut, NotFound, NotOurForm, PermissionError, Refused."""
+    if visit.session is not None:
+        visit.principal = visit.session.anywhere if visit.contract_no is None else visit.session.on(visit.contract_no)
+    if visit.request.method == "POST":
+        visit.form = await read_form(visit.request)
+        if not visit.portal.sessions.is_ours(visit.request.cookies.get(VISITOR_COOKIE, ""), visit.form.text("form_token")):
+            raise NotOurForm
+    if action is None:
+        return
+    if visit.session is None:
+        raise SignedOut
+    if visit.principal is None:
+        raise NotFound
+    if not may(visit.principal.role, action):
+        raise PermissionError
+
+
+def _answer_for(visit: Visit, error: Exception) -> Response:
+    """A page for what a user can meet; anything else is raised on, and answered by `chassis.edge`."""
+    match error:
+        case SignedOut():
+            return visit.go("/login?ended=true")
+        case NotOurForm():
+            return visit.trouble(403, _("页面已过期"), _("请返回上一页,刷新后重新提交。"))
+        case NotFound():
+            return visit.trouble(404, _("页面不存在"), _("没有这个页面,或者它不属于您的合同。"))
+        case PermissionError():
+            return visit.trouble(403, _("没有权限"), _("您的角色不能办理此业务。"))
+        case TooManyRequests():
+            response = visit.trouble(429, _("操作过于频繁"), _("请稍后再试。"))
+            response.headers["Retry-After"] = str(error.retry_after_s)
+            return response
+        case UpstreamAway() | Unavailable():
+            response = visit.trouble(503, _("系统暂时没有应答"), _("请稍后刷新本页。已提交的内容不会重复登记。"))
+            response.headers["Retry-After"] = "5"
+            return response
+        case UpstreamRefused() if error.status == 404:
+            return visit.trouble(404, _("页面不存在"), _("没有这个页面,或者它不属于您的合同。"))
+        case UpstreamRefused():
+            return visit.trouble(error.status, error.title, error.detail)
+        case Refused():
+            return visit.trouble(error.problem.status, _("请求无法识别"), _("请返回上一页,重新填写。"))
+    raise error

@@ -1,0 +1,53 @@
+"""The portal over HTTP in the test's process, on a real database."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from chassis.auth import Principal
+from chassis.service import machinery
+from chassis.web import create_app
+from contracts.access import Role
+from devstack.databases import Database
+from devstack.fresh_databases import FreshDatabases
+from portal.accounts import put_client
+from portal.settings import Settings
+from portal.wiring import SERVICE
+
+SECRET = "an invented secret"
+SEED, OLD_SEED = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
+OFFICER = Principal("officer-1", Role.STATION_OFFICER, stations=frozenset({"虹口"}))
+
+
+@pytest.fixture(scope="module")
+async def portal_database(fresh_databases: FreshDatabases) -> AsyncIterator[Database]:
+    made = await fresh_databases.make("portal", SERVICE.migrations)
+    yield made
+    await fresh_databases.drop(made)
+
+
+@pytest.fixture
+async def app(portal_database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
+    monkeypatch.setenv("GATEHOUSE_DATABASE_DSN", portal_database.app_dsn)
+    monkeypatch.setenv("GATEHOUSE_SIGNING_KEY", SEED)
+    monkeypatch.setenv("GATEHOUSE_USER_KEY", SEED)
+    monkeypatch.setenv("GATEHOUSE_RETIRING_SIGNING_KEY", OLD_SEED)
+    async with machinery(SERVICE, Settings()) as parts:
+        await parts.pool.execute("SELECT 1")
+        await put_client(parts.pool, OFFICER, secret=SECRET)
+        application = SERVICE.wire(parts)
+        app = create_app(service="portal", title="Portal", routers=application.routers, authenticator=None)
+        for name, value in application.state.items():
+            setattr(app.state, name, value)
+        yield app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://portal") as client:
+        yield client
