@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 
 from chassis.migrations import KEYS, migrate
@@ -21,6 +22,10 @@ from devstack.services import SERVICES
 from devstack.settings import Settings
 from devstack.state import State
 from devstack.suite import throwaway_state
+
+# How long an example takes says something of the machine only.
+hypothesis.settings.register_profile("gatehouse", deadline=None)
+hypothesis.settings.load_profile("gatehouse")
 
 MakeDatabase = Callable[[str, Sequence[Path]], Awaitable[Database]]
 """`await database(role, folders)`: a fresh database, migrated with the folders by `<role>_owner`, worked in by `role`."""

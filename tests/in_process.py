@@ -78,6 +78,8 @@ async def in_process(service: Service[S], settings: S, *, with_policies: bool = 
         application = service.wire(parts)
         if not with_policies:
             application.policies = []
+        for ready in application.ready:
+            await ready()
         told = {name: Told(name) for name in service.reads}
         tasks = _worker(parts, application, list(told.values()))
         tasks += [asyncio.create_task(task()) for task in application.api_tasks]

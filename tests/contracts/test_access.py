@@ -2,7 +2,8 @@
 
 import pytest
 
-from contracts.access import ALLOWED, SCOPES, Action, Grants, Role, Scope, Site, covers, covers_employer, may
+from contracts.access import ALLOWED, SCOPES, Action, Grants, Role, Scope, Site, covers, covers_employer, decides_for, may
+from contracts.policy import Authority
 
 TABLE = """
                           project_lead site_operator employer_registrar supervision_lead supervision_operator gate_device
@@ -16,6 +17,7 @@ withdraw_pre_registration yes          yes           yes                -       
 report_health             yes          yes           yes                yes              yes                  yes
 set_disposition           yes          yes           -                  yes              yes                  -
 view_policies             yes          yes           yes                yes              yes                  -
+decide_policy             -            -             -                  -                -                    -
 correct_judgement         yes          yes           -                  yes              yes                  -
 admit                     yes          yes           -                  -                -                    -
 pass_gate                 -            -             -                  -                -                    yes
@@ -37,6 +39,7 @@ withdraw_pre_registration -               -                   -               - 
 report_health             -               -                   -               -               -                 -
 set_disposition           -               -                   -               -               -                 -
 view_policies             yes             yes                 yes             -               -                 -
+decide_policy             -               yes                 yes             -               -                 -
 correct_judgement         -               -                   -               -               -                 -
 admit                     -               -                   -               -               -                 -
 pass_gate                 -               -                   -               -               -                 -
@@ -105,3 +108,20 @@ class TestCoversEmployer:
 
     def test_binds_nobody_else(self) -> None:
         assert covers_employer(Role.SITE_OPERATOR, WRONG, "91999900MA1FL0BB2X")
+
+
+class TestDecidesFor:
+    @pytest.mark.parametrize(
+        ("role", "authority", "district", "does"),
+        [
+            (Role.CITY_SUPERVISOR, Authority.CITY, None, True),
+            (Role.CITY_SUPERVISOR, Authority.DISTRICT, "310109", False),
+            (Role.DISTRICT_SUPERVISOR, Authority.CITY, None, False),
+            (Role.DISTRICT_SUPERVISOR, Authority.DISTRICT, "310109", True),
+            (Role.DISTRICT_SUPERVISOR, Authority.SITE, "310109", True),
+            (Role.DISTRICT_SUPERVISOR, Authority.DISTRICT, "310115", False),
+            (Role.STATION_OFFICER, Authority.DISTRICT, "310109", False),
+        ],
+    )
+    def test_the_own_authority_only(self, role: Role, authority: Authority, district: str | None, does: bool) -> None:
+        assert does is decides_for(role, RIGHT, authority, district)

@@ -23,12 +23,13 @@ from contracts.health import (
 )
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
+from contracts.policy import Policies
 from contracts.registration import PersonPreRegistered, PinnedDeclaration, PreRegistrationWithdrawn, RosterMemberImported
 from contracts.symptoms import Symptom
 from gatekeeper.domain.commands import Attempt, MarkHistory, RelevantFact, TakeNote
-from gatekeeper.wiring import person_decider, read_policies
+from gatekeeper.wiring import person_decider
 
-DECIDER = person_decider(read_policies())
+DECIDER = person_decider(Policies)
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
 EVENT = UUID("00000000-0000-4000-8000-0000000000aa")
 HERE, ELSEWHERE = "W2019010100011", "W2017050130174"

@@ -1,8 +1,8 @@
-"""Hindsight, and the dates of policies, for whatever happens in whatever order."""
+"""Hindsight, for whatever happens in whatever order."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -13,7 +13,6 @@ from contracts.gatekeeper import Clearance, GatekeeperEvent
 from contracts.health import Disposition, Hold
 from gatekeeper.domain.commands import GateCommand, RelevantFact
 from gatekeeper.domain.hindsight import stood
-from gatekeeper.domain.policy_set import SWITCHABLE, GatePolicies
 from gatekeeper.domain.state import GatePerson
 from tests.gatekeeper.facts import (
     DECIDER,
@@ -103,21 +102,3 @@ class TestStood:
         state, then = DECIDER.fold(DECIDER.initial, events), stood(events, NOW + timedelta(days=1))
         assert (state.on_site, state.left, state.version) == (then.on_site, then.left, then.version)
         assert parts(state.clearance) == parts(then.clearance)
-
-
-class TestPolicies:
-    @given(st.lists(st.integers(1, 400), max_size=8), st.integers(-50, 4_000))
-    def test_have_one_version_in_force_on_every_day(self, lengths: list[int], day: int) -> None:
-        begins = date(2020, 2, 1)
-        versions = []
-        for number, length in enumerate(lengths, 1):
-            ends = begins + timedelta(days=length - 1)
-            versions.append({"version": number, "valid_from": begins, "valid_until": ends})
-            begins = ends + timedelta(days=1)
-        versions.append({"version": len(lengths) + 1, "valid_from": begins, "valid_until": None})
-        everything = dict.fromkeys(SWITCHABLE, "forbid")
-        policies = GatePolicies.model_validate([{**each, "switches": everything} for each in versions])
-        asked = date(2020, 2, 1) + timedelta(days=day)
-        found = policies.on(asked)
-        covering = [each for each in policies.root if each.valid_from <= asked <= (each.valid_until or asked)]
-        assert [found] == (covering or [policies.root[0]])

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
-from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from chassis.testing.specification import Specification
 from contracts.gatekeeper import Effect, EntryAttempted, EntryKind, Outcome, ReasonCode
 from contracts.health import Hold
+from contracts.policy import SHIPPED, Policies, Switch, Switches
 from gatekeeper.domain.commands import RelevantFact
-from gatekeeper.domain.policy_set import SWITCHABLE, GatePolicies
-from gatekeeper.wiring import person_decider, read_policies
+from gatekeeper.domain.policy_set import SWITCHABLE, effect_of
+from gatekeeper.wiring import person_decider
 from tests.gatekeeper.facts import (
     ELSEWHERE,
     NOW,
@@ -28,24 +27,21 @@ from tests.gatekeeper.facts import (
     pre_registered,
 )
 
+SHIPPED_ONLY = Policies()
 MIDNIGHT = datetime(2020, 2, 18, 16, 0, tzinfo=UTC)
 """At which 2020-02-19 begins in Shanghai."""
 
 
-def version(
-    number: int = 1,
-    since: date = date(2020, 2, 1),
-    until: date | None = None,
-    switches: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """A version in which everything forbids that is not switched otherwise."""
-    everything: dict[str, str] = dict.fromkeys(SWITCHABLE, "forbid")
-    return {"version": number, "valid_from": since, "valid_until": until, "switches": everything | {**switches}}
+def adopted(switches: Mapping[str, str] = MappingProxyType({}), *, to: Policies = SHIPPED_ONLY, since: date = TODAY) -> Policies:
+    """With one more version, in which everything forbids that is not switched otherwise."""
+    everything = Switches(**{rule: Switch(switches.get(rule, "forbid")) for rule in Switches.model_fields})
+    terms = SHIPPED.model_copy(update={"valid_from": since, "switches": everything})
+    return to.adopted(to.latest_version + 1, terms)
 
 
-def answered(policies: GatePolicies, *facts: RelevantFact, at: datetime = NOW) -> EntryAttempted:
+def answered(policies: Policies, *facts: RelevantFact, at: datetime = NOW) -> EntryAttempted:
     """What the gate says to a pass of somebody who is on site, has these facts, and has not been measured today."""
-    gate = Specification(person_decider(policies))
+    gate = Specification(person_decider(lambda: policies))
     for fact in (pre_registered(), assessed(), imported(on_site=True), *facts):
         gate = gate.given(*gate.when(note(fact)).events)
     (event,) = gate.when(attempt(kind=EntryKind.GATE_PASS, at=at)).events
@@ -75,7 +71,7 @@ class TestSwitch:
         self, rule: ReasonCode, facts: list[RelevantFact], switch: str, outcome: Outcome, effect: Effect | None
     ) -> None:
         others: dict[str, str] = dict.fromkeys(SWITCHABLE, "off")
-        event = answered(GatePolicies.model_validate([version(switches={**others, rule: switch})]), *facts)
+        event = answered(adopted({**others, rule: switch}), *facts)
         assert outcome is event.outcome
         assert [(rule, effect)] * (effect is not None) == [(reason.code, reason.effect) for reason in event.reasons]
 
@@ -84,41 +80,16 @@ class TestSwitch:
 
 
 class TestPolicies:
-    def test_follow_each_other_at_midnight_in_shanghai_and_are_named_by_the_verdict(self) -> None:
-        policies = GatePolicies.model_validate(
-            [version(3, until=TODAY, switches={"no_report_today": "off"}), version(4, since=TODAY + timedelta(days=1))]
-        )
+    def test_begin_at_midnight_in_shanghai_and_are_named_by_the_verdict(self) -> None:
+        policies = adopted(to=adopted({"no_report_today": "off"}), since=TODAY + timedelta(days=1))
         before = answered(policies, at=MIDNIGHT - timedelta(seconds=1))
         after = answered(policies, at=MIDNIGHT)
-        assert (3, Outcome.ADMITTED) == (before.policy_version, before.outcome)
-        assert (4, Outcome.REFUSED) == (after.policy_version, after.outcome)
-
-    def test_begin_with_the_first_whatever_the_day(self) -> None:
-        assert 1 == GatePolicies.model_validate([version(since=TODAY + timedelta(days=9))]).on(TODAY).version
+        assert (2, Outcome.ADMITTED) == (before.policy_version, before.outcome)
+        assert (3, Outcome.REFUSED) == (after.policy_version, after.outcome)
 
     def test_that_are_shipped_forbid_what_the_manual_forbids_and_remind_of_the_rest(self) -> None:
-        policy = read_policies().on(TODAY)
-        reminders = {code for code in ReasonCode if policy.effect_of(code) is Effect.REMIND}
-        assert {ReasonCode.NO_REPORT_TODAY, ReasonCode.ON_SITE_ELSEWHERE} == reminders
-        assert all(policy.effect_of(code) for code in ReasonCode), "none is off"
-
-    @pytest.mark.parametrize(
-        "versions",
-        [
-            [],
-            [version(switches={"confirmed": "off"})],
-            [version(switches={"state_stale": "remind"})],
-            [{**version(), "switches": {"fever": "forbid"}}],
-            [version(switches={"fever": "sometimes"})],
-            [version(until=TODAY)],
-            [version(until=TODAY), version(2, since=TODAY + timedelta(days=2))],
-            [version(until=TODAY), version(2, since=TODAY)],
-            [version(), version(2, since=TODAY)],
-            [version(2, until=TODAY), version(1, since=TODAY + timedelta(days=1))],
-            [version(since=TODAY, until=TODAY - timedelta(days=1)), version(2, since=TODAY)],
-            [{**version(), "authority": "nobody"}],
-        ],
-    )
-    def test_are_refused_with_a_gap_or_with_a_switch_for_what_is_fixed(self, versions: list[dict[str, Any]]) -> None:
-        with pytest.raises(ValidationError):
-            GatePolicies.model_validate(versions)
+        effects = {code: effect_of(SHIPPED_ONLY.on(TODAY).switches, code) for code in ReasonCode}
+        assert {ReasonCode.NO_REPORT_TODAY, ReasonCode.ON_SITE_ELSEWHERE} == {
+            code for code, effect in effects.items() if effect is Effect.REMIND
+        }
+        assert None not in effects.values(), "none is off"

@@ -18,22 +18,50 @@ from contracts.health import (
 )
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
+from contracts.policy import SHIPPED, Authority, Policies, PolicyTerms, policies_of
 from contracts.registration import PersonPreRegistered, PinnedDeclaration, PreRegistrationWithdrawn, RosterMemberImported
 from contracts.symptoms import Symptom, TemperatureMethod
 from health.domain.commands import AssessArrival, ChangeDisposition, ReportHealth
-from health.wiring import read_policy_sets
+from health.domain.policy_set import PolicySet
 
-POLICIES = read_policy_sets()
-POLICY = POLICIES.root[0]
+POLICY = PolicySet(Policies().on(date(2020, 2, 18)))
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
 REPORT = UUID("00000000-0000-4000-8000-0000000000aa")
 HERE, ELSEWHERE = "W2019010100011", "W2017050130174"
+DISTRICT = "310109"
 EMPLOYER, OTHER_EMPLOYER = "91310109MA1A000006", "91320600MA1A000015"
 SEALED = "g1.1." + "A" * 40
 NOW = datetime(2020, 2, 18, 1, 0, tzinfo=UTC)
 """Nine in the morning in Shanghai."""
 TODAY = date(2020, 2, 18)
 JIANGSU, HUBEI, WUHAN, HEFEI = "320600", "421100", "420100", "340100"
+
+
+def terms(**changes: Any) -> PolicyTerms:
+    """The shipped terms of the city, changed."""
+    return PolicyTerms(**(dict(SHIPPED) | changes))
+
+
+def added(authority: Authority = Authority.DISTRICT, **changes: Any) -> PolicyTerms:
+    """What a district adds, or a site in it."""
+    usual: dict[str, Any] = {
+        "authority": authority,
+        "district": DISTRICT,
+        "contract_no": HERE if authority is Authority.SITE else None,
+        "valid_from": TODAY,
+        "isolation_days": 21,
+    }
+    return PolicyTerms(**(usual | changes))
+
+
+def adopted(*adopted: PolicyTerms) -> Policies:
+    """The shipped terms, and these as versions 2, 3, …"""
+    return policies_of(enumerate(adopted, 2))
+
+
+def with_threshold(celsius: float) -> PolicySet:
+    fever = POLICY.city.fever.model_copy(update={"threshold_celsius": celsius})
+    return PolicySet(adopted(terms(fever=fever)).on(TODAY))
 
 
 def minutes(count: float) -> timedelta:
@@ -58,6 +86,7 @@ def assess(
     contract_no: str = HERE,
     origin_code: str = JIANGSU,
     arrival_date: date | None = None,
+    district: str = DISTRICT,
     form: str = "",
     at: datetime = NOW,
 ) -> AssessArrival:
@@ -67,6 +96,7 @@ def assess(
         person_id=PERSON,
         pre_registration_id=uuid5(PERSON, f"{contract_no}/{pinned.version}/{origin_code}/{arrival_date}/{form}"),
         contract_no=contract_no,
+        district=district,
         origin_code=origin_code,
         arrival_date=arrival_date,
         declaration=pinned,

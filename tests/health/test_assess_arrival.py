@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chassis.testing.specification import Specification
 from contracts.health import (
     ArrivalAssessed,
+    CameFrom,
     HealthEvent,
     HealthHoldPlaced,
     HealthReported,
@@ -20,15 +21,29 @@ from contracts.health import (
     IsolationReason,
     ReadingSource,
 )
+from contracts.policy import Policies
 from contracts.registration import PinnedDeclaration
 from contracts.symptoms import Symptom
 from health.domain.arrivals import STOPOVER_UNKNOWN
 from health.domain.commands import AssessArrival, HealthCommand
 from health.domain.state import HealthPerson
 from health.wiring import person_decider
-from tests.health.facts import ELSEWHERE, HEFEI, HERE, HUBEI, NOW, PERSON, POLICIES, WUHAN, assess, declaration, report
+from tests.health.facts import (
+    DISTRICT,
+    ELSEWHERE,
+    HEFEI,
+    HERE,
+    HUBEI,
+    JIANGSU,
+    NOW,
+    PERSON,
+    WUHAN,
+    assess,
+    declaration,
+    report,
+)
 
-person: Specification[HealthCommand, HealthPerson, HealthEvent] = Specification(person_decider(POLICIES))
+person: Specification[HealthCommand, HealthPerson, HealthEvent] = Specification(person_decider(Policies))
 
 Person = Specification[HealthCommand, HealthPerson, HealthEvent]
 
@@ -66,9 +81,22 @@ class TestAssessArrival:
                 policy_version=1,
                 departed_on=date(2020, 2, 13),
                 arrived_on=date(2020, 2, 14),
+                district=DISTRICT,
+                came_from=(CameFrom(reason=IsolationReason.KEY_AREA_ORIGIN, code=JIANGSU),),
                 assessed_at=NOW,
             )
         )
+
+    def test_tells_every_region_that_was_judged(self) -> None:
+        pinned = declaration(from_hubei=True, from_wuhan=True, stopover_code=HEFEI)
+        came_from = assessed(person.when(assess(pinned)).events).came_from
+        assert came_from is not None
+        assert [
+            (IsolationReason.KEY_AREA_ORIGIN, JIANGSU),
+            (IsolationReason.KEY_AREA_DECLARED, "420000"),
+            (IsolationReason.KEY_AREA_DECLARED, WUHAN),
+            (IsolationReason.KEY_AREA_STOPOVER, HEFEI),
+        ] == [(each.reason, each.code) for each in came_from]
 
     @pytest.mark.parametrize(
         ("command", "reasons"),

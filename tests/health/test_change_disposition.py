@@ -8,6 +8,7 @@ import pytest
 
 from chassis.testing.specification import Specification
 from contracts.health import Disposition, HealthEvent, IsolationMethod
+from contracts.policy import Policies
 from health.domain.commands import HealthCommand
 from health.domain.dispositions import (
     EvidenceIsMissing,
@@ -17,12 +18,12 @@ from health.domain.dispositions import (
 )
 from health.domain.state import HealthPerson
 from health.wiring import person_decider
-from tests.health.facts import POLICIES, SEALED, TODAY, dispose, disposed
+from tests.health.facts import SEALED, TODAY, dispose, disposed
 
 ADMISSIBLE, QUARANTINE, SUSPECTED, CONFIRMED = Disposition
 BANS = pytest.mark.parametrize("ban", [QUARANTINE, SUSPECTED, CONFIRMED])
 
-person: Specification[HealthCommand, HealthPerson, HealthEvent] = Specification(person_decider(POLICIES))
+person: Specification[HealthCommand, HealthPerson, HealthEvent] = Specification(person_decider(Policies))
 
 
 def decided(disposition: Disposition) -> Specification[HealthCommand, HealthPerson, HealthEvent]:

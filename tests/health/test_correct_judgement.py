@@ -18,15 +18,16 @@ from contracts.health import (
     IsolationReason,
     TravelClarified,
 )
+from contracts.policy import Policies
 from health.domain.arrivals import STOPOVER_UNKNOWN
 from health.domain.commands import ClarifyTravel, HealthCommand, WithdrawOrder
 from health.domain.corrections import IsolationOrderIsUnknown, NoQuestionIsOpen
 from health.domain.state import HealthPerson
 from health.wiring import person_decider
-from tests.health.facts import ELSEWHERE, HEFEI, HERE, HUBEI, NOW, PERSON, POLICIES, SEALED, WUHAN, assess, declaration
+from tests.health.facts import ELSEWHERE, HEFEI, HERE, HUBEI, NOW, PERSON, SEALED, WUHAN, assess, declaration
 
 Person = Specification[HealthCommand, HealthPerson, HealthEvent]
-person: Person = Specification(person_decider(POLICIES))
+person: Person = Specification(person_decider(Policies))
 
 UNKNOWN = declaration(stopover=True)
 FROM_HUBEI = declaration(from_hubei=True)

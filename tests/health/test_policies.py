@@ -18,6 +18,7 @@ class TestWhenPreRegistered:
             person_id=PERSON,
             pre_registration_id=told.recorded.event_id,
             contract_no=HERE,
+            district="310109",
             origin_code=HUBEI,
             arrival_date=date(2020, 2, 15),
             declaration=event.declaration,

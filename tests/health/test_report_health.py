@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 
 from chassis.testing.specification import Specification
 from contracts.health import HealthEvent, Hold, ReadingSource
+from contracts.policy import Policies
 from contracts.symptoms import Symptom
 from health.domain.commands import HealthCommand, ReportHealth
 from health.domain.decider import NoSymptomIsTicked, ReadingIsInTheFuture
 from health.domain.readings import has_fever, with_reading
 from health.domain.state import HealthPerson, Reading
 from health.wiring import person_decider
-from tests.health.facts import NOW, POLICIES, POLICY, minutes, placed, report, reported, withdrawn
+from tests.health.facts import NOW, POLICY, minutes, placed, report, reported, with_threshold, withdrawn
 
 Person = Specification[HealthCommand, HealthPerson, HealthEvent]
-person: Person = Specification(person_decider(POLICIES))
+person: Person = Specification(person_decider(Policies))
 
 FEVER = report(38.0)
 COUGH = report(symptoms=(Symptom.COUGH, Symptom.MYALGIA))
@@ -155,7 +156,7 @@ class TestOrderOfArrival:
 
     @given(st.lists(READINGS, max_size=12), st.sampled_from([36.4, 36.6, 37.3, 38.0]))
     def test_and_dropped_readings_do_not_matter_whatever_the_threshold(self, readings: list[Reading], threshold: float) -> None:
-        policy = POLICY.model_copy(update={"fever": POLICY.fever.model_copy(update={"threshold_celsius": threshold})})
+        policy = with_threshold(threshold)
         kept: tuple[Reading, ...] = ()
         for reading in readings:
             kept = with_reading(kept, reading)

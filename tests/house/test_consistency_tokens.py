@@ -31,7 +31,6 @@ WITHOUT: Mapping[str, Mapping[str, str]] = {
         "list_employers": OWN_STREAM,
         "look_up_person": "asks the key server, which has one truth and no log",
     },
-    "health": {"list_policies": "the values of the rules are files of the release"},
     "healthcloud_bridge": {"look_up_declaration": "asks the upstream, and decides on its own stream"},
     "portal": dict.fromkeys(("create_token", "read_keys"), NO_LOG),
 }

@@ -28,12 +28,13 @@ ROOMS = {
 OWN_ROOMS: dict[str, dict[str, str]] = {
     "gatekeeper": {
         "freshness.py": "proves how recent the gate's view is, beside every request",
-        "switches.json": "what each rule does, as dated data that authorities change without a release of the code",
         "gate.py": "a replay is judged again and a stale view is refused: more than body, command, answer",
     },
     "health": {
         "history.py": "what its queries read: streams, not read models",
-        "policy_sets": "the rules' values, as dated data that authorities change without a release of the code",
+        "adopted_policies.py": "by what this process judges: a stream that every decision needs, and none may wait for",
+        "rehearsing.py": "goes through all people, a window at a time: no row says what a draft would make of somebody",
+        "policy_api.py": "of authorities, not of people: drafts, rehearsals and what was adopted",
     },
     "healthcloud_bridge": {
         "client.py": "the upstream's API",

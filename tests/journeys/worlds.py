@@ -269,12 +269,21 @@ async def health(running: InProcess[Any]) -> Examples:
         "evidence": "电话通知",
         "release_document": "甲",
     }
+    district = {"authority": "district", "district": STATIONS[OWN][1], "valid_from": "2999-01-01", "valid_until": None}
+    area = {"code_prefix": "3303", "name": "温州市", "since": "2020-02-20", "until": "2020-03-20"}
+    draft = {"terms": {**district, "allows_extras": False, "isolation_days": 21, "key_areas": [area]}}
+    officer = running.caller(principal(Role.DISTRICT_SUPERVISOR))
+    of_draft = {"draft_id": (await done(officer, "/v1/policies/drafts", draft)).json()["draft_id"]}
     viewer = running.caller(principal(Role.SITE_OPERATOR))
     [order] = (await viewer.get(f"/v1/people/{person_id}/isolation-orders")).json()["items"]
     answer = {"contract_no": OWN, "stopover_code": "340100", "evidence": "车票"}
     withdrawal = {"contract_no": OWN, "reason_code": "wrong_origin", "evidence": "居住证明"}
     return {
-        "list_policies": Example(Good()),
+        "list_policies": Example(Good(query={"limit": "5", "after": "1"})),
+        "draft_policy": Example(Good(body=draft), 201, [{"terms": {**draft["terms"], "isolation_days": 28}}]),
+        "list_proposals": Example(Good(query={"limit": "5"})),
+        "rehearse_draft": Example(Good(of_draft, query={"limit": "5"})),
+        "activate_draft": Example(Good(of_draft, body={"reference": "虹建委〔2020〕9号"}), 201, [{"reference": "甲"}]),
         "list_missing_reports": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),
         "clarify_travel": Example(Good({**somebody, "version": "1"}, body=answer), 201, [{**answer, "stopover_code": "420100"}]),
         "withdraw_isolation_order": Example(

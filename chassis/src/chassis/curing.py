@@ -100,6 +100,8 @@ class Cure:
     partitions: int
     reactions: Reactions | None
     """None for a service without a log."""
+    ready: Sequence[Callable[[], Awaitable[None]]] = ()
+    """See `Application.ready`."""
 
     async def streams(self, stream_id: UUID | None = None) -> Sequence[asyncpg.Record]:
         """The first parked event of every stream, or of those of this id, with how many come `behind` it."""
@@ -115,6 +117,8 @@ class Cure:
 
     async def retry(self, stream: Stream) -> Retried:
         """Apply its events in order, up to one that cannot be applied. Raises: Unknown; what is transient."""
+        for ready in self.ready:
+            await ready()
         applied, at_once = 0, RETRY_EVENTS_MAX
         while True:
             waiting = await self.pool.fetch(FIRST, *stream, at_once)

@@ -77,7 +77,8 @@ async def _cure_of(service: Service[Any], settings: Any) -> AsyncIterator[Cure]:
     async with machinery(service, settings) as parts:
         application = service.wire(parts)
         subscribers = {each.name: each for each in application.subscribers}
-        yield Cure(parts.pool, subscribers, settings.partitions, Reactions(parts.store) if parts.store else None)
+        reactions = Reactions(parts.store) if parts.store else None
+        yield Cure(parts.pool, subscribers, settings.partitions, reactions, application.ready)
 
 
 async def _list(cure: Cure) -> int:

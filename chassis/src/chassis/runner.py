@@ -81,6 +81,8 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
             await examination.begin()
             work += [examination.run()]
             checks |= {"log": examination.check}
+        for ready in application.ready:
+            await ready()
         if role != "api" and _has_work(parts, application):
             running = await stack.enter_async_context(worker(service, parts, application))
             checks |= _worker_checks(running)

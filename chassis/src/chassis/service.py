@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,6 +101,8 @@ class Application:
     """Run beside an api until it stops."""
     worker_tasks: Sequence[Callable[[Worker], Coroutine[Any, Any, None]]] = ()
     """Run beside a worker until it stops."""
+    ready: Sequence[Callable[[], Awaitable[None]]] = ()
+    """Awaited before anything is decided: by an api and a worker when they begin, by an operator's command each time."""
     checks: Mapping[str, Check] = field(default_factory=dict)
     own_log_linger_s: float = 0.0
     """How long the own log may wait for more of it before it is projected again. Where what others tell is urgent, and takes

@@ -6,7 +6,8 @@ Reading order: `event` (a fact and its envelope) · `registration`, `healthcloud
 
 The values that several services speak: `identity` and `citizen_id` (documents, names, mobiles) · `firms` · `districts`,
 `trades`, `symptoms`, `people`, `codes` · `times`, `temperatures`, `texts` · `sealing` (the form of sealed data) ·
-`streams` (ids that follow from a name) · `invalid` (what may be wrong with a value).
+`policy`
+(by which values people are judged) · `streams` (ids that follow from a name) · `invalid` (what may be wrong with a value).
 
 Generated from them by `generate`, with `schemas` and `catalogue`: `contracts/schemas/` and `docs/events.md`.
 """

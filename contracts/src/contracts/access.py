@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from contracts.policy import Authority
+
 
 class Role(StrEnum):
     """Everybody who holds a token."""
@@ -41,6 +43,7 @@ class Action(StrEnum):
     REPORT_HEALTH = "report_health"
     SET_DISPOSITION = "set_disposition"
     VIEW_POLICIES = "view_policies"  # the values of the rules
+    DECIDE_POLICY = "decide_policy"  # policy officers: draft, rehearse and adopt the values of the rules
     CORRECT_JUDGEMENT = "correct_judgement"  # answers to questions, withdrawal of isolation orders
     ADMIT = "admit"  # 进场登记, 退场登记
     PASS_GATE = "pass_gate"  # noqa: S105 - not a password
@@ -69,6 +72,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.REPORT_HEALTH: _REGISTRARS | _SITE_SUPERVISION | {Role.GATE_DEVICE},
         Action.SET_DISPOSITION: _SITE | _SITE_SUPERVISION,
         Action.VIEW_POLICIES: _REGISTRARS | _SITE_SUPERVISION | _AUTHORITIES,
+        Action.DECIDE_POLICY: frozenset({Role.DISTRICT_SUPERVISOR, Role.CITY_SUPERVISOR}),
         Action.CORRECT_JUDGEMENT: _SITE | _SITE_SUPERVISION,
         Action.ADMIT: _SITE,
         Action.PASS_GATE: frozenset({Role.GATE_DEVICE}),
@@ -153,3 +157,10 @@ def covers(role: Role, grants: Grants, site: Site) -> bool:
 def covers_employer(role: Role, grants: Grants, credit_code: str) -> bool:
     """Whether the account may see and register this firm's people, on a site that it covers."""
     return role is not Role.EMPLOYER_REGISTRAR or grants.employer == credit_code
+
+
+def decides_for(role: Role, grants: Grants, authority: Authority, district: str | None) -> bool:
+    """Whether a policy officer decides for this authority: each for the own one, a district for its sites, too."""
+    if authority is Authority.CITY:
+        return role is Role.CITY_SUPERVISOR
+    return role is Role.DISTRICT_SUPERVISOR and district in grants.districts

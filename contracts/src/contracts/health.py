@@ -4,22 +4,25 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.codes import Code, DeclarationVersion, PolicyVersion, RegionCode
+from contracts.districts import DistrictCode
 from contracts.event import Event
 from contracts.firms import ContractNo
 from contracts.invalid import Flaw, InvalidValue
+from contracts.policy import ISOLATION_DAYS_MAX, PolicyTerms
 from contracts.sealing import Sealed
 from contracts.symptoms import Symptoms, TemperatureMethod
 from contracts.temperatures import parse_measured
+from contracts.texts import VisibleText
 from contracts.times import Day, UtcTime
-
-DAYS_MAX = 90
-"""Longest isolation that a policy may ask."""
 
 QUESTIONS_MAX = 8
 """Questions that one judgement may leave open."""
+
+CAME_FROM_MAX = 8
+"""Regions that one person may have named: 出发地, 湖北, 武汉, 停留地点."""
 
 
 class IsolationReason(StrEnum):
@@ -63,6 +66,17 @@ class IsolationMethod(StrEnum):
     HOSPITAL = "hospital"  # 定点医院就医
 
 
+class CameFrom(BaseModel):
+    """A region that the person came from or through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    reason: IsolationReason
+    """Which statement names it."""
+    code: RegionCode
+    """Which region."""
+
+
 class ArrivalAssessed(Event):
     """A pinned declaration was judged by a policy, also when nothing follows from it; judged anew once a question is answered."""
 
@@ -85,6 +99,12 @@ class ArrivalAssessed(Event):
     """Day of departure of the journey that the declaration tells of, if it was ever declared."""
     arrived_on: Day | None = None
     """Day 0 of that journey, in Shanghai, as judged. A later declaration of the same journey does not move it."""
+    district: DistrictCode | None = None
+    """Where the contract lies. Absent in what was judged before districts could add to the policy."""
+    extra_policy_versions: Annotated[tuple[PolicyVersion, ...], Field(min_length=1, max_length=2)] | None = None
+    """What the district and the site added to the policy set on that day. Absent: nothing."""
+    came_from: Annotated[tuple[CameFrom, ...], Field(max_length=CAME_FROM_MAX)] | None = None
+    """All that was judged, in key areas or not: on it another policy can be rehearsed. Absent in what was judged before that."""
     assessed_at: UtcTime
     """UTC, taken from the fact that was judged."""
 
@@ -101,12 +121,12 @@ class IsolationOrdered(Event):
     """Which statement of the person named a key area."""
     anchor_date: Day
     """Day 0, in Shanghai: the day of arrival."""
-    days: Annotated[int, Field(ge=0, le=DAYS_MAX)]
+    days: Annotated[int, Field(ge=0, le=ISOLATION_DAYS_MAX)]
     """Calendar days to isolate, 0–90."""
     admissible_on: Day
     """The first day, in Shanghai, on which this order no longer bans: anchor plus days."""
     policy_version: PolicyVersion
-    """The policy set that asks it."""
+    """The policy set that asks it, or what a district or site added where that alone does."""
     declaration_version: DeclarationVersion
     """The declaration from which it follows."""
     ordered_at: UtcTime
@@ -253,4 +273,36 @@ HealthEvent = (
     | HealthHoldWithdrawn
     | DispositionChanged
 )
-"""Every fact that health tells."""
+"""Every fact that health tells of a person."""
+
+
+class PolicyDrafted(Event):
+    """An authority wrote down what it may decide. Nobody is judged by it."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.policy-drafted.v1"]] = "gatehouse.health.policy-drafted.v1"
+    draft_id: UUID
+    """The draft, which is also the stream."""
+    terms: PolicyTerms
+    """What it would decide."""
+    drafted_at: UtcTime
+    """UTC, taken from the command."""
+
+
+class PolicyAdopted(Event):
+    """An authority decided by which values people are judged, from when until when. Nobody who was judged is judged anew."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.policy-adopted.v1"]] = "gatehouse.health.policy-adopted.v1"
+    version: Annotated[int, Field(ge=2)]
+    """Which one of all, whoever decided: the shipped terms are 1. Where two are valid on the same day, the later one holds."""
+    draft_id: UUID
+    """The draft that was activated."""
+    terms: PolicyTerms
+    """What was decided."""
+    reference: VisibleText
+    """The paper of the authority that it carries out."""
+    adopted_at: UtcTime
+    """UTC, taken from the command."""
+
+
+PolicyEvent = PolicyDrafted | PolicyAdopted
+"""Every fact that health tells of policies."""

@@ -39,6 +39,10 @@ class Flaw(StrEnum):
     SYMPTOM_NONE_EXCLUDES = "symptom_none_excludes"
     SYMPTOMS_MISSING = "symptoms_missing"
     ISOLATION_INCOMPLETE = "isolation_incomplete"
+    DAYS_OUT_OF_ORDER = "days_out_of_order"
+    POLICY_PLACE = "policy_place"
+    POLICY_INCOMPLETE = "policy_incomplete"
+    POLICY_BEYOND_AUTHORITY = "policy_beyond_authority"
 
 
 class Titles(NamedTuple):
@@ -98,6 +102,18 @@ TITLES: Mapping[Flaw, Titles] = MappingProxyType(
         Flaw.SYMPTOMS_MISSING: Titles("请至少选择一项健康状况", "At least one symptom, or 'none', must be ticked"),
         Flaw.ISOLATION_INCOMPLETE: Titles(
             "请填写隔离/就医时间和隔离/就医方式", "Quarantine, suspicion and confirmation need the first day and the method"
+        ),
+        Flaw.DAYS_OUT_OF_ORDER: Titles("结束日期早于开始日期", "The last day lies before the first"),
+        Flaw.POLICY_PLACE: Titles(
+            "市级政策不指定区和工地,区级政策须指定区,工地政策须指定区和合同报送编号",
+            "A city's policy names no place, a district's its district, a site's its district and contract",
+        ),
+        Flaw.POLICY_INCOMPLETE: Titles(
+            "市级政策须填写发热标准、隔离天数和各规则的处理方式,区级和工地政策须填写隔离天数或重点地区",
+            "A city's policy says fever, days of isolation and switches; one below it days of isolation or key areas",
+        ),
+        Flaw.POLICY_BEYOND_AUTHORITY: Titles(
+            "发热标准和各规则的处理方式只能由市级确定", "Fever and switches are the city's to decide"
         ),
     }
 )

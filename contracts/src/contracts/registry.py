@@ -6,7 +6,7 @@ from typing import get_args
 
 from contracts.event import Event
 from contracts.gatekeeper import GatekeeperEvent
-from contracts.health import HealthEvent
+from contracts.health import HealthEvent, PolicyEvent
 from contracts.healthcloud_bridge import HealthcloudBridgeEvent
 from contracts.police import PoliceBridgeEvent, PoliceMessage
 from contracts.registration import RegistrationEvent
@@ -15,7 +15,7 @@ EVENTS_BY_OWNER: Mapping[str, tuple[type[Event], ...]] = MappingProxyType(
     {
         "registration": get_args(RegistrationEvent),
         "healthcloud-bridge": get_args(HealthcloudBridgeEvent),
-        "health": get_args(HealthEvent),
+        "health": (*get_args(HealthEvent), *get_args(PolicyEvent)),
         "gatekeeper": get_args(GatekeeperEvent),
         "police-bridge": get_args(PoliceBridgeEvent),
         "police": get_args(PoliceMessage),

@@ -70,7 +70,7 @@ async def read_clearance(
         raise NotFound
     fresh_as_of = parts.gate.fresh_as_of(person_id)
     question = Question(contract_no, kind, parts.gate.clock.now(), is_fresh=fresh_as_of is not None)
-    verdict = judge(person, question, parts.policies)
+    verdict = judge(person, question, parts.policies.value)
     response.headers["ETag"] = etag(version)
     return ClearanceAnswer(
         person_id=person_id,

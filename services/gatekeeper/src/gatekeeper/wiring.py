@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -11,14 +12,15 @@ from chassis.command_handling import Decider
 from chassis.migrations import LOG, WORK
 from chassis.service import Application, Machinery, Service
 from contracts.gatekeeper import GatekeeperEvent
+from contracts.policy import Policies
 from gatekeeper import command_api, query_api
 from gatekeeper.domain.commands import GateCommand
 from gatekeeper.domain.decider import decide, evolve
-from gatekeeper.domain.policy_set import GatePolicies
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.freshness import FreshnessKeeper, FreshnessView
 from gatekeeper.gate import Gate
 from gatekeeper.policies import clearance_policy
+from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES, watched_policies
 from gatekeeper.read_models.attempts import ATTEMPTS
 from gatekeeper.read_models.roster import ROSTER
 from gatekeeper.settings import Settings
@@ -26,15 +28,10 @@ from gatekeeper.wired import Wired
 
 LISTS_LINGER_S = 0.5
 """By how much attempts and roster may be late: a ban never waits for the lists of those who passed before it."""
-SHIPPED_POLICIES = Path(__file__).parent / "switches.json"
 
 
-def read_policies(file: Path = SHIPPED_POLICIES) -> GatePolicies:
-    """The policies of a file. Raises: OSError, pydantic.ValidationError: nobody is judged by half a rule."""
-    return GatePolicies.model_validate_json(file.read_bytes())
-
-
-def person_decider(policies: GatePolicies) -> Decider[GateCommand, GatePerson, GatekeeperEvent]:
+def person_decider(policies: Callable[[], Policies]) -> Decider[GateCommand, GatePerson, GatekeeperEvent]:
+    """`policies`: what has been adopted by now."""
     return Decider(
         kind="person",
         initial=GatePerson(),
@@ -47,8 +44,8 @@ def person_decider(policies: GatePolicies) -> Decider[GateCommand, GatePerson, G
 
 def wire(parts: Machinery[Settings]) -> Application:
     settings = parts.settings
-    policies = read_policies()
-    handler = parts.handler(person_decider(policies))
+    policies = watched_policies(parts.pool)
+    handler = parts.handler(person_decider(lambda: policies.value))
     bound = timedelta(seconds=settings.freshness_bound_s)
     view = FreshnessView(parts.pool, settings.partitions, bound)
     keeper = FreshnessKeeper(
@@ -58,11 +55,12 @@ def wire(parts: Machinery[Settings]) -> Application:
     return Application(
         routers=[command_api.router, query_api.router],
         state={"wired": Wired(gate, parts.identities, parts.pool, policies)},
-        read_models=[ATTEMPTS, ROSTER],
+        read_models=[ATTEMPTS, ROSTER, ADOPTED_POLICIES],
         own_log_linger_s=LISTS_LINGER_S,
         policies=[clearance_policy(handler)],
-        api_tasks=[view.run],
-        worker_tasks=[keeper.run],
+        api_tasks=[view.run, policies.run],
+        ready=[policies.ready],
+        worker_tasks=[keeper.run, lambda worker: policies.run()],
     )
 
 

@@ -29,7 +29,6 @@ from contracts.health import (
 )
 from contracts.symptoms import Symptom, TemperatureMethod
 from contracts.times import Day, shanghai_date
-from health.domain.policy_set import PolicySet
 from health.domain.state import HealthPerson
 from health.history import PAGE_ITEMS_MAX, VERSION_MAX, Versioned, facts_of
 from health.read_models.in_force import in_force_since
@@ -39,10 +38,8 @@ from health.wired import Wired, wired
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
 site = Router(prefix="/v1/contracts/{contract_no}", tags=["health"])
-policies = Router(prefix="/v1/policies", tags=["policies"])
 
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
-Reader = Annotated[Principal, Depends(allowed(Action.VIEW_POLICIES))]
 Parts = Annotated[Wired, Depends(wired)]
 Before = Annotated[
     int | None, Query(ge=1, le=VERSION_MAX, description="`next_before` of the page before; without it, the newest page.")
@@ -186,27 +183,6 @@ async def list_assessments(
     found = await facts_of(parts.pool, person_id, ArrivalAssessed, before=before, limit=limit)
     items = [AssessmentItem(version=each.version, **dict(each.event)) for each in found]
     return Page(items=items, next_before=_next(found, limit))
-
-
-class PolicySetItem(PolicySet):
-    """One version of the rules' values."""
-
-    in_force: bool
-    """Whether what is judged today is judged by it."""
-
-
-class PolicySetsAnswer(BaseModel):
-    """All versions, the oldest first. Every judgement names the one that it rests on."""
-
-    items: list[PolicySetItem]
-
-
-@policies.get("")
-async def list_policies(reader: Reader, parts: Parts) -> PolicySetsAnswer:
-    """The values by which arrivals and readings are judged, as dated data."""
-    current = parts.policies.on(shanghai_date(parts.clock.now()))
-    items = [PolicySetItem(**dict(each), in_force=each == current) for each in parts.policies.root]
-    return PolicySetsAnswer(items=items)
 
 
 class MissingReportsAnswer(BaseModel):

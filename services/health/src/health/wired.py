@@ -17,15 +17,18 @@ from chassis.consistency import ConsistencyToken
 from chassis.faults import NotFound
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
+from chassis.watched import Watched
 from contracts.access import Site, covers, covers_employer
-from contracts.health import HealthEvent
+from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
+from contracts.policy import Policies
+from health.domain.adoption import Adoptions, AdoptPolicy, Draft, DraftPolicy
 from health.domain.commands import HealthCommand
-from health.domain.policy_set import PolicySets
 from health.domain.state import HealthPerson
 from health.policies import ARRIVAL_POLICY
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
 from health.read_models.missing_reports import MISSING_REPORTS
+from health.rehearsing import TodaysPeople
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
@@ -46,10 +49,17 @@ class Wired:
     pool: asyncpg.Pool
     clock: Clock
     in_force: InForceWatch
-    policies: PolicySets
+    policies: Watched[Policies]
+    drafts: CommandHandler[DraftPolicy, Draft, PolicyDrafted]
+    adoptions: CommandHandler[AdoptPolicy, Adoptions, PolicyAdopted]
+    people: TodaysPeople
 
     async def wait_for(self, seen: ConsistencyToken | None) -> None:
         """Return once health knows, and has judged, what the token stands for. Raises: Unavailable."""
+        if seen is not None and seen.service == self.handler.service:
+            await self.policies.look()  # It may stand for a policy.
+        else:
+            await self.policies.ready()
         if seen is not None:
             await wait_for(self.pool, seen, subscribers=READERS.get(seen.service, ()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -10,50 +11,88 @@ from chassis.command_handling import Decider
 from chassis.migrations import LOG, WORK
 from chassis.service import Application, Machinery, NotConfigured, Service
 from chassis.settings import ServiceSettings
-from contracts.health import HealthEvent
-from health import command_api, query_api
+from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
+from contracts.policy import Policies
+from health import command_api, policy_api, query_api
+from health.adopted_policies import watched_policies
+from health.domain.adoption import (
+    Adoptions,
+    AdoptPolicy,
+    Draft,
+    DraftPolicy,
+    adopt_policy,
+    draft_policy,
+    with_adoption,
+    with_draft,
+)
 from health.domain.commands import HealthCommand
 from health.domain.decider import decide, evolve
-from health.domain.policy_set import PolicySet, PolicySets
 from health.domain.state import HealthPerson
 from health.policies import arrival_policy
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.known_people import KNOWN_PEOPLE
 from health.read_models.missing_reports import MISSING_REPORTS
+from health.rehearsing import TodaysPeople
 from health.wired import Wired
 
-SHIPPED_POLICY_SETS = Path(__file__).parent / "policy_sets"
 
-
-def read_policy_sets(folder: Path = SHIPPED_POLICY_SETS) -> PolicySets:
-    """The policy sets of a folder, a file each. Raises: OSError, pydantic.ValidationError: nothing is judged by half a rule."""
-    sets = [PolicySet.model_validate_json(file.read_bytes()) for file in folder.glob("*.json")]
-    return PolicySets(tuple(sorted(sets, key=lambda each: each.valid_from)))
-
-
-def person_decider(policies: PolicySets) -> Decider[HealthCommand, HealthPerson, HealthEvent]:
+def person_decider(policies: Callable[[], Policies]) -> Decider[HealthCommand, HealthPerson, HealthEvent]:
+    """`policies`: what has been adopted by now."""
     return Decider(
         kind="person",
         initial=HealthPerson(),
         decide=partial(decide, policies=policies),
         evolve=evolve,
         events={event.TYPE: event for event in get_args(HealthEvent)},
-        state_version=2,
+        state_version=3,
     )
+
+
+DRAFT_DECIDER: Decider[DraftPolicy, Draft, PolicyDrafted] = Decider(
+    kind="policy_draft",
+    initial=Draft(),
+    decide=draft_policy,
+    evolve=with_draft,
+    events={PolicyDrafted.TYPE: PolicyDrafted},
+    state_version=1,
+)
+
+ADOPTION_DECIDER: Decider[AdoptPolicy, Adoptions, PolicyAdopted] = Decider(
+    kind="policy",
+    initial=Adoptions(),
+    decide=adopt_policy,
+    evolve=with_adoption,
+    events={PolicyAdopted.TYPE: PolicyAdopted},
+    state_version=1,
+)
 
 
 def wire(parts: Machinery[ServiceSettings]) -> Application:
     if parts.store is None:
         raise NotConfigured("health has a log")
-    policies = read_policy_sets()
-    handler = parts.handler(person_decider(policies))
+    policies = watched_policies(parts.pool)
+    handler = parts.handler(person_decider(lambda: policies.value))
     in_force = InForceWatch(parts.pool)
     return Application(
-        routers=[command_api.router, query_api.router, query_api.policies, query_api.site],
-        state={"wired": Wired(handler, parts.sealing, parts.pool, parts.clock, in_force, policies)},
+        routers=[command_api.router, query_api.router, query_api.site, policy_api.router],
+        state={
+            "wired": Wired(
+                handler=handler,
+                sealing=parts.sealing,
+                pool=parts.pool,
+                clock=parts.clock,
+                in_force=in_force,
+                policies=policies,
+                drafts=parts.handler(DRAFT_DECIDER),
+                adoptions=parts.handler(ADOPTION_DECIDER),
+                people=TodaysPeople(parts.pool, handler),
+            )
+        },
         read_models=[KNOWN_PEOPLE, IN_FORCE, MISSING_REPORTS],
         policies=[arrival_policy(handler)],
-        api_tasks=[in_force.run],
+        api_tasks=[in_force.run, policies.run],
+        ready=[policies.ready],
+        worker_tasks=[lambda worker: policies.run()],
     )
 
 

@@ -6,7 +6,7 @@ conflict when it is appended, and is decided anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, assert_never
@@ -23,6 +23,7 @@ from contracts.gatekeeper import (
     PaperEntryRecorded,
     ReasonCode,
 )
+from contracts.policy import Policies
 from contracts.rejection import Rejection
 from contracts.times import is_ahead
 from gatekeeper.domain.clearances import imported_on_site, updated, with_fact, without_contract
@@ -35,9 +36,11 @@ from gatekeeper.domain.commands import (
     RegisterExit,
     TakeNote,
 )
-from gatekeeper.domain.policy_set import GatePolicies
 from gatekeeper.domain.state import GatePerson, Left
 from gatekeeper.domain.verdict import Question, Verdict, judge, pre_registration, roster_member
+
+KnownPolicies = Callable[[], Policies]
+"""What has been adopted by now. Asked only where something is weighed: to take note of a ban it is not needed."""
 
 GRANT_S = 5
 """How long a grant may be acted on."""
@@ -80,7 +83,7 @@ class PaperEntryIsTooOld(Rejection):
     title_en = "A paper entry is recorded within 72 hours"
 
 
-def decide(command: GateCommand, person: GatePerson, *, policies: GatePolicies) -> Sequence[GatekeeperEvent]:
+def decide(command: GateCommand, person: GatePerson, *, policies: KnownPolicies) -> Sequence[GatekeeperEvent]:
     match command:
         case TakeNote():
             clearance = with_fact(person, command.fact, command.cause)
@@ -108,12 +111,12 @@ def _change(
     return [ClearanceChanged(person_id=person_id, clearance=clearance, caused_by=command.cause, changed_at=command.at)]
 
 
-def _confirm(attempt: Attempt, person: GatePerson, policies: GatePolicies) -> Sequence[EntryAttempted]:
+def _confirm(attempt: Attempt, person: GatePerson, policies: KnownPolicies) -> Sequence[EntryAttempted]:
     verdict = _verdict(attempt, person, policies).without(ReasonCode.ALREADY_ENTERED)
     return [] if verdict.admits else [_attempted(attempt, person, verdict)]
 
 
-def _recorded_on_paper(command: RecordPaperEntry, person: GatePerson, policies: GatePolicies) -> PaperEntryRecorded:
+def _recorded_on_paper(command: RecordPaperEntry, person: GatePerson, policies: KnownPolicies) -> PaperEntryRecorded:
     """What two people decided has happened, whatever the rules say: where they forbade it, somebody looks at it."""
     if len({*command.decided_by, command.person_id}) < len(command.decided_by) + 1:
         raise PaperEntryNeedsTwoPeople
@@ -124,7 +127,7 @@ def _recorded_on_paper(command: RecordPaperEntry, person: GatePerson, policies: 
     is_all_known = command.fresh_as_of is not None and command.fresh_as_of >= command.entered_at
     question = Question(command.contract_no, EntryKind.ENTRY, command.entered_at, is_fresh=is_all_known)
     # Whoever was on site passed the gate: on paper that is no second entry.
-    verdict = judge(command.stood, question, policies).without(ReasonCode.ALREADY_ENTERED)
+    verdict = judge(command.stood, question, policies()).without(ReasonCode.ALREADY_ENTERED)
     return PaperEntryRecorded(
         person_id=command.person_id,
         attempt_id=command.attempt_id,
@@ -147,9 +150,9 @@ def _register_exit(command: RegisterExit, person: GatePerson) -> Sequence[ExitRe
     return [ExitRegistered(person_id=command.person_id, contract_no=command.contract_no, exited_at=command.at)]
 
 
-def _verdict(attempt: Attempt, person: GatePerson, policies: GatePolicies) -> Verdict:
+def _verdict(attempt: Attempt, person: GatePerson, policies: KnownPolicies) -> Verdict:
     is_fresh = attempt.fresh_as_of is not None
-    return judge(person, Question(attempt.contract_no, attempt.kind, attempt.at, is_fresh), policies)
+    return judge(person, Question(attempt.contract_no, attempt.kind, attempt.at, is_fresh), policies())
 
 
 def _attempted(attempt: Attempt, person: GatePerson, verdict: Verdict) -> EntryAttempted:

@@ -9,8 +9,9 @@ from types import MappingProxyType
 
 from contracts.gatekeeper import ClearancePreRegistration, ClearanceRosterMember, Effect, EntryKind, Reason, ReasonCode
 from contracts.health import Disposition, Hold
+from contracts.policy import Policies
 from contracts.times import shanghai_date
-from gatekeeper.domain.policy_set import GatePolicies
+from gatekeeper.domain.policy_set import effect_of
 from gatekeeper.domain.state import GatePerson
 
 CLEARED_BY: Mapping[ReasonCode, str] = MappingProxyType(
@@ -73,11 +74,11 @@ class Verdict:
         return replace(self, reasons=tuple(reason for reason in self.reasons if reason.code is not code))
 
 
-def judge(person: GatePerson, question: Question, policies: GatePolicies) -> Verdict:
+def judge(person: GatePerson, question: Question, policies: Policies) -> Verdict:
     """Every reason that stands against, or is to be told, by the policy of that day."""
     policy = policies.on(shanghai_date(question.at))
     found = sorted({code for rule in _RULES for code in rule(person, question)}, key=_ORDER.__getitem__)
-    effects = [(code, policy.effect_of(code)) for code in found]
+    effects = [(code, effect_of(policy.switches, code)) for code in found]
     reasons = tuple(_reason(code, effect, person) for code, effect in effects if effect is not None)
     return Verdict(reasons, policy.version)
 

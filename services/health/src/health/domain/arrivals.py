@@ -7,15 +7,15 @@ other the stricter one counts: nobody arrives before he departs, and of two days
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from uuid import uuid5
+from uuid import UUID, uuid5
 
-from contracts.health import IsolationOrdered, IsolationReason
+from contracts.health import CameFrom, IsolationOrdered, IsolationReason
 from contracts.registration import PinnedDeclaration
 from health.domain.commands import AssessArrival, ClarifyTravel
-from health.domain.policy_set import PolicySet
+from health.domain.policy_set import Isolation, PolicySet, admissible_on
 from health.domain.state import Answer, HealthPerson, Journey
 
 STOPOVER_UNKNOWN = "stopover_unknown"
@@ -33,6 +33,8 @@ class Judgement:
     """Names the journey."""
     arrived_on: date
     """Day 0."""
+    came_from: tuple[CameFrom, ...]
+    """What was judged."""
     orders: Sequence[IsolationOrdered]
     """One for each reason, new or made before: the same reason and day 0 give the same order."""
     questions: tuple[str, ...]
@@ -44,18 +46,29 @@ def judge(command: AssessArrival, person: HealthPerson, policy: PolicySet) -> Ju
     known = _journey(command.declaration, person.journeys, policy)
     departed_on = known.departed_on if known else command.declaration.departed_on
     arrived_on = _day_of_arrival(command, departed_on, known)
+    came_from = tuple(_came_from(command))
+    asked = isolations(came_from, arrived_on, policy)
     found = [
-        order_for(command, command.declaration.version, each, arrived_on, policy) for each in _reasons(command, arrived_on, policy)
+        order_for(command, command.declaration.version, reason, arrived_on, isolation, policy)
+        for reason, isolation in asked.items()
     ]
     orders = [order for order in found if not is_withdrawn(order, person)]
-    return Judgement(departed_on, arrived_on, orders, _questions(command.declaration))
+    return Judgement(departed_on, arrived_on, came_from, orders, _questions(command.declaration))
+
+
+def isolations(came_from: Sequence[CameFrom], arrived_on: date, policy: PolicySet) -> Mapping[IsolationReason, Isolation]:
+    """What the policy asks for each reason. Where one has two regions, the first in a key area counts."""
+    asked: dict[IsolationReason, Isolation] = {}
+    for each in came_from:
+        isolation = policy.isolation(each.code, arrived_on=arrived_on)
+        if isolation is not None:
+            asked.setdefault(each.reason, isolation)
+    return asked
 
 
 def is_withdrawn(order: IsolationOrdered, person: HealthPerson) -> bool:
     """Whether the order was withdrawn, and no later declaration says again what it was made from."""
-    return any(
-        each.order_id == order.order_id and order.declaration_version <= each.declaration_version for each in person.withdrawn
-    )
+    return any(each.covers(order.reason, order.anchor_date, order.declaration_version) for each in person.withdrawn)
 
 
 def _clarified(declaration: PinnedDeclaration, answers: Sequence[Answer]) -> PinnedDeclaration:
@@ -76,7 +89,7 @@ def _tells_of(declaration: PinnedDeclaration, journey: Journey, policy: PolicySe
         return declaration.departed_on == journey.departed_on
     if declaration.departed_on is not None and declaration.departed_on > journey.arrived_on:
         return False
-    return declaration.reported_on - journey.arrived_on <= timedelta(days=policy.isolation.days)
+    return declaration.reported_on - journey.arrived_on <= timedelta(days=policy.isolation_days)
 
 
 def _day_of_arrival(command: AssessArrival, departed_on: date | None, known: Journey | None) -> date:
@@ -87,16 +100,15 @@ def _day_of_arrival(command: AssessArrival, departed_on: date | None, known: Jou
     return max(told, known.arrived_on) if known else told
 
 
-def _reasons(command: AssessArrival, arrived_on: date, policy: PolicySet) -> Iterator[IsolationReason]:
+def _came_from(command: AssessArrival) -> Iterator[CameFrom]:
     declaration = command.declaration
-    if policy.is_key_area(command.origin_code, arrived_on=arrived_on):
-        yield IsolationReason.KEY_AREA_ORIGIN
-    declared = [code for code, is_declared in ((HUBEI, declaration.from_hubei), (WUHAN, declaration.from_wuhan)) if is_declared]
-    if any(policy.is_key_area(code, arrived_on=arrived_on) for code in declared):
-        yield IsolationReason.KEY_AREA_DECLARED
+    yield CameFrom(reason=IsolationReason.KEY_AREA_ORIGIN, code=command.origin_code)
+    for code, is_declared in ((HUBEI, declaration.from_hubei), (WUHAN, declaration.from_wuhan)):
+        if is_declared:
+            yield CameFrom(reason=IsolationReason.KEY_AREA_DECLARED, code=code)
     # Counts whatever 是否经停 says: the stricter of two statements.
-    if declaration.stopover_code is not None and policy.is_key_area(declaration.stopover_code, arrived_on=arrived_on):
-        yield IsolationReason.KEY_AREA_STOPOVER
+    if declaration.stopover_code is not None:
+        yield CameFrom(reason=IsolationReason.KEY_AREA_STOPOVER, code=declaration.stopover_code)
 
 
 def _questions(declaration: PinnedDeclaration) -> tuple[str, ...]:
@@ -104,17 +116,28 @@ def _questions(declaration: PinnedDeclaration) -> tuple[str, ...]:
 
 
 def order_for(
-    command: AssessArrival | ClarifyTravel, declaration_version: int, reason: IsolationReason, arrived_on: date, policy: PolicySet
+    command: AssessArrival | ClarifyTravel,
+    declaration_version: int,
+    reason: IsolationReason,
+    arrived_on: date,
+    isolation: Isolation,
+    policy: PolicySet,
 ) -> IsolationOrdered:
-    """The order that the policy asks for this reason."""
+    """The order that is asked for this reason."""
     return IsolationOrdered(
         person_id=command.person_id,
-        order_id=uuid5(command.person_id, f"{reason}/{arrived_on}"),
+        order_id=order_id(command.person_id, reason, arrived_on, isolation, policy),
         reason=reason,
         anchor_date=arrived_on,
-        days=policy.isolation.days,
-        admissible_on=policy.admissible_on(arrived_on),
-        policy_version=policy.version,
+        days=isolation.days,
+        admissible_on=admissible_on(arrived_on, isolation.days),
+        policy_version=isolation.version,
         declaration_version=declaration_version,
         ordered_at=command.at,
     )
+
+
+def order_id(person_id: UUID, reason: IsolationReason, arrived_on: date, isolation: Isolation, policy: PolicySet) -> UUID:
+    """The same reason and day 0 give the same order, and one more where a district or site asks for longer than the city."""
+    is_longer = isolation.days > policy.city.isolation_days
+    return uuid5(person_id, f"{reason}/{arrived_on}" + (f"/{isolation.days}" if is_longer else ""))

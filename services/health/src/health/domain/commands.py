@@ -19,6 +19,8 @@ class AssessArrival:
     pre_registration_id: UUID
     """The pre-registration itself, by the id of its event: it is judged once, another form with the same declaration again."""
     contract_no: str
+    district: str
+    """Where the contract lies."""
     origin_code: str
     """出发地."""
     arrival_date: date | None

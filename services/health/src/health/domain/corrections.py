@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 
 from contracts.health import (
     ArrivalAssessed,
+    CameFrom,
     HealthEvent,
     IsolationOrdered,
     IsolationOrderWithdrawn,
     IsolationReason,
     TravelClarified,
 )
+from contracts.policy import Policies
 from contracts.rejection import Rejection
+from contracts.times import shanghai_date
 from health.domain.arrivals import STOPOVER_UNKNOWN, is_withdrawn, order_for
 from health.domain.commands import ClarifyTravel, WithdrawOrder
-from health.domain.policy_set import PolicySet
-from health.domain.state import Answer, HealthPerson
+from health.domain.policy_set import PolicySet, in_force
+from health.domain.state import Answer, Arrival, HealthPerson, Unclear
 
 
 class NoQuestionIsOpen(Rejection):
@@ -36,7 +39,7 @@ class IsolationOrderIsUnknown(Rejection):
     title_en = "There is no such isolation order"
 
 
-def clarify_travel(command: ClarifyTravel, person: HealthPerson, policy: PolicySet) -> Sequence[HealthEvent]:
+def clarify_travel(command: ClarifyTravel, person: HealthPerson, policies: Policies) -> Sequence[HealthEvent]:
     """The answer, what follows from it, and the judgements that it closes. Nothing where it was answered so before."""
     if Answer(command.declaration_version, command.stopover_code) in person.answers:
         return []
@@ -50,22 +53,23 @@ def clarify_travel(command: ClarifyTravel, person: HealthPerson, policy: PolicyS
         evidence=command.evidence,
         clarified_at=command.at,
     )
-    judged = list(_judged_anew(command, person, policy))
+    judged = list(_judged_anew(command, person, policies))
     ordered = {order.order_id: order for order, _ in judged if order is not None and order.order_id not in person.order_ids}
     # As with every judgement, whoever has seen it has seen the orders that follow from it.
     return [clarified, *ordered.values(), *(assessed for _, assessed in judged)]
 
 
 def _judged_anew(
-    command: ClarifyTravel, person: HealthPerson, policy: PolicySet
+    command: ClarifyTravel, person: HealthPerson, policies: Policies
 ) -> Iterator[tuple[IsolationOrdered | None, ArrivalAssessed]]:
+    arrivals = {arrival.contract_no: arrival for arrival in person.arrivals}
     for each in person.unclear:
         if each.declaration_version != command.declaration_version:
             continue
-        order = None
-        if command.stopover_code is not None and policy.is_key_area(command.stopover_code, arrived_on=each.arrived_on):
-            order = order_for(command, each.declaration_version, IsolationReason.KEY_AREA_STOPOVER, each.arrived_on, policy)
-            order = None if is_withdrawn(order, person) else order
+        arrival = arrivals.get(each.contract_no)
+        district = arrival.district if arrival else None
+        policy = in_force(policies, shanghai_date(command.at), district=district, contract_no=each.contract_no)
+        order = _order_for_stopover(command, each, person, policy)
         before = [order_id for order_id in each.order_ids if order_id in person.order_ids]
         yield (
             order,
@@ -78,9 +82,33 @@ def _judged_anew(
                 order_ids=tuple(dict.fromkeys([*before, *([order.order_id] if order else [])])),
                 departed_on=each.departed_on,
                 arrived_on=each.arrived_on,
+                district=district,
+                extra_policy_versions=policy.extra_versions or None,
+                came_from=_with_stopover(arrival, command.stopover_code),
                 assessed_at=command.at,
             ),
         )
+
+
+def _order_for_stopover(
+    command: ClarifyTravel, judged: Unclear, person: HealthPerson, policy: PolicySet
+) -> IsolationOrdered | None:
+    if command.stopover_code is None:
+        return None
+    isolation = policy.isolation(command.stopover_code, arrived_on=judged.arrived_on)
+    if isolation is None:
+        return None
+    order = order_for(command, judged.declaration_version, IsolationReason.KEY_AREA_STOPOVER, judged.arrived_on, isolation, policy)
+    return None if is_withdrawn(order, person) else order
+
+
+def _with_stopover(arrival: Arrival | None, stopover_code: str | None) -> tuple[CameFrom, ...] | None:
+    """What was judged before, with the answer in place of the question."""
+    if arrival is None or arrival.came_from is None:
+        return None
+    stopover = IsolationReason.KEY_AREA_STOPOVER
+    others = [CameFrom(reason=reason, code=code) for reason, code in arrival.came_from if reason is not stopover]
+    return (*others, *([CameFrom(reason=stopover, code=stopover_code)] if stopover_code else []))
 
 
 def withdraw_order(command: WithdrawOrder, person: HealthPerson) -> Sequence[IsolationOrderWithdrawn]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, assert_never
@@ -21,6 +21,7 @@ from contracts.health import (
     ReadingSource,
     TravelClarified,
 )
+from contracts.policy import Policies
 from contracts.rejection import Rejection
 from contracts.symptoms import Symptom
 from contracts.times import YEAR_MIN, is_ahead, shanghai_date, shanghai_midnight
@@ -28,9 +29,9 @@ from health.domain.arrivals import judge
 from health.domain.commands import AssessArrival, ChangeDisposition, ClarifyTravel, HealthCommand, ReportHealth, WithdrawOrder
 from health.domain.corrections import clarify_travel, withdraw_order
 from health.domain.dispositions import change_disposition
-from health.domain.policy_set import PolicySet, PolicySets
+from health.domain.policy_set import PolicySet, in_force
 from health.domain.readings import has_fever, has_symptoms, with_reading
-from health.domain.state import Answer, Decided, HealthPerson, Journey, Reading, Unclear, Withdrawn
+from health.domain.state import Answer, Arrival, Decided, HealthPerson, Journey, Order, Reading, Unclear, Withdrawn
 
 _FIRST_DAY = date(YEAR_MIN, 1, 2)
 """The first day whose midnight in Shanghai is a time that an event can hold."""
@@ -54,18 +55,22 @@ class NoSymptomIsTicked(Rejection):
     title_en = "At least one symptom, or 'none', must be ticked"
 
 
-def decide(command: HealthCommand, person: HealthPerson, *, policies: PolicySets) -> Sequence[HealthEvent]:
-    """By the policy set that was in force on the command's day."""
-    policy = policies.on(shanghai_date(command.at))
+def decide(command: HealthCommand, person: HealthPerson, *, policies: Callable[[], Policies]) -> Sequence[HealthEvent]:
+    """By what is in force on the command's day. Readings count at every gate: what districts and sites add is of arrivals.
+
+    `policies`: what has been adopted by now. Asked only where something is judged: a human decision needs none.
+    """
+    day = shanghai_date(command.at)
     match command:
         case AssessArrival():
+            policy = in_force(policies(), day, district=command.district, contract_no=command.contract_no)
             return _assess_arrival(command, person, policy)
         case ClarifyTravel():
-            return clarify_travel(command, person, policy)
+            return clarify_travel(command, person, policies())
         case WithdrawOrder():
             return withdraw_order(command, person)
         case ReportHealth():
-            return _report_health(command, person, policy)
+            return _report_health(command, person, PolicySet(policies().on(day)))
         case ChangeDisposition():
             return change_disposition(command, person.decided)
         case _:
@@ -87,6 +92,9 @@ def _assess_arrival(command: AssessArrival, person: HealthPerson, policy: Policy
         questions=judgement.questions,
         departed_on=judgement.departed_on,
         arrived_on=judgement.arrived_on,
+        district=command.district,
+        extra_policy_versions=policy.extra_versions or None,
+        came_from=judgement.came_from,
         assessed_at=command.at,
     )
     # The judgement is closed last: whoever has seen it has seen the hold and the orders that follow from it.
@@ -157,7 +165,7 @@ def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:
         case HealthHoldWithdrawn(hold=hold):
             return replace(person, holds=person.holds - {hold})
         case IsolationOrdered():
-            return replace(person, order_ids=person.order_ids | {event.order_id})
+            return replace(person, orders=(*person.orders, _order(event)))
         case IsolationOrderWithdrawn():
             return _without_order(person, event.order_id)
         case TravelClarified():
@@ -168,6 +176,7 @@ def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:
                 assessed=person.assessed | {event.pre_registration_id},
                 declarations=person.declarations | {event.declaration_version},
                 journeys=_with_journey(person.journeys, event),
+                arrivals=_with_arrival(person.arrivals, event),
                 unclear=_with_judgement(person.unclear, event),
             )
         case DispositionChanged():
@@ -194,6 +203,20 @@ def _with_journey(journeys: tuple[Journey, ...], event: ArrivalAssessed) -> tupl
     return (*(journey for journey in journeys if not _is_same(journey, told)), told)
 
 
+def _with_arrival(arrivals: tuple[Arrival, ...], event: ArrivalAssessed) -> tuple[Arrival, ...]:
+    others = tuple(each for each in arrivals if each.contract_no != event.contract_no)
+    if event.arrived_on is None:
+        return others
+    judged = Arrival(
+        contract_no=event.contract_no,
+        district=event.district,
+        declaration_version=event.declaration_version,
+        arrived_on=event.arrived_on,
+        came_from=None if event.came_from is None else tuple((each.reason, each.code) for each in event.came_from),
+    )
+    return (*others, judged)
+
+
 def _with_judgement(unclear: tuple[Unclear, ...], event: ArrivalAssessed) -> tuple[Unclear, ...]:
     others = tuple(each for each in unclear if each.contract_no != event.contract_no)
     if not event.questions or event.arrived_on is None:
@@ -209,10 +232,16 @@ def _with_judgement(unclear: tuple[Unclear, ...], event: ArrivalAssessed) -> tup
     return (*others, judged)
 
 
+def _order(event: IsolationOrdered) -> Order:
+    return Order(event.order_id, event.reason, event.anchor_date, event.admissible_on)
+
+
 def _without_order(person: HealthPerson, order_id: UUID) -> HealthPerson:
-    withdrawn = Withdrawn(order_id, max(person.declarations, default=0))
-    others = tuple(each for each in person.withdrawn if each.order_id != order_id)
-    return replace(person, order_ids=person.order_ids - {order_id}, withdrawn=(*others, withdrawn))
+    judged = max(person.declarations, default=0)
+    withdrawn = [Withdrawn(order_id, each.reason, each.anchor_date, judged) for each in person.orders if each.order_id == order_id]
+    others = [each for each in person.withdrawn if each.order_id != order_id]
+    orders = tuple(order for order in person.orders if order.order_id != order_id)
+    return replace(person, orders=orders, withdrawn=(*others, *withdrawn))
 
 
 def _is_same(journey: Journey, told: Journey) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from health.domain.policy_set import NORMAL_CELSIUS_MIN, PolicySet
+from contracts.policy import NORMAL_CELSIUS_MIN
+from health.domain.policy_set import PolicySet
 from health.domain.state import Reading
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from contracts.health import Disposition, Hold, IsolationMethod
+from contracts.health import Disposition, Hold, IsolationMethod, IsolationReason
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,28 @@ class Journey:
 
     departed_on: date | None
     arrived_on: date
+
+
+@dataclass(frozen=True)
+class Order:
+    """An isolation order that was made and not withdrawn."""
+
+    order_id: UUID
+    reason: IsolationReason
+    anchor_date: date
+    admissible_on: date
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """The latest judgement of a contract's pre-registration: what another policy would be asked."""
+
+    contract_no: str
+    district: str | None
+    declaration_version: int
+    arrived_on: date
+    came_from: tuple[tuple[IsolationReason, str], ...] | None
+    """Statement and region. None: judged by a release that did not tell."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +75,14 @@ class Withdrawn:
     """An isolation order that was made from a wrong fact."""
 
     order_id: UUID
+    reason: IsolationReason
+    anchor_date: date
     declaration_version: int
     """The latest declaration that was judged by then. A later one may make the order again."""
+
+    def covers(self, reason: IsolationReason, arrived_on: date, declaration_version: int) -> bool:
+        """Whether an order for this would be made from the same wrong fact."""
+        return (reason, arrived_on) == (self.reason, self.anchor_date) and declaration_version <= self.declaration_version
 
 
 @dataclass(frozen=True)
@@ -81,11 +109,13 @@ class HealthPerson:
     """Latest reading time of a report that says there are none."""
     holds: frozenset[Hold] = frozenset()
     decided: Decided = Decided()
-    order_ids: frozenset[UUID] = frozenset()
+    orders: tuple[Order, ...] = ()
     """Every isolation order that was made and not withdrawn."""
     withdrawn: tuple[Withdrawn, ...] = ()
-    unclear: tuple[Unclear, ...] = ()
+    arrivals: tuple[Arrival, ...] = ()
     """At most one of a contract."""
+    unclear: tuple[Unclear, ...] = ()
+    """Likewise."""
     answers: tuple[Answer, ...] = ()
     """The last one of a declaration counts."""
     journeys: tuple[Journey, ...] = ()
@@ -94,3 +124,7 @@ class HealthPerson:
     """Every pre-registration that was judged, by its event id."""
     declarations: frozenset[int] = frozenset()
     """Versions of the declarations that were judged: what each says of temperature counts once."""
+
+    @property
+    def order_ids(self) -> frozenset[UUID]:
+        return frozenset(order.order_id for order in self.orders)
