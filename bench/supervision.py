@@ -68,7 +68,7 @@ async def _load(stack: Stack) -> float:
     heads: dict[int, int] = defaultdict(int)
     began = time.perf_counter()
     for events in _batches():
-        await publish(stack.parts.kafka.bootstrap, topic, batched([_recorded(*each, heads) for each in events]))
+        await publish(stack.parts.kafka.bootstrap, topic, batched([recorded(*each, heads) for each in events]))
     deadline = time.monotonic() + LOADED_S_MAX
     async with httpx2.AsyncClient(timeout=30.0, trust_env=False) as client:
         city = Caller(client, lambda: token(stack.portal, stack.state, CITY), {"reporting": stack.url("reporting")})
@@ -86,9 +86,9 @@ def _batches() -> Iterator[list[tuple[UUID, Event]]]:
 
 
 def _contract(n: int) -> Sequence[tuple[UUID, Event]]:
-    stream, contractor = contract_stream(_number(n)), _firm("91310000", n % FIRMS)
+    stream, contractor = contract_stream(contract_number(n)), _firm("91310000", n % FIRMS)
     reported = ContractReported(
-        contract_no=_number(n),
+        contract_no=contract_number(n),
         construction_no="1902HK0001",
         project_name=f"第{n}期工程",
         general_contractor=contractor,
@@ -97,14 +97,17 @@ def _contract(n: int) -> Sequence[tuple[UUID, Event]]:
         reported_at=AT,
     )
     employers = [_firm("91310109", n * 2 + each) for each in range(2)]
-    added = [EmployerAdded(contract_no=_number(n), credit_code=firm.credit_code, name=firm.name, added_at=AT) for firm in employers]
+    added = [
+        EmployerAdded(contract_no=contract_number(n), credit_code=firm.credit_code, name=firm.name, added_at=AT)
+        for firm in employers
+    ]
     return [(stream, event) for event in (reported, *added)]
 
 
 def _imported(person_id: UUID, n: int) -> Event:
     return RosterMemberImported(
         person_id=person_id,
-        contract_no=_number(n % CONTRACTS),
+        contract_no=contract_number(n % CONTRACTS),
         employer_credit_code=_firm("91310109", n % CONTRACTS * 2).credit_code,
         person_kind=PersonKind.WORKER,
         trade="390",
@@ -116,7 +119,7 @@ def _imported(person_id: UUID, n: int) -> Event:
     )
 
 
-def _number(n: int) -> str:
+def contract_number(n: int) -> str:
     return f"W20190101{n:05}"
 
 
@@ -129,7 +132,7 @@ def _firm(begins: str, n: int) -> Firm:
     return Firm(credit_code=first_seventeen + credit_code_check_character(first_seventeen), name=f"第{n}建筑公司", kind="施工企业")
 
 
-def _recorded(stream_id: UUID, event: Event, heads: dict[int, int]) -> Recorded:
+def recorded(stream_id: UUID, event: Event, heads: dict[int, int]) -> Recorded:
     shard = shard_of(stream_id)
     heads[shard] += 1
     event_id = uuid4()
