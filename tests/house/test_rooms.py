@@ -48,6 +48,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
     "police_bridge": {
         "rendering.py": "a sealed fact becomes a message in plain words, here and nowhere else",
         "publishing.py": "those messages go to topics by district, in place of the log's own",
+        "clearing.py": "the topics told again without whoever was erased",
         "cursor.py": "where a reader of the feed stands, opaque to him",
     },
     "portal": {

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from contracts.identity import DocumentType
 from contracts.people import ArrivalKind, PersonKind
-from contracts.police import ArrivalCorrected, ArrivalShared, ArrivalWithdrawn
-from contracts.registration import PersonPreRegistered, PinnedDeclaration, PreRegistrationWithdrawn
-from police_bridge.domain.commands import Particulars, Share, Withdraw
+from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalShared, ArrivalWithdrawn
+from contracts.registration import PersonErased, PersonPreRegistered, PinnedDeclaration, PreRegistrationWithdrawn
+from police_bridge.domain.commands import Erase, Particulars, Share, Withdraw
 
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
 HERE, ELSEWHERE = "W2019010100011", "W2017050130174"
@@ -96,6 +96,10 @@ def no_longer_expected(person_id: UUID = PERSON, **changes: Any) -> PreRegistrat
     return PreRegistrationWithdrawn(**usual | changes)
 
 
+def is_erased(person_id: UUID = PERSON) -> PersonErased:
+    return PersonErased(person_id=person_id, dropped_forms=(), erased_at=later(9))
+
+
 # --- Our commands and facts -------------------------------------------------------------------------------------------
 
 
@@ -118,6 +122,10 @@ def withdraw(person_id: UUID = PERSON, *, contract_no: str = HERE, at: datetime 
     return Withdraw(person_id, contract_no, at or later())
 
 
+def erase(person_id: UUID = PERSON) -> Erase:
+    return Erase(person_id, later(9))
+
+
 def shared(person_id: UUID = PERSON, *, contract_no: str = HERE, at: datetime = NOW, **changes: Any) -> ArrivalShared:
     return ArrivalShared(person_id=person_id, contract_no=contract_no, shared_at=at, **_told(**changes))
 
@@ -130,6 +138,10 @@ def withdrawn(
     person_id: UUID = PERSON, *, contract_no: str = HERE, district: str = HONGKOU, at: datetime | None = None
 ) -> ArrivalWithdrawn:
     return ArrivalWithdrawn(person_id=person_id, contract_no=contract_no, district=district, withdrawn_at=at or later())
+
+
+def erased(person_id: UUID = PERSON, *, district: str = HONGKOU) -> ArrivalErased:
+    return ArrivalErased(person_id=person_id, district=district, erased_at=later(9))
 
 
 def _told(**changes: Any) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from chassis.leases import Leases
 from chassis.projector import OwnLog, Projector
 from chassis.sealing import Sealing
 from chassis.service import Application, Machinery, machinery
-from chassis.settings import ServiceSettings
 from chassis.web import create_app
 from contracts.access import Role
 from contracts.event import Recorded, recorded_from_meta
 from devstack.databases import Database
 from police_bridge.domain.commands import PoliceBridgeCommand
+from police_bridge.settings import PoliceBridgeSettings
 from police_bridge.wired import FOLLOWED
 from police_bridge.wiring import PERSON, SERVICE
 from tests.in_process import SIGNING_KEY, Caller
@@ -48,7 +48,7 @@ class Police(Caller):
 class Running:
     """The service and whoever talks to it."""
 
-    parts: Machinery[ServiceSettings]
+    parts: Machinery[PoliceBridgeSettings]
     application: Application
     client: httpx2.AsyncClient
     registration: Told
@@ -83,7 +83,7 @@ async def police_bridge(
     database: Database, keys: Mapping[str, Database], *, kafka_bootstrap: str = NOWHERE, topic_prefix: str = ""
 ) -> AsyncIterator[Running]:
     """Up until the block ends, without a worker."""
-    settings = ServiceSettings.model_validate(
+    settings = PoliceBridgeSettings.model_validate(
         {
             "database_dsn": database.app_dsn,
             "keys_dsn": keys["police_bridge"].app_dsn,

@@ -7,7 +7,7 @@ from contracts.police import PoliceBridgeEvent
 from police_bridge.domain.commands import PoliceBridgeCommand
 from police_bridge.domain.state import SharedPerson
 from police_bridge.wiring import PERSON as PERSON_DECIDER
-from tests.police_bridge.facts import ELSEWHERE, PUDONG, corrected, later, share, shared, withdraw, withdrawn
+from tests.police_bridge.facts import ELSEWHERE, PUDONG, corrected, erase, erased, later, share, shared, withdraw, withdrawn
 
 person: Specification[PoliceBridgeCommand, SharedPerson, PoliceBridgeEvent] = Specification(PERSON_DECIDER)
 
@@ -54,3 +54,18 @@ class TestWithdraw:
 
     def test_leaves_other_contracts_alone(self) -> None:
         person.given(shared(), shared(contract_no=ELSEWHERE)).when(withdraw()).then(withdrawn()).when(share()).then_nothing()
+
+
+class TestErase:
+    def test_tells_every_district_that_was_ever_told(self) -> None:
+        moved = (shared(), withdrawn(), shared(district=PUDONG))
+        person.given(*moved).when(erase()).then(erased(), erased(district=PUDONG))
+
+    def test_does_nothing_when_repeated(self) -> None:
+        person.given(shared(), erased()).when(erase()).then_nothing()
+
+    def test_does_nothing_when_nobody_was_told(self) -> None:
+        person.when(erase()).then_nothing()
+
+    def test_lets_what_was_told_be_withdrawn(self) -> None:
+        person.given(shared(), erased()).when(withdraw()).then(withdrawn())

@@ -79,14 +79,14 @@ async def test_reads_from_the_start_resumes_and_drops_what_it_has(foreign: Forei
     foreign.told(PoliceArrivalShared, 1, message_id="shared")
     foreign.told(PoliceArrivalWithdrawn, 3)
     foreign.told(PoliceArrivalShared, 1, person=PERSON[:-1] + "8")
-    assert {"read": 3, "kept": 3, "repeated": 0} == await foreign.did()
-    assert {"read": 0, "kept": 0, "repeated": 0} == await foreign.did()
+    assert {"read": 3, "kept": 3, "repeated": 0, "deleted": 0} == await foreign.did()
+    assert {"read": 0, "kept": 0, "repeated": 0, "deleted": 0} == await foreign.did()
     both = [(event.TYPE, example(event)) for event in (PoliceArrivalShared, PoliceArrivalWithdrawn)]
     assert both == foreign.has()
 
     foreign.told(PoliceArrivalShared, 1, message_id="shared")
     foreign.told(PoliceArrivalShared, 4)
-    assert {"read": 2, "kept": 1, "repeated": 1} == await foreign.did()
+    assert {"read": 2, "kept": 1, "repeated": 1, "deleted": 0} == await foreign.did()
     assert [*both, both[0]] == foreign.has()
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from contracts.people import ArrivalKind, PersonKind
-from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn
+from contracts.registration import PersonErased, PersonPreRegistered, PreRegistrationWithdrawn
 from police_bridge.domain.commands import Share, Withdraw
-from police_bridge.policies import sharing_policy, when_the_police_must_know
+from police_bridge.policies import erasing_policy, sharing_policy, when_somebody_was_erased, when_the_police_must_know
 from police_bridge.wiring import SERVICE
 from tests.police_bridge.facts import (
     HERE,
     PERSON,
     PLAIN,
+    erase,
+    is_erased,
     no_longer_expected,
     particulars,
     pre_registered,
@@ -57,6 +59,12 @@ class TestWhenAPreRegistrationIsWithdrawn:
         assert not hasattr(Withdraw, "reason")
 
 
+class TestWhenSomebodyIsErased:
+    def test_erases_the_person(self) -> None:
+        assert [(PERSON, erase())] == when_somebody_was_erased(fact(is_erased()))
+
+
 def test_is_told_of_nothing_else() -> None:
-    policy = sharing_policy(None)  # type: ignore[arg-type]  # what it subscribes to does not depend on its handler
-    assert {PersonPreRegistered, PreRegistrationWithdrawn} == set(policy.subscribes)
+    policies = [make(None) for make in (sharing_policy, erasing_policy)]  # type: ignore[arg-type]  # what they subscribe to does not depend on a handler
+    told = {event for policy in policies for event in policy.subscribes}
+    assert {PersonPreRegistered, PreRegistrationWithdrawn, PersonErased} == told

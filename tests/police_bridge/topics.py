@@ -26,9 +26,9 @@ async def read_topic(bootstrap: str, prefix: str, district: str) -> list[Any]:
     try:
         async with asyncio.timeout(READ_S_MAX):
             consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
+            begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
             records: dict[TopicPartition, list[Any]] = {partition: [] for partition in partitions}
-            while any(len(records[partition]) < ends[partition] for partition in partitions):
+            while any(len(records[partition]) < ends[partition] - begins[partition] for partition in partitions):
                 for partition, found in (await consumer.getmany(timeout_ms=200)).items():
                     records[partition] += found
             return [record for partition in partitions for record in records[partition]]

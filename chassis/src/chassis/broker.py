@@ -81,6 +81,19 @@ class Broker:
         described = await asyncio.to_thread(self._described, name)
         return str(described.topic_id)
 
+    async def delete_before(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Delete what stands before these offsets, by topic and partition. Repeating it does nothing.
+
+        Raises: TopicMissing, BrokerSilent.
+        """
+        await asyncio.to_thread(self._delete_before, offsets)
+
+    def _delete_before(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items() if offset > 0]
+        deleting = self._client.delete_records(places, request_timeout=ASK_S_MAX, operation_timeout=ASK_S_MAX) if places else {}
+        for future in deleting.values():
+            _answered(future.result)
+
     def _described(self, name: str) -> TopicDescription:
         described = self._client.describe_topics(TopicCollection([name]), request_timeout=ASK_S_MAX)
         try:

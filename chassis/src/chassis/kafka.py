@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # exported, but not in its stubs
 
-from contracts.topics import Topic
+from contracts.topics import DAY_MS, Topic
 
 START_S = 10.0
 STOP_S = 5.0
@@ -123,6 +123,8 @@ def provision(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replicati
 
 def _new_topic(topic: Topic, prefix: str, replication: int) -> NewTopic:
     retention = -1 if topic.retention_ms is None else topic.retention_ms
+    # What was deleted leaves the disk with its whole segment: where that matters, none is written to for longer than a day.
+    rolled = {} if topic.retention_ms is None else {"segment.ms": str(min(DAY_MS, topic.retention_ms))}
     return NewTopic(
         prefix + topic.name,
         num_partitions=topic.partitions,
@@ -132,5 +134,6 @@ def _new_topic(topic: Topic, prefix: str, replication: int) -> NewTopic:
             "retention.bytes": "-1",
             "cleanup.policy": "delete",
             "max.message.bytes": str(2 * BATCH_BYTES_MAX),
+            **rolled,
         },
     )

@@ -7,8 +7,10 @@ that runs ends where it is, and the next one begins at the beginning.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
 import structlog
 
 from chassis.database import create_pool
@@ -39,8 +41,13 @@ async def republish(service: Service[Any], settings: Any, given: Namespace) -> i
     if not service.has_log or partitions[0] < 0 or partitions[-1] >= settings.partitions:
         log.error("republish.nothing_such", partitions=settings.partitions)
         return 2
-    shards = [shard for shard in range(SHARDS) if shard % settings.partitions in partitions]
     async with await create_pool(settings.database_dsn.get_secret_value(), application_name=f"{service.name} republish") as pool:
-        await pool.fetchval(REWIND, [f"relay/{each:02}" for each in partitions], partitions, shards)
+        await rewind(pool, partitions, of=settings.partitions)
     log.info("republish.begins", partitions=len(partitions))
     return 0
+
+
+async def rewind(pool: asyncpg.Pool, partitions: Sequence[int], *, of: int) -> None:
+    """Have these of all partitions of the relay begin at the beginning."""
+    shards = [shard for shard in range(SHARDS) if shard % of in partitions]
+    await pool.fetchval(REWIND, [f"relay/{each:02}" for each in partitions], list(partitions), shards)

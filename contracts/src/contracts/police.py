@@ -84,6 +84,18 @@ class ArrivalWithdrawn(Event):
     """UTC, taken from the fact that caused it."""
 
 
+class ArrivalErased(Event):
+    """Nobody can tell any more who a person was of whom the police of a district was told: the key is destroyed."""
+
+    TYPE: ClassVar[Literal["gatehouse.police-bridge.arrival-erased.v1"]] = "gatehouse.police-bridge.arrival-erased.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    district: DistrictCode
+    """Whose police was told, of whatever contract."""
+    erased_at: UtcTime
+    """UTC, taken from the fact that caused it."""
+
+
 class _PlainArrival(Event):
     person_id: UUID
     """Names the person in all messages; shows nothing."""
@@ -145,8 +157,20 @@ class PoliceArrivalWithdrawn(Event):
     """UTC, when it was withdrawn; where the person was erased, when what stood here had been told."""
 
 
-PoliceBridgeEvent = ArrivalShared | ArrivalCorrected | ArrivalWithdrawn
+class PoliceArrivalErased(Event):
+    """Message to the police: whatever is kept of this person is to be deleted. Nothing is told of the person any more."""
+
+    TYPE: ClassVar[Literal["gatehouse.police.arrival-erased.v1"]] = "gatehouse.police.arrival-erased.v1"
+    person_id: UUID
+    """The person as named when shared."""
+    district: DistrictCode
+    """Whose police was told."""
+    erased_at: UtcTime
+    """UTC, when the person was erased."""
+
+
+PoliceBridgeEvent = ArrivalShared | ArrivalCorrected | ArrivalWithdrawn | ArrivalErased
 """Every fact that police-bridge keeps, sealed."""
 
-PoliceMessage = PoliceArrivalShared | PoliceArrivalCorrected | PoliceArrivalWithdrawn
+PoliceMessage = PoliceArrivalShared | PoliceArrivalCorrected | PoliceArrivalWithdrawn | PoliceArrivalErased
 """Every message on a topic of the police, in plain words."""

@@ -1,4 +1,4 @@
-"""Whom registration expects on a site, the police is told of; whom it expects no longer, too."""
+"""Whom registration expects on a site, the police is told of; whom it expects no longer, too; and who is to be forgotten."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from uuid import UUID
 from chassis.command_handling import CommandHandler
 from chassis.subscribers import Fact, Policy
 from contracts.people import ArrivalKind
-from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn
-from police_bridge.domain.commands import Particulars, PoliceBridgeCommand, Share, Withdraw
+from contracts.registration import PersonErased, PersonPreRegistered, PreRegistrationWithdrawn
+from police_bridge.domain.commands import Erase, Particulars, PoliceBridgeCommand, Share, Withdraw
 
 SHARING_POLICY = "sharing_v1"
+ERASING_POLICY = "erasing_v1"
 
 
 def sharing_policy(handler: CommandHandler[Any, Any, Any]) -> Policy[PoliceBridgeCommand]:
@@ -22,6 +23,15 @@ def sharing_policy(handler: CommandHandler[Any, Any, Any]) -> Policy[PoliceBridg
         handler=handler,
         react=when_the_police_must_know,
     )
+
+
+def erasing_policy(handler: CommandHandler[Any, Any, Any]) -> Policy[PoliceBridgeCommand]:
+    """One of its own, with positions of its own: it begins at the beginning also where the other one was long at work."""
+    return Policy(name=ERASING_POLICY, subscribes=(PersonErased,), handler=handler, react=when_somebody_was_erased)
+
+
+def when_somebody_was_erased(fact: Fact[PersonErased]) -> Sequence[tuple[UUID, PoliceBridgeCommand]]:
+    return [(fact.event.person_id, Erase(fact.event.person_id, fact.event.erased_at))]
 
 
 def when_the_police_must_know(

@@ -16,9 +16,11 @@ from chassis.sealing import Erased, Purpose, Sealing, Unsealer
 from contracts.event import HEADERS, Recorded, record_headers
 from contracts.police import (
     ArrivalCorrected,
+    ArrivalErased,
     ArrivalShared,
     ArrivalWithdrawn,
     PoliceArrivalCorrected,
+    PoliceArrivalErased,
     PoliceArrivalShared,
     PoliceArrivalWithdrawn,
     PoliceBridgeEvent,
@@ -96,6 +98,8 @@ def rendered(event: PoliceBridgeEvent, unsealer: Unsealer) -> PoliceMessage:
             return message(**{**dict(event), **texts})
         case ArrivalWithdrawn():
             return PoliceArrivalWithdrawn(**dict(event))
+        case ArrivalErased():
+            return PoliceArrivalErased(**dict(event))
         case _:
             assert_never(event)
 

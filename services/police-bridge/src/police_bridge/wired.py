@@ -10,7 +10,7 @@ from starlette.requests import Request
 from chassis.consistency import ConsistencyToken
 from chassis.event_store import EventStore
 from chassis.waiting import wait_for
-from police_bridge.policies import SHARING_POLICY
+from police_bridge.policies import ERASING_POLICY, SHARING_POLICY
 from police_bridge.read_models.arrivals import ARRIVALS
 from police_bridge.rendering import Renderer
 
@@ -31,7 +31,7 @@ class Wired:
         """Return once the feed holds what the token stands for. Raises: Unavailable."""
         if seen is None or seen.service != FOLLOWED:
             return
-        await wait_for(self.pool, seen, subscribers=[SHARING_POLICY])
+        await wait_for(self.pool, seen, subscribers=[SHARING_POLICY, ERASING_POLICY])
         # What the policy made of it stands at these heads or before; a person's shard is the same there and here.
         heads = (await self.store.reach()).heads
         made = ConsistencyToken.of(SERVICE_NAME, [heads[shard] for shard in seen.positions if heads[shard].pos])

@@ -5,19 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
+from chassis.broker import Broker
 from chassis.command_handling import Decider
 from chassis.event_store import EventStore
 from chassis.migrations import LOG, WORK
 from chassis.service import Application, Machinery, NotConfigured, Service
-from chassis.settings import ServiceSettings
 from contracts.police import PoliceBridgeEvent
 from police_bridge import query_api
+from police_bridge.clearing import Clearing
 from police_bridge.domain.decider import decide, evolve
 from police_bridge.domain.state import SharedPerson
-from police_bridge.policies import sharing_policy
+from police_bridge.policies import erasing_policy, sharing_policy
 from police_bridge.publishing import PolicePublisher
 from police_bridge.read_models.arrivals import ARRIVALS
+from police_bridge.read_models.erasures import ERASURES
 from police_bridge.rendering import Renderer
+from police_bridge.settings import PoliceBridgeSettings
 from police_bridge.wired import FOLLOWED, SERVICE_NAME, Wired
 
 PERSON = Decider(
@@ -26,24 +29,31 @@ PERSON = Decider(
     decide=decide,
     evolve=evolve,
     events={event.TYPE: event for event in get_args(PoliceBridgeEvent)},
-    state_version=1,
+    state_version=2,
 )
 
 
-def wire(parts: Machinery[ServiceSettings]) -> Application:
+def wire(parts: Machinery[PoliceBridgeSettings]) -> Application:
     renderer = Renderer(parts.sealing)
+    handler = parts.handler(PERSON)
+    settings = parts.settings
     return Application(
         routers=[query_api.router],
         state={"wired": Wired(renderer, _store(parts), parts.pool)},
-        read_models=[ARRIVALS],
-        policies=[sharing_policy(parts.handler(PERSON))],
-        publisher=PolicePublisher(
-            parts.producers, renderer, topic_prefix=parts.settings.topic_prefix, partitions=parts.settings.partitions
-        ),
+        read_models=[ARRIVALS, ERASURES],
+        policies=[sharing_policy(handler), erasing_policy(handler)],
+        publisher=PolicePublisher(parts.producers, renderer, topic_prefix=settings.topic_prefix, partitions=settings.partitions),
+        works=Clearing(
+            parts.pool,
+            Broker(settings.kafka_bootstrap, kept_s=0.0),
+            topic_prefix=settings.topic_prefix,
+            partitions=settings.partitions,
+            after_s=settings.clear_after_s,
+        ).works(),
     )
 
 
-def _store(parts: Machinery[ServiceSettings]) -> EventStore:
+def _store(parts: Machinery[PoliceBridgeSettings]) -> EventStore:
     if parts.store is None:
         raise NotConfigured(f"{SERVICE_NAME} has a log")
     return parts.store
@@ -52,7 +62,7 @@ def _store(parts: Machinery[ServiceSettings]) -> EventStore:
 SERVICE = Service(
     name=SERVICE_NAME,
     title="Gatehouse police-bridge",
-    settings=ServiceSettings,
+    settings=PoliceBridgeSettings,
     migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
     wire=wire,
     reads=[FOLLOWED],

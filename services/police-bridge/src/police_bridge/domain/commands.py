@@ -47,4 +47,12 @@ class Withdraw:
     at: datetime
 
 
-PoliceBridgeCommand = Share | Withdraw
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Nobody may be able to tell any more who the person was."""
+
+    person_id: UUID
+    at: datetime
+
+
+PoliceBridgeCommand = Share | Withdraw | Erase

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
-from contracts.police import ArrivalCorrected, ArrivalShared, ArrivalWithdrawn, PoliceBridgeEvent
-from police_bridge.domain.commands import PoliceBridgeCommand, Share, Withdraw
+from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalShared, ArrivalWithdrawn, PoliceBridgeEvent
+from police_bridge.domain.commands import Erase, PoliceBridgeCommand, Share, Withdraw
 from police_bridge.domain.state import Arrival, SharedPerson
 
 
@@ -23,6 +23,8 @@ def decide(command: PoliceBridgeCommand, person: SharedPerson) -> Sequence[Polic
             return _share(command, person)
         case Withdraw():
             return _withdraw(command, person)
+        case Erase():
+            return _erase(command, person)
         case _:
             assert_never(command)
 
@@ -44,6 +46,12 @@ def _withdraw(command: Withdraw, person: SharedPerson) -> Sequence[ArrivalWithdr
     if known is None or not known.is_open:
         return []  # Repeated, or never told: there is nothing to take back.
     return [_withdrawn(command.person_id, command.contract_no, known, command.at)]
+
+
+def _erase(command: Erase, person: SharedPerson) -> Sequence[ArrivalErased]:
+    if person.is_erased:
+        return []  # Repeated.
+    return [ArrivalErased(person_id=command.person_id, district=each, erased_at=command.at) for each in person.districts]
 
 
 def _shared(command: Share) -> ArrivalShared:
@@ -71,9 +79,12 @@ def evolve(person: SharedPerson, event: PoliceBridgeEvent) -> SharedPerson:
             return _with(person, event.contract_no, Arrival(event.district, event.corrected_at, is_open=True))
         case ArrivalWithdrawn():
             return _with(person, event.contract_no, replace(person.arrivals[event.contract_no], is_open=False))
+        case ArrivalErased():
+            return replace(person, is_erased=True)
         case _:
             assert_never(event)
 
 
 def _with(person: SharedPerson, contract_no: str, arrival: Arrival) -> SharedPerson:
-    return SharedPerson({**person.arrivals, contract_no: arrival})
+    districts = tuple(sorted({*person.districts, arrival.district}))
+    return replace(person, arrivals={**person.arrivals, contract_no: arrival}, districts=districts)

@@ -25,3 +25,6 @@ class SharedPerson:
 
     arrivals: Mapping[str, Arrival] = field(default_factory=dict)
     """By contract number."""
+    districts: tuple[str, ...] = ()
+    """Whose police was ever told of the person, ascending."""
+    is_erased: bool = False

@@ -15,7 +15,7 @@ import asyncpg
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.event import SHARDS, Recorded, recorded_from_meta
-from contracts.police import ArrivalCorrected, ArrivalShared, ArrivalWithdrawn
+from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalShared, ArrivalWithdrawn, PoliceBridgeEvent
 
 # The oldest first, so that no shard waits for another. Within a shard by position: the running maximum keeps a clock that
 # was set back from putting a later fact before an earlier one.
@@ -50,13 +50,15 @@ class Arrival:
 TOLD = Table("arrival_v1", Arrival, key=("district", "shard", "pos"))
 
 
-def _told(rows: Rows, fact: Fact[ArrivalShared | ArrivalCorrected | ArrivalWithdrawn], _: int) -> None:
+def _told(rows: Rows, fact: Fact[PoliceBridgeEvent], _: int) -> None:
     recorded = fact.recorded
     rows.put(TOLD, Arrival(fact.event.district, recorded.shard, recorded.pos, recorded.time))
 
 
 ARRIVALS = ReadModel(
-    name="arrival_v1", tables=(TOLD,), folds={ArrivalShared: _told, ArrivalCorrected: _told, ArrivalWithdrawn: _told}
+    name="arrival_v1",
+    tables=(TOLD,),
+    folds={ArrivalShared: _told, ArrivalCorrected: _told, ArrivalWithdrawn: _told, ArrivalErased: _told},
 )
 """Answers the feed."""
 
