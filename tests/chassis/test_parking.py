@@ -369,6 +369,17 @@ class TestRetry:
         assert [] == await waiting(log)
         assert [(NAME, TOKEN, None, 1)] == await log.rows("SELECT name, token, owner, interventions FROM lease")
 
+    async def test_makes_ready_what_deciding_needs(self, log: LogDatabase) -> None:
+        stream = in_shard(1)
+        rule, model = picky(1)
+        await parked_events(log, model, *counted(stream, 1))
+
+        async def ready() -> None:
+            rule.amounts.clear()
+
+        cure = replace(cure_of(log, model), ready=[ready])
+        assert Retried(1, None, None) == await cure.retry(stream_of(stream))
+
     async def test_applies_all_up_to_one_that_fails_still(self, log: LogDatabase) -> None:
         stream = in_shard(1)
         rule, model = picky(1)

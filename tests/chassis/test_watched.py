@@ -59,7 +59,7 @@ class TestValue:
     async def test_is_as_old_as_the_beginning_of_its_reading(self, stored: Stored, watched: Watched[int]) -> None:
         stored.let.clear()
         looking = asyncio.create_task(watched.look())
-        await asyncio.sleep(0)
+        await eventually(lambda: stored.reads)
         stored.now_s += AGE_S_MAX + 1
         stored.let.set()
         await looking
@@ -71,8 +71,7 @@ class TestLook:
     async def test_sees_what_was_stored_before_it(self, stored: Stored, watched: Watched[int]) -> None:
         stored.let.clear()
         before = asyncio.create_task(watched.look())
-        await asyncio.sleep(0)
-        stored.now_s += 1
+        await eventually(lambda: stored.reads)
         stored.value = 2
         after = asyncio.create_task(watched.look())
         await asyncio.sleep(0)
@@ -82,14 +81,35 @@ class TestLook:
     async def test_of_many_at_the_same_time_is_one(self, stored: Stored, watched: Watched[int]) -> None:
         stored.let.clear()
         first = asyncio.create_task(watched.look())
-        await asyncio.sleep(0)
-        stored.now_s += 1
+        await eventually(lambda: stored.reads)
         others = [asyncio.create_task(watched.look()) for _ in range(10)]
         await asyncio.sleep(0)
-        stored.now_s += 1
         stored.let.set()
         await asyncio.gather(first, *others)
         assert 2 == stored.reads
+
+    async def test_that_fails_fails_for_all_who_waited_and_not_for_whoever_comes_after(
+        self, stored: Stored, watched: Watched[int]
+    ) -> None:
+        stored.let.clear()
+        stored.is_gone = True
+        first = asyncio.create_task(watched.look())
+        await eventually(lambda: stored.reads)
+        others = [asyncio.create_task(watched.look()) for _ in range(10)]
+        await asyncio.sleep(0)
+        stored.let.set()
+        outcomes = await asyncio.gather(first, *others, return_exceptions=True)
+        assert ([OSError] * 11, 2) == ([type(each) for each in outcomes], stored.reads)
+        stored.is_gone = False
+        assert 1 == await watched.look()
+
+    async def test_goes_on_for_others_when_somebody_gives_up(self, stored: Stored, watched: Watched[int]) -> None:
+        stored.let.clear()
+        impatient, patient = (asyncio.create_task(watched.look()) for _ in range(2))
+        await eventually(lambda: stored.reads)
+        impatient.cancel()
+        stored.let.set()
+        assert 1 == await patient
 
 
 async def test_a_database_that_is_gone_is_asked_again(

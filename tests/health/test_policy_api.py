@@ -233,6 +233,14 @@ class TestRehearseDraft:
         await running.caller(Role.SITE_OPERATOR, contract_no).get(f"/v1/people/{gone}/assessments", seen=seen)
         assert [] == (await self.rehearsed(officer, draft_id))["items"]
 
+    async def test_has_its_turn_or_is_told_to_come_again(self, running: Running, officer: Caller) -> None:
+        draft_id = await drafted(officer, district())
+        people = running.application.state["wired"].people
+        async with people.turns, people.turns:
+            response = await officer.post(f"{DRAFTS}/{draft_id}/rehearsal", None)
+        assert (503, "1") == (response.status_code, response.headers["retry-after"])
+        await self.rehearsed(officer, draft_id)
+
     async def test_says_which_rules_would_be_switched(self, city_officer: Caller) -> None:
         stricter = city()["switches"] | {"no_report_today": "forbid"}
         draft_id = await drafted(city_officer, city(valid_from=day(600), valid_until=day(600), switches=stricter))

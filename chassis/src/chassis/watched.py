@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -38,7 +38,8 @@ class Watched(Generic[T]):
         self._read = read
         self._now_s = now_s
         self._looked_at_s = -math.inf
-        self._looking = asyncio.Lock()
+        self._running: asyncio.Task[T] | None = None
+        self._coming: asyncio.Task[T] | None = None
 
     @property
     def value(self) -> T:
@@ -48,13 +49,22 @@ class Watched(Generic[T]):
         return self._value
 
     async def look(self) -> T:
-        """Read it now. What was stored before this call is in it. Raises: what the database raises."""
-        asked_at_s = self._now_s()
-        async with self._looking:
-            if self._looked_at_s <= asked_at_s:  # Else somebody has looked while we waited.
-                began_s = self._now_s()
-                self._value = await self._read(self._value)
-                self._looked_at_s = began_s
+        """Read it now. What was stored before this call is in it. Raises: what the database raises.
+
+        Whoever comes while it is being read shares the next reading, and its failure: nobody waits for more than two.
+        """
+        if self._coming is None:
+            self._coming = asyncio.create_task(self._look_after(self._running))
+            self._coming.add_done_callback(_seen)
+        return await asyncio.shield(self._coming)
+
+    async def _look_after(self, running: asyncio.Task[T] | None) -> T:
+        if running is not None:
+            await asyncio.wait([running])
+        self._running, self._coming = self._coming, None
+        began_s = self._now_s()
+        self._value = await self._read(self._value)
+        self._looked_at_s = began_s
         return self._value
 
     async def ready(self) -> None:
@@ -74,3 +84,9 @@ class Watched(Generic[T]):
     @property
     def _age_s(self) -> float:
         return self._now_s() - self._looked_at_s
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Whoever asked may be gone: then nobody is told of the failure."""
+    if not task.cancelled():
+        task.exception()

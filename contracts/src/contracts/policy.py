@@ -152,10 +152,6 @@ class PolicyTerms(_Part):
         """Whether it is the decision of this authority at this place."""
         return (self.authority, self.district, self.contract_no) == (authority, district, contract_no)
 
-    def names(self, code: str, *, arrived_on: date) -> bool:
-        """Whether it makes the region a key area for arrivals of that day."""
-        return any(area.covers(code, arrived_on) for area in self.key_areas)
-
 
 _PLACE_IS_ABSENT = {Authority.CITY: (True, True), Authority.DISTRICT: (False, True), Authority.SITE: (False, False)}
 

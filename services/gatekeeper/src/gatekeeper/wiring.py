@@ -60,7 +60,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         policies=[clearance_policy(handler)],
         api_tasks=[view.run, policies.run],
         ready=[policies.ready],
-        worker_tasks=[keeper.run, lambda worker: policies.run()],
+        worker_tasks=[keeper.run],
     )
 
 

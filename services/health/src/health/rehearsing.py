@@ -5,8 +5,9 @@ The states are read as they stand, a few hundred at once; between two reads the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -14,12 +15,17 @@ import asyncpg
 
 from chassis.command_handling import CommandHandler
 from chassis.event_store import StoredStream
+from chassis.faults import Unavailable
 from health.domain.state import HealthPerson
 
 PEOPLE_MAX = 20_000
 """People that one request goes through. The next one goes on behind them."""
 PEOPLE_AT_ONCE = 500
 """Read and judged before anything else gets its turn: some milliseconds."""
+
+AT_ONCE_MAX = 2
+"""Requests of one process that go through people at the same time. Whoever comes beyond is told to come again."""
+RETRY_AFTER_S = 1
 
 NOBODY = UUID(int=0)
 
@@ -51,9 +57,19 @@ class TodaysPeople:
 
     pool: asyncpg.Pool
     handler: CommandHandler[Any, HealthPerson, Any]
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE_MAX))
 
     async def window(self, judge: Callable[[HealthPerson], T | None], *, after: UUID, found_max: int) -> Window[T]:
-        """What `judge` finds in the next people, by id: at most `PEOPLE_MAX` of them, and no more once so much is found."""
+        """What `judge` finds in the next people, by id: at most `PEOPLE_MAX` of them, and no more once so much is found.
+
+        Raises: Unavailable.
+        """
+        if self.turns.locked():
+            raise Unavailable(retry_after_s=RETRY_AFTER_S)
+        async with self.turns:
+            return await self._window(judge, after, found_max)
+
+    async def _window(self, judge: Callable[[HealthPerson], T | None], after: UUID, found_max: int) -> Window[T]:
         found: list[tuple[UUID, T]] = []
         looked_at, last = 0, after
         async for person_id, person in self._after(after):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from types import MappingProxyType
 
-from contracts.policy import NORMAL_CELSIUS_MIN, CitySet, Extra, Policies
+from contracts.policy import NORMAL_CELSIUS_MIN, CitySet, Extra, KeyArea, Policies
 from contracts.times import YEAR_MAX
 
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType({">=": operator.ge, ">": operator.gt})
+
+CODE_DIGITS = (2, 4, 6)
+"""Of a province, a city, a county (GB/T 2260)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +53,37 @@ class PolicySet:
     def remeasured_after(self) -> timedelta:
         return timedelta(minutes=self.city.fever.remeasured_after_min)
 
-    @property
+    @cached_property
     def isolation_days(self) -> int:
         """The longest that anybody asks."""
         return max(self.city.isolation_days, *(extra.terms.isolation_days or 0 for extra in self.extras), 0)
 
     def isolation(self, code: str, *, arrived_on: date) -> Isolation | None:
         """What is asked of arrivals of that day from the region. None: nothing."""
-        sets: tuple[CitySet | Extra, ...] = (self.city, *self.extras)
-        naming = [n for n, each in enumerate(sets) if each.terms.names(code, arrived_on=arrived_on)]
-        if not naming:
+        areas = (each for digits in CODE_DIGITS for each in self._areas.get(code[:digits], ()))
+        naming = min((n for n, area in areas if area.covers(code, arrived_on)), default=None)
+        if naming is None:
             return None
-        days = self.isolation_days
-        asking = next(n for n, each in enumerate(sets) if each.terms.isolation_days == days)
-        return Isolation(days, sets[max(naming[0], asking)].version)
+        return Isolation(self.isolation_days, self._sets[max(naming, self._asking)].version)
+
+    @property
+    def _sets(self) -> tuple[CitySet | Extra, ...]:
+        """From the highest authority down."""
+        return (self.city, *self.extras)
+
+    @cached_property
+    def _asking(self) -> int:
+        """Which of the sets is the first that asks for so many days."""
+        return next(n for n, each in enumerate(self._sets) if each.terms.isolation_days == self.isolation_days)
+
+    @cached_property
+    def _areas(self) -> Mapping[str, Sequence[tuple[int, KeyArea]]]:
+        """By their codes, each with the set that names it: a rehearsal asks millions of times, of hundreds of areas."""
+        areas: dict[str, list[tuple[int, KeyArea]]] = {}
+        for n, each in enumerate(self._sets):
+            for area in each.terms.key_areas:
+                areas.setdefault(area.code_prefix, []).append((n, area))
+        return areas
 
 
 def in_force(policies: Policies, day: date, *, district: str | None, contract_no: str) -> PolicySet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from contracts.health import IsolationReason
 from contracts.policy import Policies, Switch, Switches
@@ -50,7 +51,7 @@ class Rehearsal:
     def switches(self) -> Switches:
         return self._city.city.switches
 
-    @property
+    @cached_property
     def _city(self) -> PolicySet:
         return self._at(None, "")
 
