@@ -43,6 +43,8 @@ LASTING_PORTS = range(12_000, 32_000)
 START_S_MAX = 90.0
 STOP_S_MAX = 15.0
 DATABASE_TIMEOUT_S = 10.0
+SUPERVISED_S = 0.5
+"""Between two looks of the supervisor."""
 
 
 def lasting_port() -> int:
@@ -166,6 +168,23 @@ class FaultStack:
         for process in self.processes.values():
             await process.ready(START_S_MAX)
             process.child.insist()
+
+    @asynccontextmanager
+    async def supervised(self) -> AsyncIterator[None]:
+        """As everywhere in service: a process that ended by itself, for want of its database say, is started again. What a
+        signal ended stays so."""
+        watching = asyncio.create_task(self._supervise())
+        try:
+            yield
+        finally:
+            watching.cancel()
+
+    async def _supervise(self) -> None:
+        while True:
+            for process in self.processes.values():
+                if (process.child.exit_code or 0) > 0:
+                    process.start()
+            await asyncio.sleep(SUPERVISED_S)
 
     async def kill(self) -> None:
         """Everything at once: what is thrown away need not be closed with care."""

@@ -45,7 +45,7 @@ async def _rounds(stack: FaultStack, rounds: int) -> None:
     choose = random.Random(SEED)
     for n in range(rounds):
         faults = choose.sample(_faults(stack), choose.randint(2, AT_ONCE_MAX))
-        async with town(stack, sites=2) as here:
+        async with stack.supervised(), town(stack, sites=2) as here:
             async with flowing(here):
                 await asyncio.gather(*(_inflict(fault, here.diary, choose.random()) for fault in faults))
                 await asyncio.sleep(PAUSE_S)
