@@ -137,6 +137,16 @@ class TestPoller:
         assert await eventually(nobody_waits)
         assert [1] == await versions(running, kept.person_id)
 
+    async def test_asks_again_after_the_clock_was_set_back(self, running: Running, upstream: Upstream, number: str) -> None:
+        kept = await awaited(running.parts, number)
+        await wait_for(running.parts.pool, running.registration.tell(kept), subscribers=[AWAITED.name])
+        await asked_for(running, kept.person_id)
+        await running.parts.pool.execute(
+            "UPDATE awaited_v1 SET polled_at = clock_timestamp() + interval '1 hour' WHERE person_id = $1", kept.person_id
+        )
+        await upstream.declare(form(number))
+        assert [1] == await eventually(lambda: versions(running, kept.person_id))
+
     async def test_is_only_delayed_while_health_cloud_is_down(self, running: Running, upstream: Upstream, number: str) -> None:
         await upstream.misbehave(down=True)
         await upstream.declare(form(number))

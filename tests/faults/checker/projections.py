@@ -184,7 +184,7 @@ async def check_health(stack: FaultStack, logs: Mapping[str, Log], people: Peopl
 async def check_bridge(stack: FaultStack, people: People) -> list[str]:
     """Whose declaration is waited for."""
     rows = await _rows(stack, "healthcloud-bridge", "SELECT contract_no, person_id FROM awaited_v1")
-    return list(_differ("awaited_v1", people.awaited, rows))
+    return list(_differ("awaited_v1", list(people.awaited), rows))
 
 
 async def check_police(stack: FaultStack, logs: Mapping[str, Log]) -> list[str]:

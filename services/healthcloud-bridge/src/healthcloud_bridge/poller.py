@@ -35,14 +35,15 @@ AWAITED_DAYS_MAX = 30
 ACTOR = "healthcloud-bridge"
 """Who opened document and name, in the record of the key server."""
 
-# Rows that the projector is about to remove are left alone, so neither waits for the other.
+# Rows that the projector is about to remove are left alone, so neither waits for the other. What was asked for in the future was
+# asked for before the clock was set back.
 CLAIM = """
 UPDATE awaited_v1 AS a SET polled_at = clock_timestamp()
 FROM (
     SELECT person_id, contract_no FROM awaited_v1
     WHERE asked_at > clock_timestamp() - make_interval(days => $2)
-      AND polled_at < clock_timestamp()
-          - greatest(make_interval(secs => $3), least((clock_timestamp() - asked_at) * $4, make_interval(secs => $5)))
+      AND (polled_at > clock_timestamp() OR polled_at < clock_timestamp()
+          - greatest(make_interval(secs => $3), least((clock_timestamp() - asked_at) * $4, make_interval(secs => $5))))
     ORDER BY polled_at LIMIT $1 FOR UPDATE SKIP LOCKED
 ) AS due
 WHERE a.person_id = due.person_id AND a.contract_no = due.contract_no
