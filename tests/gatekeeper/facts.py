@@ -56,7 +56,7 @@ def mark(service: str = "health", *, unreadable: bool) -> MarkHistory:
     return MarkHistory(person_id=PERSON, unreadable=unreadable, cause=cause, at=NOW)
 
 
-def pre_registered(*, contract_no: str = HERE, declaration_version: int = 1) -> PersonPreRegistered:
+def pre_registered(*, contract_no: str = HERE, declaration_version: int = 1, at: datetime = NOW) -> PersonPreRegistered:
     return PersonPreRegistered(
         person_id=PERSON,
         contract_no=contract_no,
@@ -74,7 +74,7 @@ def pre_registered(*, contract_no: str = HERE, declaration_version: int = 1) -> 
         name=SEALED,
         mobile=SEALED,
         taken_up=False,
-        pre_registered_at=NOW,
+        pre_registered_at=at,
     )
 
 

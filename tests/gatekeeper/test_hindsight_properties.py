@@ -100,5 +100,5 @@ class TestStood:
     def test_in_the_end_is_the_state(self, log: list[Told]) -> None:
         events = history(log)
         state, then = DECIDER.fold(DECIDER.initial, events), stood(events, NOW + timedelta(days=1))
-        assert (state.on_site, state.left, state.version) == (then.on_site, then.left, then.version)
+        assert (state.on_site, state.left_at, state.version) == (then.on_site, then.left_at, then.version)
         assert parts(state.clearance) == parts(then.clearance)

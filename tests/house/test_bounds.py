@@ -18,6 +18,7 @@ SLEEPING_TESTS = {
     "tests/faults/balancer.py": "a program of the tests, which looks every so often; nothing waits for it",
     "tests/faults/planted/plants.py": "mistakes of which some are that something is done late",
     "tests/faults/proxy.py": "a connection that is slow, which is what is tested",
+    "tests/faults/stack.py": "a supervisor, which looks every so often; nothing waits for it",
     "tests/faults/test_clocks.py": "how long a clock is wrong",
     "tests/faults/test_combined.py": "how long a fault lasts",
     "tests/faults/test_disk_full.py": "how long a disk is full",

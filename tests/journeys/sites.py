@@ -131,21 +131,24 @@ class Site:
 
     async def pre_registers(self, person: Person) -> Arrived:
         """进场预登记, with the latest declaration."""
-        somebody = {"document": person.document, "name": person.name}
-        lookup = {**somebody, "purpose": "pre_registration"}
+        lookup = {"document": person.document, "name": person.name, "purpose": "pre_registration"}
         found = await self.ask("site_operator", "POST", "healthcloud_bridge", "/v1/declaration-lookups", lookup)
+        registered = await self.hands_in(person, seen=found.headers["Consistency-Token"])
+        arrived = Arrived(person, registered.json()["person_id"])
+        await eventually(lambda: self.is_judged(arrived), within_s=WITHIN_S)
+        return arrived
+
+    async def hands_in(self, person: Person, *, seen: str, expect: tuple[int, ...] = ()) -> httpx2.Response:
+        """The form 进场预登记."""
         form = {
-            **somebody,
+            "document": person.document,
+            "name": person.name,
             "person_kind": "worker",
             "trade": "020",
             "employer_credit_code": EMPLOYER["credit_code"],
             "origin": {"code": "320600", "text": "江苏省南通市"},
         }
-        seen = found.headers["Consistency-Token"]
-        registered = await self.post("site_operator", "registration", "pre-registrations", form, seen=seen)
-        arrived = Arrived(person, registered.json()["person_id"])
-        await eventually(lambda: self.is_judged(arrived), within_s=WITHIN_S)
-        return arrived
+        return await self.post("site_operator", "registration", "pre-registrations", form, expect=expect, seen=seen)
 
     async def is_judged(self, arrived: Arrived) -> bool:
         """Whether health has judged the declaration, and the gate knows: that it does takes some seconds after the start."""

@@ -62,6 +62,28 @@ class TestWorker:
         passed = await site.passes(worker)
         assert ("admitted", []) == (passed["outcome"], codes(passed))
 
+    async def test_comes_back_on_a_declaration_made_since_he_left(self, site: Site) -> None:
+        worker = await site.arrives()
+        assert "admitted" == (await site.enters(worker))["outcome"]
+        left = await site.post("site_operator", "gatekeeper", "exits", {"person_id": worker.person_id})
+        seen = left.headers["Consistency-Token"]
+        refused = await site.hands_in(worker.person, seen=seen, expect=(409,))
+        assert "declaration-missing" == refused.json()["code"], "that he declared when he first came says nothing of now"
+        assert "awaiting" == await self.state(site, worker, seen=refused.headers["Consistency-Token"])
+
+        await site.declares(worker.person, days_ago=0)
+
+        async def is_expected() -> bool:
+            return await self.state(site, worker) == "open"
+
+        await eventually(is_expected, within_s=WITHIN_S)
+        await eventually(lambda: site.is_judged(worker), within_s=WITHIN_S)
+        assert "admitted" == (await site.enters(worker))["outcome"]
+
+    async def state(self, site: Site, worker: Arrived, *, seen: str = "") -> str:
+        found = await site.get("site_operator", "registration", f"pre-registrations/{worker.person_id}", seen=seen)
+        return str(found["state"])
+
     async def test_of_a_key_area_hears_every_reason_and_the_day_that_clears_them(self, site: Site) -> None:
         worker = await site.arrives(days_ago=4, from_hubei=True)
         await site.is_measured(worker, celsius=38.0)

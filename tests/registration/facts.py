@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,14 +18,15 @@ from contracts.registration import (
     EmployerAdded,
     PersonErased,
     PersonPreRegistered,
+    PreRegistrationClosed,
     PreRegistrationWithdrawn,
     RosterMemberImported,
 )
 from registration.domain.contract import ContractDetails
 from registration.domain.declaration import Declaration, declaration_of
 from registration.domain.erasure import Erase
-from registration.domain.form import Form
-from registration.domain.person import ImportRosterMember, PreRegister, TakeUp, Withdraw
+from registration.domain.form import Form, Left
+from registration.domain.person import Close, ImportRosterMember, PreRegister, TakeUp, Withdraw
 
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
 HERE, ELSEWHERE = "W2019010100011", "W2017050130174"
@@ -35,6 +36,7 @@ DECLARED_MOBILE, TYPED_MOBILE = "g1.1." + "M" * 40, "g1.1." + "T" * 40
 FINGERPRINT, OTHER_FINGERPRINT = "f" * 64, "0" * 64
 NOW = datetime(2020, 2, 18, 1, 0, tzinfo=UTC)
 """Nine in the morning in Shanghai."""
+EXITED_AT = NOW + timedelta(hours=9)
 TODAY = date(2020, 2, 18)
 
 DETAILS = ContractDetails(
@@ -117,16 +119,22 @@ def form(**changes: Any) -> Form:
     return replace(FORM, **changes)
 
 
-def pre_register(declaration: Declaration | None = None, *, seen: int | None = None, **changes: Any) -> PreRegister:
-    return PreRegister(person_id=PERSON, form=form(**changes), declaration=declaration, declaration_version_seen=seen, at=NOW)
+def pre_register(
+    declaration: Declaration | None = None, *, seen: int | None = None, at: datetime = NOW, **changes: Any
+) -> PreRegister:
+    return PreRegister(person_id=PERSON, form=form(**changes), declaration=declaration, declaration_version_seen=seen, at=at)
 
 
-def take_up(declaration: Declaration) -> TakeUp:
-    return TakeUp(person_id=PERSON, declaration=declaration, at=NOW)
+def take_up(declaration: Declaration, *, at: datetime = NOW) -> TakeUp:
+    return TakeUp(person_id=PERSON, declaration=declaration, at=at)
 
 
-def withdraw(*, contract_no: str = HERE, has_entered: bool = False) -> Withdraw:
-    return Withdraw(person_id=PERSON, contract_no=contract_no, reason=SEALED, has_entered=has_entered, at=NOW)
+def withdraw(*, contract_no: str = HERE, entered_at: datetime | None = None) -> Withdraw:
+    return Withdraw(person_id=PERSON, contract_no=contract_no, reason=SEALED, entered_at=entered_at, at=NOW)
+
+
+def close(*, contract_no: str = HERE) -> Close:
+    return Close(person_id=PERSON, contract_no=contract_no, exited_at=EXITED_AT)
 
 
 def import_member(*, contract_no: str = HERE, on_site: bool = False) -> ImportRosterMember:
@@ -151,7 +159,7 @@ def erase(*, has_declared: bool = False, epidemic_ended_on: date | None = TODAY)
 # --- People: facts ----------------------------------------------------------------------------------------------------
 
 
-def awaited(person_id: UUID = PERSON, **changes: Any) -> DeclarationAwaited:
+def awaited(person_id: UUID = PERSON, *, at: datetime = NOW, **changes: Any) -> DeclarationAwaited:
     """The form, kept."""
     kept = form(**changes)
     return DeclarationAwaited(
@@ -170,7 +178,9 @@ def awaited(person_id: UUID = PERSON, **changes: Any) -> DeclarationAwaited:
         mobile=kept.mobile,
         name_fingerprint=kept.name_fingerprint,
         complete=kept.complete,
-        asked_at=NOW,
+        left_at=kept.left.at if kept.left else None,
+        left_with_version=kept.left.declaration_version if kept.left else None,
+        asked_at=at,
     )
 
 
@@ -208,6 +218,14 @@ def withdrawn(*, person_id: UUID = PERSON, contract_no: str = HERE, at: datetime
     return PreRegistrationWithdrawn(person_id=person_id, contract_no=contract_no, district="310109", reason=SEALED, withdrawn_at=at)
 
 
+def closed(*, contract_no: str = HERE) -> PreRegistrationClosed:
+    return PreRegistrationClosed(person_id=PERSON, contract_no=contract_no, closed_at=EXITED_AT)
+
+
+LEFT = Left(at=EXITED_AT, declaration_version=1)
+"""How a form says that it is somebody's who comes back."""
+
+
 def imported(*, person_id: UUID = PERSON, contract_no: str = HERE, on_site: bool = False) -> RosterMemberImported:
     return RosterMemberImported(
         person_id=person_id,
@@ -227,12 +245,12 @@ def erased(*dropped_forms: str) -> PersonErased:
     return PersonErased(person_id=PERSON, dropped_forms=dropped_forms, erased_at=NOW)
 
 
-def entered_on_paper() -> PaperEntryRecorded:
+def entered_on_paper(contract_no: str = HERE) -> PaperEntryRecorded:
     """The gate's, of what two people decided."""
     return PaperEntryRecorded(
         person_id=PERSON,
         attempt_id=PERSON,
-        contract_no=HERE,
+        contract_no=contract_no,
         decided_by=(UUID(int=98), UUID(int=99)),
         needs_review=True,
         clearance_version=1,
@@ -248,6 +266,7 @@ def entry_attempted(
     contract_no: str = HERE,
     kind: EntryKind = EntryKind.ENTRY,
     outcome: Outcome = Outcome.ADMITTED,
+    at: datetime = NOW,
 ) -> EntryAttempted:
     """The gate's."""
     return EntryAttempted(
@@ -258,5 +277,5 @@ def entry_attempted(
         outcome=outcome,
         clearance_version=1,
         policy_version=1,
-        attempted_at=NOW,
+        attempted_at=at,
     )

@@ -10,6 +10,7 @@ import pytest
 from chassis.testing.specification import Specification
 from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.people import PersonKind
+from registration.domain.declaration import Declaration
 from registration.domain.erasure import EpidemicIsNotOver, PersonIsErased, PersonIsUnknown
 from registration.domain.person import (
     DeclarationHasChanged,
@@ -25,12 +26,17 @@ from registration.domain.person import (
 from registration.wiring import PERSON as PERSON_DECIDER
 from tests.registration.facts import (
     ELSEWHERE,
+    EXITED_AT,
+    LEFT,
+    NOW,
     OTHER_EMPLOYER,
     OTHER_FINGERPRINT,
     SEALED,
     TODAY,
     TYPED_MOBILE,
     awaited,
+    close,
+    closed,
     declared,
     erase,
     erased,
@@ -44,6 +50,9 @@ from tests.registration.facts import (
 )
 
 person: Specification[PersonCommand, Person, PersonEvent] = Specification(PERSON_DECIDER)
+BACK_AT = EXITED_AT + timedelta(days=3)
+SINCE = declared(declaration_version=2, reported_on=TODAY + timedelta(days=3))
+"""Declared after the exit."""
 EVERYWHERE = tuple(imported(contract_no=f"W{n:05}") for n in range(CONTRACTS_MAX))
 
 
@@ -163,7 +172,7 @@ class TestWithdraw:
 
     def test_does_nothing_when_repeated(self) -> None:
         person.given(pre_registered(), withdrawn()).when(withdraw()).then_nothing()
-        person.given(pre_registered(), withdrawn()).when(withdraw(has_entered=True)).then_nothing()
+        person.given(pre_registered(), withdrawn()).when(withdraw(entered_at=NOW)).then_nothing()
 
     def test_is_for_one_contract(self) -> None:
         both = person.given(pre_registered(), pre_registered(contract_no=ELSEWHERE))
@@ -171,7 +180,15 @@ class TestWithdraw:
         assert left.state.is_expected_on("W2019010100011")
 
     def test_is_refused_after_entry(self) -> None:
-        person.given(pre_registered()).when(withdraw(has_entered=True)).then_rejected(PersonHasEntered)
+        person.given(pre_registered()).when(withdraw(entered_at=NOW)).then_rejected(PersonHasEntered)
+
+    def test_is_refused_after_the_exit(self) -> None:
+        person.given(pre_registered(), closed()).when(withdraw(entered_at=NOW)).then_rejected(PersonHasEntered)
+
+    def test_is_possible_again_for_who_has_come_back_only_on_paper(self) -> None:
+        back = person.given(pre_registered(), closed(), pre_registered(SINCE, at=BACK_AT))
+        back.when(withdraw(entered_at=NOW)).then(withdrawn())
+        back.when(withdraw(entered_at=BACK_AT)).then_rejected(PersonHasEntered)
 
     def test_is_refused_for_who_was_imported_as_on_site(self) -> None:
         person.given(imported(on_site=True), pre_registered()).when(withdraw()).then_rejected(PersonHasEntered)
@@ -180,6 +197,46 @@ class TestWithdraw:
     def test_is_refused_where_nobody_was_pre_registered(self) -> None:
         person.when(withdraw()).then_rejected(PersonIsNotPreRegistered)
         person.given(awaited()).when(withdraw()).then_rejected(PersonIsNotPreRegistered)
+
+
+class TestClose:
+    def test_ends_what_let_the_person_in(self) -> None:
+        left = person.given(pre_registered()).when(close()).then(closed())
+        assert not left.state.is_expected_on("W2019010100011")
+
+    def test_does_nothing_when_repeated(self) -> None:
+        person.given(pre_registered(), closed()).when(close()).then_nothing()
+
+    def test_does_nothing_where_no_pre_registration_is_open(self) -> None:
+        person.given(imported(on_site=True), pre_registered(contract_no=ELSEWHERE)).when(close()).then_nothing()
+        person.given(pre_registered(), withdrawn()).when(close()).then_nothing()
+
+
+class TestComingBack:
+    """To where one has left: with a declaration made since the exit."""
+
+    gone = person.given(pre_registered(), closed())
+
+    def test_takes_a_declaration_made_since(self) -> None:
+        self.gone.when(pre_register(SINCE, seen=2, at=BACK_AT)).then(pre_registered(SINCE, at=BACK_AT))
+
+    @pytest.mark.parametrize("old", [declared(), declared(declaration_version=2, reported_on=TODAY - timedelta(days=1))])
+    def test_waits_for_one_where_all_are_of_before(self, old: Declaration) -> None:
+        kept = self.gone.when(pre_register(old, seen=old.version, at=BACK_AT)).then(awaited(left=LEFT, at=BACK_AT))
+        kept.when(pre_register(old, at=BACK_AT)).then_nothing()
+        kept.when(take_up(old, at=BACK_AT)).then_nothing()
+        kept.when(take_up(SINCE, at=BACK_AT)).then(pre_registered(SINCE, taken_up=True, at=BACK_AT))
+
+    def test_is_never_before_the_exit_by_any_clock(self) -> None:
+        kept = self.gone.when(pre_register(SINCE, at=EXITED_AT)).then(awaited(left=LEFT, at=EXITED_AT))
+        kept.when(take_up(SINCE, at=EXITED_AT)).then_nothing()
+
+    def test_takes_the_same_one_again_after_a_withdrawal(self) -> None:
+        again = person.given(pre_registered(), closed(), pre_registered(SINCE, at=BACK_AT), withdrawn())
+        again.when(pre_register(SINCE, at=BACK_AT)).then(pre_registered(SINCE, at=BACK_AT))
+
+    def test_elsewhere_takes_any(self) -> None:
+        self.gone.when(pre_register(declared(), contract_no=ELSEWHERE)).then(pre_registered(contract_no=ELSEWHERE))
 
 
 class TestImportRosterMember:

@@ -15,7 +15,7 @@ from chassis.tables import ReadModel
 from contracts.event import Event
 from contracts.gatekeeper import EntryKind, Outcome
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
-from registration.read_models.entries import ENTRIES, has_entered
+from registration.read_models.entries import ENTRIES, last_entered_at
 from registration.read_models.pre_registrations import (
     PRE_REGISTRATIONS,
     Cursor,
@@ -27,11 +27,14 @@ from tests.conftest import MakeDatabase
 from tests.registration.facts import (
     ELSEWHERE,
     EMPLOYER,
+    EXITED_AT,
     HERE,
+    LEFT,
     NOW,
     OTHER_EMPLOYER,
     PERSON,
     awaited,
+    closed,
     declaration_received,
     declared,
     entered_on_paper,
@@ -82,42 +85,56 @@ class TestDeclarations:
 
 class TestEntries:
     async def test_knows_whom_the_gate_admitted_where(self, pool: asyncpg.Pool) -> None:
-        await in_batches(pool, ENTRIES, "entry_v1", [entry_attempted(), entry_attempted()])
-        assert await has_entered(pool, HERE, PERSON)
-        assert not await has_entered(pool, ELSEWHERE, PERSON)
+        await in_batches(pool, ENTRIES, "entry_v2", [entry_attempted(), entry_attempted(at=LATER)])
+        assert LATER == await last_entered_at(pool, HERE, PERSON)
+        assert await last_entered_at(pool, ELSEWHERE, PERSON) is None
 
     async def test_knows_whom_two_people_let_in_on_paper(self, pool: asyncpg.Pool) -> None:
-        await in_batches(pool, ENTRIES, "entry_v1", [entered_on_paper()])
-        assert await has_entered(pool, HERE, PERSON)
+        await in_batches(pool, ENTRIES, "entry_v2", [entry_attempted(at=LATER), entered_on_paper()])
+        assert LATER == await last_entered_at(pool, HERE, PERSON)
+        await project(pool, ENTRIES, entered_on_paper(ELSEWHERE))
+        assert NOW == await last_entered_at(pool, ELSEWHERE, PERSON)
 
     async def test_is_silent_about_refusals_and_gate_passes(self, pool: asyncpg.Pool) -> None:
         await project(pool, ENTRIES, entry_attempted(outcome=Outcome.REFUSED), entry_attempted(kind=EntryKind.GATE_PASS))
-        assert not await has_entered(pool, HERE, PERSON)
+        assert await last_entered_at(pool, HERE, PERSON) is None
 
 
 class TestPreRegistrations:
     async def test_follows_a_form_to_its_end(self, pool: asyncpg.Pool) -> None:
         events = [awaited(), pre_registered(taken_up=True), withdrawn(at=LATER)]
-        await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v1", events)
+        await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v2", events)
         row = await pre_registration_of(pool, HERE, PERSON, employer=None)
         assert row is not None
         assert ("withdrawn", LATER, True, 1) == (row.state, row.changed_at, row.taken_up, row.declaration_version)
 
     async def test_opens_again_after_a_withdrawal(self, pool: asyncpg.Pool) -> None:
         again = pre_registered(declared(declaration_version=2), at=LATER)
-        await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v1", [pre_registered(), withdrawn(), again])
+        await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v2", [pre_registered(), withdrawn(), again])
         row = await pre_registration_of(pool, HERE, PERSON, employer=None)
         assert row is not None
         assert ("open", 2) == (row.state, row.declaration_version)
 
+    async def test_is_closed_by_an_exit_until_somebody_comes_back(self, pool: asyncpg.Pool) -> None:
+        events: list[Event] = [pre_registered(), closed()]
+        await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v2", events)
+        row = await pre_registration_of(pool, HERE, PERSON, employer=None)
+        assert row is not None
+        assert ("closed", EXITED_AT, 1) == (row.state, row.changed_at, row.declaration_version)
+        events += [awaited(left=LEFT), pre_registered(declared(declaration_version=2), at=LATER)]
+        await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v2", events)
+        row = await pre_registration_of(pool, HERE, PERSON, employer=None)
+        assert row is not None
+        assert ("open", LATER, 2, None) == (row.state, row.changed_at, row.declaration_version, row.left_at)
+
     async def test_keeps_contracts_apart(self, pool: asyncpg.Pool) -> None:
         events = [pre_registered(), pre_registered(contract_no=ELSEWHERE), withdrawn(contract_no=ELSEWHERE)]
-        rows = await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v1", events)
+        rows = await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v2", events)
         assert [(ELSEWHERE, "withdrawn"), (HERE, "open")] == [(row[0], row[2]) for row in rows]
 
     async def test_drops_the_forms_of_whoever_was_erased_and_counts_the_rest(self, pool: asyncpg.Pool) -> None:
         events = [awaited(), pre_registered(contract_no=ELSEWHERE), erased(HERE)]
-        rows = await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v1", events)
+        rows = await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v2", events)
         assert [(ELSEWHERE, "open")] == [(row[0], row[2]) for row in rows]
 
     async def test_pages_from_the_latest_change_on(self, pool: asyncpg.Pool) -> None:

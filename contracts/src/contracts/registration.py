@@ -103,6 +103,10 @@ class DeclarationAwaited(Event):
     """Of the folded name under the person's key: it must agree with the declaration's."""
     complete: bool
     """Whether the form lacked nothing but the declaration, so that it can be taken up without anybody's act."""
+    left_at: UtcTime | None = None
+    """UTC, the person's last exit from this site: only what is declared since counts. Absent: whatever was declared."""
+    left_with_version: DeclarationVersion | None = None
+    """The declaration that was pinned until that exit; only later ones count."""
     asked_at: UtcTime
     """UTC, taken from the command."""
 
@@ -190,6 +194,20 @@ class PreRegistrationWithdrawn(Event):
     """UTC, taken from the command."""
 
 
+class PreRegistrationClosed(Event):
+    """The person left the site for good: to come back takes another pre-registration, with a declaration made since."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.pre-registration-closed.v1"]] = (
+        "gatehouse.registration.pre-registration-closed.v1"
+    )
+    person_id: UUID
+    """The person, who is also the stream."""
+    contract_no: ContractNo
+    """Which site was left."""
+    closed_at: UtcTime
+    """UTC, the time of the exit as the gate tells it."""
+
+
 class RosterMemberImported(Event):
     """The person stands on this contract's roster of before (旧实名制名册)."""
 
@@ -235,6 +253,7 @@ RegistrationEvent = (
     | DeclarationAwaited
     | PersonPreRegistered
     | PreRegistrationWithdrawn
+    | PreRegistrationClosed
     | RosterMemberImported
     | PersonErased
 )

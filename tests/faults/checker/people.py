@@ -14,6 +14,15 @@ Key = tuple[str, str]
 """Contract and person."""
 
 
+_OF_REGISTRATION = (
+    "declaration-awaited",
+    "person-pre-registered",
+    "pre-registration-withdrawn",
+    "pre-registration-closed",
+    "roster-member-imported",
+)
+
+
 def key_of(data: Mapping[str, Any]) -> Key:
     return data["contract_no"], data["person_id"]
 
@@ -27,11 +36,11 @@ class People:
     """What registration and the gate tell of people on contracts. Within a stream the order is the log's."""
 
     expected: dict[Key, dict[str, Any]] = field(default_factory=dict)
-    """Open pre-registrations."""
+    """Pre-registrations that were not withdrawn: an exit closes one, and the count keeps it."""
     withdrawn: dict[Key, dict[str, Any]] = field(default_factory=dict)
     awaited: dict[Key, dict[str, Any]] = field(default_factory=dict)
     latest: dict[Key, tuple[str, dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
-    """State (awaiting, open, withdrawn), the last form, and the event that brought the state."""
+    """State (awaiting, open, withdrawn, closed), the last form, and the event that brought the state."""
     rostered: dict[Key, dict[str, Any]] = field(default_factory=dict)
     entered: set[Key] = field(default_factory=set)
     """Ever admitted."""
@@ -45,7 +54,11 @@ class People:
 def people_of(logs: Mapping[str, Log]) -> People:
     people = People()
     for event, data in logs["registration"].of(
-        "declaration-awaited", "person-pre-registered", "pre-registration-withdrawn", "roster-member-imported"
+        "declaration-awaited",
+        "person-pre-registered",
+        "pre-registration-withdrawn",
+        "pre-registration-closed",
+        "roster-member-imported",
     ):
         key = key_of(data)
         match event.fact:
@@ -61,6 +74,8 @@ def people_of(logs: Mapping[str, Log]) -> People:
                 people.withdrawn[key] = data
                 people.expected.pop(key, None)
                 people.latest[key] = ("withdrawn", people.latest[key][1], data)
+            case "pre-registration-closed":
+                people.latest[key] = ("closed", people.latest[key][1], data)
             case "roster-member-imported":
                 people.rostered[key] = data
     for event, data in logs["gatekeeper"].of("entry-attempted", "exit-registered"):

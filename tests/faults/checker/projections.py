@@ -138,12 +138,12 @@ async def check_registration(stack: FaultStack, logs: Mapping[str, Log], people:
         )
     ]
     listed = "SELECT contract_no, person_id, state, declaration_version, document, name, mobile, taken_up, changed_at"
-    listed += " FROM pre_registration_v1"
+    listed += " FROM pre_registration_v2"
     waiting = [key for key in people.awaited if key[1] in declared]
     return [
         *_differ("declaration_v1", declarations, stored),
-        *_differ("entry_v1", people.entered, await _rows(stack, "registration", "SELECT contract_no, person_id FROM entry_v1")),
-        *_differ("pre_registration_v1", map(_listed, people.latest.items()), await _rows(stack, "registration", listed)),
+        *_differ("entry_v2", people.entered, await _rows(stack, "registration", "SELECT contract_no, person_id FROM entry_v2")),
+        *_differ("pre_registration_v2", map(_listed, people.latest.items()), await _rows(stack, "registration", listed)),
         *[f"{key} still waits for a declaration that is there" for key in waiting],
     ]
 
@@ -151,7 +151,7 @@ async def check_registration(stack: FaultStack, logs: Mapping[str, Log], people:
 def _listed(item: tuple[Key, tuple[str, dict[str, Any], dict[str, Any]]]) -> tuple[Any, ...]:
     key, (state, form, by) = item
     version = form.get("declaration", {}).get("version")
-    changed_at = next(by[name] for name in ("asked_at", "pre_registered_at", "withdrawn_at") if name in by)
+    changed_at = next(by[name] for name in ("asked_at", "pre_registered_at", "withdrawn_at", "closed_at") if name in by)
     sealed = (form["document"], form["name"], form.get("mobile"))
     return (*key, state, version, *sealed, form.get("taken_up", False), time_of(changed_at))
 

@@ -43,7 +43,7 @@ from registration.domain.person import (
     Withdraw,
 )
 from registration.domain.station import StationWorksElsewhere
-from registration.read_models.entries import has_entered
+from registration.read_models.entries import last_entered_at
 from registration.roster_import import ROWS_MAX, RowAnswer
 from registration.wired import Wired, wired
 
@@ -250,7 +250,7 @@ async def withdraw_pre_registration(
         person_id=person_id,
         contract_no=contract_no,
         reason=sealer.seal(person_id, "reason", body.reason),
-        has_entered=await has_entered(parts.pool, contract_no, person_id),
+        entered_at=await last_entered_at(parts.pool, contract_no, person_id),
         at=parts.clock.now(),
     )
     outcome = await parts.people.handle(person_id, command, key=_key(caller, key))

@@ -28,9 +28,12 @@ FOUND_MAX = 200
 
 OVERLOOKED = """
 SELECT DISTINCT ON (d.person_id) d.person_id, d.name_fingerprint, d.mobile, d.pinned
-FROM pre_registration_v1 AS p JOIN declaration_v1 AS d USING (person_id)
+FROM pre_registration_v2 AS p JOIN declaration_v1 AS d USING (person_id)
 WHERE p.state = 'awaiting' AND p.complete AND p.name_fingerprint = d.name_fingerprint
   AND (p.mobile IS NOT NULL OR d.mobile IS NOT NULL)
+  AND (p.left_at IS NULL OR (
+      d.version > p.left_with_version
+      AND (d.pinned::jsonb ->> 'reported_on')::date >= (p.left_at AT TIME ZONE 'Asia/Shanghai')::date))
 ORDER BY d.person_id
 LIMIT $1
 """

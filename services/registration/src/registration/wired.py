@@ -26,7 +26,7 @@ from registration.domain.contract import Contract, ContractCommand, ContractDeta
 from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.station import RegisterStation, Station
 from registration.imports.running import Imports
-from registration.policies import TAKE_UP_POLICY
+from registration.policies import CLOSE_POLICY, TAKE_UP_POLICY
 from registration.pre_registering import PreRegistering
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
@@ -38,7 +38,7 @@ READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "registration": (PRE_REGISTRATIONS.name,),
         "healthcloud-bridge": (DECLARATIONS.name, TAKE_UP_POLICY),
-        "gatekeeper": (ENTRIES.name,),
+        "gatekeeper": (ENTRIES.name, CLOSE_POLICY),
     }
 )
 """Service to what reads its events here. A token of any other service asks for nothing that an answer could show."""

@@ -16,7 +16,7 @@ from registration.domain import contract, person, station
 from registration.imports.ledger import Ledger
 from registration.imports.running import Imports
 from registration.late_take_ups import LateTakeUps
-from registration.policies import take_up_policy
+from registration.policies import close_policy, take_up_policy
 from registration.pre_registering import PreRegistering
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
@@ -50,7 +50,7 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=2,
+    state_version=3,
 )
 
 
@@ -83,7 +83,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         state={"wired": wired},
         read_models=[DECLARATIONS, ENTRIES, PRE_REGISTRATIONS],
         works={"imports": imports.run},
-        policies=[take_up_policy(people)],
+        policies=[take_up_policy(people), close_policy(people)],
         worker_tasks=[LateTakeUps(parts.pool, people, parts.clock).run],
     )
 

@@ -36,9 +36,9 @@ def with_fact(person: GatePerson, fact: RelevantFact, cause: Cause) -> Clearance
     clearance = person.clearance
     match fact:
         case PersonPreRegistered():
-            left = person.left.get(fact.contract_no)
-            # Of before the exit, which closed it: it only came late.
-            is_closed = left is not None and fact.declaration.version <= left.declaration_version
+            left_at = person.left_at.get(fact.contract_no)
+            # Of before the exit, which closed it: it only came late. Registration makes none that is not later than the exit.
+            is_closed = left_at is not None and fact.pre_registered_at <= left_at
             return clearance if is_closed else _expect(clearance, fact, cause.event_id)
         case PreRegistrationWithdrawn():
             # Withdrawn only before entry: if the two raced, the gate's own fact wins.

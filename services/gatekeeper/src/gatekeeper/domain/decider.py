@@ -36,7 +36,7 @@ from gatekeeper.domain.commands import (
     RegisterExit,
     TakeNote,
 )
-from gatekeeper.domain.state import GatePerson, Left
+from gatekeeper.domain.state import GatePerson
 from gatekeeper.domain.verdict import Question, Verdict, judge, pre_registration, roster_member
 
 KnownPolicies = Callable[[], Policies]
@@ -198,8 +198,8 @@ def evolve(person: GatePerson, event: GatekeeperEvent) -> GatePerson:
         case EntryAttempted():
             return replace(person, version=version)
         case PaperEntryRecorded():
-            left = person.left.get(event.contract_no)
-            has_left_since = left is not None and left.at > event.entered_at
+            left_at = person.left_at.get(event.contract_no)
+            has_left_since = left_at is not None and left_at > event.entered_at
             return replace(person, version=version, on_site=person.on_site | (set() if has_left_since else {event.contract_no}))
         case ExitRegistered():
             return _without_whoever_left(person, event, version)
@@ -208,12 +208,10 @@ def evolve(person: GatePerson, event: GatekeeperEvent) -> GatePerson:
 
 
 def _without_whoever_left(person: GatePerson, event: ExitRegistered, version: int) -> GatePerson:
-    pinned = pre_registration(person, event.contract_no)
-    left = Left(at=event.exited_at, declaration_version=pinned.declaration_version if pinned else 0)
     return replace(
         person,
         version=version,
         clearance=without_contract(person.clearance, event.contract_no),
         on_site=person.on_site - {event.contract_no},
-        left={**person.left, event.contract_no: left},
+        left_at={**person.left_at, event.contract_no: event.exited_at},
     )

@@ -11,16 +11,6 @@ from contracts.gatekeeper import Clearance
 NOTHING_KNOWN = Clearance()
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The last exit from a contract."""
-
-    at: datetime
-    """UTC."""
-    declaration_version: int
-    """The declaration on which the person was let in. 0: none, as of the old roster. To come back takes a later one."""
-
-
 @dataclass(frozen=True)
 class GatePerson:
     """The whole basis of a verdict."""
@@ -28,8 +18,8 @@ class GatePerson:
     clearance: Clearance = NOTHING_KNOWN
     on_site: frozenset[str] = frozenset()
     """Contracts with an open entry: admitted, let in on paper, or imported as on site, and not left since."""
-    left: Mapping[str, Left] = field(default_factory=dict)
-    """Contract → the last exit from it."""
+    left_at: Mapping[str, datetime] = field(default_factory=dict)
+    """Contract → the last exit from it, UTC. It closed whatever pre-registration was not made later."""
     version: int = 0
     """Version of the stream. 0: the gate has never heard of the person."""
     changed_at: datetime | None = None

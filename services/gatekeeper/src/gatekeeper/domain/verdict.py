@@ -113,7 +113,7 @@ def is_known_on(person: GatePerson, contract_no: str) -> bool:
     """Whether the person is expected on this contract, is on its site, or ever was."""
     return (
         contract_no in person.on_site
-        or contract_no in person.left
+        or contract_no in person.left_at
         or pre_registration(person, contract_no) is not None
         or roster_member(person, contract_no) is not None
     )

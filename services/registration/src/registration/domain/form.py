@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.registration import DeclarationAwaited
 from contracts.sealing import Sealed
+from contracts.times import shanghai_date
+from registration.domain.declaration import Declaration
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An exit (退场登记) from the site of a contract."""
+
+    at: datetime
+    """UTC, by the gate's clock."""
+    declaration_version: int
+    """The declaration that was pinned until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,8 @@ class Form:
     """As typed. Counts only where the declaration has none."""
     complete: bool = True
     """Whether it lacks nothing but the declaration. Our API takes no other."""
+    left: Left | None = None
+    """The last exit from the site, of somebody who comes back."""
 
 
 def said_by(form: Form) -> tuple[object, ...]:
@@ -46,7 +60,18 @@ def said_by(form: Form) -> tuple[object, ...]:
         form.name_fingerprint,
         form.mobile is None,
         form.complete,
+        form.left,
     )
+
+
+def may_rest_on(form: Form, declaration: Declaration, at: datetime) -> bool:
+    """Whether what is handed in at that time may rest on the declaration: whoever left comes back on one made since."""
+    left = form.left
+    if left is None:
+        return True
+    is_newer = declaration.version > left.declaration_version
+    # Health Cloud tells the day, not the hour. And what is not later than the exit, the gate takes for closed by it.
+    return is_newer and declaration.pinned.reported_on >= shanghai_date(left.at) and at > left.at
 
 
 def form_of(event: DeclarationAwaited) -> Form:
@@ -65,4 +90,5 @@ def form_of(event: DeclarationAwaited) -> Form:
         name_fingerprint=event.name_fingerprint,
         mobile=event.mobile,
         complete=event.complete,
+        left=Left(event.left_at, event.left_with_version) if event.left_at and event.left_with_version else None,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Literal, assert_never
 from uuid import UUID
 
 from contracts.gatekeeper import CONTRACTS_MAX
@@ -19,6 +19,7 @@ from contracts.registration import (
     DeclarationAwaited,
     PersonErased,
     PersonPreRegistered,
+    PreRegistrationClosed,
     PreRegistrationWithdrawn,
     RosterMemberImported,
 )
@@ -26,7 +27,7 @@ from contracts.rejection import Rejection
 from contracts.sealing import Sealed
 from registration.domain.declaration import Declaration
 from registration.domain.erasure import Erase, PersonIsErased, erase
-from registration.domain.form import Form, form_of, said_by
+from registration.domain.form import Form, Left, form_of, may_rest_on, said_by
 
 # --- What happened and what may be asked ------------------------------------------------------------------------------
 
@@ -60,9 +61,18 @@ class Withdraw:
     person_id: UUID
     contract_no: str
     reason: Sealed
-    has_entered: bool
-    """Whether the gate ever admitted the person here, as far as is known."""
+    entered_at: datetime | None
+    """When the gate last admitted the person here, as far as is known."""
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The person left the site for good (退场登记)."""
+
+    person_id: UUID
+    contract_no: str
+    exited_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +91,15 @@ class ImportRosterMember:
     at: datetime
 
 
-PersonCommand = PreRegister | TakeUp | Withdraw | ImportRosterMember | Erase
-PersonEvent = DeclarationAwaited | PersonPreRegistered | PreRegistrationWithdrawn | RosterMemberImported | PersonErased
+PersonCommand = PreRegister | TakeUp | Withdraw | Close | ImportRosterMember | Erase
+PersonEvent = (
+    DeclarationAwaited
+    | PersonPreRegistered
+    | PreRegistrationWithdrawn
+    | PreRegistrationClosed
+    | RosterMemberImported
+    | PersonErased
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +109,9 @@ class PreRegistration:
     district: str
     employer_credit_code: str
     declaration_version: int
-    is_open: bool
-    """False: withdrawn."""
+    state: Literal["open", "withdrawn", "closed"]
+    left: Left | None = None
+    """The last exit that closed one on this contract."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +134,7 @@ class Person:
     def is_expected_on(self, contract_no: str) -> bool:
         """Whether a pre-registration is open there."""
         known = self.pre_registrations.get(contract_no)
-        return known is not None and known.is_open
+        return known is not None and known.state == "open"
 
 
 # --- What is refused --------------------------------------------------------------------------------------------------
@@ -193,6 +211,8 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
             return _take_up(command, person)
         case Withdraw():
             return _withdraw(command, person)
+        case Close():
+            return _close(command, person)
         case ImportRosterMember():
             return _import(command, person)
         case Erase():
@@ -206,10 +226,12 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
     if person.is_expected_on(form.contract_no):
         return []
     _require_room(person, form.contract_no)
-    if declaration is None and seen is None:
-        return _await_declaration(command, person)
-    if declaration is None or seen not in (None, declaration.version):
+    if seen not in (None, declaration.version if declaration else None):
         raise DeclarationHasChanged
+    before = person.pre_registrations.get(form.contract_no)
+    form = replace(form, left=before.left if before else None)
+    if declaration is None or not may_rest_on(form, declaration, command.at):
+        return _await_declaration(command.person_id, form, person, command.at)
     if form.name_fingerprint != declaration.name_fingerprint:
         raise NameDiffersFromDeclaration
     if declaration.mobile is None and form.mobile is None:
@@ -217,14 +239,13 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
     return [_pre_registered(command.person_id, form, declaration, taken_up=False, at=command.at)]
 
 
-def _await_declaration(command: PreRegister, person: Person) -> Sequence[PersonEvent]:
-    form = command.form
+def _await_declaration(person_id: UUID, form: Form, person: Person, at: datetime) -> Sequence[PersonEvent]:
     awaited = person.awaited.get(form.contract_no)
     if awaited is not None and said_by(awaited) == said_by(form):
         return []  # The same form once more: it waits already.
     return [
         DeclarationAwaited(
-            person_id=command.person_id,
+            person_id=person_id,
             contract_no=form.contract_no,
             district=form.district,
             person_kind=form.person_kind,
@@ -239,7 +260,9 @@ def _await_declaration(command: PreRegister, person: Person) -> Sequence[PersonE
             mobile=form.mobile,
             name_fingerprint=form.name_fingerprint,
             complete=form.complete,
-            asked_at=command.at,
+            left_at=form.left.at if form.left else None,
+            left_with_version=form.left.declaration_version if form.left else None,
+            asked_at=at,
         )
     ]
 
@@ -250,6 +273,7 @@ def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:
         _pre_registered(command.person_id, form, declaration, taken_up=True, at=command.at)
         for _, form in sorted(person.awaited.items())
         if form.complete
+        and may_rest_on(form, declaration, command.at)
         and form.name_fingerprint == declaration.name_fingerprint
         and (declaration.mobile is not None or form.mobile is not None)
     ]
@@ -259,9 +283,9 @@ def _withdraw(command: Withdraw, person: Person) -> Sequence[PersonEvent]:
     known = person.pre_registrations.get(command.contract_no)
     if known is None:
         raise PersonIsNotPreRegistered
-    if not known.is_open:
+    if known.state == "withdrawn":
         return []
-    if command.has_entered or person.rostered.get(command.contract_no):
+    if known.state == "closed" or _is_in(person, known, command):
         raise PersonHasEntered
     return [
         PreRegistrationWithdrawn(
@@ -272,6 +296,19 @@ def _withdraw(command: Withdraw, person: Person) -> Sequence[PersonEvent]:
             withdrawn_at=command.at,
         )
     ]
+
+
+def _is_in(person: Person, known: PreRegistration, command: Withdraw) -> bool:
+    """Whether the person entered and has not left since. Both times are the gate's."""
+    if known.left is None:
+        return command.entered_at is not None or person.rostered.get(command.contract_no, False)
+    return command.entered_at is not None and command.entered_at > known.left.at
+
+
+def _close(command: Close, person: Person) -> Sequence[PersonEvent]:
+    if not person.is_expected_on(command.contract_no):
+        return []  # Closed before; or in by the old roster alone, which a pre-registration follows anyway.
+    return [PreRegistrationClosed(person_id=command.person_id, contract_no=command.contract_no, closed_at=command.exited_at)]
 
 
 def _import(command: ImportRosterMember, person: Person) -> Sequence[PersonEvent]:
@@ -334,16 +371,22 @@ def evolve(person: Person, event: PersonEvent) -> Person:
             return replace(person, awaited={**person.awaited, event.contract_no: form_of(event)})
         case PersonPreRegistered():
             awaited = {contract_no: form for contract_no, form in person.awaited.items() if contract_no != event.contract_no}
+            before = person.pre_registrations.get(event.contract_no)
             opened = PreRegistration(
                 district=event.district,
                 employer_credit_code=event.employer_credit_code,
                 declaration_version=event.declaration.version,
-                is_open=True,
+                state="open",
+                left=before.left if before else None,
             )
             return replace(person, awaited=awaited, pre_registrations={**person.pre_registrations, event.contract_no: opened})
         case PreRegistrationWithdrawn():
-            withdrawn = replace(person.pre_registrations[event.contract_no], is_open=False)
+            withdrawn = replace(person.pre_registrations[event.contract_no], state="withdrawn")
             return replace(person, pre_registrations={**person.pre_registrations, event.contract_no: withdrawn})
+        case PreRegistrationClosed():
+            known = person.pre_registrations[event.contract_no]
+            closed = replace(known, state="closed", left=Left(event.closed_at, known.declaration_version))
+            return replace(person, pre_registrations={**person.pre_registrations, event.contract_no: closed})
         case RosterMemberImported():
             return replace(person, rostered={**person.rostered, event.contract_no: event.on_site})
         case PersonErased():

@@ -1,5 +1,5 @@
 """What is asked of registration, one question a file.
 
-`declarations` what did this person declare · `entries` did the gate ever admit this person here · `pre_registrations` who is
+`declarations` what did this person declare · `entries` when did the gate last admit this person here · `pre_registrations` who is
 expected on this contract.
 """

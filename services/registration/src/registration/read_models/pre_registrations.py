@@ -1,4 +1,4 @@
-"""Who is expected on this contract, who waits for a declaration, and who was withdrawn? One row a person and contract."""
+"""Who is expected on this contract, who waits for a declaration, who was withdrawn, who has left? One row a person and contract."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ import asyncpg
 
 from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
-from contracts.registration import DeclarationAwaited, PersonErased, PersonPreRegistered, PreRegistrationWithdrawn
+from contracts.registration import (
+    DeclarationAwaited,
+    PersonErased,
+    PersonPreRegistered,
+    PreRegistrationClosed,
+    PreRegistrationWithdrawn,
+)
 
-State = Literal["awaiting", "open", "withdrawn"]
+State = Literal["awaiting", "open", "withdrawn", "closed"]
 
 COLUMNS = """
 SELECT contract_no, person_id, state, person_kind, trade, employer_credit_code, origin_code, arrival_date, declaration_version,
-       document_type, document, name, name_fingerprint, mobile, complete, taken_up, changed_at
-FROM pre_registration_v1
+       document_type, document, name, name_fingerprint, mobile, complete, left_at, left_with_version, taken_up, changed_at
+FROM pre_registration_v2
 """
 
 PAGE = f"""
@@ -56,6 +62,9 @@ class PreRegistrationRow:
     """While a declaration is awaited; it is compared no more afterwards."""
     mobile: str | None
     complete: bool
+    left_at: datetime | None
+    """While a declaration made since this exit is awaited."""
+    left_with_version: int | None
     taken_up: bool
     changed_at: datetime
     """When it came to this state."""
@@ -69,7 +78,7 @@ class Cursor:
     person_id: UUID
 
 
-PRE_REGISTERED = Table("pre_registration_v1", PreRegistrationRow, key=("contract_no", "person_id"))
+PRE_REGISTERED = Table("pre_registration_v2", PreRegistrationRow, key=("contract_no", "person_id"))
 
 
 def _awaited(rows: Rows, fact: Fact[DeclarationAwaited], _: int) -> None:
@@ -86,14 +95,20 @@ def _withdrawn(rows: Rows, fact: Fact[PreRegistrationWithdrawn], _: int) -> None
         rows.put(PRE_REGISTERED, replace(row, state="withdrawn", changed_at=fact.event.withdrawn_at))
 
 
+def _closed(rows: Rows, fact: Fact[PreRegistrationClosed], _: int) -> None:
+    row = rows.get(PRE_REGISTERED, (fact.event.contract_no, fact.event.person_id))
+    if row is not None:
+        rows.put(PRE_REGISTERED, replace(row, state="closed", changed_at=fact.event.closed_at))
+
+
 def _erased(rows: Rows, fact: Fact[PersonErased], _: int) -> None:
     for contract_no in fact.event.dropped_forms:
         rows.remove(PRE_REGISTERED, (contract_no, fact.event.person_id))
 
 
 def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
-    """A withdrawal keeps the rest of the row; all others overwrite it."""
-    if type(fact.event) is PreRegistrationWithdrawn:
+    """A withdrawal and an exit keep the rest of the row; all others overwrite it."""
+    if isinstance(fact.event, PreRegistrationWithdrawn | PreRegistrationClosed):
         yield PRE_REGISTERED, (fact.event.contract_no, fact.event.person_id)
 
 
@@ -114,6 +129,8 @@ def _awaiting(event: DeclarationAwaited) -> PreRegistrationRow:
         name_fingerprint=event.name_fingerprint,
         mobile=event.mobile,
         complete=event.complete,
+        left_at=event.left_at,
+        left_with_version=event.left_with_version,
         taken_up=False,
         changed_at=event.asked_at,
     )
@@ -136,18 +153,21 @@ def _open(event: PersonPreRegistered) -> PreRegistrationRow:
         name_fingerprint=None,
         mobile=event.mobile,
         complete=True,
+        left_at=None,
+        left_with_version=None,
         taken_up=event.taken_up,
         changed_at=event.pre_registered_at,
     )
 
 
 PRE_REGISTRATIONS = ReadModel(
-    name="pre_registration_v1",
+    name="pre_registration_v2",
     tables=(PRE_REGISTERED,),
     folds={
         DeclarationAwaited: _awaited,
         PersonPreRegistered: _pre_registered,
         PreRegistrationWithdrawn: _withdrawn,
+        PreRegistrationClosed: _closed,
         PersonErased: _erased,
     },
     reads=_read,
