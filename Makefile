@@ -14,7 +14,8 @@ run: venv ## Everything on this machine, with the manual's example, until Ctrl-C
 
 test: venv ## The whole suite on PostgreSQL and Kafka of its own; ARGS="tests/chassis -k lease" for a part of it
 ifeq ($(ARGS),)
-	@$(BIN)/python -m devstack test -- --numprocesses 2 --ignore tests/faults
+	@$(BIN)/python -m devstack test -- --numprocesses 2 --ignore tests/faults --ignore tests/browser
+	@$(BIN)/python -m devstack test -- tests/browser # a process of its own: a browser that is slow must not slow the others
 	@$(BIN)/python -m devstack test -- tests/faults -m 'not long' # alone: what is frozen or killed there must not meet a busy machine
 else
 	@$(BIN)/python -m devstack test -- --numprocesses 2 $(ARGS)

@@ -69,6 +69,12 @@ async def put_accounts(stack: Stack) -> None:
             await users.put_supervisor(supervisor, password=stack.state.password(f"portal-{account}"), totp_secret=secret)
 
 
+async def forget_codes(stack: Stack) -> None:
+    """Let a code be asked for again at once."""
+    async with await create_pool(stack.databases["portal"].app_dsn, application_name="devstack", size_max=1) as pool:
+        await pool.execute("DELETE FROM login_code")
+
+
 def totp_secret(state: State, account: str) -> str:
     """The seed of the account's one-time passwords, as authenticators take it."""
     return base64.b32encode(base64.b64decode(state.key(f"totp-{account}"))).decode().rstrip("=")

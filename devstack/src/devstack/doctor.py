@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from devstack import docker, kafka, postgres
 from devstack.missing import MissingPart
@@ -69,6 +70,21 @@ def survey(settings: Settings) -> list[Finding]:
         Finding("PostgreSQL image", _image(settings.postgres_image), f"docker pull {settings.postgres_image}", needed=False),
         Finding("Kafka image", _image(settings.kafka_image), f"docker pull {settings.kafka_image}", needed=False),
     ]
+
+
+def survey_browser() -> list[Finding]:
+    """What the browser tests need besides."""
+    fonts = Path("/usr/share/fonts")
+    font = next((str(each) for pattern in ("*CJK*", "*wqy*") for each in fonts.rglob(pattern)), None) if fonts.is_dir() else None
+    return [
+        Finding("Chromium", shutil.which("chromium"), "chromium", needed=True),
+        Finding("Chinese font", font, "fonts-noto-cjk", needed=True),
+    ]
+
+
+def for_tests_only(finding: Finding) -> Finding:
+    """The same, as something that the stack itself can do without."""
+    return replace(finding, needed=False)
 
 
 def _image(name: str) -> str | None:

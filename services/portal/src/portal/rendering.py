@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 from contracts.times import SHANGHAI
 from portal import labels
 from portal.languages import Language, languages
+from portal.upstream.registration import Employer
 
 HERE = Path(__file__).parent
 CONTENT_SECURITY_POLICY = (
@@ -54,7 +55,14 @@ def _environment(language: Language, everywhere: Mapping[str, Any]) -> Environme
         lstrip_blocks=True,
     )
     environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    environment.globals.update(everywhere, lang=language.code, labels=labels, new_key=lambda: str(uuid4()))
+    environment.globals.update(
+        everywhere,
+        lang=language.code,
+        labels=labels,
+        new_key=lambda: str(uuid4()),
+        ui_options=lambda of: [(code, language.gettext(words)) for code, words in of.items()],
+        ui_employers=_employer_options,
+    )
     environment.filters.update(
         time=shanghai_time,
         day=shanghai_day,
@@ -65,6 +73,11 @@ def _environment(language: Language, everywhere: Mapping[str, Any]) -> Environme
 
 def _label(language: Language, code: str | None, of: Mapping[str, str]) -> str:
     return language.gettext(labels.label_of(of, code))
+
+
+def _employer_options(employers: Sequence[Employer]) -> list[tuple[str, str]]:
+    """用人单位 to choose from, with the number of its own where it has one."""
+    return [(each.credit_code, f"{each.name}({each.sub_contract_no})" if each.sub_contract_no else each.name) for each in employers]
 
 
 def shanghai_time(moment: datetime | None) -> str:

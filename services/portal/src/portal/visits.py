@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import secrets
 import typing
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -27,6 +27,7 @@ from chassis.problems import Refused
 from chassis.web import public
 from contracts.access import Action, may
 from portal.forms import FieldError, Form, read_form
+from portal.labels import flaw_title
 from portal.languages import CHINESE, LANGUAGES, _
 from portal.rendering import HEADERS
 from portal.session import SESSION_LIFE, VISITOR_COOKIE, Session, set_cookie
@@ -105,12 +106,33 @@ class Visit:
         }
         return self.portal.renderer.page(template, language=self.language, status=status, context=told | context)
 
+    def wrong(self, refused: UpstreamRefused | UpstreamAway, fields: Mapping[str, str]) -> list[FieldError]:
+        """What a service did not accept, beside the fields of the form. `fields`: pointer into its body → field."""
+        if isinstance(refused, UpstreamAway):
+            return [FieldError("", self.text(_("系统暂时没有应答,您填写的内容都在,请再次提交(不会重复登记)。")))]
+        told = [
+            FieldError(field, flaw_title(code, self.language))
+            for pointer, code in refused.errors
+            if (field := _field_of(pointer, fields)) is not None
+        ]
+        return told or [FieldError("", refused.title)]
+
+    def key_after(self, refused: UpstreamRefused | UpstreamAway) -> str | None:
+        """The form's idempotency key while nobody knows what became of it; after a refusal the form is another one."""
+        return self.form.text("key") if isinstance(refused, UpstreamAway) else None
+
     def go(self, path: str) -> Response:
         """To another page, with GET."""
         return RedirectResponse(path, status_code=303, headers=HEADERS)
 
     def trouble(self, status: int, title: str, detail: str | None = None) -> Response:
         return self.render("trouble.html", status=status, title=title, detail=detail)
+
+
+def _field_of(pointer: str, fields: Mapping[str, str]) -> str | None:
+    """The field of the longest pointer that leads to this one."""
+    leading = [each for each in fields if pointer == each or pointer.startswith(f"{each}/")]
+    return fields[max(leading, key=len)] if leading else None
 
 
 Endpoint = Callable[Concatenate[Visit, P], Awaitable[Response]]

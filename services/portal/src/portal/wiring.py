@@ -16,7 +16,7 @@ from portal.accounts import Accounts
 from portal.digests import Digests
 from portal.login_codes import LoginCodes
 from portal.message_gateway import ConsoleGateway, HttpGateway, Outbox
-from portal.pages import home, login
+from portal.pages import gate, health, home, login, pre_registrations, supervision
 from portal.rendering import Renderer
 from portal.session import Sessions
 from portal.settings import Settings
@@ -29,6 +29,9 @@ from portal.wired import Portal
 FAILURES_MAX = 30
 FAILURES_WITHIN_S = 60.0
 """Of all logins from one address: a site office has one, and several people."""
+
+
+PAGES = [each.router for each in (home, login, pre_registrations, health, gate, supervision)]
 
 
 def signing_key(seed: bytes) -> OKPKey:
@@ -50,7 +53,7 @@ def wire(parts: Machinery[Settings]) -> Application:
     )
     portal = _portal(parts, key)
     return Application(
-        routers=[token_api.router, home.router, login.router],
+        routers=[token_api.router, *PAGES],
         state={"issuer": issuer, "portal": portal},
         api_tasks=[portal.outbox.run],
     )

@@ -1,0 +1,121 @@
+"""进场登记 with its verdict, and 退场登记."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from starlette.responses import Response
+
+from chassis.web import Router
+from contracts.access import Action
+from portal.forms import FieldError, Form
+from portal.pages.health import person_of
+from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.registration import ROWS_MAX
+from portal.visits import PAGE, Visit, page
+
+router = Router(prefix="/contracts/{contract_no}", tags=["pages"])
+
+FIELDS = {"/document": "document_number", "/document/type": "document_type", "/person_id": "document_number"}
+
+
+@router.get("/entries", **PAGE)
+@page(Action.ADMIT)
+async def show_entry_form(visit: Visit, person: UUID | None = None) -> Response:
+    """进场登记: whose document, or somebody of the list."""
+    visit.form = Form({"document_type": ["citizen_id"]})
+    return await _entry(visit, person)
+
+
+@router.post("/entries", **PAGE)
+@page(Action.ADMIT)
+async def register_entry(visit: Visit) -> Response:
+    """Green, or every reason, what clears it, and the earliest date. A repeat is judged again and counted once."""
+    try:
+        attempt = await visit.services().gatekeeper.enter(str(visit.contract_no), _who(visit.form), key=visit.form.text("key"))
+    except (UpstreamRefused, UpstreamAway) as refused:
+        return await _entry(visit, _chosen(visit.form), errors=visit.wrong(refused, FIELDS), key=visit.key_after(refused))
+    person = await person_of(visit, attempt.person_id)
+    return visit.render("verdict.html", attempt=attempt, person=person)
+
+
+@router.get("/exits", **PAGE)
+@page(Action.ADMIT)
+async def show_exits(visit: Visit, after: str | None = None, done: str | None = None) -> Response:
+    """退场登记: who is on site."""
+    visit.form = Form({"document_type": ["citizen_id"]})
+    return await _exits(visit, after=after, done=done)
+
+
+@router.post("/exits", **PAGE)
+@page(Action.ADMIT)
+async def register_exit(visit: Visit) -> Response:
+    """退场登记. To come back takes a new pre-registration."""
+    try:
+        await visit.services().gatekeeper.leave(str(visit.contract_no), _who(visit.form), key=visit.form.text("key"))
+    except (UpstreamRefused, UpstreamAway) as refused:
+        return await _exits(visit, errors=visit.wrong(refused, FIELDS), key=visit.key_after(refused))
+    return visit.go(f"{visit.site}/exits?done=left")
+
+
+async def _entry(
+    visit: Visit, person_id: UUID | None, *, errors: list[FieldError] | None = None, key: str | None = None
+) -> Response:
+    person = clearance = None
+    if person_id is not None:
+        services = visit.services()
+        person, clearance = await asyncio.gather(
+            person_of(visit, person_id), services.gatekeeper.clearance(str(visit.contract_no), person_id)
+        )
+    return visit.render(
+        "entry.html",
+        status=422 if errors else 200,
+        errors=errors or (),
+        person_id=person_id,
+        person=person,
+        clearance=clearance,
+        key=key,
+    )
+
+
+async def _exits(
+    visit: Visit,
+    *,
+    after: str | None = None,
+    errors: list[FieldError] | None = None,
+    key: str | None = None,
+    done: str | None = None,
+) -> Response:
+    services, contract_no = visit.services(), str(visit.contract_no)
+    roster, known, employers = await asyncio.gather(
+        services.gatekeeper.roster(contract_no, on_site=True, after=after),
+        services.registration.pre_registrations(contract_no, state="open", limit=ROWS_MAX),
+        services.registration.employers(contract_no),
+    )
+    return visit.render(
+        "exits.html",
+        status=422 if errors else 200,
+        errors=errors or (),
+        roster=roster,
+        # The gate cannot read names. Of a long list some are missing, and are told by their document.
+        people={each.person_id: each for each in known.items},
+        employers={each.credit_code: each.name for each in employers},
+        key=key,
+        done=done,
+    )
+
+
+def _chosen(form: Form) -> UUID | None:
+    try:
+        return UUID(form.text("person_id"))
+    except ValueError:
+        return None
+
+
+def _who(form: Form) -> dict[str, Any]:
+    chosen = _chosen(form)
+    if chosen is not None:
+        return {"person_id": str(chosen)}
+    return {"document": {"type": form.text("document_type") or "citizen_id", "number": form.text("document_number").strip()}}

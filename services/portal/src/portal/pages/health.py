@@ -1,0 +1,179 @@
+"""每日健康 and 处置方式 of one person."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from starlette.responses import Response
+
+from chassis.web import Router
+from contracts.access import Action
+from contracts.times import SHANGHAI
+from portal.forms import FieldError, Form
+from portal.languages import _
+from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.registration import PreRegistration
+from portal.visits import PAGE, Visit, page
+
+router = Router(prefix="/contracts/{contract_no}/people/{person_id}", tags=["pages"])
+
+REPORT_FIELDS = {
+    "/read_at": "read_at",
+    "/reading_celsius": "reading_celsius",
+    "/symptoms": "symptoms",
+    "/method": "method",
+}
+REPORT_CODES = {"symptoms-missing": "symptoms", "reading-in-the-future": "read_at"}
+DISPOSITION_FIELDS = {
+    "/disposition": "disposition",
+    "/isolation_from": "isolation_from",
+    "/isolation_until": "isolation_until",
+    "/method": "method",
+    "/reason_code": "reason_code",
+    "/evidence": "evidence",
+    "/release_document": "release_document",
+}
+
+
+@router.get("/health-reports", **PAGE)
+@page(Action.VIEW_SITE)
+async def list_health_reports(visit: Visit, person_id: UUID, before: int | None = None, done: str | None = None) -> Response:
+    """每日健康状况: what was reported."""
+    person, found = await asyncio.gather(person_of(visit, person_id), visit.services().health.reports(person_id, before=before))
+    return visit.render("health_reports.html", person=person, person_id=person_id, found=found, done=done)
+
+
+@router.get("/health-reports/new", **PAGE)
+@page(Action.REPORT_HEALTH)
+async def show_health_form(visit: Visit, person_id: UUID) -> Response:
+    """新增健康状态: 日期, 健康状况, 体温测量. Nothing is ticked beforehand but the time, which is now."""
+    now = visit.portal.clock.now().astimezone(SHANGHAI)
+    visit.form = Form({"read_at": [f"{now:%Y-%m-%dT%H:%M:%S}"], "method": ["forehead"]})
+    return await _health_form(visit, person_id)
+
+
+@router.post("/health-reports", **PAGE)
+@page(Action.REPORT_HEALTH)
+async def report_health(visit: Visit, person_id: UUID) -> Response:
+    """新增健康状况."""
+    body, errors = _report(visit)
+    if errors:
+        return await _health_form(visit, person_id, errors=errors)
+    try:
+        await visit.services().health.report(person_id, body, key=visit.form.text("key"))
+    except (UpstreamRefused, UpstreamAway) as refused:
+        wrong = visit.wrong(refused, REPORT_FIELDS)
+        if isinstance(refused, UpstreamRefused) and refused.code in REPORT_CODES:
+            wrong = [FieldError(REPORT_CODES[refused.code], refused.title)]
+        return await _health_form(visit, person_id, errors=wrong, key=visit.key_after(refused))
+    return visit.go(f"{visit.site}/people/{person_id}/health-reports?done=reported")
+
+
+async def _health_form(
+    visit: Visit, person_id: UUID, *, errors: list[FieldError] | None = None, key: str | None = None
+) -> Response:
+    person = await person_of(visit, person_id)
+    return visit.render(
+        "health_form.html", status=422 if errors else 200, errors=errors or (), person=person, person_id=person_id, key=key
+    )
+
+
+def _report(visit: Visit) -> tuple[dict[str, Any], list[FieldError]]:
+    """The body for health, and what is no time or number at all."""
+    form, errors = visit.form, []
+    read_at, reading = shanghai_moment(form.text("read_at")), celsius(form.text("reading_celsius"))
+    if read_at is None:
+        errors.append(FieldError("read_at", visit.text(_("请填写日期和时间"))))
+    if not form.many("symptoms"):
+        errors.append(FieldError("symptoms", visit.text(_("请至少选择一项健康状况"))))
+    if reading is None:
+        errors.append(FieldError("reading_celsius", visit.text(_("请填写体温,例如 36.5"))))
+    body = {
+        "contract_no": visit.contract_no,
+        "read_at": read_at and read_at.isoformat(),
+        "reading_celsius": reading,
+        "symptoms": list(form.many("symptoms")),
+        **({"method": form.text("method")} if form.text("method") else {}),
+    }
+    return body, errors
+
+
+# --- 处置方式 ---------------------------------------------------------------------------------------------------------
+
+
+@router.get("/dispositions", **PAGE)
+@page(Action.VIEW_SITE)
+async def show_dispositions(visit: Visit, person_id: UUID, done: str | None = None) -> Response:
+    """人员防疫处置情况填写, with every decision before."""
+    today = visit.portal.clock.now().astimezone(SHANGHAI).date()
+    visit.form = Form({"disposition": ["quarantine_required"], "isolation_from": [today.isoformat()]})
+    return await _dispositions(visit, person_id, done=done)
+
+
+@router.post("/dispositions", **PAGE)
+@page(Action.SET_DISPOSITION)
+async def change_disposition(visit: Visit, person_id: UUID) -> Response:
+    """Decide, and tell when it is in force at all gates."""
+    form = visit.form
+    is_ban = form.text("disposition") != "admissible"
+    names = ("isolation_from", "isolation_until", "method") if is_ban else ("release_document",)
+    optional = {name: form.text(name) for name in (*names, "evidence") if form.text(name)}
+    decision = {"disposition": form.text("disposition"), "reason_code": form.text("reason_code")}
+    body = {"contract_no": visit.contract_no, **decision, **optional}
+    try:
+        decided = await visit.services().health.decide(person_id, body, key=form.text("key"))
+    except (UpstreamRefused, UpstreamAway) as refused:
+        errors = visit.wrong(refused, DISPOSITION_FIELDS)
+        return await _dispositions(visit, person_id, errors=errors, key=visit.key_after(refused))
+    return visit.go(f"{visit.site}/people/{person_id}/dispositions?done={'in_force' if decided.in_force_at else 'stored'}")
+
+
+async def _dispositions(
+    visit: Visit, person_id: UUID, *, errors: list[FieldError] | None = None, key: str | None = None, done: str | None = None
+) -> Response:
+    person, found = await asyncio.gather(person_of(visit, person_id), visit.services().health.dispositions(person_id))
+    return visit.render(
+        "dispositions.html",
+        status=422 if errors else 200,
+        errors=errors or (),
+        person=person,
+        person_id=person_id,
+        found=found,
+        key=key,
+        done=done,
+    )
+
+
+# --- What is typed ----------------------------------------------------------------------------------------------------
+
+
+async def person_of(visit: Visit, person_id: UUID) -> PreRegistration | None:
+    """Who it is, as far as he was pre-registered here; of the old roster nobody is known by name."""
+    try:
+        return await visit.services().registration.pre_registration(str(visit.contract_no), person_id)
+    except UpstreamRefused as refused:
+        if refused.status == 404:
+            return None
+        raise
+
+
+def shanghai_moment(text: str) -> datetime | None:
+    """A time as a browser writes it, in Shanghai. Seconds may be missing."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
+    except ValueError:
+        return None
+
+
+def celsius(text: str) -> float | None:
+    """A temperature as it is typed: `36.5`, `36。5`, `365`."""
+    typed = text.strip().replace("。", ".").replace(",", ".").removesuffix("℃").strip()
+    if typed.isascii() and typed.isdigit() and len(typed) == 3:
+        typed = f"{typed[:2]}.{typed[2]}"
+    try:
+        return float(typed)
+    except ValueError:
+        return None

@@ -1,0 +1,207 @@
+"""工地疫情防控管理 → 进场预登记: the list, the form with 获取健康云信息, 查看, withdrawal."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from chassis.web import Router
+from contracts.access import Action
+from portal.forms import FieldError, Form
+from portal.labels import PRE_REGISTRATION_STATES, PROVINCES
+from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.healthcloud import Declaration
+from portal.visits import PAGE, Visit, page
+
+router = Router(prefix="/contracts/{contract_no}/pre-registrations", tags=["pages"])
+
+WUHAN, HUBEI = "420100", "420000"
+DECLARATION_CHARS_MAX = 8_000
+FIELDS = {
+    "/document": "document_number",
+    "/document/type": "document_type",
+    "/name": "name",
+    "/origin": "origin_text",
+    "/origin/code": "origin_code",
+    "/arrival_date": "arrival_date",
+    "/employer_credit_code": "employer",
+    "/person_kind": "person_kind",
+    "/trade": "trade",
+    "/mobile": "mobile",
+}
+"""Registration's pointers → fields of the form."""
+FIELDS_OF_CODES = {
+    "mobile-missing": "mobile",
+    "name-differs-from-declaration": "name",
+    "employer-missing": "employer",
+    "employer-is-missing": "employer",
+}
+
+
+@router.get("", **PAGE)
+@page(Action.VIEW_SITE)
+async def list_pre_registrations(
+    visit: Visit, state: str | None = None, after: str | None = None, done: str | None = None
+) -> Response:
+    """Everybody who is, was or is to be expected, the latest first."""
+    registration, contract_no = visit.services().registration, str(visit.contract_no)
+    wanted = state if state in PRE_REGISTRATION_STATES else None
+    contract, employers, found = await asyncio.gather(
+        registration.contract(contract_no),
+        registration.employers(contract_no),
+        registration.pre_registrations(contract_no, state=wanted, after=after),
+    )
+    names = {each.credit_code: each.name for each in employers}
+    return visit.render(
+        "pre_registrations.html", contract=contract, employers=names, people=found.items, next=found.next, state=wanted, done=done
+    )
+
+
+@router.get("/new", **PAGE)
+@page(Action.PRE_REGISTER)
+async def show_form(visit: Visit) -> Response:
+    """个人信息, 用工信息."""
+    visit.form = Form({"person_kind": ["worker"], "document_type": ["citizen_id"]})
+    return await _form(visit)
+
+
+@router.post("/declaration", **PAGE)
+@page(Action.LOOK_UP_DECLARATION)
+async def fetch_declaration(visit: Visit) -> Response:
+    """获取健康云信息: the same form, with what Health Cloud knows."""
+    form = visit.form
+    try:
+        found = await visit.services().healthcloud.look_up(document=_document(form), name=form.text("name"))
+    except (UpstreamRefused, UpstreamAway) as refused:
+        return await _refused(visit, refused, declaration=None)
+    return await _form(visit, declaration=found)
+
+
+@router.post("", **PAGE)
+@page(Action.PRE_REGISTER)
+async def pre_register(visit: Visit) -> Response:
+    """进场预登记."""
+    declaration = _declaration(visit.form)
+    try:
+        await visit.services().registration.pre_register(
+            str(visit.contract_no), _body(visit.form, declaration), key=visit.form.text("key")
+        )
+    except (UpstreamRefused, UpstreamAway) as refused:
+        return await _refused(visit, refused, declaration=declaration)
+    return visit.go(f"{visit.site}/pre-registrations?done=pre_registered")
+
+
+@router.get("/{person_id}", **PAGE)
+@page(Action.VIEW_SITE)
+async def show_pre_registration(visit: Visit, person_id: UUID) -> Response:
+    """查看."""
+    return await _detail(visit, person_id)
+
+
+@router.post("/{person_id}/withdrawal", **PAGE)
+@page(Action.WITHDRAW_PRE_REGISTRATION)
+async def withdraw(visit: Visit, person_id: UUID) -> Response:
+    """A mistaken pre-registration, before entry, with a reason."""
+    try:
+        await visit.services().registration.withdraw(
+            str(visit.contract_no), person_id, reason=visit.form.text("reason"), key=visit.form.text("key")
+        )
+    except (UpstreamRefused, UpstreamAway) as refused:
+        return await _detail(visit, person_id, errors=visit.wrong(refused, {"/reason": "reason"}), key=visit.key_after(refused))
+    return visit.go(f"{visit.site}/pre-registrations?done=withdrawn")
+
+
+async def _detail(visit: Visit, person_id: UUID, *, errors: list[FieldError] | None = None, key: str | None = None) -> Response:
+    services, contract_no = visit.services(), str(visit.contract_no)
+    person, employers, orders = await asyncio.gather(
+        services.registration.pre_registration(contract_no, person_id),
+        services.registration.employers(contract_no),
+        services.health.isolation_orders(person_id),
+    )
+    names = {each.credit_code: each.name for each in employers}
+    return visit.render(
+        "pre_registration.html",
+        status=422 if errors else 200,
+        errors=errors or (),
+        person=person,
+        employers=names,
+        orders=orders,
+        key=key,
+    )
+
+
+async def _form(
+    visit: Visit,
+    *,
+    declaration: Declaration | None = None,
+    errors: list[FieldError] | None = None,
+    status: int = 200,
+    key: str | None = None,
+    missing: UpstreamRefused | None = None,
+) -> Response:
+    registration, contract_no = visit.services().registration, str(visit.contract_no)
+    contract, employers = await asyncio.gather(registration.contract(contract_no), registration.employers(contract_no))
+    return visit.render(
+        "pre_registration_form.html",
+        status=status,
+        errors=errors or (),
+        contract=contract,
+        employers=employers,
+        declaration=declaration,
+        key=key,
+        missing=missing,
+    )
+
+
+async def _refused(visit: Visit, refused: UpstreamRefused | UpstreamAway, *, declaration: Declaration | None) -> Response:
+    """The form again, with what was typed."""
+    if isinstance(refused, UpstreamAway):
+        return await _form(
+            visit, declaration=declaration, errors=visit.wrong(refused, FIELDS), status=503, key=visit.key_after(refused)
+        )
+    if refused.code == "declaration-missing":
+        return await _form(visit, errors=[FieldError("", refused.title)], status=422, missing=refused)
+    errors = visit.wrong(refused, FIELDS)
+    if refused.code in FIELDS_OF_CODES:
+        errors = [FieldError(FIELDS_OF_CODES[refused.code], refused.title)]
+    return await _form(visit, declaration=declaration, errors=errors, status=422)
+
+
+def _document(form: Form) -> dict[str, str]:
+    return {"type": form.text("document_type") or "citizen_id", "number": form.text("document_number").strip()}
+
+
+def _declaration(form: Form) -> Declaration | None:
+    """What was shown as 健康云返回信息. It comes back from the browser, so it is shown again and not relied on: registration
+    holds the version that it names against what it knows."""
+    kept = form.text("declaration")
+    if not kept or len(kept) > DECLARATION_CHARS_MAX:
+        return None
+    try:
+        return Declaration.model_validate_json(kept)
+    except ValidationError:
+        return None
+
+
+def _body(form: Form, declaration: Declaration | None) -> dict[str, Any]:
+    kind, trade, text = form.text("person_kind"), form.text("trade"), form.text("origin_text").strip()
+    code = form.text("origin_code")
+    optional: dict[str, Any] = {
+        "trade": trade if kind == "worker" and trade else None,
+        "arrival_date": form.text("arrival_date") or None,
+        "mobile": form.text("mobile") or None,
+        "declaration_version": declaration.declaration_version if declaration else None,
+    }
+    return {
+        "document": _document(form),
+        "name": form.text("name"),
+        "person_kind": kind,
+        "employer_credit_code": form.text("employer"),
+        # The list goes down to provinces; of cities only Wuhan matters to a rule.
+        "origin": {"code": WUHAN if code == HUBEI and "武汉" in text else code, "text": PROVINCES.get(code, "") + text},
+        **{name: value for name, value in optional.items() if value is not None},
+    }

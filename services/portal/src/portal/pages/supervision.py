@@ -1,0 +1,139 @@
+"""实名制和台账管理 → 实名制作业人员信息查询: 合同查询, 用工查询, and the list behind every number."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from chassis.faults import NotFound
+from chassis.web import Router
+from contracts.access import Action
+from portal.visits import PAGE, Visit, page
+
+router = Router(prefix="/supervision", tags=["pages"])
+
+SETS = ("pre_registered", "registered", "on_site")
+
+
+def _filled(**given: str | int | None) -> dict[str, str]:
+    """What was filled in; an empty field filters nothing."""
+    return {name: str(value).strip() for name, value in given.items() if value is not None and str(value).strip()}
+
+
+def _context(wanted: dict[str, str]) -> dict[str, Any]:
+    """The filter for the form, and for the links that keep it: state stands in the address."""
+
+    def address(path: str, **more: Any) -> str:
+        query = urlencode({name: value for name, value in {**wanted, **more}.items() if value not in (None, "")})
+        return f"/supervision/{path}" + (f"?{query}" if query else "")
+
+    return {"wanted": wanted, "address_of": address}
+
+
+@router.get("/contracts", **PAGE)
+@page(Action.QUERY_SUPERVISION)
+async def list_contracts(
+    visit: Visit,
+    contract_no: str | None = None,
+    project_name: str | None = None,
+    general_contractor: str | None = None,
+    station: str | None = None,
+    page: int = 1,
+) -> Response:
+    """合同查询."""
+    wanted = _filled(contract_no=contract_no, project_name=project_name, general_contractor=general_contractor, station=station)
+    table = await visit.services().reporting.contracts({**wanted, "page": page})
+    everything = table if not wanted and table.pages == 1 else await visit.services().reporting.contracts({})
+    stations = sorted({row.station for row in everything.rows} | ({station} if station else set()))
+    return visit.render("supervision_contracts.html", table=table, stations=stations, **_context(wanted))
+
+
+@router.get("/contracts/{of_contract}", **PAGE)
+@page(Action.QUERY_SUPERVISION)
+async def show_contract(visit: Visit, of_contract: str) -> Response:
+    """详情 查看."""
+    found = await visit.services().reporting.contract(of_contract)
+    return visit.render("supervision_contract.html", found=found, **_context({"of_contract": of_contract}))
+
+
+@router.get("/firms", **PAGE)
+@page(Action.QUERY_SUPERVISION)
+async def list_firms(
+    visit: Visit,
+    kind: str,
+    contract_no: str | None = None,
+    project_name: str | None = None,
+    general_contractor: str | None = None,
+    station: str | None = None,
+    of_contract: str | None = None,
+    page: int = 1,
+) -> Response:
+    """总包单位(n) or 用工单位(n)."""
+    if kind not in ("general_contractor", "employer"):
+        raise NotFound
+    wanted = _filled(
+        contract_no=contract_no,
+        project_name=project_name,
+        general_contractor=general_contractor,
+        station=station,
+        of_contract=of_contract,
+    )
+    found = await visit.services().reporting.firms({**wanted, "kind": kind, "page": page})
+    return visit.render("supervision_firms.html", found=found, kind=kind, **_context({**wanted, "kind": kind}))
+
+
+@router.get("/people", **PAGE)
+@page(Action.QUERY_SUPERVISION)
+async def list_people(
+    visit: Visit,
+    counted: str,
+    contract_no: str | None = None,
+    project_name: str | None = None,
+    general_contractor: str | None = None,
+    station: str | None = None,
+    of_contract: str | None = None,
+    page: int = 1,
+) -> Response:
+    """Exactly whom a number counts."""
+    if counted not in SETS:
+        raise NotFound
+    wanted = _filled(
+        contract_no=contract_no,
+        project_name=project_name,
+        general_contractor=general_contractor,
+        station=station,
+        of_contract=of_contract,
+    )
+    found = await visit.services().reporting.people({**wanted, "set": counted, "page": page})
+    return visit.render("supervision_people.html", found=found, counted=counted, **_context({**wanted, "counted": counted}))
+
+
+@router.get("/employments", **PAGE)
+@page(Action.QUERY_SUPERVISION)
+async def list_employments(
+    visit: Visit,
+    contract_no: str | None = None,
+    project_name: str | None = None,
+    general_contractor: str | None = None,
+    station: str | None = None,
+    person_kind: str | None = None,
+    trade: str | None = None,
+    disposition: str | None = None,
+    on_site: str | None = None,
+    page: int = 1,
+) -> Response:
+    """用工查询: a row a person, contract and employer."""
+    wanted = _filled(
+        contract_no=contract_no,
+        project_name=project_name,
+        general_contractor=general_contractor,
+        station=station,
+        person_kind=person_kind,
+        trade=trade,
+        disposition=disposition,
+        on_site=on_site,
+    )
+    found = await visit.services().reporting.employments({**wanted, "page": page})
+    return visit.render("supervision_employments.html", found=found, **_context(wanted))

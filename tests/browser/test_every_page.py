@@ -1,0 +1,80 @@
+"""Every page, in both languages and on both screens, for everybody."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, ViewportSize
+
+from tests.browser.desk import PC, PHONE, Desk
+from tests.portal.stand_ins import CONTRACT, PERSON, SITE
+
+OF_SITES = {
+    "home": "/",
+    "services": "/services",
+    "login": "/login?ended=true",
+    "supervisor-login": "/supervision/login",
+    "contracts": "/contracts",
+    "pre-registrations": f"{SITE}/pre-registrations?done=pre_registered",
+    "pre-registration-form": f"{SITE}/pre-registrations/new",
+    "pre-registration": f"{SITE}/pre-registrations/{PERSON}",
+    "health-reports": f"{SITE}/people/{PERSON}/health-reports",
+    "health-form": f"{SITE}/people/{PERSON}/health-reports/new",
+    "dispositions": f"{SITE}/people/{PERSON}/dispositions?done=in_force",
+    "entry": f"{SITE}/entries",
+    "entry-of-one": f"{SITE}/entries?person={PERSON}",
+    "exits": f"{SITE}/exits",
+    "not-found": "/contracts/W1/entries",
+}
+OF_SUPERVISION = {
+    "supervision-contracts": "/supervision/contracts",
+    "supervision-contract": f"/supervision/contracts/{CONTRACT}",
+    "supervision-employments": "/supervision/employments",
+    "supervision-people": "/supervision/people?counted=pre_registered",
+    "supervision-firms": "/supervision/firms?kind=employer",
+}
+SIZES = pytest.mark.parametrize("size", [PC, PHONE], ids=["pc", "phone"])
+
+
+@SIZES
+class TestEveryPage:
+    async def test_of_sites_is_for_everybody(self, pages_of_a_site: str, chromium: Browser, size: ViewportSize) -> None:
+        async with Desk.opened(pages_of_a_site, chromium, size=size) as desk:
+            await looks_at(desk, OF_SITES, size)
+
+    async def test_of_supervision_is_for_everybody(self, pages_of_supervision: str, chromium: Browser, size: ViewportSize) -> None:
+        async with Desk.opened(pages_of_supervision, chromium, size=size) as desk:
+            await looks_at(desk, OF_SUPERVISION, size)
+
+    async def test_that_answers_a_form_is_for_everybody(self, pages_of_a_site: str, chromium: Browser, size: ViewportSize) -> None:
+        async with Desk.opened(pages_of_a_site, chromium, size=size) as desk:
+            await desk.page.goto(OF_SITES["pre-registration-form"])
+            await desk.clicks("获取健康云信息")
+            await desk.sees("健康云返回信息")
+            await desk.is_as_it_should_be("pre-registration-declared", size)
+            await desk.page.goto(OF_SITES["health-form"])
+            await desk.page.get_by_label("发热").check()
+            await desk.page.get_by_label("无上述异常症状").check()
+            assert not await desk.page.get_by_label("发热").is_checked(), "none excludes all others"
+            await desk.clicks("提交")
+            await desk.sees("请更正以下内容")
+            await desk.is_as_it_should_be("health-form-wrong", size)
+            await desk.page.goto(OF_SITES["entry"])
+            await desk.page.get_by_label("身份证号").fill("1")
+            await desk.page.locator("main").get_by_role("button", name="进场登记").click()
+            await desk.sees("不能进场的原因")
+            await desk.is_as_it_should_be("verdict", size)
+
+    async def test_in_large_type_sticks_out_nowhere(self, pages_of_a_site: str, chromium: Browser, size: ViewportSize) -> None:
+        async with Desk.opened(pages_of_a_site, chromium, size=size) as desk:
+            await desk.page.goto(OF_SITES["pre-registrations"])
+            await desk.clicks("大字")
+            await desk.is_as_it_should_be("large-type", size)
+
+
+async def looks_at(desk: Desk, pages: dict[str, str], size: ViewportSize) -> None:
+    for name, path in pages.items():
+        for language in ("en", "zh-CN"):
+            await desk.speaks(language)
+            await desk.page.goto(path)
+            assert language == await desk.page.locator("html").get_attribute("lang")
+            await desk.is_as_it_should_be(name if language == "zh-CN" else f"{name}-en", size)

@@ -1,0 +1,280 @@
+"""The portal's pages with stand-ins for everything behind them: no database, no service, no waiting."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import MagicMock
+from uuid import UUID
+
+import httpx2
+from fastapi import FastAPI
+from starlette.requests import Request
+
+from chassis.clock import SystemClock
+from chassis.web import create_app
+from contracts.access import Role
+from portal.digests import Digests
+from portal.rendering import Renderer
+from portal.session import Session, Sessions
+from portal.settings import Settings
+from portal.throttle import Throttle
+from portal.upstream.calls import Calls, TokenDesk
+from portal.users import SiteGrant, Supervisor
+from portal.wired import Portal
+from portal.wiring import PAGES, signing_key
+
+CONTRACT, PERSON = "W2019010100011", UUID(int=7)
+SITE = f"/contracts/{CONTRACT}"
+EMPLOYER = "91310109MA1A00002C"
+NOW = "2020-02-18T07:44:35Z"
+
+Answer = tuple[int, Any]
+
+PRE_REGISTRATION = {
+    "person_id": str(PERSON),
+    "state": "open",
+    "name": "吴*江",
+    "document_type": "citizen_id",
+    "document_number": "420***********0153",
+    "mobile": "138****0015",
+    "person_kind": "worker",
+    "trade": "020",
+    "employer_credit_code": EMPLOYER,
+    "origin_code": "420100",
+    "arrival_date": "2020-02-14",
+    "declaration_version": 1,
+    "taken_up": True,
+    "changed_at": NOW,
+}
+DECLARATION = {
+    "person_id": str(PERSON),
+    "declaration_version": 3,
+    "reported_on": "2020-02-03",
+    "report_place": "101 上海浦东国际机场T1",
+    "temperature_celsius": 38.0,
+    "health_text": "无异常症状",
+    "departed_on": "2020-02-03",
+    "travel": "火车G13333",
+    "from_hubei": False,
+    "from_wuhan": False,
+    "stopover": False,
+    "stopover_place": None,
+    "stay_address": "上海市黄浦区五里桥街道测试地址",
+    "mobile": "13800000015",
+    "contradictions": ["temperature_against_health_text", "report_place_against_travel"],
+}
+REASONS = [
+    {"code": "isolation_not_completed", "effect": "forbid", "clears": "end_of_isolation", "earliest": "2020-02-28"},
+    {"code": "fever", "effect": "forbid", "clears": "normal_reading"},
+]
+CONTRACT_ANSWER = {
+    "contract_no": CONTRACT,
+    "construction_no": "1902HK0001",
+    "project_name": "测试4444",
+    "general_contractor": {"name": "上海建工集团股份有限公司"},
+    "station": {"name": "虹口"},
+}
+
+
+@dataclass
+class StandIns:
+    """What the services answer, and what they were asked."""
+
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    asked: list[httpx2.Request] = field(default_factory=list)
+    remembered: dict[str, str] = field(default_factory=dict)
+    is_away: bool = False
+
+    def __post_init__(self) -> None:
+        of_contract, of_person = f"/v1/contracts/{CONTRACT}", f"/v1/people/{PERSON}"
+        self.answers |= {
+            ("GET", "/v1/contracts"): (200, {"items": [CONTRACT_ANSWER]}),
+            ("GET", of_contract): (200, CONTRACT_ANSWER),
+            ("GET", f"{of_contract}/employers"): (
+                200,
+                {"items": [{"credit_code": EMPLOYER, "name": "上海测试劳务有限公司", "sub_contract_no": None}]},
+            ),
+            ("GET", f"{of_contract}/pre-registrations"): (200, {"items": [PRE_REGISTRATION], "next": None}),
+            ("GET", f"{of_contract}/pre-registrations/{PERSON}"): (200, PRE_REGISTRATION),
+            ("POST", f"{of_contract}/pre-registrations"): (201, {"person_id": str(PERSON)}),
+            ("POST", "/v1/declaration-lookups"): (200, DECLARATION),
+            ("GET", f"{of_person}/isolation-orders"): (200, {"items": [ORDER]}),
+            ("GET", f"{of_person}/health-reports"): (200, {"items": [REPORT], "next_before": None, "holds": ["fever"]}),
+            ("POST", f"{of_person}/health-reports"): (201, {"holds": []}),
+            ("GET", f"{of_person}/dispositions"): (
+                200,
+                {"items": [DISPOSITION], "next_before": None, "disposition": "quarantine_required"},
+            ),
+            ("POST", f"{of_person}/dispositions"): (200, {"in_force_at": NOW}),
+            ("GET", f"{of_contract}/clearances/{PERSON}"): (
+                200,
+                {"reasons": REASONS, "earliest": "2020-02-28", "admissible": False, "on_site": False, "as_of": NOW},
+            ),
+            ("POST", f"{of_contract}/entries"): (200, attempt("refused", REASONS)),
+            ("GET", f"{of_contract}/roster"): (
+                200,
+                {"registered": 13, "on_site": 2, "banned_on_site": 1, "items": [MEMBER], "next": None},
+            ),
+            ("POST", f"{of_contract}/exits"): (200, {"person_id": str(PERSON), "exited_at": NOW}),
+            **SUPERVISION,
+        }
+
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked.append(request)
+        if self.is_away:
+            raise httpx2.ConnectError("away")
+        status, body = self.answers[request.method, request.url.path]
+        token = {"Consistency-Token": "registration/1/7:9"} if request.method == "POST" else {}
+        return httpx2.Response(status, json=body, headers=token)
+
+    def body_of(self, method: str, path: str) -> Any:
+        """What was sent there last."""
+        found = [each for each in self.asked if (each.method, each.url.path) == (method, path)]
+        return json.loads(found[-1].content)
+
+
+ORDER = {"reason": "key_area", "anchor_date": "2020-02-14", "days": 14, "admissible_on": "2020-02-28", "day": 4, "withdrawn": False}
+REPORT = {
+    "version": 9,
+    "reading_celsius": 38.0,
+    "method": "axillary",
+    "symptoms": ["cough", "myalgia"],
+    "source": "registrar",
+    "read_at": NOW,
+    "reported_at": NOW,
+}
+DISPOSITION = {
+    "disposition": "quarantine_required",
+    "isolation_from": "2020-02-18",
+    "isolation_until": None,
+    "method": "central",
+    "reason_code": "contact_of_a_case",
+    "has_evidence": True,
+    "has_release_document": False,
+    "changed_at": NOW,
+    "in_force_at": NOW,
+}
+MEMBER = {
+    "person_id": str(PERSON),
+    "employer_credit_code": EMPLOYER,
+    "person_kind": "worker",
+    "trade": "020",
+    "on_site": True,
+    "entered_at": NOW,
+    "left_at": None,
+    "disposition": "quarantine_required",
+    "banned_since": NOW,
+}
+
+
+PAGE = {"as_of": NOW, "total": 2, "page": 1, "pages": 1, "page_text": "共1页 显示1到2,共2记录"}
+ROW = {
+    "number": 1,
+    "contract_no": "W2017050130174",
+    "construction_no": "16ZJPD0067",
+    "project_name": "浦东新区御桥社区02单元",
+    "general_contractor": "江苏南通三建集团股份有限公司",
+    "general_contractor_kind": "施工企业",
+    "station": "浦东",
+    "district": "310115",
+    "employers": 1,
+    "pre_registered": 0,
+    "on_site": 0,
+    "registered": 987,
+    "banned_on_site": 0,
+}
+SECOND_ROW = ROW | {
+    "number": 2,
+    "contract_no": CONTRACT,
+    "construction_no": "1902HK0001",
+    "project_name": "测试4444",
+    "general_contractor": "上海建工集团股份有限公司",
+    "station": "虹口",
+    "pre_registered": 3,
+    "on_site": 2,
+    "registered": 13,
+    "banned_on_site": 1,
+}
+HEADER = {"contracts": 2, "general_contractors": 2, "employers": 2, "registered": 1000, "on_site": 2, "banned_on_site": 1}
+FIRM = {"credit_code": EMPLOYER, "name": "上海测试劳务有限公司", "contracts": 1}
+PEOPLE_ROW = {
+    "person_id": str(PERSON),
+    "name": "吴*江",
+    "document_number": "420***********0153",
+    "contract_no": CONTRACT,
+    "project_name": "测试4444",
+    "employer": "上海测试劳务有限公司",
+    "person_kind": "worker",
+    "trade": "020",
+    "pre_registered_at": NOW,
+    "entered_at": NOW,
+    "left_at": None,
+    "on_site": True,
+    "disposition": "quarantine_required",
+}
+SUPERVISION: dict[tuple[str, str], Answer] = {
+    ("GET", "/v1/supervision/contracts"): (200, {**PAGE, "header": HEADER, "rows": [ROW, SECOND_ROW]}),
+    ("GET", f"/v1/supervision/contracts/{CONTRACT}"): (200, {**SECOND_ROW, "as_of": NOW, "employed_by": [FIRM]}),
+    ("GET", "/v1/supervision/firms"): (200, {**PAGE, "rows": [FIRM, FIRM]}),
+    ("GET", "/v1/supervision/people"): (200, {**PAGE, "rows": [PEOPLE_ROW, PEOPLE_ROW]}),
+    ("GET", "/v1/supervision/employments"): (200, {**PAGE, "rows": [PEOPLE_ROW, PEOPLE_ROW]}),
+}
+
+
+def attempt(outcome: str, reasons: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "person_id": str(PERSON),
+        "outcome": outcome,
+        "reasons": reasons,
+        "earliest": "2020-02-28" if reasons else None,
+        "attempted_at": NOW,
+    }
+
+
+def refusal(status: int, code: str, title: str, *errors: tuple[str, str], detail: str | None = None) -> Answer:
+    """A problem document."""
+    told = [{"in": "body", "pointer": pointer, "code": flaw} for pointer, flaw in errors]
+    return status, {"code": code, "title": title, "status": status, "detail": detail, "errors": told}
+
+
+def operator() -> Session:
+    return Session(b"", UUID(int=1), None, (SiteGrant(CONTRACT, Role.SITE_OPERATOR),), {})
+
+
+def supervisor() -> Session:
+    return Session(b"", None, Supervisor("city", Role.CITY_SUPERVISOR), (), {})
+
+
+def app_of(stand_ins: StandIns, session: Callable[[], Session] = operator) -> FastAPI:
+    """The pages, with that session for whoever comes."""
+    key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+    settings = Settings(database_dsn="nowhere", signing_key=key, user_key=key)  # type: ignore[arg-type]
+    digests = Digests(bytes(32))
+    sessions = Sessions(MagicMock(), digests, MagicMock())
+
+    async def of(request: Request) -> Session:
+        return session()
+
+    async def remember(session: Session, service: str, token: str) -> None:
+        stand_ins.remembered[service] = token
+
+    sessions.of, sessions.remember = of, remember  # type: ignore[method-assign]
+    services = ("registration", "healthcloud-bridge", "health", "gatekeeper", "reporting")
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(stand_ins.answer))
+    portal = Portal(
+        settings=settings,
+        clock=SystemClock(),
+        users=MagicMock(),
+        codes=MagicMock(),
+        outbox=MagicMock(),
+        sessions=sessions,
+        guessing=Throttle(1, 1.0),
+        calls=Calls(client, dict.fromkeys(services, "http://service"), TokenDesk(signing_key(bytes(32)), SystemClock())),
+        renderer=Renderer(consultation_line="021-00000000"),
+    )
+    app = create_app(service="portal", title="Portal", routers=PAGES, authenticator=None)
+    app.state.portal = portal
+    return app

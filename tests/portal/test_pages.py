@@ -1,0 +1,265 @@
+"""What pages make of what services answer. The services themselves, and the browser, are in `tests/browser`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from joserfc import jwt
+
+from portal.pages.health import celsius
+from portal.session import Session
+from portal.wiring import signing_key
+from tests.portal.browsing import Browser
+from tests.portal.stand_ins import (
+    CONTRACT,
+    DECLARATION,
+    EMPLOYER,
+    PERSON,
+    SITE,
+    StandIns,
+    app_of,
+    attempt,
+    operator,
+    refusal,
+    supervisor,
+)
+
+PRE_REGISTRATIONS = f"/v1/contracts/{CONTRACT}/pre-registrations"
+REPORTS, DISPOSITIONS = f"/v1/people/{PERSON}/health-reports", f"/v1/people/{PERSON}/dispositions"
+FILLED = {
+    "person_kind": "worker",
+    "document_type": "citizen_id",
+    "document_number": "420106199007250153",
+    "name": "吴远江",
+    "origin_code": "420000",
+    "origin_text": "武汉市",
+    "employer": EMPLOYER,
+    "trade": "020",
+}
+
+
+@pytest.fixture
+def services() -> StandIns:
+    return StandIns()
+
+
+@pytest.fixture
+def browser(services: StandIns) -> Browser:
+    return Browser(app_of(services))
+
+
+class TestPreRegister:
+    PATH = f"{SITE}/pre-registrations"
+
+    async def test_sends_what_was_typed_and_the_declaration_that_was_shown(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{self.PATH}/new")
+        await browser.submit(f"{self.PATH}/declaration", **FILLED)
+        for shown in ("健康云返回信息", DECLARATION["report_place"], "体温达到发热标准,健康状况却为无异常症状", "来自健康云"):
+            assert str(shown) in browser.page.text
+        page = await browser.submit(self.PATH, **FILLED)
+        assert "预登记已完成" in page.text
+        sent = services.body_of("POST", PRE_REGISTRATIONS)
+        assert {"code": "420100", "text": "湖北省武汉市"} == sent["origin"]
+        assert (3, "020", EMPLOYER) == (sent["declaration_version"], sent["trade"], sent["employer_credit_code"])
+        assert "mobile" not in sent, "it counts only where the declaration has none"
+
+    async def test_of_a_manager_has_no_trade(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{self.PATH}/new")
+        await browser.submit(self.PATH, **{**FILLED, "person_kind": "manager"})
+        assert "trade" not in services.body_of("POST", PRE_REGISTRATIONS)
+
+    async def test_without_a_declaration_tells_the_way_and_keeps_what_was_typed(self, services: StandIns, browser: Browser) -> None:
+        title = "请先去“健康云 APP”进行登记后再进行预进场登记"
+        services.answers["POST", PRE_REGISTRATIONS] = refusal(409, "declaration-missing", title, detail="打开“健康云”APP")
+        await browser.open(f"{self.PATH}/new")
+        page = await browser.submit(self.PATH, **FILLED)
+        assert 422 == page.status_code
+        for words in (title, "打开“健康云”APP", FILLED["document_number"], FILLED["name"]):
+            assert words in page.text
+
+    async def test_says_at_the_field_what_a_service_did_not_take(self, services: StandIns, browser: Browser) -> None:
+        services.answers["POST", PRE_REGISTRATIONS] = refusal(
+            422, "invalid-request", "填写有误", ("/document/number", "citizen_id_check_character"), ("/origin/code", "missing")
+        )
+        await browser.open(f"{self.PATH}/new")
+        page = await browser.submit(self.PATH, **FILLED)
+        assert 'href="#document_number"' in page.text
+        assert "身份证号校验位不正确" in page.text
+        assert 'id="origin_code-error"' in page.text
+
+    async def test_keeps_its_key_while_nobody_knows_what_became_of_it(self, services: StandIns, browser: Browser) -> None:
+        path = f"{SITE}/people/{PERSON}/health-reports"
+        await browser.open(f"{path}/new")
+        services.answers["POST", REPORTS] = (503, {})
+        typed = {"read_at": "2020-02-18T15:44:35", "symptoms": "none", "reading_celsius": "36.5"}
+        for _ in range(2):
+            page = await browser.submit(path, **typed)
+            assert "不会重复登记" in page.text
+        keys = {each.headers["Idempotency-Key"] for each in services.asked if each.method == "POST"}
+        assert 1 == len(keys)
+
+    async def test_takes_another_key_after_a_refusal(self, services: StandIns, browser: Browser) -> None:
+        services.answers["POST", PRE_REGISTRATIONS] = refusal(409, "name-differs-from-declaration", "姓名不一致")
+        await browser.open(f"{self.PATH}/new")
+        for _ in range(2):
+            page = await browser.submit(self.PATH, **FILLED)
+            assert 'href="#name"' in page.text
+        keys = {each.headers["Idempotency-Key"] for each in services.asked if each.url.path == PRE_REGISTRATIONS}
+        assert 2 == len(keys)
+
+
+class TestReportHealth:
+    PATH = f"{SITE}/people/{PERSON}/health-reports"
+
+    async def test_sends_shanghai_time_and_all_symptoms(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{self.PATH}/new")
+        typed = {"read_at": "2020-02-18T15:44:35", "symptoms": ["fever", "cough"], "reading_celsius": "381", "method": "axillary"}
+        page = await browser.submit(self.PATH, **typed)
+        assert "健康状况已登记" in page.text
+        sent = services.body_of("POST", REPORTS)
+        assert ("2020-02-18T15:44:35+08:00", 38.1, ["fever", "cough"]) == (
+            sent["read_at"],
+            sent["reading_celsius"],
+            sent["symptoms"],
+        )
+
+    async def test_needs_a_tick_a_time_and_a_number(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{self.PATH}/new")
+        page = await browser.submit(self.PATH, read_at="", reading_celsius="warm")
+        for name in ("read_at", "symptoms", "reading_celsius"):
+            assert f'href="#{name}"' in page.text
+        assert not [each for each in services.asked if each.method == "POST"]
+
+    async def test_ticks_nothing_beforehand(self, browser: Browser) -> None:
+        assert " checked" not in (await browser.open(f"{self.PATH}/new")).text
+
+    @pytest.mark.parametrize(
+        ("typed", "read"),
+        [("36.5", 36.5), ("36。5", 36.5), (" 365 ", 36.5), ("36.5℃", 36.5), ("37", 37.0), ("", None), ("三", None)],
+    )
+    def test_reads_a_temperature_as_it_is_typed(self, typed: str, read: float | None) -> None:
+        assert read == celsius(typed)
+
+
+class TestChangeDisposition:
+    PATH = f"{SITE}/people/{PERSON}/dispositions"
+
+    async def test_says_that_it_is_in_force(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(self.PATH)
+        ban = {"disposition": "suspected", "reason_code": "symptoms_observed", "evidence": "咳嗽", "method": "hospital"}
+        page = await browser.submit(self.PATH, **ban, isolation_from="2020-02-18", isolation_until="", release_document="x")
+        assert "已在全市所有工地的闸机生效" in page.text
+        assert {"contract_no": CONTRACT, "isolation_from": "2020-02-18", **ban} == services.body_of("POST", DISPOSITIONS)
+        assert "wait=5" == next(each.headers["Prefer"] for each in services.asked if each.method == "POST")
+
+    async def test_says_that_it_is_not_yet(self, services: StandIns, browser: Browser) -> None:
+        services.answers["POST", DISPOSITIONS] = (202, {"in_force_at": None})
+        await browser.open(self.PATH)
+        page = await browser.submit(self.PATH, disposition="admissible", reason_code="recovered", isolation_from="2020-02-18")
+        assert "尚未确认在所有闸机生效" in page.text
+        assert "isolation_from" not in services.body_of("POST", DISPOSITIONS), "an isolation goes with a ban only"
+
+
+class TestGate:
+    async def test_tells_every_reason_what_clears_it_and_the_earliest_date(self, browser: Browser) -> None:
+        await browser.open(f"{SITE}/entries")
+        page = await browser.submit(f"{SITE}/entries", document_number=FILLED["document_number"])
+        for words in ("不能进场", "隔离期未满", "体温达到发热标准", "隔离期满", "重新测量", "2020-02-28"):
+            assert words in page.text
+
+    async def test_is_green(self, services: StandIns, browser: Browser) -> None:
+        services.answers["POST", f"/v1/contracts/{CONTRACT}/entries"] = (200, attempt("admitted", []))
+        await browser.open(f"{SITE}/entries?person={PERSON}")
+        page = await browser.submit(f"{SITE}/entries")
+        assert "可以进场,已登记" in page.text
+        assert {"person_id": str(PERSON)} == services.body_of("POST", f"/v1/contracts/{CONTRACT}/entries")
+
+    async def test_names_who_has_to_leave(self, services: StandIns, browser: Browser) -> None:
+        page = await browser.open(f"{SITE}/exits")
+        assert "有 1 人被禁止进场" in page.text
+        assert "退场已登记" in (await browser.submit(f"{SITE}/exits", person_id=str(PERSON))).text
+
+
+class TestSession:
+    async def test_reaches_the_contract_of_the_address_alone(self, services: StandIns) -> None:
+        two = operator()
+        other = two.grants[0].__class__("W2017050130174", two.grants[0].role)
+        browser = Browser(app_of(services, lambda: Session(two.digest, two.user_id, None, (*two.grants, other), {})))
+        await browser.open(f"{SITE}/pre-registrations")
+        token = services.asked[0].headers["Authorization"].removeprefix("Bearer ")
+        claims = jwt.decode(token, signing_key(bytes(32)), algorithms=["Ed25519"]).claims
+        assert [CONTRACT] == list(claims["contracts"])
+
+    async def test_shows_what_it_did(self, services: StandIns) -> None:
+        session = operator()
+        session.seen["registration"] = "registration/1/7:9"  # type: ignore[index]
+        await Browser(app_of(services, lambda: session)).open(f"{SITE}/people/{PERSON}/health-reports")
+        assert {"registration/1/7:9"} == {each.headers["Consistency-Token"] for each in services.asked}
+
+    async def test_remembers_what_it_did(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{SITE}/entries")
+        await browser.submit(f"{SITE}/entries", document_number=FILLED["document_number"])
+        assert {"gatekeeper": "registration/1/7:9"} == services.remembered
+
+    @pytest.mark.parametrize(
+        ("path", "session", "status"),
+        [
+            ("/contracts/W2017050130174/pre-registrations", operator, 404),
+            ("/supervision/contracts", operator, 403),
+            (f"{SITE}/pre-registrations", supervisor, 404),
+            ("/contracts", supervisor, 403),
+        ],
+    )
+    async def test_opens_no_other_door(self, services: StandIns, path: str, session: Callable[[], Session], status: int) -> None:
+        assert status == (await Browser(app_of(services, session)).open(path)).status_code
+        assert [] == services.asked
+
+    @pytest.mark.parametrize(("answer", "status"), [((404, {}), 503), ((500, {}), 503), (refusal(404, "not-found", "x"), 404)])
+    async def test_tells_what_went_wrong(self, services: StandIns, browser: Browser, answer: Any, status: int) -> None:
+        services.answers["GET", f"/v1/contracts/{CONTRACT}"] = answer
+        assert status == (await browser.open(f"{SITE}/pre-registrations")).status_code
+
+    async def test_says_that_a_service_is_away(self, services: StandIns, browser: Browser) -> None:
+        services.is_away = True
+        assert 503 == (await browser.open("/contracts")).status_code
+
+
+class TestSupervision:
+    @pytest.fixture
+    def browser(self, services: StandIns) -> Browser:
+        return Browser(app_of(services, supervisor))
+
+    async def test_shows_the_manual_s_row_and_totals(self, browser: Browser) -> None:
+        page = (await browser.open("/supervision/contracts")).text
+        for words in ("合同(2)个", "总包单位(2)个", "用工单位(2)个", "总登记人数(1000)", "在场人数(2)", "共1页 显示1到2,共2记录"):
+            assert words in page
+        for column in (
+            "合同报送编号",
+            "报建编号",
+            "项目名称",
+            "总包单位",
+            "总包单位类型",
+            "用人单位",
+            "预登记人",
+            "用人员",
+            "详情",
+        ):
+            assert column in page
+
+    async def test_keeps_the_filter_behind_every_number(self, services: StandIns, browser: Browser) -> None:
+        page = (await browser.open("/supervision/contracts?station=浦东&contract_no=")).text
+        assert "/supervision/people?station=%E6%B5%A6%E4%B8%9C&amp;counted=registered" in page
+        assert "/supervision/people?station=%E6%B5%A6%E4%B8%9C&amp;counted=on_site&amp;of_contract=W2019010100011" in page
+        await browser.open("/supervision/people?station=浦东&counted=on_site&of_contract=W2019010100011")
+        asked = services.asked[-1].url.params
+        assert {"station": "浦东", "of_contract": CONTRACT, "set": "on_site", "page": "1"} == dict(asked)
+
+    async def test_asks_for_one_page_of_employments(self, services: StandIns, browser: Browser) -> None:
+        await browser.open("/supervision/employments?on_site=true&trade=020&person_kind=&page=2")
+        assert {"on_site": "true", "trade": "020", "page": "2"} == dict(services.asked[-1].url.params)
+
+    @pytest.mark.parametrize("path", ["/supervision/people?counted=all", "/supervision/firms?kind=all"])
+    async def test_has_no_list_that_no_number_counts(self, browser: Browser, path: str) -> None:
+        assert 404 == (await browser.open(path)).status_code
