@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import date, timedelta
 
 import pytest
 
-from chassis.leases import Lease
+from chassis.leases import Lease, Work
 from chassis.migrations import KEYS
+from chassis.testing.wait import eventually
 from contracts.citizen_id import check_character
+from contracts.identity import Document, DocumentType
 from devstack.fresh_databases import FreshDatabases
 from devstack.services import SERVICES
+from healthcloud_bridge import circuit, poller
+from healthcloud_bridge.circuit import CircuitState
+from healthcloud_bridge.client import HealthCloudUnavailable
 from healthcloud_bridge.wiring import SERVICE
 from tests.health.service import Running, cancel, running_service
 from tests.healthcloud_bridge.upstream import API_KEY, Upstream, simulator
@@ -60,18 +66,31 @@ async def service(
         "lookups_per_hour_max": LOOKUPS_PER_HOUR_MAX,
     }
     async with running_service(SERVICE, database, keys["healthcloud_bridge"], own) as running:
-        # It needs no fence, and so no real lease.
-        polling = asyncio.create_task(_poll(running))
-        yield running
-        await cancel([polling])
+        # They need no fence, and so no real lease.
+        polls = {name: work for name, work in running.application.works.items() if name.startswith("poll/")}
+        polling = [asyncio.create_task(_poll(work, Lease(name, token=1))) for name, work in polls.items()]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(circuit, "OPEN_S_MIN", 0.05)
+            patched.setattr(circuit, "OPEN_S_MAX", 0.2)
+            patched.setattr(poller, "BACKOFF_S_MAX", 0.3)
+            yield running
+        await cancel(polling)
 
 
-async def _poll(running: Running) -> None:
-    await running.application.works["poll"](Lease("poll", token=1))
+async def _poll(work: Work, lease: Lease) -> None:
+    await work(lease)
 
 
 @pytest.fixture
-async def running(service: Running, upstream: Upstream) -> AsyncIterator[Running]:
-    """The bridge, with an upstream that does not misbehave unless the test tells it to."""
+async def running(service: Running, upstream: Upstream, number: str) -> AsyncIterator[Running]:
+    """The bridge, with an upstream that does not misbehave unless the test tells it to, and that is asked when the test begins."""
     yield service
     await upstream.misbehave()
+    health_cloud = service.application.state["wired"].receiving.health_cloud
+
+    async def is_asked_again() -> bool:
+        with suppress(HealthCloudUnavailable):
+            await health_cloud.submissions(Document(type=DocumentType.CITIZEN_ID, number=number), name="张小三")
+        return bool(health_cloud.circuit.state is CircuitState.CLOSED)
+
+    await eventually(is_asked_again)

@@ -63,7 +63,7 @@ async def waiting(running: Running, person_id: UUID) -> set[str]:
 async def was_asked_for(running: Running, person_id: UUID) -> bool:
     """Whether the poller took the person up at least once."""
     asked: bool = await running.parts.pool.fetchval(
-        "SELECT EXISTS (SELECT FROM awaited_v1 WHERE person_id = $1 AND polled_at > '-infinity')", person_id
+        "SELECT EXISTS (SELECT FROM awaited_v1 WHERE person_id = $1 AND due_at > '-infinity' AND due_at < 'infinity')", person_id
     )
     return asked
 
@@ -142,7 +142,7 @@ class TestPoller:
         await wait_for(running.parts.pool, running.registration.tell(kept), subscribers=[AWAITED.name])
         await asked_for(running, kept.person_id)
         await running.parts.pool.execute(
-            "UPDATE awaited_v1 SET polled_at = clock_timestamp() + interval '1 hour' WHERE person_id = $1", kept.person_id
+            "UPDATE awaited_v1 SET due_at = clock_timestamp() + interval '1 hour' WHERE person_id = $1", kept.person_id
         )
         await upstream.declare(form(number))
         assert [1] == await eventually(lambda: versions(running, kept.person_id))
@@ -187,7 +187,7 @@ class TestPoller:
         assert [1] == await eventually(lambda: versions(running, kept.person_id))
 
     async def test_does_not_ask_for_ever(self, running: Running, number: str, other_number: str) -> None:
-        long_ago = NOW - timedelta(days=poller.AWAITED_DAYS_MAX + 1)
+        long_ago = NOW - timedelta(days=poller.AWAITED.days_max + 1)
         forgotten, kept = await awaited(running.parts, number, asked_at=long_ago), await awaited(running.parts, other_number)
         running.registration.tell(forgotten)
         running.registration.tell(kept)

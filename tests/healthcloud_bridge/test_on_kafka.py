@@ -38,7 +38,7 @@ async def test_a_late_declaration_is_found_and_told(
     async with running_worker(SERVICE, settings) as parts:
 
         async def asked_for() -> bool:
-            asked: bool = await parts.pool.fetchval("SELECT EXISTS (SELECT FROM awaited_v1 WHERE polled_at > '-infinity')")
+            asked: bool = await parts.pool.fetchval("SELECT EXISTS (SELECT FROM awaited_v1 WHERE due_at > '-infinity')")
             return asked
 
         assert await eventually(asked_for, within_s=20)

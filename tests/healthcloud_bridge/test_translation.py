@@ -120,6 +120,7 @@ class TestContradictions:
             ({"上报时间": "2020-02-19"}, "report_in_the_future"),
             ({"是否武汉出发": "是"}, "wuhan_against_hubei"),
             ({"停留地点": "合肥"}, "stopover_against_place"),
+            ({"是否武汉出发": "是", "是否湖北出发": "是", "是否经停": "是", "停留地点": "武汉"}, "origin_against_stopover"),
         ],
     )
     def test_are_flagged(self, changes: dict[str, str], code: str) -> None:
@@ -139,6 +140,7 @@ class TestContradictions:
                 "是否经停": "是",
                 "停留地点": "",
             },
+            {"体温": "", "出行方式": "自驾", "上报地址": "道口", "是否湖北出发": "是", "是否经停": "是", "停留地点": "武汉"},
         ],
     )
     def test_are_not_seen_where_there_are_none(self, changes: dict[str, str]) -> None:

@@ -38,6 +38,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
     },
     "healthcloud_bridge": {
         "client.py": "the upstream's API",
+        "circuit.py": "whether the upstream is asked at all",
         "translation.py": "the upstream's words to ours",
         "regions.py": "places as the upstream's users write them",
         "regions.json": "their table",
@@ -82,6 +83,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "late_take_ups.py": "finds forms that a declaration missed by a moment, beside the worker",
     },
     "reporting": {
+        "access_api.py": "of people, not of supervision: to whom somebody was shown",
         "supervision": "the manual's tables, each from several read models in one snapshot",
     },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -10,11 +11,13 @@ from typing import Annotated, Final
 
 import httpx2
 import structlog
+from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from chassis.admission import aside
 from chassis.faults import Unavailable
 from contracts.identity import Document, DocumentType
+from healthcloud_bridge.circuit import Circuit, CircuitIsOpen
 
 ATTEMPTS_MAX = 3
 """Of one query: a connection that fails, and an answer of 5xx, is tried again."""
@@ -44,16 +47,27 @@ DOCUMENT_TYPES: Final[Mapping[DocumentType, str]] = MappingProxyType(
 )
 """Their words for ours."""
 
+QUERIES = Counter(
+    "gatehouse_healthcloud_queries_total",
+    "What became of queries: answered, not_understood, failed, or refused by our circuit.",
+    ["outcome"],
+)
+QUERY_SECONDS = Histogram(
+    "gatehouse_healthcloud_query_seconds",
+    "Of a query that was sent, with all its attempts.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+
 log = structlog.get_logger()
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 
 
 class HealthCloudUnavailable(Unavailable):
-    """Health Cloud cannot be reached, fails, is too slow, or says what nobody understands."""
+    """Health Cloud cannot be reached, fails, is too slow, or says what nobody understands; or it is left alone for a while."""
 
-    def __init__(self) -> None:
-        super().__init__(retry_after_s=RETRY_AFTER_S)
+    def __init__(self, *, retry_after_s: int = RETRY_AFTER_S) -> None:
+        super().__init__(retry_after_s=retry_after_s)
 
 
 class AnswerNotUnderstood(HealthCloudUnavailable):
@@ -93,10 +107,15 @@ class _TryAgain(Exception):
     """The attempt failed in a way that another one may not."""
 
 
+class _NotAnswered(Exception):
+    """All attempts failed, or there is no use in another."""
+
+
 class HealthCloud:
     """Asks Health Cloud. One per process; it keeps its connections."""
 
     def __init__(self, base_url: str, *, api_key: str) -> None:
+        self.circuit = Circuit()
         self._client = httpx2.AsyncClient(
             base_url=base_url,
             headers={"X-API-Key": api_key},
@@ -109,16 +128,21 @@ class HealthCloud:
         """Everything that was declared for this document, oldest first. Raises: HealthCloudUnavailable."""
         query = {"证件类型": DOCUMENT_TYPES[document.type], "证件号码": _their_number(document), "姓名": name}
         try:
-            with aside():
-                async with asyncio.timeout(QUERY_S_MAX):
-                    answer = await self._patiently(query)
-            return _Answer.model_validate_json(answer).submissions
+            with self.circuit.attempt(failure=_NotAnswered), QUERY_SECONDS.time():
+                answer = _Answer.model_validate_json(await self._patiently(query))
+        except CircuitIsOpen as refused:
+            QUERIES.labels("refused").inc()
+            raise HealthCloudUnavailable(retry_after_s=math.ceil(refused.retry_after_s)) from None
+        except _NotAnswered as failed:
+            QUERIES.labels("failed").inc()
+            log.warning("healthcloud.not_answered", error_type=type(failed.__cause__).__name__)
+            raise HealthCloudUnavailable from None
         except (httpx2.DecodingError, ValidationError) as error:
+            QUERIES.labels("not_understood").inc()
             log.error("healthcloud.answer_not_understood", error_type=type(error).__name__)
             raise AnswerNotUnderstood from None
-        except (httpx2.HTTPError, TimeoutError, _TryAgain) as error:
-            log.warning("healthcloud.not_answered", error_type=type(error).__name__)
-            raise HealthCloudUnavailable from None
+        QUERIES.labels("answered").inc()
+        return answer.submissions
 
     async def keep(self) -> None:
         """Keep the connections until cancelled, then close them."""
@@ -128,6 +152,17 @@ class HealthCloud:
             await self._client.aclose()
 
     async def _patiently(self, query: Mapping[str, str]) -> bytes:
+        """The answer, however many attempts it takes. Raises: _NotAnswered; httpx2.DecodingError."""
+        try:
+            with aside():
+                async with asyncio.timeout(QUERY_S_MAX):
+                    return await self._several_times(query)
+        except httpx2.DecodingError:
+            raise
+        except (httpx2.HTTPError, TimeoutError, _TryAgain) as error:
+            raise _NotAnswered from error
+
+    async def _several_times(self, query: Mapping[str, str]) -> bytes:
         pause_s = PAUSE_S_MAX
         for _ in range(ATTEMPTS_MAX - 1):
             try:

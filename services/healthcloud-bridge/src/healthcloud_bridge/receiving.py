@@ -11,8 +11,8 @@ import structlog
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler
 from chassis.consistency import ConsistencyToken
-from chassis.sealing import Sealer, Sealing
-from contracts.healthcloud_bridge import HealthcloudBridgeEvent, LookUpOutcome, LookUpPurpose
+from chassis.sealing import Purpose, Sealer, Sealing
+from contracts.healthcloud_bridge import DeclarationReceived, HealthcloudBridgeEvent, LookUpOutcome, LookUpPurpose
 from contracts.identity import Document, folded_name
 from contracts.times import shanghai_date
 from healthcloud_bridge.client import AnswerNotUnderstood, HealthCloud
@@ -33,6 +33,8 @@ class Received:
     """Of the declaration."""
     stream_version: int
     token: ConsistencyToken | None
+    is_new: bool
+    """Whether anything was stored that was not there."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,10 @@ class Receiving:
         if not declarations:
             await self.handler.handle(person_id, command)
             return None
-        return await self._handled(command)
+        received = await self._handled(command)
+        # It came from elsewhere and needs no key. But whoever is shown it stands in the person's own record, like every reader.
+        await self.sealing.unwrap([person_id], actor=account, purpose=Purpose.REVEAL)
+        return received
 
     async def _sealed(self, person_id: UUID, declared: Sequence[Declared]) -> tuple[Declaration, ...]:
         sealer = await self.sealing.sealer_for([person_id])
@@ -96,7 +101,9 @@ class Receiving:
         _, person = await self.handler.read(person_id)
         version = person.versions[declarations[-1].source_fingerprint]
         # Not of the look-up, which nobody needs to have seen: without the broker nobody could.
-        return Received(version, outcome.version, await self.handler.token_at(person_id, version=person.received_at))
+        token = await self.handler.token_at(person_id, version=person.received_at)
+        is_new = any(isinstance(each, DeclarationReceived) for each in outcome.events)
+        return Received(version, outcome.version, token, is_new)
 
 
 def _outcome(declared: Sequence[Declared], *, name: str) -> LookUpOutcome:

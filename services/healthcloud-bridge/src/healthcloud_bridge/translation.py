@@ -22,6 +22,9 @@ from healthcloud_bridge.regions import recognised_region
 FEVER_CELSIUS = 37.3
 """From here on 无异常症状 is a contradiction. A flag for readers: who may enter is judged elsewhere, by policy."""
 
+WUHAN = "4201"
+"""GB/T 2260 prefix. Nobody stops over where he sets out; from elsewhere in Hubei he may well stop in Wuhan."""
+
 CHANNELS = {"健康云APP": "app", "APP": "app", "微信": "wechat", "微信公众号": "wechat", "上海健康云": "wechat"}
 RELATIONS = {
     "本人": "self",
@@ -136,6 +139,8 @@ def _contradictions(submission: Submission, reported_on: date, today: date) -> I
         yield "wuhan_against_hubei"
     if submission.stopover == "否" and submission.stopover_place not in _NO_PLACE:
         yield "stopover_against_place"
+    if submission.from_wuhan == "是" and (recognised_region(submission.stopover_place) or "").startswith(WUHAN):
+        yield "origin_against_stopover"
 
 
 def _contradict(report_place: str, travel: str) -> bool:

@@ -12,9 +12,10 @@ from contracts.healthcloud_bridge import HealthcloudBridgeEvent
 from healthcloud_bridge import command_api
 from healthcloud_bridge.client import HealthCloud
 from healthcloud_bridge.domain.declarations import DeclaredPerson, decide, evolve
-from healthcloud_bridge.poller import Poller
+from healthcloud_bridge.poller import POLLERS, Poller
 from healthcloud_bridge.quota import Quota
 from healthcloud_bridge.read_models.awaited import AWAITED
+from healthcloud_bridge.read_models.followed import FOLLOWED
 from healthcloud_bridge.receiving import Receiving
 from healthcloud_bridge.settings import Settings
 from healthcloud_bridge.wired import Wired
@@ -38,8 +39,8 @@ def wire(parts: Machinery[Settings]) -> Application:
     return Application(
         routers=[command_api.router],
         state={"wired": Wired(receiving, parts.identities, quota)},
-        read_models=[AWAITED],
-        works={"poll": poller.run},
+        read_models=[AWAITED, FOLLOWED],
+        works={f"poll/{n}": poller.run for n in range(POLLERS)},
         api_tasks=[health_cloud.keep],
         worker_tasks=[lambda _worker: health_cloud.keep()],
     )

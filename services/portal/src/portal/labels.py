@@ -151,6 +151,7 @@ CONTRADICTIONS: Mapping[str, str] = {
     "report_in_the_future": _("上报时间晚于今天"),
     "wuhan_against_hubei": _("武汉出发为“是”,湖北出发却为“否”"),
     "stopover_against_place": _("是否经停为“否”,却有停留地点"),
+    "origin_against_stopover": _("停留地点就是出发地"),
 }
 
 

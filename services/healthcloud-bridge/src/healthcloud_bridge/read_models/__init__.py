@@ -1,1 +1,1 @@
-"""Whose declaration is waited for."""
+"""Whose declaration is waited for, and whose next one."""

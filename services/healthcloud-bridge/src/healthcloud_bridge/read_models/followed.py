@@ -1,0 +1,72 @@
+"""Whose declarations does a site rely on, or wait for, so that a new one must not go unnoticed?
+
+Filled from registration's `PersonPreRegistered` and `DeclarationAwaited`, a row a contract; emptied by its
+`PreRegistrationWithdrawn`, `PreRegistrationClosed` (an exit) and `PersonErased`. What identifies the person is copied as it is
+sealed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from chassis.subscribers import Fact
+from chassis.tables import ReadModel, Rows, Table
+from contracts.registration import (
+    DeclarationAwaited,
+    PersonErased,
+    PersonPreRegistered,
+    PreRegistrationClosed,
+    PreRegistrationWithdrawn,
+)
+
+
+@dataclass(slots=True)
+class FollowedRow:
+    """Beside these columns the poller keeps its own mark, which begins anew with the row."""
+
+    person_id: UUID
+    contract_no: str
+    document: str
+    document_type: str
+    name: str
+    followed_since: datetime
+
+
+FOLLOWING = Table("followed_v1", FollowedRow, key=("person_id", "contract_no"), grouped=True)
+
+
+def _awaited(rows: Rows, fact: Fact[DeclarationAwaited], _: int) -> None:
+    _follow(rows, fact.event, since=fact.event.asked_at)
+
+
+def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered], _: int) -> None:
+    _follow(rows, fact.event, since=fact.event.pre_registered_at)
+
+
+def _follow(rows: Rows, event: DeclarationAwaited | PersonPreRegistered, *, since: datetime) -> None:
+    row = FollowedRow(event.person_id, event.contract_no, event.document, event.document_type, event.name, since)
+    rows.put(FOLLOWING, row)
+
+
+def _over(rows: Rows, fact: Fact[PreRegistrationWithdrawn | PreRegistrationClosed], _: int) -> None:
+    rows.remove(FOLLOWING, (fact.event.person_id, fact.event.contract_no))
+
+
+def _erased(rows: Rows, fact: Fact[PersonErased], _: int) -> None:
+    rows.remove_all(FOLLOWING, fact.event.person_id)
+
+
+FOLLOWED = ReadModel(
+    name="followed_v1",
+    tables=(FOLLOWING,),
+    folds={
+        DeclarationAwaited: _awaited,
+        PersonPreRegistered: _pre_registered,
+        PreRegistrationWithdrawn: _over,
+        PreRegistrationClosed: _over,
+        PersonErased: _erased,
+    },
+)
+"""Answers the poller."""

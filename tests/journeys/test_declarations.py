@@ -1,0 +1,38 @@
+"""健康云 as a site relies on it; over HTTP only."""
+
+from __future__ import annotations
+
+import httpx2
+
+from chassis.testing.wait import eventually
+from tests.journeys.sites import EMPLOYER, WITHIN_S, Arrived, Site
+from tests.journeys.stack import JourneyStack
+
+
+async def is_refused_with_the_first_declaration(site: Site, arrived: Arrived) -> bool:
+    """Whether the site hears that what it was shown is no longer the latest."""
+    form = {
+        "document": arrived.person.document,
+        "name": arrived.person.name,
+        "person_kind": "worker",
+        "trade": "020",
+        "employer_credit_code": EMPLOYER["credit_code"],
+        "origin": {"code": "320600", "text": "江苏省南通市"},
+        "declaration_version": 1,
+    }
+    answer = await site.post("site_operator", "registration", "pre-registrations", form, expect=(201, 409))
+    return answer.status_code == 409 and answer.json()["code"] == "declaration-has-changed"
+
+
+async def test_a_further_declaration_is_noticed_without_anybody_s_act(
+    installation: JourneyStack, client: httpx2.AsyncClient, site: Site
+) -> None:
+    arrived = await site.arrives()
+    await site.declares(arrived.person, days_ago=1, from_hubei=True)
+
+    async def is_noticed() -> bool:
+        # On a site of its own each time: one that has pre-registered him hears no more of it here.
+        elsewhere = await Site.reported(installation, client)
+        return await is_refused_with_the_first_declaration(elsewhere, arrived)
+
+    assert await eventually(is_noticed, within_s=WITHIN_S)
