@@ -437,6 +437,15 @@ class TestGrants:
                 await unwrap
 
     @pytest.mark.parametrize("service", SERVICES)
+    async def test_let_only_reporting_say_who_saw_somebody(self, keys: KeysDatabase, service: str) -> None:
+        record = (await sealing_of(keys, service)).accesses(uuid4(), before=1, limit=1)
+        if service == "reporting":
+            assert [] == await record
+        else:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await record
+
+    @pytest.mark.parametrize("service", SERVICES)
     async def test_let_only_registration_erase(self, keys: KeysDatabase, service: str) -> None:
         destroy = (await sealing_of(keys, service)).destroy(uuid4())
         if service == "registration":

@@ -25,6 +25,7 @@ view_clearance            yes          yes           -                  yes     
 report_contract           -            -             -                  -                -                    -
 query_supervision         -            -             -                  -                -                    -
 reveal_person             -            -             -                  -                -                    -
+view_access_log           -            -             -                  -                -                    -
 erase_person              -            -             -                  -                -                    -
 receive_arrivals          -            -             -                  -                -                    -
 
@@ -47,6 +48,7 @@ view_clearance            -               -                   -               - 
 report_contract           -               -                   -               yes             -                 -
 query_supervision         yes             yes                 yes             -               -                 -
 reveal_person             yes             yes                 yes             -               -                 -
+view_access_log           yes             yes                 yes             -               -                 -
 erase_person              -               -                   yes             -               -                 -
 receive_arrivals          -               -                   -               -               yes               -
 """

@@ -168,8 +168,8 @@ async def registration(running: InProcess[Any]) -> Examples:
         await done(system, f"/v1/contracts/{contract_no}/employers", employer)
     origin = {"code": "320600", "text": "江苏省南通市"}
     expected, arriving = (person_body(origin=origin, arrival_date=TODAY.isoformat()) for _ in range(2))
-    await _declared(running, site, arriving["document"])
-    seen = await _declared(running, site, expected["document"])
+    await declared(running, site, arriving["document"])
+    seen = await declared(running, site, expected["document"])
     registered = await done(site, f"/v1/contracts/{OWN}/pre-registrations", expected, seen=seen)
     person_id = registered.json()["person_id"]
     await known(running, f"/v1/contracts/{OWN}/pre-registrations", role=Role.SITE_OPERATOR, seen=seen)
@@ -220,7 +220,7 @@ def _row(person: Mapping[str, Any], **more: str) -> dict[str, str]:
     return {**usual, "工种": person["trade"], "用人单位": person["employer_credit_code"], **more}
 
 
-async def _declared(running: InProcess[Any], site: Caller, asked: Mapping[str, str]) -> object:
+async def declared(running: InProcess[Any], site: Caller, asked: Mapping[str, str]) -> object:
     """The person declared in Health Cloud. Where that stands."""
     answer = await done(site, "/v1/person-lookups", {"document": asked})
     person_id = UUID(answer.json()["person_id"])
@@ -348,6 +348,7 @@ async def reporting(running: InProcess[Any]) -> Examples:
         "search_people": Example(Good(body={"document": document()})),
         "reveal_person": Example(Good(body=reveal)),
         "export_table": Example(Good(body={"table": "contracts"})),
+        "list_accesses": Example(Good({"person_id": str(present)}, query={"limit": "5", "before": "1000000"})),
         "list_supervised_contracts": Example(Good(query={"page": "1", "station": "%E8%99%B9%E5%8F%A3"})),
         "read_supervised_contract": Example(Good({"contract_no": OWN})),
     }

@@ -1,4 +1,4 @@
-"""The key server's five functions, as seen from a service.
+"""The key server's functions, as seen from a service.
 
 The key server is a PostgreSQL server of its own (`migrations/keys/`): the WAL and the backups of an event log must never
 hold a key, and a key must not outlive its destruction in the backups of a log. Each service logs in with its own role,
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -50,6 +51,22 @@ class WrappedKey:
     """None: destroyed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Somebody was given a stream's key."""
+
+    access_id: int
+    """Orders them."""
+    at: datetime
+    service: str
+    actor: str
+    purpose: Purpose
+
+    @property
+    def is_reveal(self) -> bool:
+        return self.purpose is Purpose.REVEAL
+
+
 async def identify(pool: asyncpg.Pool, blind_indexes: Sequence[bytes], document_types: Sequence[str]) -> list[UUID]:
     """The person of each document, in order; an unknown document becomes a new person. Raises: KeyServerUnavailable."""
     with _unavailable_if_silent():
@@ -76,6 +93,15 @@ async def unwrap(pool: asyncpg.Pool, stream_ids: Sequence[UUID], actor: str, pur
     return await _fetch_keys(
         pool, "SELECT stream_id, key_version, wrapped_key FROM unwrap($1, $2, $3)", stream_ids, actor, purpose.value
     )
+
+
+async def accesses(pool: asyncpg.Pool, stream_id: UUID, *, before: int, limit: int) -> list[Access]:
+    """Who was given the stream's key, newest first, from before that `access_id`. Raises: KeyServerUnavailable."""
+    with _unavailable_if_silent():
+        connection: Connection
+        async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            rows = await connection.fetch("SELECT * FROM access_of($1, $2, $3)", stream_id, before, limit)
+    return [Access(row["access_id"], row["at"], row["service"], row["actor"], Purpose(row["purpose"])) for row in rows]
 
 
 async def destroy_key(pool: asyncpg.Pool, stream_id: UUID) -> None:

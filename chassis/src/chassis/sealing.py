@@ -41,7 +41,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from chassis import key_server
 from chassis.crash_points import CrashPoint, passing
 from chassis.gathering import Gatherer
-from chassis.key_server import Purpose, WrappedKey
+from chassis.key_server import Access, Purpose, WrappedKey
 from contracts.identity import folded_name
 from contracts.rejection import Rejection
 from contracts.sealing import Sealed
@@ -249,6 +249,13 @@ class Sealing:
         asked = list(stream_ids)
         keys = await key_server.unwrap(self._pool, asked, actor, purpose) if asked else {}
         return Unsealer(keys, asked=asked, key_encryption=self._key_encryption)
+
+    async def accesses(self, stream_id: UUID, *, before: int, limit: int) -> list[Access]:
+        """Who was given an unsealer for the stream, newest first, from before that `access_id`; sealing itself apart.
+
+        Raises: Unavailable if the key server is away.
+        """
+        return await key_server.accesses(self._pool, stream_id, before=before, limit=limit)
 
     async def destroy(self, stream_id: UUID) -> None:
         """Make all that was or will be sealed for this stream unreadable, for ever. Repeating it changes nothing.

@@ -50,6 +50,7 @@ class Action(StrEnum):
     VIEW_CLEARANCE = "view_clearance"  # what the gate would say, without asking it to open
     QUERY_SUPERVISION = "query_supervision"
     REVEAL_PERSON = "reveal_person"  # see somebody unmasked, with a reason, recorded
+    VIEW_ACCESS_LOG = "view_access_log"  # a person's own record of who saw him
     ERASE_PERSON = "erase_person"  # after the epidemic, for ever
     RECEIVE_ARRIVALS = "receive_arrivals"
 
@@ -79,6 +80,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.VIEW_CLEARANCE: _SITE | _SITE_SUPERVISION,
         Action.QUERY_SUPERVISION: _AUTHORITIES,
         Action.REVEAL_PERSON: _AUTHORITIES,
+        Action.VIEW_ACCESS_LOG: _AUTHORITIES,
         Action.ERASE_PERSON: frozenset({Role.CITY_SUPERVISOR}),
         Action.RECEIVE_ARRIVALS: frozenset({Role.POLICE_SUBSCRIBER}),
     }

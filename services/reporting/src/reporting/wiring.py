@@ -7,7 +7,7 @@ from pathlib import Path
 from chassis.migrations import WORK
 from chassis.service import Application, Machinery, Service
 from chassis.settings import ServiceSettings
-from reporting import command_api, query_api
+from reporting import access_api, command_api, query_api
 from reporting.read_models.contracts import SUPERVISED_CONTRACTS
 from reporting.read_models.employments import PEOPLE_EMPLOYED
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
@@ -16,7 +16,7 @@ from reporting.wired import Wired
 
 def wire(parts: Machinery[ServiceSettings]) -> Application:
     return Application(
-        routers=[query_api.router, command_api.router],
+        routers=[query_api.router, command_api.router, access_api.router],
         state={"wired": Wired(parts.pool, parts.sealing, parts.identities)},
         read_models=[SUPERVISED_CONTRACTS, PEOPLE_ON_CONTRACTS, PEOPLE_EMPLOYED],
         durable_projections=False,
