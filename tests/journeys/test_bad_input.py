@@ -6,36 +6,25 @@ The endpoints are those of the app itself, so that a new one is swept too; `worl
 from __future__ import annotations
 
 import copy
-import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import httpx2
 import pytest
 from joserfc.jwk import OKPKey
 
-from chassis.auth import issue_token
-from chassis.migrations import KEYS
 from chassis.web import Route
-from contracts.access import ALLOWED, SCOPES, Action, Role, Scope
-from devstack.databases import Database
-from devstack.fresh_databases import FreshDatabases
-from devstack.services import SERVICES
-from tests.chassis.bad_requests import CANARY, Bad, Good, bad_requests, check, send
+from contracts.access import SCOPES, Role, Scope
+from tests.chassis.bad_requests import CANARY, Bad, Good, check
 from tests.chassis.captured_log import CapturedLog, captured_log
-from tests.in_process import SIGNING_KEY
-from tests.journeys.worlds import FOREIGN, UNKNOWN, WORLDS, Example, Place, World, place, principal
+from tests.journeys.operations import Operation, answer, token_of, told, with_token
+from tests.journeys.worlds import FOREIGN, UNKNOWN, Place
 
 PAGES = "portal.pages."
 """For people. What is wrong with a form is told on the page, see `tests/portal`."""
-OF_WORKERS = re.compile(r"worker|lease|position|next_offset|published|freshness|\w+_v\d+")
-"""Tables that change by themselves, or follow from facts a moment later."""
 STRANGE = ("%FF", "%ED%A0%80", "%00", "%F0%9F%98%80", "a%2Fb", "..%2F..", "%27%3B--", "x" * 3_000, CANARY)
 """Invalid UTF-8, a lone surrogate, U+0000, an emoji, slashes, a quotation mark, something long."""
 
@@ -48,124 +37,11 @@ UNUSUAL: tuple[Any, ...] = (
 """Well-formed JSON that somewhere means too much: the ends of calendars and of numbers, invisible and foreign characters."""
 
 
-@dataclass(frozen=True)
-class Operation:
-    """An endpoint as OpenAPI has it."""
-
-    place: Place
-    path: str
-    method: str
-    described: Mapping[str, Any]
-    document: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        name: str = self.described["operationId"]
-        return name
-
-    @property
-    def example(self) -> Example:
-        return self.place.examples[self.name]
-
-    @property
-    def parameters(self) -> Mapping[str, Mapping[str, Any]]:
-        return {each["name"]: each for each in self.described.get("parameters", ())}
-
-    @cached_property
-    def allowed(self) -> list[Role]:
-        """Who may. Empty: everybody, without a token."""
-        actions = [Action(each) for each in self.described.get("x-action", ())]
-        return [role for role in Role if actions and all(role in ALLOWED[action] for action in actions)]
-
-    @property
-    def token(self) -> str | None:
-        return token_of(self.allowed[0]) if self.allowed else None
-
-    def bad_requests(self) -> list[Bad]:
-        alone = {**self.document, "paths": {self.path: {self.method.lower(): self.described}}}
-        return list(bad_requests(alone, {self.name: self.example.good}, token=self.token))
-
-    def request(self, flaw: str, expected: int, good: Good | None = None, *, key: str = "journey") -> Bad:
-        """A request that is good but for what the caller spoils."""
-        good = good or self.example.good
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        if good.body is not None:
-            headers["Content-Type"] = "application/json"
-        if "Idempotency-Key" in self.parameters:
-            headers["Idempotency-Key"] = key
-        query = "&".join(f"{name}={value}" for name, value in good.query.items())
-        url = self.path.format(**good.path) + ("?" + query if query else "")
-        if good.file:
-            headers["Content-Type"] = good.media_type
-        content = good.file if good.body is None else httpx2.Request("POST", "http://x", json=good.body).content
-        return Bad(self.name, flaw, self.method, url, expected, tuple(headers.items()), content)
-
-    @asynccontextmanager
-    async def stores_nothing(self) -> AsyncIterator[None]:
-        before = await stored(self.place)
-        yield
-        changed = {table: before[table] for table, now in (await stored(self.place)).items() if before[table] != now}
-        assert {} == changed, f"{self.name} stored something"
-
-
-def token_of(role: Role, *, key: OKPKey = SIGNING_KEY, age: timedelta = timedelta(0)) -> str:
-    return issue_token(principal(role), key=key, now=datetime.now(UTC) - age)
-
-
-async def stored(where: Place) -> dict[str, str]:
-    """Everything that the service's database and the key server keep: table → its rows."""
-    found: dict[str, str] = {}
-    for database in (where.database, where.keys):
-        connection = await asyncpg.connect(database.owner_dsn)
-        try:
-            tables = [row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-            for table in (table for table in tables if not OF_WORKERS.fullmatch(table)):
-                rows = await connection.fetchval(f"SELECT string_agg(t::text, E'\n' ORDER BY t::text) FROM {table} AS t")
-                found[f"{database.name}.{table}"] = rows or ""
-        finally:
-            await connection.close()
-    return found
-
-
-async def answer(operation: Operation, request: Bad) -> httpx2.Response:
-    return await send(operation.place.running.client, request)
-
-
 async def refused(operation: Operation, request: Bad) -> httpx2.Response:
     """The answer, which is the stated problem."""
     response = await answer(operation, request)
     check(request, response)
     return response
-
-
-@pytest.fixture(scope="module")
-async def keys(fresh_keys_databases: FreshDatabases) -> AsyncIterator[Mapping[str, Database]]:
-    """The key server, by package."""
-    made = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
-    yield made
-    await fresh_keys_databases.drop(next(iter(made.values())))
-
-
-@pytest.fixture(scope="module", params=WORLDS, ids=lambda world: world.service.name)
-async def here(
-    request: pytest.FixtureRequest, fresh_databases: FreshDatabases, keys: Mapping[str, Database]
-) -> AsyncIterator[Place]:
-    world: World = request.param
-    package = world.service.name.replace("-", "_")
-    database = await fresh_databases.make(package, world.service.migrations)
-    async with place(world, database, keys[package]) as made:
-        yield made
-    await fresh_databases.drop(database)
-
-
-@pytest.fixture(scope="module")
-async def operations(here: Place) -> list[Operation]:
-    document = (await here.running.client.get("/openapi.json")).json()
-    return [
-        Operation(here, path, method.upper(), described, document)
-        for path, methods in document["paths"].items()
-        for method, described in methods.items()
-    ]
 
 
 @pytest.fixture
@@ -326,11 +202,6 @@ def unusual_bodies(body: Any, where: str = "") -> Iterator[tuple[str, Any]]:
         yield from ((f"{where} is {value!r:.40}", value) for value in UNUSUAL)
 
 
-def with_token(request: Bad, token: str) -> Bad:
-    others = (header for header in request.headers if header[0] != "Authorization")
-    return replace(request, headers=(*others, ("Authorization", f"Bearer {token}")))
-
-
 def elsewhere(good: Good, contract_no: str) -> Good | None:
     """The same request about another contract; None where it is about no contract."""
     if "contract_no" in good.path:
@@ -338,10 +209,3 @@ def elsewhere(good: Good, contract_no: str) -> Good | None:
     if good.body and "contract_no" in good.body:
         return replace(good, body={**good.body, "contract_no": contract_no})
     return None
-
-
-def told(response: httpx2.Response) -> str:
-    """Everything that a caller can see, but for the name of the request."""
-    body = {name: value for name, value in response.json().items() if name != "trace_id"}
-    headers = sorted((name, value) for name, value in response.headers.items() if name != "traceparent")
-    return repr((response.status_code, body, headers))

@@ -1,0 +1,119 @@
+"""Every endpoint of a running service, and requests to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import asyncpg
+import httpx2
+from joserfc.jwk import OKPKey
+
+from chassis.auth import issue_token
+from contracts.access import ALLOWED, Action, Role
+from tests.chassis.bad_requests import Bad, Good, bad_requests, send
+from tests.in_process import SIGNING_KEY
+from tests.journeys.worlds import Example, Place, principal
+
+OF_WORKERS = re.compile(r"worker|lease|position|next_offset|published|freshness|\w+_v\d+")
+"""Tables that change by themselves, or follow from facts a moment later."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An endpoint as OpenAPI has it."""
+
+    place: Place
+    path: str
+    method: str
+    described: Mapping[str, Any]
+    document: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        name: str = self.described["operationId"]
+        return name
+
+    @property
+    def example(self) -> Example:
+        return self.place.examples[self.name]
+
+    @property
+    def parameters(self) -> Mapping[str, Mapping[str, Any]]:
+        return {each["name"]: each for each in self.described.get("parameters", ())}
+
+    @cached_property
+    def allowed(self) -> list[Role]:
+        """Who may. Empty: everybody, without a token."""
+        actions = [Action(each) for each in self.described.get("x-action", ())]
+        return [role for role in Role if actions and all(role in ALLOWED[action] for action in actions)]
+
+    @property
+    def token(self) -> str | None:
+        return token_of(self.allowed[0]) if self.allowed else None
+
+    def bad_requests(self) -> list[Bad]:
+        alone = {**self.document, "paths": {self.path: {self.method.lower(): self.described}}}
+        return list(bad_requests(alone, {self.name: self.example.good}, token=self.token))
+
+    def request(self, flaw: str, expected: int, good: Good | None = None, *, key: str = "journey") -> Bad:
+        """A request that is good but for what the caller spoils."""
+        good = good or self.example.good
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if good.body is not None:
+            headers["Content-Type"] = "application/json"
+        if "Idempotency-Key" in self.parameters:
+            headers["Idempotency-Key"] = key
+        query = "&".join(f"{name}={value}" for name, value in good.query.items())
+        url = self.path.format(**good.path) + ("?" + query if query else "")
+        if good.file:
+            headers["Content-Type"] = good.media_type
+        content = good.file if good.body is None else httpx2.Request("POST", "http://x", json=good.body).content
+        return Bad(self.name, flaw, self.method, url, expected, tuple(headers.items()), content)
+
+    @asynccontextmanager
+    async def stores_nothing(self) -> AsyncIterator[None]:
+        before = await stored(self.place)
+        yield
+        changed = {table: before[table] for table, now in (await stored(self.place)).items() if before[table] != now}
+        assert {} == changed, f"{self.name} stored something"
+
+
+def token_of(role: Role, *, key: OKPKey = SIGNING_KEY, age: timedelta = timedelta(0)) -> str:
+    return issue_token(principal(role), key=key, now=datetime.now(UTC) - age)
+
+
+async def stored(where: Place) -> dict[str, str]:
+    """Everything that the service's database and the key server keep: table → its rows."""
+    found: dict[str, str] = {}
+    for database in (where.database, where.keys):
+        connection = await asyncpg.connect(database.owner_dsn)
+        try:
+            tables = [row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+            for table in (table for table in tables if not OF_WORKERS.fullmatch(table)):
+                rows = await connection.fetchval(f"SELECT string_agg(t::text, E'\n' ORDER BY t::text) FROM {table} AS t")
+                found[f"{database.name}.{table}"] = rows or ""
+        finally:
+            await connection.close()
+    return found
+
+
+async def answer(operation: Operation, request: Bad) -> httpx2.Response:
+    return await send(operation.place.running.client, request)
+
+
+def with_token(request: Bad, token: str) -> Bad:
+    others = (header for header in request.headers if header[0] != "Authorization")
+    return replace(request, headers=(*others, ("Authorization", f"Bearer {token}")))
+
+
+def told(response: httpx2.Response) -> str:
+    """Everything that a caller can see, but for the name of the request."""
+    body = {name: value for name, value in response.json().items() if name != "trace_id"}
+    headers = sorted((name, value) for name, value in response.headers.items() if name != "traceparent")
+    return repr((response.status_code, body, headers))
