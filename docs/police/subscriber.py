@@ -6,6 +6,9 @@ It reads from where it stopped last time (the first time from the beginning) to 
 in an SQLite file and prints what it did as one line of JSON. `--since 2020-02-18T00:00:00Z` reads again what was published
 from then on. `--property name=value` passes any setting to librdkafka, such as those of SASL.
 
+`--day 2020-02-18` reads nothing: it prints what the file holds of that day in Shanghai, to be compared with what
+`GET /v1/reconciliations/2020-02-18` of police-bridge says of the district.
+
 It ends with status 1 where a message does not fit its schema, where a person's messages are out of order, or where some are
 missing: whoever copies it learns of a mistake before acting upon it.
 """
@@ -13,13 +16,15 @@ missing: whoever copies it learns of a mistake before acting upon it.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
@@ -30,7 +35,9 @@ WAIT_S = 10.0
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS position (topic TEXT, partition INTEGER, next_offset INTEGER, PRIMARY KEY (topic, partition));
-CREATE TABLE IF NOT EXISTS message (id TEXT PRIMARY KEY, type TEXT, person TEXT, epoch INTEGER, version INTEGER, data TEXT);
+CREATE TABLE IF NOT EXISTS message (
+    id TEXT PRIMARY KEY, type TEXT, person TEXT, epoch INTEGER, version INTEGER, day TEXT, data TEXT
+);
 CREATE INDEX IF NOT EXISTS message_of_person ON message (person, epoch, version);
 """
 
@@ -124,9 +131,21 @@ class Subscriber:
         ).fetchone()
         if last is not None and tuple(last) >= place:
             raise Wrong(f"message {message_id} comes after one that it should come before")
-        row = (message_id, message_type, person, *place, content)
-        self._store.execute("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)", row)
+        row = (message_id, message_type, person, *place, _day(headers["ce_time"]), content)
+        self._store.execute("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         self.summary.kept += 1
+
+
+def _day(time: str) -> str:
+    """The day in Shanghai."""
+    return datetime.fromisoformat(time).astimezone(ZoneInfo("Asia/Shanghai")).date().isoformat()
+
+
+def reconciled(store: sqlite3.Connection, day: date) -> dict[str, object]:
+    """How many messages of the day are there, and the digest over their ids."""
+    ids = sorted(message_id for (message_id,) in store.execute("SELECT id FROM message WHERE day = ?", (day.isoformat(),)))
+    digest = hashlib.sha256("".join(f"{message_id}\n" for message_id in ids).encode()).hexdigest()
+    return {"messages": len(ids), "digest": digest}
 
 
 def _ends(consumer: Consumer, topic: str) -> dict[int, int]:
@@ -154,8 +173,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--schemas", required=True, type=Path)
     parser.add_argument("--store", required=True, type=Path)
     parser.add_argument("--since", type=datetime.fromisoformat)
+    parser.add_argument("--day", type=date.fromisoformat)
     parser.add_argument("--property", action="append", default=[], metavar="NAME=VALUE")
     given = parser.parse_args(arguments)
+    store = sqlite3.connect(given.store)
+    if given.day is not None:
+        store.executescript(TABLES)
+        sys.stdout.write(json.dumps(reconciled(store, given.day)) + "\n")
+        return 0
     consumer = Consumer(
         {
             "bootstrap.servers": given.bootstrap,
@@ -167,9 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
     )
     try:
-        summary = Subscriber(sqlite3.connect(given.store), dict(_validators(given.schemas))).run(
-            consumer, given.topic, since=given.since
-        )
+        summary = Subscriber(store, dict(_validators(given.schemas))).run(consumer, given.topic, since=given.since)
     except Wrong as wrong:
         sys.stderr.write(f"{wrong}\n")
         return 1

@@ -50,6 +50,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "rendering.py": "a sealed fact becomes a message in plain words, here and nowhere else",
         "publishing.py": "those messages go to topics by district, in place of the log's own",
         "clearing.py": "the topics told again without whoever was erased",
+        "receipts.py": "what the police says back: plain rows beside the log",
         "cursor.py": "where a reader of the feed stands, opaque to him",
     },
     "portal": {

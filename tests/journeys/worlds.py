@@ -327,7 +327,11 @@ async def healthcloud_bridge(running: InProcess[Any]) -> Examples:
 
 
 async def police_bridge(running: InProcess[Any]) -> Examples:
-    return {"read_arrivals": Example(Good(query={"limit": "5"}))}
+    return {
+        "read_arrivals": Example(Good(query={"limit": "5"})),
+        "give_receipts": Example(Good(body={"message_ids": [str(UUID(int=1))]})),
+        "reconcile_day": Example(Good({"date": "2020-02-18"})),
+    }
 
 
 async def reporting(running: InProcess[Any]) -> Examples:

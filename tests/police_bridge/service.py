@@ -40,8 +40,9 @@ NOWHERE = "127.0.0.1:1"
 class Police(Caller):
     """Somebody who reads the feed."""
 
-    async def read(self, *, seen: object = None, **query: Any) -> httpx2.Response:
-        return await self.get("/v1/arrivals", seen=seen, **query)
+    async def read(self, *, seen: object = None, prefer: str = "", **query: Any) -> httpx2.Response:
+        headers = self._headers(seen) | ({"Prefer": prefer} if prefer else {})
+        return await self.client.get("/v1/arrivals", params=query, headers=headers)
 
 
 @dataclass

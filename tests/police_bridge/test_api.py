@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,7 +21,9 @@ from chassis.testing.wait import eventually
 from contracts.access import Role
 from contracts.districts import DISTRICTS
 from contracts.police import PoliceArrivalCorrected, PoliceArrivalShared, PoliceArrivalWithdrawn
+from contracts.times import shanghai_date
 from devstack.databases import Database
+from police_bridge import query_api
 from police_bridge.cursor import Cursor
 from police_bridge.read_models.arrivals import BEGINNING
 from police_bridge.wiring import SERVICE
@@ -237,6 +241,88 @@ class TestReadArrivals:
         cursor = following(response)["after"]
         told_in_headers = str(response.headers) + base64.urlsafe_b64decode(cursor + "==").decode()
         assert [] == [text for text in PLAIN.values() if text in told_in_headers]
+
+
+class TestWaiting:
+    async def test_answers_as_soon_as_there_is_news(self, running: Running) -> None:
+        police = running.police(HONGKOU)
+        waiting_reader = asyncio.ensure_future(police.read(prefer="wait=5"))
+        await arrive(running, uuid4())
+        response = await waiting_reader
+        assert ([(SHARED, HERE)], "wait=5") == (told(messages(response)), response.headers["Preference-Applied"])
+
+    async def test_ends_without_news_and_stands_where_it_stood(self, running: Running) -> None:
+        response = await running.police(HONGKOU).read(prefer="wait=1")
+        assert [] == messages(response)
+        assert str(Cursor((HONGKOU,), BEGINNING)) == following(response)["after"]
+
+    async def test_is_for_so_many_at_a_time(self, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(query_api, "_waiting", asyncio.Semaphore(0))
+        response = await asyncio.wait_for(running.police(HONGKOU).read(prefer="wait=5"), timeout=4)
+        assert [] == messages(response)
+
+
+class TestGiveReceipts:
+    async def test_counts_each_message_of_the_districts_once(self, running: Running) -> None:
+        await arrive(running, uuid4())
+        seen = await arrive(running, uuid4(), district=PUDONG, contract_no=ELSEWHERE)
+        police = running.police(HONGKOU)
+        (ours,) = [message["id"] for message in messages(await police.read(seen=seen))]
+        (foreign,) = [message["id"] for message in messages(await running.police(PUDONG).read(seen=seen))]
+        absent = str(uuid4())
+        for _ in range(2):
+            answer = (await police.post("/v1/receipts", {"message_ids": [ours, foreign, absent, ours]})).json()
+            assert {"received": 1, "unknown": sorted([foreign, absent])} == answer
+        assert [(HONGKOU, 1, 1)] == await counted(police)
+        assert [(PUDONG, 1, 0)] == await counted(running.police(PUDONG))
+
+    async def test_refuses_what_is_no_list_of_ids(self, running: Running) -> None:
+        for ids in ([], ["x"], [str(uuid4())] * 1_001, None):
+            answer = await running.police(HONGKOU).post("/v1/receipts", {"message_ids": ids})
+            assert 422 == answer.status_code, ids
+
+
+async def counted(police: Police) -> list[tuple[str, int, int]]:
+    """Of today and the day before, if midnight in Shanghai was passed: district, messages and receipts where there are any."""
+    today = shanghai_date(datetime.now(UTC))
+    days = [(await police.get(f"/v1/reconciliations/{day}")).json() for day in (today - timedelta(days=1), today)]
+    rows = [(each["district"], each["messages"], each["receipts"]) for day in days for each in day["districts"]]
+    return [row for row in rows if row[1]]
+
+
+class TestReconcileDay:
+    async def test_gives_a_digest_that_anybody_can_compute(self, running: Running) -> None:
+        await arrive_at_once(running, 7)
+        police = running.police(HONGKOU)
+        ids = sorted(message["id"] for message in messages(await police.read()))
+        expected = hashlib.sha256("".join(f"{each}\n" for each in ids).encode()).hexdigest()
+        today = shanghai_date(datetime.now(UTC))
+        digests = [(await police.get(f"/v1/reconciliations/{day}")).text for day in (today - timedelta(days=1), today)]
+        assert expected in "".join(digests)
+
+    async def test_says_of_a_day_without_messages_that_there_are_none(self, running: Running) -> None:
+        answer = (await running.police(HONGKOU, PUDONG).get("/v1/reconciliations/2020-02-18")).json()
+        nothing = {"messages": 0, "receipts": 0, "digest": hashlib.sha256(b"").hexdigest()}
+        districts = [{"district": district} | nothing for district in (HONGKOU, PUDONG)]
+        assert {"date": "2020-02-18", "districts": districts} == answer
+
+    async def test_counts_by_the_day_in_shanghai(self, running: Running, owner: asyncpg.Connection) -> None:
+        await arrive_at_once(running, 2)
+        for pos, time in enumerate(("2020-02-17T15:59:59.999999Z", "2020-02-17T16:00:00Z")):
+            told_at = datetime.fromisoformat(time)
+            await owner.execute(
+                "UPDATE arrival_v1 SET recorded_at = $1 WHERE (shard, pos) ="
+                " (SELECT shard, pos FROM arrival_v1 ORDER BY shard, pos OFFSET $2 LIMIT 1)",
+                told_at,
+                pos,
+            )
+        for day in ("2020-02-17", "2020-02-18"):
+            answer = (await running.police(HONGKOU).get(f"/v1/reconciliations/{day}")).json()
+            assert [1] == [each["messages"] for each in answer["districts"]], day
+
+    async def test_refuses_what_is_no_day(self, running: Running) -> None:
+        for day in ("2020-02-30", "today", "0001-01-01"):
+            assert 400 <= (await running.police(HONGKOU).get(f"/v1/reconciliations/{day}")).status_code < 500, day
 
 
 class TestConsistencyToken:

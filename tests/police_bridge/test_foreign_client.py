@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,8 @@ from confluent_kafka import Producer
 
 from contracts.event import Event
 from contracts.police import PoliceArrivalShared, PoliceArrivalWithdrawn
+from tests.police_bridge.foreign import REPOSITORY, subscriber
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TOPIC = "police.arrivals.310109.v1"
 PERSON = "00000000-0000-4000-8000-000000000007"
 
@@ -38,7 +36,13 @@ class Foreign:
 
     def told(self, event: type[Event], version: int, *, person: str = PERSON, message_id: str = "", **headers: str) -> None:
         """One message, in the partition of its person."""
-        usual = {"ce_id": message_id or str(uuid4()), "ce_type": event.TYPE, "ce_subject": person, "ce_epoch": "1"}
+        usual = {
+            "ce_id": message_id or str(uuid4()),
+            "ce_type": event.TYPE,
+            "ce_subject": person,
+            "ce_epoch": "1",
+            "ce_time": "2020-02-18T01:00:00Z",
+        }
         everything = usual | {"ce_streamversion": str(version)} | headers
         partition = int(person[-1], 16) % 4
         self.producer.produce(TOPIC, json.dumps(example(event)), key=person, partition=partition, headers=list(everything.items()))
@@ -47,16 +51,7 @@ class Foreign:
     async def run(self) -> tuple[int, str]:
         """Its status, and what it printed."""
         (broker,) = self.producer.list_topics(TOPIC, timeout=15).brokers.values()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(REPOSITORY / "docs" / "police" / "subscriber.py")),
-            *("--bootstrap", f"{broker.host}:{broker.port}", "--topic", TOPIC),
-            *("--schemas", str(REPOSITORY / "contracts" / "schemas"), "--store", str(self.store)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        printed, _ = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, printed.decode()
+        return await subscriber(bootstrap=f"{broker.host}:{broker.port}", topic=TOPIC, store=self.store)
 
     async def did(self) -> dict[str, int]:
         status, printed = await self.run()

@@ -1,23 +1,34 @@
-"""The topics for those without Kafka: the same messages over HTTP, a page at a time."""
+"""The topics for those without Kafka: the same messages over HTTP, a page at a time; and what both sides count by the day."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import date
 from typing import Annotated
 
 import orjson
 from fastapi import Depends, Query
+from pydantic import BaseModel
 from starlette.responses import Response
 
+from chassis.admission import aside
 from chassis.auth import Principal, allowed
+from chassis.preferences import PREFERENCE_APPLIED, Wait
 from chassis.problems import INVALID_REQUEST, Refused, field_error
 from chassis.web import Consistency, Router, problems
 from contracts.access import Action
+from contracts.event import Recorded
+from contracts.times import Day
 from police_bridge.cursor import CURSOR_CHARS_MAX, Cursor, CursorIsOfOtherDistricts, MalformedCursor
 from police_bridge.read_models.arrivals import BEGINNING, facts_after
 from police_bridge.wired import Wired, wired
 
 PAGE_MESSAGES_MAX = 100
+WAITING_MAX = 64
+"""Readers of one process who wait for news at the same time. Whoever comes beyond is told at once that there is none."""
+POLL_S = 0.25
 MEDIA_TYPE = "application/cloudevents-batch+json"
 PATH = "/v1/arrivals"
 
@@ -51,12 +62,12 @@ BATCH = {
 
 @router.get(PATH, response_class=Response, responses={200: BATCH, **problems(CursorIsOfOtherDistricts)})
 async def read_arrivals(
-    caller: Subscriber, seen: Consistency, parts: Parts, after: After, limit: Limit = PAGE_MESSAGES_MAX
+    caller: Subscriber, seen: Consistency, parts: Parts, after: After, wait: Wait, limit: Limit = PAGE_MESSAGES_MAX
 ) -> Response:
     """What was told to the caller's districts after that point: the oldest first, each person's messages in order.
 
     At least once, replayable from any point, with the ids of the topics. A page with fewer messages than `limit` is the
-    last for now: ask again at its `next` after a while.
+    last for now: ask again at its `next` after a while, or with `Prefer: wait=…` at once: then an empty page waits for news.
     """
     districts = tuple(sorted(caller.districts))
     cursor = after or Cursor(districts, BEGINNING)
@@ -64,11 +75,56 @@ async def read_arrivals(
         raise CursorIsOfOtherDistricts
     await parts.wait_for(seen)
     facts = await facts_after(parts.pool, districts, cursor.positions, limit=limit)
+    headers = {}
+    if not facts and wait is not None:
+        headers[PREFERENCE_APPLIED] = f"wait={wait}"
+        facts = await _news(parts, districts, cursor, limit=limit, within_s=wait)
     messages = await parts.renderer.render(facts, actor=caller.subject)
     # From here on the cursor speaks of these districts only: it is past what others were told meanwhile.
     following = replace(cursor, districts=districts).after(facts)
     return Response(
         orjson.dumps([message.as_cloud_event() for message in messages]),
         media_type=MEDIA_TYPE,
-        headers={"Link": f'<{PATH}?after={following}&limit={limit}>; rel="next"'},
+        headers=headers | {"Link": f'<{PATH}?after={following}&limit={limit}>; rel="next"'},
     )
+
+
+_waiting = asyncio.Semaphore(WAITING_MAX)
+
+
+async def _news(parts: Wired, districts: Sequence[str], cursor: Cursor, *, limit: int, within_s: float) -> list[Recorded]:
+    """The next facts as soon as there are any; none when the time is up. Whoever waits has no seat meanwhile."""
+    if _waiting.locked():
+        return []
+    facts: list[Recorded] = []
+    with aside():
+        async with _waiting:
+            deadline = asyncio.get_running_loop().time() + within_s
+            while not facts and asyncio.get_running_loop().time() < deadline:
+                await asyncio.sleep(POLL_S)
+                facts = await facts_after(parts.pool, districts, cursor.positions, limit=limit)
+    return facts
+
+
+class DistrictAnswer(BaseModel):
+    district: str
+    messages: int
+    """Told on that day: `ce_time`, or `time` in the feed, as a day in Shanghai."""
+    receipts: int
+    """How many of them were acknowledged, whenever."""
+    digest: str
+    """SHA-256, hexadecimal, over the ids of these messages: ascending, each followed by a line feed."""
+
+
+class ReconciliationAnswer(BaseModel):
+    date: date
+    districts: list[DistrictAnswer]
+    """Those of the caller, ascending."""
+
+
+@router.get("/v1/reconciliations/{date}")
+async def reconcile_day(date: Day, caller: Subscriber, seen: Consistency, parts: Parts) -> ReconciliationAnswer:
+    """What the caller's districts were told on a day, so that both sides can compare. Of today: so far."""
+    await parts.wait_for(seen)
+    found = await parts.receipts.day(date, caller.districts)
+    return ReconciliationAnswer(date=date, districts=[DistrictAnswer(**asdict(each)) for each in found])

@@ -1,4 +1,4 @@
-"""What the endpoint of police-bridge works with."""
+"""What the endpoints of police-bridge works with."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import asyncpg
 from starlette.requests import Request
 
+from chassis.clock import Clock
 from chassis.consistency import ConsistencyToken
 from chassis.event_store import EventStore
 from chassis.waiting import wait_for
 from police_bridge.policies import ERASING_POLICY, SHARING_POLICY
 from police_bridge.read_models.arrivals import ARRIVALS
+from police_bridge.receipts import Receipts
 from police_bridge.rendering import Renderer
 
 SERVICE_NAME = "police-bridge"
@@ -26,6 +28,8 @@ class Wired:
     renderer: Renderer
     store: EventStore
     pool: asyncpg.Pool
+    receipts: Receipts
+    clock: Clock
 
     async def wait_for(self, seen: ConsistencyToken | None) -> None:
         """Return once the feed holds what the token stands for. Raises: Unavailable."""

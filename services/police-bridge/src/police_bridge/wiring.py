@@ -11,7 +11,7 @@ from chassis.event_store import EventStore
 from chassis.migrations import LOG, WORK
 from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.police import PoliceBridgeEvent
-from police_bridge import query_api
+from police_bridge import command_api, query_api
 from police_bridge.clearing import Clearing
 from police_bridge.domain.decider import decide, evolve
 from police_bridge.domain.state import SharedPerson
@@ -19,6 +19,7 @@ from police_bridge.policies import erasing_policy, sharing_policy
 from police_bridge.publishing import PolicePublisher
 from police_bridge.read_models.arrivals import ARRIVALS
 from police_bridge.read_models.erasures import ERASURES
+from police_bridge.receipts import Receipts
 from police_bridge.rendering import Renderer
 from police_bridge.settings import PoliceBridgeSettings
 from police_bridge.wired import FOLLOWED, SERVICE_NAME, Wired
@@ -38,8 +39,8 @@ def wire(parts: Machinery[PoliceBridgeSettings]) -> Application:
     handler = parts.handler(PERSON)
     settings = parts.settings
     return Application(
-        routers=[query_api.router],
-        state={"wired": Wired(renderer, _store(parts), parts.pool)},
+        routers=[query_api.router, command_api.router],
+        state={"wired": Wired(renderer, _store(parts), parts.pool, Receipts(parts.pool), parts.clock)},
         read_models=[ARRIVALS, ERASURES],
         policies=[sharing_policy(handler), erasing_policy(handler)],
         publisher=PolicePublisher(parts.producers, renderer, topic_prefix=settings.topic_prefix, partitions=settings.partitions),
