@@ -20,6 +20,7 @@ OF_SITES = {
     "health-reports": f"{SITE}/people/{PERSON}/health-reports",
     "health-form": f"{SITE}/people/{PERSON}/health-reports/new",
     "dispositions": f"{SITE}/people/{PERSON}/dispositions?done=in_force",
+    "morning-round": f"{SITE}/morning-round?done=12",
     "entry": f"{SITE}/entries",
     "entry-of-one": f"{SITE}/entries?person={PERSON}",
     "exits": f"{SITE}/exits",

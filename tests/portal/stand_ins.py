@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 from unittest.mock import MagicMock
 from uuid import UUID
@@ -87,6 +88,8 @@ class StandIns:
     asked: list[httpx2.Request] = field(default_factory=list)
     remembered: dict[str, str] = field(default_factory=dict)
     is_away: bool = False
+    tokens: Iterator[str] = field(default_factory=lambda: repeat("registration/1/7:9"))
+    """Consistency tokens of what is done."""
 
     def __post_init__(self) -> None:
         of_contract, of_person = f"/v1/contracts/{CONTRACT}", f"/v1/people/{PERSON}"
@@ -104,6 +107,7 @@ class StandIns:
             ("GET", f"{of_person}/isolation-orders"): (200, {"items": [ORDER]}),
             ("GET", f"{of_person}/health-reports"): (200, {"items": [REPORT], "next_before": None, "holds": ["fever"]}),
             ("POST", f"{of_person}/health-reports"): (201, {"holds": []}),
+            ("GET", f"{of_contract}/missing-reports"): (200, {"date": "2020-02-18", "items": [str(PERSON)], "next": None}),
             ("GET", f"{of_person}/dispositions"): (
                 200,
                 {"items": [DISPOSITION], "next_before": None, "disposition": "quarantine_required"},
@@ -127,7 +131,7 @@ class StandIns:
         if self.is_away:
             raise httpx2.ConnectError("away")
         status, body = self.answers[request.method, request.url.path]
-        token = {"Consistency-Token": "registration/1/7:9"} if request.method == "POST" else {}
+        token = {"Consistency-Token": next(self.tokens)} if request.method == "POST" else {}
         return httpx2.Response(status, json=body, headers=token)
 
     def body_of(self, method: str, path: str) -> Any:

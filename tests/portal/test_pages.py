@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from joserfc import jwt
@@ -141,6 +142,55 @@ class TestReportHealth:
     )
     def test_reads_a_temperature_as_it_is_typed(self, typed: str, read: float | None) -> None:
         assert read == celsius(typed)
+
+
+class TestMorningRound:
+    PATH = f"{SITE}/morning-round"
+    ROW = f"reading-{PERSON}"
+    TYPED = {"read_at": "2020-02-18T06:05:00", "method": "forehead", "all_normal": "true"}  # noqa: RUF012 - never changed
+
+    async def test_reports_each_row_that_has_a_temperature(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(self.PATH)
+        nobody = f"reading-{UUID(int=8)}"
+        page = await browser.submit(self.PATH, **self.TYPED, **{self.ROW: "365", nobody: ""})
+        assert "已登记 1 人" in page.text
+        sent = services.body_of("POST", REPORTS)
+        assert (36.5, ["none"], "2020-02-18T06:05:00+08:00") == (sent["reading_celsius"], sent["symptoms"], sent["read_at"])
+        assert 1 == len([each for each in services.asked if each.method == "POST"])
+
+    async def test_shows_next_what_it_did_for_all(self, services: StandIns, browser: Browser) -> None:
+        others = [UUID(int=8), UUID(int=9)]
+        for each in others:
+            services.answers["POST", f"/v1/people/{each}/health-reports"] = (201, {"holds": []})
+        services.tokens = iter(["health/1/8:3", "health/1/9:5"])
+        await browser.open(self.PATH)
+        await browser.submit(self.PATH, **self.TYPED, **{f"reading-{each}": "365" for each in others})
+        assert {"health": "health/1/8:3,9:5"} == services.remembered
+
+    async def test_sent_twice_is_one_report_and_corrected_another(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(self.PATH)
+        services.answers["POST", REPORTS] = (503, {})
+        for reading in ("365", "36.5", "366"):
+            page = await browser.submit(self.PATH, **self.TYPED, **{self.ROW: reading})
+            assert f'href="#{self.ROW}"' in page.text
+        keys = [each.headers["Idempotency-Key"] for each in services.asked if each.method == "POST"]
+        assert keys[0] == keys[1] != keys[2]
+
+    @pytest.mark.parametrize(
+        ("changed", "field"), [({"all_normal": ""}, "all_normal"), ({"read_at": ""}, "read_at"), ({ROW: "warm"}, ROW)]
+    )
+    async def test_needs_to_be_complete(self, services: StandIns, browser: Browser, changed: dict[str, str], field: str) -> None:
+        await browser.open(self.PATH)
+        page = await browser.submit(self.PATH, **{**self.TYPED, self.ROW: "365", **changed})
+        assert f'href="#{field}"' in page.text
+        assert not [each for each in services.asked if each.method == "POST"]
+
+    async def test_of_nobody_is_told_so(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", f"/v1/contracts/{CONTRACT}/missing-reports"] = (
+            200,
+            {"date": "2020-02-18", "items": [], "next": None},
+        )
+        assert "今天所有人都已登记健康状况" in (await browser.open(self.PATH)).text
 
 
 class TestChangeDisposition:

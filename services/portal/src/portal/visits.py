@@ -39,6 +39,8 @@ LANGUAGE_COOKIE, TYPE_COOKIE = "__Host-language", "__Host-type"
 LARGE = "large"
 PAGE: dict[str, Any] = {"response_class": HTMLResponse, "include_in_schema": False}
 P = ParamSpec("P")
+Remember = Callable[[str, str], Awaitable[None]]
+"""Takes a service and a consistency token of it."""
 
 
 class SignedOut(Exception):
@@ -79,16 +81,19 @@ class Visit:
         """In the user's language."""
         return self.portal.renderer.languages[self.language].gettext(chinese)
 
-    def services(self) -> Services:
-        """The services, asked in his name. Raises: SignedOut."""
-        session, principal = self.session, self.principal
-        if session is None or principal is None:
+    def services(self, remember: Remember | None = None) -> Services:
+        """The services, asked in his name. What is done there is remembered in the session, unless `remember` sees to it.
+
+        Raises: SignedOut.
+        """
+        if self.session is None or self.principal is None:
             raise SignedOut
+        return Services(self.portal.calls, Caller(self.principal, self.session.seen, self.language, remember or self.remember))
 
-        async def remember(service: str, token: str) -> None:
-            await self.portal.sessions.remember(session, service, token)
-
-        return Services(self.portal.calls, Caller(principal, session.seen, self.language, remember))
+    async def remember(self, service: str, token: str) -> None:
+        """What the session did there is what its next pages show."""
+        if self.session is not None:
+            await self.portal.sessions.remember(self.session, service, token)
 
     def render(self, template: str, *, status: int = 200, errors: Sequence[FieldError] = (), **context: Any) -> Response:
         """The page. `errors` are told in a summary and beside their fields; `form` is what was typed."""

@@ -28,6 +28,17 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// In the morning round, Enter goes to the next temperature, as on a calculator.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.closest(".round")) return;
+  const fields = [...document.querySelectorAll(".round input")];
+  const next = fields[fields.indexOf(event.target) + 1] || document.getElementById("all_normal");
+  if (event.target.tagName === "INPUT" && next) {
+    event.preventDefault();
+    next.focus();
+  }
+});
+
 // What was wrong is told first.
 const errors = document.getElementById("errors");
 if (errors) errors.focus();
