@@ -11,6 +11,7 @@ import httpx2
 import pyotp
 import pytest
 from fastapi import FastAPI
+from starlette.requests import Request
 
 from contracts.access import Role
 from contracts.citizen_id import check_character
@@ -185,6 +186,18 @@ class TestSession:
         await _signed_in(portal, browser, somebody)
         await portal.users.put_site_user(**somebody, grants=[])
         assert 404 == (await browser.open("/contracts")).status_code
+
+    async def test_knows_in_which_order_things_were_done(self, portal: Portal, browser: Browser, somebody: dict[str, str]) -> None:
+        await _signed_in(portal, browser, somebody)
+        cookie = f"__Host-session={browser.client.cookies['__Host-session']}"
+        request = Request({"type": "http", "headers": [(b"cookie", cookie.encode())]})
+        session = await portal.sessions.of(request)
+        assert session
+        for service in ("registration", "health", "registration"):
+            await portal.sessions.remember(session, service, f"{service}/1/1:1")
+        again = await portal.sessions.of(request)
+        assert again
+        assert ["health", "registration"] == list(again.seen)
 
     async def test_says_that_a_service_is_away(self, portal: Portal, browser: Browser, somebody: dict[str, str]) -> None:
         await _signed_in(portal, browser, somebody)

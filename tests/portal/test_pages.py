@@ -248,6 +248,13 @@ class TestSession:
         await Browser(app_of(services, lambda: session)).open(f"{SITE}/people/{PERSON}/health-reports")
         assert {"registration/1/7:9"} == {each.headers["Consistency-Token"] for each in services.asked}
 
+    async def test_waits_for_what_it_did_last(self, services: StandIns) -> None:
+        session = operator()
+        session.seen.update({"health": "health/1/1:1", "registration": "registration/1/7:9"})  # type: ignore[attr-defined]
+        await Browser(app_of(services, lambda: session)).open(f"{SITE}/entries?person={PERSON}")
+        asked = next(each for each in services.asked if "clearances" in each.url.path)
+        assert "registration/1/7:9" == asked.headers["Consistency-Token"]
+
     async def test_remembers_what_it_did(self, services: StandIns, browser: Browser) -> None:
         await browser.open(f"{SITE}/entries")
         await browser.submit(f"{SITE}/entries", document_number=FILLED["document_number"])

@@ -40,7 +40,7 @@ class Session:
     grants: tuple[SiteGrant, ...]
     """Of a user of sites: the contracts to choose from."""
     seen: Mapping[str, str]
-    """Service → the consistency token of the last facts that this session made there."""
+    """Service → the consistency token of the last facts that this session made there, in the order in which they were made."""
 
     def on(self, contract_no: str) -> Principal | None:
         """As the services see whoever works on this contract: it reaches no other one, so that what is shown of one contract
@@ -102,12 +102,16 @@ class Sessions:
             return None
         grants = tuple(await self._users.grants_of(row["user_id"])) if row["user_id"] else ()
         supervisor = await self._users.supervisor_of(row["account"]) if row["account"] else None
-        return Session(row["session_digest"], row["user_id"], supervisor, grants, json.loads(row["seen"]))
+        return Session(row["session_digest"], row["user_id"], supervisor, grants, _in_order(row["seen"]))
 
     async def remember(self, session: Session, service: str, token: str) -> None:
         """What the session did is what its next pages show."""
         await self._pool.execute(
-            "UPDATE session SET seen = seen || jsonb_build_object($2::text, $3::text) WHERE session_digest = $1",
+            """
+            UPDATE session
+            SET seen = seen || jsonb_build_object($2::text, jsonb_build_array(extract(epoch FROM clock_timestamp()), $3::text))
+            WHERE session_digest = $1
+            """,
             session.digest,
             service,
             token,
@@ -127,6 +131,12 @@ class Sessions:
     def is_ours(self, visitor: str, token: str) -> bool:
         """Whether the form is one that we gave to this browser."""
         return bool(visitor) and hmac.compare_digest(self.form_token(visitor).encode(), token.encode())
+
+
+def _in_order(seen: str) -> dict[str, str]:
+    """As stored, service → [when, token]: jsonb keeps no order of its own."""
+    stored: dict[str, tuple[float, str]] = json.loads(seen)
+    return {service: token for service, (_, token) in sorted(stored.items(), key=lambda item: item[1][0])}
 
 
 def set_cookie(response: Response, name: str, value: str, *, life: timedelta) -> None:

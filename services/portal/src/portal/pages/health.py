@@ -26,7 +26,7 @@ REPORT_FIELDS = {
     "/symptoms": "symptoms",
     "/method": "method",
 }
-REPORT_CODES = {"symptoms-missing": "symptoms", "reading-in-the-future": "read_at"}
+REPORT_CODES = {"no-symptom-is-ticked": "symptoms", "reading-is-in-the-future": "read_at"}
 DISPOSITION_FIELDS = {
     "/disposition": "disposition",
     "/isolation_from": "isolation_from",

@@ -35,9 +35,8 @@ FIELDS = {
 }
 """Registration's pointers → fields of the form."""
 FIELDS_OF_CODES = {
-    "mobile-missing": "mobile",
+    "mobile-is-missing": "mobile",
     "name-differs-from-declaration": "name",
-    "employer-missing": "employer",
     "employer-is-missing": "employer",
 }
 

@@ -31,8 +31,7 @@ READS: Mapping[str, tuple[str, ...]] = {
     "gatekeeper": ("health", "registration", "gatekeeper"),
     "reporting": ("registration", "gatekeeper", "health"),
 }
-"""Service → whose facts it can be asked to have seen, those that come from farthest first: `health` judges what `registration`
-told before the gate knows it. One token is taken, of the first of these that the session has."""
+"""Service → whose facts it can be asked to have seen. It takes one token, of what was done last; `reporting` takes several."""
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -78,7 +77,7 @@ class Caller:
 
     principal: Principal
     seen: Mapping[str, str]
-    """Service → consistency token."""
+    """Service → consistency token, in the order in which they were made."""
     language: str
     remember: Callable[[str, str], Awaitable[None]]
     """Called with a service and its token once something was done there."""
@@ -130,10 +129,10 @@ class Calls:
 
 
 def _token(service: str, seen: Mapping[str, str]) -> str | None:
-    tokens = [seen[source] for source in READS[service] if source in seen]
+    tokens = [token for source, token in seen.items() if source in READS[service]]
     if service == "reporting":
         return " ".join(tokens) or None
-    return tokens[0] if tokens else None
+    return tokens[-1] if tokens else None
 
 
 def _read(answer: type[A], response: httpx2.Response) -> A:

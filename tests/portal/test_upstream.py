@@ -1,0 +1,63 @@
+"""Pages read of an answer only what the service promises."""
+
+from __future__ import annotations
+
+import typing
+
+import pytest
+from pydantic import BaseModel
+
+import gatekeeper.command_api
+import gatekeeper.query_api
+import health.command_api
+import health.query_api
+import healthcloud_bridge.command_api
+import registration.command_api
+import registration.query_api
+import reporting.query_api
+from portal.upstream import gatekeeper as gate
+from portal.upstream import health as healths
+from portal.upstream import healthcloud
+from portal.upstream import registration as people
+from portal.upstream import reporting as tables
+
+ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
+    (people.Contract, registration.query_api.ContractAnswer),
+    (people.Employer, registration.query_api.EmployerAnswer),
+    (people.PreRegistration, registration.query_api.PreRegistrationAnswer),
+    (people.PreRegistrationPage, registration.query_api.PreRegistrationsAnswer),
+    (people.PreRegistered, registration.command_api.PreRegistrationReceipt),
+    (healthcloud.Declaration, healthcloud_bridge.command_api.DeclarationAnswer),
+    (healths.HealthReport, health.query_api.HealthReportItem),
+    (healths.HealthReports, health.query_api.HealthReportPage),
+    (healths.Disposition, health.query_api.DispositionItem),
+    (healths.Dispositions, health.query_api.DispositionPage),
+    (healths.Decided, health.command_api.DispositionAnswer),
+    (healths.Reported, health.command_api.HealthReportAnswer),
+    (healths.IsolationOrder, health.query_api.IsolationOrderItem),
+    (healths.MissingReports, health.query_api.MissingReportsAnswer),
+    (gate.Clearance, gatekeeper.query_api.ClearanceAnswer),
+    (gate.Attempt, gatekeeper.command_api.AttemptAnswer),
+    (gate.Exit, gatekeeper.command_api.ExitAnswer),
+    (gate.RosterMember, gatekeeper.query_api.RosterMemberAnswer),
+    (gate.Roster, gatekeeper.query_api.RosterAnswer),
+    (tables.Header, reporting.query_api.HeaderAnswer),
+    (tables.Row, reporting.query_api.RowAnswer),
+    (tables.Table, reporting.query_api.SupervisionAnswer),
+    (tables.SupervisedContract, reporting.query_api.SupervisedContractAnswer),
+    (tables.FirmRow, reporting.query_api.FirmAnswer),
+    (tables.Firms, reporting.query_api.FirmsAnswer),
+    (tables.PersonRow, reporting.query_api.PersonAnswer),
+    (tables.People, reporting.query_api.PeopleAnswer),
+]
+
+
+def may_be_none(annotation: object) -> bool:
+    return type(None) in typing.get_args(annotation)
+
+
+@pytest.mark.parametrize(("read", "promised"), ANSWERS, ids=lambda model: model.__name__)
+def test_every_field_that_is_read_is_promised(read: type[BaseModel], promised: type[BaseModel]) -> None:
+    for name, field in read.model_fields.items():
+        assert name in promised.model_fields
+        assert may_be_none(field.annotation) or not may_be_none(promised.model_fields[name].annotation), name
