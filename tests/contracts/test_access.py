@@ -15,6 +15,7 @@ look_up_person            yes          yes           yes                yes     
 pre_register              yes          yes           yes                -                -                    -
 withdraw_pre_registration yes          yes           yes                -                -                    -
 report_health             yes          yes           yes                yes              yes                  yes
+report_health_round       yes          yes           yes                yes              yes                  -
 set_disposition           yes          yes           -                  yes              yes                  -
 view_policies             yes          yes           yes                yes              yes                  -
 decide_policy             -            -             -                  -                -                    -
@@ -38,6 +39,7 @@ look_up_person            -               -                   -               - 
 pre_register              -               -                   -               -               -                 -
 withdraw_pre_registration -               -                   -               -               -                 -
 report_health             -               -                   -               -               -                 -
+report_health_round       -               -                   -               -               -                 -
 set_disposition           -               -                   -               -               -                 -
 view_policies             yes             yes                 yes             -               -                 -
 decide_policy             -               yes                 yes             -               -                 -

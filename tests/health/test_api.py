@@ -44,6 +44,10 @@ def report_body(contract_no: str, celsius: float = 36.5, **changes: Any) -> dict
     } | changes
 
 
+def round_body(*people: dict[str, Any]) -> dict[str, Any]:
+    return {"read_at": datetime.now(UTC).isoformat(), "method": "axillary", "people": list(people)}
+
+
 def problem(response: httpx2.Response) -> tuple[int, str]:
     assert "application/problem+json" == response.headers["content-type"]
     return response.status_code, response.json()["code"]
@@ -294,6 +298,9 @@ async def test_bad_requests_are_refused_and_change_nothing(
     good = {
         "report_health": Good(person, body=report_body(contract_no)),
         "change_disposition": Good(person, body={"contract_no": contract_no, "isolation_until": "2020-03-01", **BAN}),
+        "report_health_round": Good(
+            {"contract_no": contract_no}, body=round_body({"person_id": str(person_id), "reading_celsius": 36.5})
+        ),
         "list_missing_reports": Good({"contract_no": contract_no}, query={"limit": "5"}),
         "clarify_travel": Good(
             {**person, "version": "1"}, body={"contract_no": contract_no, "stopover_code": "340100", "evidence": "车票"}

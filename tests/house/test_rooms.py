@@ -34,6 +34,8 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "history.py": "what its queries read: streams, not read models",
         "adopted_policies.py": "by what this process judges: a stream that every decision needs, and none may wait for",
         "rehearsing.py": "goes through all people, a window at a time: no row says what a draft would make of somebody",
+        "many_people.py": "one request, many commands, each with an answer of its own",
+        "round_api.py": "a report of a whole team is neither one command nor one answer",
         "policy_api.py": "of authorities, not of people: drafts, rehearsals and what was adopted",
     },
     "healthcloud_bridge": {

@@ -68,6 +68,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
     },
     "health": {
         "report_health": "report_health contract",
+        "report_health_round": "report_health_round contract",
         "change_disposition": "set_disposition contract",
         "clarify_travel": "correct_judgement contract",
         "withdraw_isolation_order": "correct_judgement contract",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from chassis.testing.wait import eventually
 from tests.journeys.sites import WITHIN_S, Arrived, Site
 
@@ -22,5 +24,25 @@ async def test_whoever_is_expected_or_on_site_is_missed_until_he_is_measured_or_
     await misses(site, expected, on_site)
     await site.is_measured(expected)
     await misses(site, on_site)
+    await site.is_measured(expected, celsius=36.8)  # Several readings a day are normal.
+    await misses(site, on_site)
     await site.post("site_operator", "gatekeeper", "exits", {"person_id": on_site.person_id})
     await misses(site)
+
+
+async def test_a_team_is_measured_in_one_round_and_the_gate_knows_whom_that_keeps_out(site: Site) -> None:
+    well, hot = await site.arrives(), await site.arrives()
+    team = [
+        {"person_id": well.person_id, "reading_celsius": 36.5},
+        {"person_id": hot.person_id, "reading_celsius": 38.1, "symptoms": ["fever", "cough"]},
+    ]
+    body = {"read_at": datetime.now(UTC).isoformat(), "method": "forehead", "people": team}
+    answered = (await site.post("employer_registrar", "health", "health-rounds", body)).json()
+    assert [[], ["fever", "symptoms"]] == [each["holds"] for each in answered["people"]]
+    await misses(site)
+
+    async def is_kept_out() -> bool:
+        return {"fever", "symptoms"} <= {*await site.reasons(hot)}
+
+    await eventually(is_kept_out, within_s=WITHIN_S)
+    assert "admitted" == (await site.enters(well))["outcome"]

@@ -259,6 +259,11 @@ async def health(running: InProcess[Any]) -> Examples:
         "method": "axillary",
         "symptoms": ["none"],
     }
+    team = {
+        "read_at": report["read_at"],
+        "method": "axillary",
+        "people": [{**somebody, "reading_celsius": 36.5, "symptoms": ["none"], "read_at": report["read_at"]}],
+    }
     ban = {
         "contract_no": OWN,
         "disposition": "quarantine_required",
@@ -289,6 +294,7 @@ async def health(running: InProcess[Any]) -> Examples:
         "withdraw_isolation_order": Example(
             Good({**somebody, "order_id": order["order_id"]}, body=withdrawal), 204, [{**withdrawal, "reason_code": "other"}]
         ),
+        "report_health_round": Example(Good({"contract_no": OWN}, body=team), 200, [{**team, "method": "forehead"}]),
         "report_health": Example(Good(somebody, body=report), 201, [{**report, "reading_celsius": 36.6}]),
         "change_disposition": Example(Good(somebody, body=ban), 201, [{**ban, "method": "home"}]),
         **{

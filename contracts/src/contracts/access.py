@@ -41,6 +41,7 @@ class Action(StrEnum):
     PRE_REGISTER = "pre_register"
     WITHDRAW_PRE_REGISTRATION = "withdraw_pre_registration"
     REPORT_HEALTH = "report_health"
+    REPORT_HEALTH_ROUND = "report_health_round"  # of a whole team at once
     SET_DISPOSITION = "set_disposition"
     VIEW_POLICIES = "view_policies"  # the values of the rules
     DECIDE_POLICY = "decide_policy"  # policy officers: draft, rehearse and adopt the values of the rules
@@ -71,6 +72,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.PRE_REGISTER: _REGISTRARS,
         Action.WITHDRAW_PRE_REGISTRATION: _REGISTRARS,
         Action.REPORT_HEALTH: _REGISTRARS | _SITE_SUPERVISION | {Role.GATE_DEVICE},
+        Action.REPORT_HEALTH_ROUND: _REGISTRARS | _SITE_SUPERVISION,
         Action.SET_DISPOSITION: _SITE | _SITE_SUPERVISION,
         Action.VIEW_POLICIES: _REGISTRARS | _SITE_SUPERVISION | _AUTHORITIES,
         Action.DECIDE_POLICY: frozenset({Role.DISTRICT_SUPERVISOR, Role.CITY_SUPERVISOR}),

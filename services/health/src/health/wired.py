@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from uuid import UUID
@@ -15,6 +15,7 @@ from chassis.clock import Clock
 from chassis.command_handling import CommandHandler
 from chassis.consistency import ConsistencyToken
 from chassis.faults import NotFound
+from chassis.remembered import RememberedAnswers
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
 from chassis.watched import Watched
@@ -24,9 +25,10 @@ from contracts.policy import Policies
 from health.domain.adoption import Adoptions, AdoptPolicy, Draft, DraftPolicy
 from health.domain.commands import HealthCommand
 from health.domain.state import HealthPerson
+from health.many_people import ManyPeople
 from health.policies import ARRIVAL_POLICY
 from health.read_models.in_force import IN_FORCE, InForceWatch
-from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
+from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, of_contract, on_contract
 from health.read_models.missing_reports import MISSING_REPORTS
 from health.rehearsing import TodaysPeople
 
@@ -53,6 +55,8 @@ class Wired:
     drafts: CommandHandler[DraftPolicy, Draft, PolicyDrafted]
     adoptions: CommandHandler[AdoptPolicy, Adoptions, PolicyAdopted]
     people: TodaysPeople
+    many: ManyPeople
+    remembered: RememberedAnswers
 
     async def wait_for(self, seen: ConsistencyToken | None) -> None:
         """Return once health knows, and has judged, what the token stands for. Raises: Unavailable."""
@@ -68,6 +72,12 @@ class Wired:
         covers_contract(caller, contract_no)
         if not _is_within_reach(caller, await on_contract(self.pool, contract_no, person_id)):
             raise NotFound
+
+    async def known_of(self, caller: Principal, contract_no: str, person_ids: Collection[UUID]) -> set[UUID]:
+        """Those of these people who are known on this contract of the caller's. Raises: NotFound."""
+        covers_contract(caller, contract_no)
+        known = await of_contract(self.pool, contract_no, person_ids)
+        return {person_id for person_id, person in known.items() if _is_within_reach(caller, person)}
 
     async def require_visible(self, caller: Principal, person_id: UUID) -> None:
         """Return if the person is known on any contract of the caller's. Raises: NotFound."""

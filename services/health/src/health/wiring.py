@@ -9,11 +9,12 @@ from typing import get_args
 
 from chassis.command_handling import Decider
 from chassis.migrations import LOG, WORK
+from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
 from chassis.settings import ServiceSettings
 from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
 from contracts.policy import Policies
-from health import command_api, policy_api, query_api
+from health import command_api, policy_api, query_api, round_api
 from health.adopted_policies import watched_policies
 from health.domain.adoption import (
     Adoptions,
@@ -28,6 +29,7 @@ from health.domain.adoption import (
 from health.domain.commands import HealthCommand
 from health.domain.decider import decide, evolve
 from health.domain.state import HealthPerson
+from health.many_people import ManyPeople
 from health.policies import arrival_policy
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.known_people import KNOWN_PEOPLE
@@ -74,7 +76,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     handler = parts.handler(person_decider(lambda: policies.value))
     in_force = InForceWatch(parts.pool)
     return Application(
-        routers=[command_api.router, query_api.router, query_api.site, policy_api.router],
+        routers=[command_api.router, query_api.router, query_api.site, policy_api.router, round_api.router],
         state={
             "wired": Wired(
                 handler=handler,
@@ -86,6 +88,8 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
                 drafts=parts.handler(DRAFT_DECIDER),
                 adoptions=parts.handler(ADOPTION_DECIDER),
                 people=TodaysPeople(parts.pool, handler),
+                many=ManyPeople(handler),
+                remembered=RememberedAnswers(parts.pool),
             )
         },
         read_models=[KNOWN_PEOPLE, IN_FORCE, MISSING_REPORTS],

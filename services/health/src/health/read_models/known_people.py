@@ -6,7 +6,7 @@ is 404. A withdrawn pre-registration ends that, an exit does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -93,6 +93,16 @@ async def on_contract(pool: asyncpg.Pool, contract_no: str, person_id: UUID) -> 
         person_id,
     )
     return _person(row) if row else KnownPerson()
+
+
+async def of_contract(pool: asyncpg.Pool, contract_no: str, person_ids: Collection[UUID]) -> dict[UUID, KnownPerson]:
+    """Those of these people whom the contract knows, and how."""
+    rows = await pool.fetch(
+        "SELECT person_id, pre_registered_for, rostered_for FROM known_person_v1 WHERE contract_no = $1 AND person_id = ANY ($2)",
+        contract_no,
+        list(person_ids),
+    )
+    return {row["person_id"]: _person(row) for row in rows}
 
 
 async def everywhere(pool: asyncpg.Pool, person_id: UUID) -> dict[str, KnownPerson]:
