@@ -36,6 +36,8 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "rehearsing.py": "goes through all people, a window at a time: no row says what a draft would make of somebody",
         "many_people.py": "one request, many commands, each with an answer of its own",
         "round_api.py": "a report of a whole team is neither one command nor one answer",
+        "disposition_batches.py": "what waits for a second person is no fact yet: plain rows",
+        "batch_api.py": "two requests of two people, and many commands of one",
         "policy_api.py": "of authorities, not of people: drafts, rehearsals and what was adopted",
     },
     "healthcloud_bridge": {

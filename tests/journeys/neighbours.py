@@ -106,6 +106,7 @@ async def _registered(running: InProcess[Any], relation: Relation) -> Names:
 async def _health(running: InProcess[Any]) -> Mapping[Relation, Names]:
     pinned = PinnedDeclaration(version=1, reported_on=TODAY, from_hubei=False, from_wuhan=False, stopover=True)
     of_before = {"employer_credit_code": EMPLOYER, "origin_code": "420100", "declaration": pinned}
+    released = {"disposition": "admissible", "reason_code": "recovered"}
     found: dict[Relation, Names] = {}
     for relation, site in SITES.items():
         person_id = uuid4()
@@ -116,10 +117,12 @@ async def _health(running: InProcess[Any]) -> Mapping[Relation, Names]:
         caller, person = on(running, relation), f"/v1/people/{person_id}"
         await caller.get(f"{person}/assessments", seen=seen)
         [order] = (await caller.get(f"{person}/isolation-orders")).json()["items"]
+        proposed = {**released, "contract_no": site.contract_no, "person_ids": [str(person_id)]}
         found[relation] = {
             "person_id": str(person_id),
             "order_id": order["order_id"],
             "draft_id": await _drafted(running, relation),
+            "batch_id": (await done(caller, "/v1/disposition-batches", proposed)).json()["batch_id"],
         }
     return found
 

@@ -69,6 +69,9 @@ ROWS: Mapping[str, Mapping[str, str]] = {
     "health": {
         "report_health": "report_health contract",
         "report_health_round": "report_health_round contract",
+        "propose_disposition_batch": "set_disposition contract",
+        "read_disposition_batch": "set_disposition contract",
+        "approve_disposition_batch": "set_disposition contract",
         "change_disposition": "set_disposition contract",
         "clarify_travel": "correct_judgement contract",
         "withdraw_isolation_order": "correct_judgement contract",
@@ -77,6 +80,8 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "list_isolation_orders": "view_site contract",
         "list_assessments": "view_site contract",
         "list_missing_reports": "view_site contract",
+        "list_isolation_ends": "view_site contract",
+        "list_supervised_isolation_ends": "query_supervision -",
         "list_policies": "view_policies -",
         "draft_policy": "decide_policy district",
         "list_proposals": "decide_policy -",

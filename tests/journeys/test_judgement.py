@@ -58,3 +58,18 @@ async def test_an_order_that_was_made_from_a_wrong_fact_is_withdrawn_and_binds_n
     [order] = (await site.ask("supervision_operator", "GET", "health", path)).json()["items"]
     assert order["withdrawn"]
     assert "admitted" == (await site.enters(worker))["outcome"]
+
+
+class TestIsolationEnd:
+    async def test_is_on_the_list_of_site_and_station_on_day_fourteen(self, site: Site) -> None:
+        free, bound = [await site.arrives(days_ago=days, from_hubei=True) for days in (14, 13)]
+
+        async def is_listed() -> bool:
+            listed = (await site.get("site_operator", "health", "isolation-ends"))["items"]
+            return [free.person_id] == [each["person_id"] for each in listed]
+
+        await eventually(is_listed, within_s=WITHIN_S)
+        [told] = (await site.ask("station_officer", "GET", "health", "/v1/isolation-ends")).json()["items"]
+        assert (free.person_id, [site.contract_no]) == (told["person_id"], told["contracts"])
+        assert [] == await site.reasons(free)
+        assert ["isolation_not_completed"] == await site.reasons(bound)

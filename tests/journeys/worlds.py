@@ -274,6 +274,10 @@ async def health(running: InProcess[Any]) -> Examples:
         "evidence": "电话通知",
         "release_document": "甲",
     }
+    banned = {**ban, "person_ids": [str(person_id)]}
+    proposer = running.caller(Principal("proposer", Role.SITE_OPERATOR, contracts=frozenset({OWN})))
+    proposed = {"contract_no": OWN, "person_ids": [str(person_id)], "disposition": "admissible", "reason_code": "recovered"}
+    of_batch = {"batch_id": (await done(proposer, "/v1/disposition-batches", proposed)).json()["batch_id"]}
     district = {"authority": "district", "district": STATIONS[OWN][1], "valid_from": "2999-01-01", "valid_until": None}
     area = {"code_prefix": "3303", "name": "温州市", "since": "2020-02-20", "until": "2020-03-20"}
     draft = {"terms": {**district, "allows_extras": False, "isolation_days": 21, "key_areas": [area]}}
@@ -289,11 +293,16 @@ async def health(running: InProcess[Any]) -> Examples:
         "list_proposals": Example(Good(query={"limit": "5"})),
         "rehearse_draft": Example(Good(of_draft, query={"limit": "5"})),
         "activate_draft": Example(Good(of_draft, body={"reference": "虹建委〔2020〕9号"}), 201, [{"reference": "甲"}]),
+        "list_isolation_ends": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),
+        "list_supervised_isolation_ends": Example(Good(query={"limit": "5"})),
         "list_missing_reports": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),
         "clarify_travel": Example(Good({**somebody, "version": "1"}, body=answer), 201, [{**answer, "stopover_code": "420100"}]),
         "withdraw_isolation_order": Example(
             Good({**somebody, "order_id": order["order_id"]}, body=withdrawal), 204, [{**withdrawal, "reason_code": "other"}]
         ),
+        "propose_disposition_batch": Example(Good(body=banned), 201, [{**banned, "method": "home"}]),
+        "read_disposition_batch": Example(Good(of_batch)),
+        "approve_disposition_batch": Example(Good(of_batch)),
         "report_health_round": Example(Good({"contract_no": OWN}, body=team), 200, [{**team, "method": "forehead"}]),
         "report_health": Example(Good(somebody, body=report), 201, [{**report, "reading_celsius": 36.6}]),
         "change_disposition": Example(Good(somebody, body=ban), 201, [{**ban, "method": "home"}]),

@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed, covers_contract
+from chassis.consistency import ConsistencyToken
 from chassis.web import Consistency, Router, etag
-from contracts.access import Action, Role
+from contracts.access import SCOPES, Action, Role, Scope
 from contracts.event import Event
 from contracts.firms import ContractNo
 from contracts.health import (
@@ -32,6 +33,7 @@ from contracts.times import Day, shanghai_date
 from health.domain.state import HealthPerson
 from health.history import PAGE_ITEMS_MAX, VERSION_MAX, Versioned, facts_of
 from health.read_models.in_force import in_force_since
+from health.read_models.isolation_ends import IsolationEnd, Whose, page_of_isolation_ends
 from health.read_models.missing_reports import page_of_missing
 from health.wired import Wired, wired
 
@@ -39,7 +41,10 @@ router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
 site = Router(prefix="/v1/contracts/{contract_no}", tags=["health"])
 
+supervised = Router(prefix="/v1/isolation-ends", tags=["health"])
+
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
+Supervisor = Annotated[Principal, Depends(allowed(Action.QUERY_SUPERVISION))]
 Parts = Annotated[Wired, Depends(wired)]
 Before = Annotated[
     int | None, Query(ge=1, le=VERSION_MAX, description="`next_before` of the page before; without it, the newest page.")
@@ -213,11 +218,82 @@ async def list_missing_reports(
     covers_contract(caller, contract_no)
     await parts.wait_for(seen)
     day = date or shanghai_date(parts.clock.now())
-    # An employer sees its own people; one that is not told which it is sees nobody.
-    employer = (caller.employer_credit_code or "") if caller.role is Role.EMPLOYER_REGISTRAR else None
-    found = await page_of_missing(parts.pool, contract_no, day, employer=employer, after=after, limit=limit + 1)
+    found = await page_of_missing(parts.pool, contract_no, day, employer=_own_firm(caller), after=after, limit=limit + 1)
     items = list(found[:limit])
     return MissingReportsAnswer(date=day, items=items, next=items[-1] if len(found) > limit else None)
+
+
+class IsolationEndItem(BaseModel):
+    """Somebody whose isolation is over."""
+
+    person_id: UUID
+    contracts: list[str]
+    """Those asked for that know the person."""
+    anchor_date: date
+    """Day 0 of the order that ends last."""
+    admissible_on: date
+
+
+class IsolationEndsAnswer(BaseModel):
+    """Some of those whose isolation is over on the day."""
+
+    date: date
+    """In Shanghai: the first day on which no order bans them."""
+    items: list[IsolationEndItem]
+    next: UUID | None
+    """`after` of the next page. None: this was the last one."""
+
+
+OnDay = Annotated[Day | None, Query(alias="date", description="Day in Shanghai; without it, today.")]
+
+
+@site.get("/isolation-ends")
+async def list_isolation_ends(
+    contract_no: ContractNo,
+    caller: Viewer,
+    seen: Consistency,
+    parts: Parts,
+    on_day: OnDay = None,
+    after: UUID = NOBODY,
+    limit: Limit = 50,
+) -> IsolationEndsAnswer:
+    """隔离期满: of whose isolation this is the first free day. The latest end of all orders counts; other bans may stand."""
+    covers_contract(caller, contract_no)
+    return await _isolation_ends(Whose(contract_no=contract_no, employer=_own_firm(caller)), seen, parts, on_day, after, limit)
+
+
+@supervised.get("")
+async def list_supervised_isolation_ends(
+    caller: Supervisor, seen: Consistency, parts: Parts, on_day: OnDay = None, after: UUID = NOBODY, limit: Limit = 50
+) -> IsolationEndsAnswer:
+    """隔离期满 on all contracts of a station, a district or the city."""
+    scope = SCOPES[caller.role]
+    whose = Whose(
+        stations=None if scope is not Scope.STATIONS else caller.stations,
+        districts=None if scope is not Scope.DISTRICTS else caller.districts,
+    )
+    return await _isolation_ends(whose, seen, parts, on_day, after, limit)
+
+
+async def _isolation_ends(
+    whose: Whose, seen: ConsistencyToken | None, parts: Wired, on_day: date | None, after: UUID, limit: int
+) -> IsolationEndsAnswer:
+    await parts.wait_for(seen)
+    day = on_day or shanghai_date(parts.clock.now())
+    found = await page_of_isolation_ends(parts.pool, day, whose, after=after, limit=limit + 1)
+    items = [_isolation_end(each) for each in found[:limit]]
+    return IsolationEndsAnswer(date=day, items=items, next=items[-1].person_id if len(found) > limit else None)
+
+
+def _isolation_end(each: IsolationEnd) -> IsolationEndItem:
+    return IsolationEndItem(
+        person_id=each.person_id, contracts=list(each.contracts), anchor_date=each.anchor_date, admissible_on=each.admissible_on
+    )
+
+
+def _own_firm(caller: Principal) -> str | None:
+    """An employer sees its own people; one that is not told which it is sees nobody. None: everybody's."""
+    return (caller.employer_credit_code or "") if caller.role is Role.EMPLOYER_REGISTRAR else None
 
 
 async def _visible(person_id: UUID, caller: Principal, seen: Consistency, parts: Wired, response: Response) -> HealthPerson:

@@ -14,7 +14,7 @@ from chassis.service import Application, Machinery, NotConfigured, Service
 from chassis.settings import ServiceSettings
 from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
 from contracts.policy import Policies
-from health import command_api, policy_api, query_api, round_api
+from health import batch_api, command_api, policy_api, query_api, round_api
 from health.adopted_policies import watched_policies
 from health.domain.adoption import (
     Adoptions,
@@ -32,6 +32,7 @@ from health.domain.state import HealthPerson
 from health.many_people import ManyPeople
 from health.policies import arrival_policy
 from health.read_models.in_force import IN_FORCE, InForceWatch
+from health.read_models.isolation_ends import ISOLATION_ENDS
 from health.read_models.known_people import KNOWN_PEOPLE
 from health.read_models.missing_reports import MISSING_REPORTS
 from health.rehearsing import TodaysPeople
@@ -76,7 +77,15 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     handler = parts.handler(person_decider(lambda: policies.value))
     in_force = InForceWatch(parts.pool)
     return Application(
-        routers=[command_api.router, query_api.router, query_api.site, policy_api.router, round_api.router],
+        routers=[
+            command_api.router,
+            round_api.router,
+            batch_api.router,
+            query_api.router,
+            query_api.site,
+            query_api.supervised,
+            policy_api.router,
+        ],
         state={
             "wired": Wired(
                 handler=handler,
@@ -92,7 +101,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
                 remembered=RememberedAnswers(parts.pool),
             )
         },
-        read_models=[KNOWN_PEOPLE, IN_FORCE, MISSING_REPORTS],
+        read_models=[KNOWN_PEOPLE, IN_FORCE, MISSING_REPORTS, ISOLATION_ENDS],
         policies=[arrival_policy(handler)],
         api_tasks=[in_force.run, policies.run],
         ready=[policies.ready],

@@ -1,0 +1,118 @@
+"""Whose isolation is over on this day, on one contract or on all that an authority supervises?
+
+The latest end of all orders that bind counts: whoever has another one that goes on is not on the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from chassis.subscribers import Fact
+from chassis.tables import Key, ReadModel, Rows, Table
+from contracts.health import IsolationOrdered, IsolationOrderWithdrawn
+from contracts.registration import ContractReported
+
+
+@dataclass(slots=True)
+class OrderRow:
+    """An order that binds. Absent once it was withdrawn."""
+
+    person_id: UUID
+    order_id: UUID
+    anchor_date: date
+    admissible_on: date
+
+
+@dataclass(slots=True)
+class PlaceRow:
+    """Where a contract hangs: who supervises it."""
+
+    contract_no: str
+    station_name: str
+    district: str
+
+
+ORDERS = Table("isolation_order_v1", OrderRow, key=("person_id", "order_id"))
+PLACES = Table("contract_place_v1", PlaceRow, key=("contract_no",))
+
+
+def _ordered(rows: Rows, fact: Fact[IsolationOrdered], _: int) -> None:
+    event = fact.event
+    rows.put(ORDERS, OrderRow(event.person_id, event.order_id, event.anchor_date, event.admissible_on))
+
+
+def _withdrawn(rows: Rows, fact: Fact[IsolationOrderWithdrawn], _: int) -> None:
+    rows.remove(ORDERS, (fact.event.person_id, fact.event.order_id))
+
+
+def _reported(rows: Rows, fact: Fact[ContractReported], _: int) -> None:
+    rows.put(PLACES, PlaceRow(fact.event.contract_no, fact.event.station_name, fact.event.district))
+
+
+def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
+    if isinstance(fact.event, IsolationOrderWithdrawn):
+        yield ORDERS, (fact.event.person_id, fact.event.order_id)
+
+
+ISOLATION_ENDS = ReadModel(
+    name="isolation_ends_v1",
+    tables=(ORDERS, PLACES),
+    folds={IsolationOrdered: _ordered, IsolationOrderWithdrawn: _withdrawn, ContractReported: _reported},
+    reads=_read,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose people are asked for. None: no bound of that kind."""
+
+    contract_no: str | None = None
+    employer: str | None = None
+    stations: Collection[str] | None = None
+    districts: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IsolationEnd:
+    """Somebody who is admissible again, as far as isolation goes."""
+
+    person_id: UUID
+    contracts: Sequence[str]
+    """Those asked for that know the person, ascending."""
+    anchor_date: date
+    """Day 0 of the order that ends last."""
+    admissible_on: date
+
+
+PAGE = """
+SELECT o.person_id, array_agg(DISTINCT k.contract_no ORDER BY k.contract_no) AS contracts,
+       max(o.anchor_date) AS anchor_date, o.admissible_on
+FROM isolation_order_v1 AS o
+JOIN known_person_v1 AS k USING (person_id)
+LEFT JOIN contract_place_v1 AS p USING (contract_no)
+WHERE o.admissible_on = $1 AND o.person_id > $2
+  AND NOT EXISTS (
+      SELECT FROM isolation_order_v1 AS later WHERE later.person_id = o.person_id AND later.admissible_on > o.admissible_on
+  )
+  AND ($3::text IS NULL OR k.contract_no = $3)
+  AND ($4::text IS NULL OR $4 IN (k.pre_registered_for, k.rostered_for))
+  AND ($5::text[] IS NULL OR p.station_name = ANY ($5))
+  AND ($6::text[] IS NULL OR p.district = ANY ($6))
+GROUP BY o.person_id, o.admissible_on
+ORDER BY o.person_id
+LIMIT $7
+"""
+
+
+async def page_of_isolation_ends(pool: asyncpg.Pool, day: date, whose: Whose, *, after: UUID, limit: int) -> Sequence[IsolationEnd]:
+    """At most `limit` people whom no order bans from this day on, and one did until then; by `person_id`."""
+    stations = None if whose.stations is None else sorted(whose.stations)
+    districts = None if whose.districts is None else sorted(whose.districts)
+    rows = await pool.fetch(PAGE, day, after, whose.contract_no, whose.employer, stations, districts, limit)
+    return [IsolationEnd(**row) for row in rows]
