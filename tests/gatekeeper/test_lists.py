@@ -11,17 +11,21 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
+from chassis.auth import Principal
 from chassis.migrations import KEYS
 from contracts.access import Role
 from contracts.health import Disposition
+from contracts.registration import ContractReported
 from devstack.fresh_databases import FreshDatabases
 from devstack.services import SERVICES
 from gatekeeper.domain.commands import RelevantFact
+from gatekeeper.read_models.banned_on_site import count_banned_on_site
 from gatekeeper.wiring import SERVICE
 from tests.gatekeeper.conftest import stamp
 from tests.gatekeeper.facts import EMPLOYER, assessed, disposed, imported, pre_registered
 from tests.health.service import Running, running_service
 from tests.in_process import Caller
+from tests.journeys.worlds import example_of
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +199,32 @@ class TestRoster:
         assert ([], 0) == (told["items"], told["banned_on_site"])
         await site.knows(banned, disposed(Disposition.ADMISSIBLE))
         assert [] == (await site.list("roster", banned=True))["items"]
+
+    async def test_tells_whoever_supervises_it_who_has_to_leave(self, site: Site) -> None:
+        station, pool = f"测试{site.contract_no}", site.running.parts.pool
+        reported = example_of(ContractReported, contract_no=site.contract_no, station_name=station, district="310151")
+        site.seen.add(str(site.running.registration.tell(reported, stream_id=uuid4())))
+        inside, banned, absent = await site.admits(), await site.admits(), await site.expects(disposed(Disposition.CONFIRMED))
+        await site.knows(banned, disposed(Disposition.SUSPECTED))
+        await site.list("roster")
+
+        async def who_has_to_leave(role: Role, **granted: Any) -> dict[str, Any]:
+            caller = site.running.service.caller(Principal(f"{role}-{uuid4()}", role, **granted))
+            items = (await caller.get("/v1/banned-on-site", limit=200)).json()["items"]
+            return {each["person_id"]: each for each in items if each["person_id"] in {inside, banned, absent}}
+
+        officer = {"stations": frozenset({station})}
+        told = await who_has_to_leave(Role.STATION_OFFICER, **officer)
+        assert [banned] == list(told)
+        assert ([site.contract_no], "suspected") == (told[banned]["contracts"], told[banned]["disposition"])
+        assert [banned] == list(await who_has_to_leave(Role.DISTRICT_SUPERVISOR, districts=frozenset({"310151"})))
+        assert [banned] == list(await who_has_to_leave(Role.CITY_SUPERVISOR))
+        assert {} == await who_has_to_leave(Role.STATION_OFFICER, stations=frozenset({"浦东"}))
+        assert 403 == (await site.operator.get("/v1/banned-on-site")).status_code
+        before = await count_banned_on_site(pool)
+        await site.do("exits", banned)
+        await site.list("roster")
+        assert ({}, before - 1) == (await who_has_to_leave(Role.STATION_OFFICER, **officer), await count_banned_on_site(pool))
 
     async def test_is_paged(self, site: Site) -> None:
         people = {await site.expects(imported(on_site=False)) for _ in range(3)}

@@ -96,6 +96,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "read_clearance": "view_clearance contract",
         "list_attempts": "view_clearance contract",
         "list_roster": "view_clearance contract",
+        "list_banned_on_site": "query_supervision -",
     },
     "healthcloud-bridge": {"look_up_declaration": "look_up_declaration -"},
     "police-bridge": {"read_arrivals": "receive_arrivals -"},

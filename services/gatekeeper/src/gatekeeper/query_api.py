@@ -14,20 +14,25 @@ from starlette.responses import Response
 from chassis.auth import Principal, allowed, covers_contract
 from chassis.faults import NotFound
 from chassis.web import Consistency, Router, etag
-from contracts.access import Action
+from contracts.access import SCOPES, Action, Scope
 from contracts.firms import ContractNo
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded, Reason
 from gatekeeper.domain.verdict import Question, earliest, is_known_on, judge
 from gatekeeper.read_models.attempts import Place, Wanted, page_of_attempts
+from gatekeeper.read_models.banned_on_site import page_of_banned_on_site
 from gatekeeper.read_models.roster import RosterRow, page_of_roster, roster_counts
 from gatekeeper.wired import Wired, wired
 
 ROWS_DEFAULT, ROWS_MAX = 50, 200
+NOBODY = UUID(int=0)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 router = Router(prefix="/v1/contracts/{contract_no}", tags=["gate"])
 
+supervised = Router(prefix="/v1/banned-on-site", tags=["gate"])
+
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_CLEARANCE))]
+Supervisor = Annotated[Principal, Depends(allowed(Action.QUERY_SUPERVISION))]
 Parts = Annotated[Wired, Depends(wired)]
 Limit = Annotated[int, Query(ge=1, le=ROWS_MAX)]
 
@@ -230,3 +235,44 @@ async def list_roster(
         items=[RosterMemberAnswer.model_validate(row) for row in shown],
         next=shown[-1].person_id if len(rows) > limit else None,
     )
+
+
+# --- Banned while on site ---------------------------------------------------------------------------------------------
+
+
+class BannedOnSiteItem(BaseModel):
+    """Somebody who has to leave."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    person_id: UUID
+    contracts: list[str]
+    """Of those supervised, where the person is on site."""
+    disposition: str
+    banned_since: datetime
+
+
+class BannedOnSiteAnswer(BaseModel):
+    """A page; an alarm unless the first one is empty."""
+
+    items: list[BannedOnSiteItem]
+    next: UUID | None
+    """`after` of the next page. None: this was the last one."""
+
+
+@supervised.get("")
+async def list_banned_on_site(
+    caller: Supervisor, seen: Consistency, parts: Parts, after: UUID = NOBODY, limit: Limit = ROWS_DEFAULT
+) -> BannedOnSiteAnswer:
+    """Whoever is banned and has not left yet, on all sites of a station, a district or the city. A site asks its roster."""
+    await parts.wait_for_rows(seen)
+    scope = SCOPES[caller.role]
+    rows = await page_of_banned_on_site(
+        parts.pool,
+        stations=None if scope is not Scope.STATIONS else caller.stations,
+        districts=None if scope is not Scope.DISTRICTS else caller.districts,
+        after=after,
+        limit=limit + 1,
+    )
+    items = [BannedOnSiteItem.model_validate(row) for row in rows[:limit]]
+    return BannedOnSiteAnswer(items=items, next=items[-1].person_id if len(rows) > limit else None)

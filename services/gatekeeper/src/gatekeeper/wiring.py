@@ -22,6 +22,7 @@ from gatekeeper.gate import Gate
 from gatekeeper.policies import clearance_policy
 from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES, watched_policies
 from gatekeeper.read_models.attempts import ATTEMPTS
+from gatekeeper.read_models.banned_on_site import CONTRACT_PLACES, keep_count
 from gatekeeper.read_models.roster import ROSTER
 from gatekeeper.settings import Settings
 from gatekeeper.wired import Wired
@@ -53,14 +54,14 @@ def wire(parts: Machinery[Settings]) -> Application:
     )
     gate = Gate(handler, view, parts.clock)
     return Application(
-        routers=[command_api.router, query_api.router],
+        routers=[command_api.router, query_api.router, query_api.supervised],
         state={"wired": Wired(gate, parts.identities, parts.pool, policies)},
-        read_models=[ATTEMPTS, ROSTER, ADOPTED_POLICIES],
+        read_models=[ATTEMPTS, ROSTER, ADOPTED_POLICIES, CONTRACT_PLACES],
         own_log_linger_s=LISTS_LINGER_S,
         policies=[clearance_policy(handler)],
         api_tasks=[view.run, policies.run],
         ready=[policies.ready],
-        worker_tasks=[keeper.run],
+        worker_tasks=[keeper.run, lambda worker: keep_count(parts.pool)],
     )
 
 

@@ -1,0 +1,98 @@
+"""Who is banned and has not left yet, on all sites that an authority supervises?
+
+Who is on site and who is banned, the roster says (`roster.py`); here is where each contract hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import structlog
+from prometheus_client import Gauge
+
+from chassis.database import DATABASE_ERRORS
+from chassis.subscribers import Fact
+from chassis.tables import ReadModel, Rows, Table
+from contracts.registration import ContractReported
+
+COUNT_EVERY_S = 5.0
+"""An alarm needs no younger number: whoever asks is answered from the rows."""
+BANNED_ON_SITE = Gauge(
+    "gatehouse_banned_on_site", "People with a ban who have not left. The same of every worker: take the greatest."
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Place:
+    """Who supervises a contract."""
+
+    contract_no: str
+    station_name: str
+    district: str
+
+
+PLACES = Table("contract_place_v1", Place, key=("contract_no",))
+
+
+def _reported(rows: Rows, fact: Fact[ContractReported], _: int) -> None:
+    rows.put(PLACES, Place(fact.event.contract_no, fact.event.station_name, fact.event.district))
+
+
+CONTRACT_PLACES = ReadModel(name="contract_place_v1", tables=(PLACES,), folds={ContractReported: _reported})
+
+
+@dataclass(frozen=True, slots=True)
+class BannedOnSite:
+    """Somebody who has to leave."""
+
+    person_id: UUID
+    contracts: Sequence[str]
+    """Of those supervised, where the person is on site; ascending."""
+    disposition: str
+    banned_since: datetime
+
+
+# Few are banned, and of these few are on site: they lead the way.
+PAGE = """
+SELECT b.person_id, array_agg(r.contract_no ORDER BY r.contract_no) AS contracts, b.disposition, b.since AS banned_since
+FROM banned_v1 AS b JOIN roster_v1 AS r USING (person_id) LEFT JOIN contract_place_v1 AS p USING (contract_no)
+WHERE r.on_site AND b.person_id > $1
+  AND ($2::text[] IS NULL OR p.station_name = ANY ($2))
+  AND ($3::text[] IS NULL OR p.district = ANY ($3))
+GROUP BY b.person_id
+ORDER BY b.person_id
+LIMIT $4
+"""
+
+
+async def page_of_banned_on_site(
+    pool: asyncpg.Pool, *, stations: Collection[str] | None, districts: Collection[str] | None, after: UUID, limit: int
+) -> Sequence[BannedOnSite]:
+    """At most `limit` people, by `person_id`. None: no bound of that kind."""
+    wanted = [None if each is None else sorted(each) for each in (stations, districts)]
+    return [BannedOnSite(**row) for row in await pool.fetch(PAGE, after, *wanted, limit)]
+
+
+async def count_banned_on_site(pool: asyncpg.Pool) -> int:
+    """People, wherever they are on site."""
+    count: int = await pool.fetchval(
+        "SELECT count(DISTINCT b.person_id) FROM banned_v1 AS b JOIN roster_v1 AS r USING (person_id) WHERE r.on_site"
+    )
+    return count
+
+
+async def keep_count(pool: asyncpg.Pool) -> None:
+    """Tell the number as a metric until cancelled. A database that cannot be reached is asked again."""
+    while True:
+        try:
+            BANNED_ON_SITE.set(await count_banned_on_site(pool))
+        except DATABASE_ERRORS as error:
+            log.warning("banned_on_site.not_counted", error_type=type(error).__name__)
+        await asyncio.sleep(COUNT_EVERY_S)

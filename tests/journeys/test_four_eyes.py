@@ -1,0 +1,75 @@
+"""Of many people at once two decide; and whoever is banned while on site is looked for until he has left; over HTTP only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from chassis.testing.wait import eventually
+from contracts.times import shanghai_date
+from tests.journeys.sites import EMPLOYER, WITHIN_S, Site, somebody
+
+MORE_THAN_ONE_MAY = 21
+
+
+async def imported_on_site(site: Site, count: int) -> list[str]:
+    """People of the old roster, all of them on site."""
+    rows = [
+        {
+            "document": each.document,
+            "name": each.name,
+            "person_kind": "worker",
+            "trade": "020",
+            "employer_credit_code": EMPLOYER["credit_code"],
+            "on_site": True,
+        }
+        for each in (somebody() for _ in range(count))
+    ]
+    answered = (await site.post("site_operator", "registration", "roster-imports", {"rows": rows})).json()
+    return [each["person_id"] for each in answered["rows"]]
+
+
+async def have_to_leave(site: Site) -> list[str]:
+    """On the list of the station that supervises the site."""
+    items: list[dict[str, Any]] = (await site.ask("station_officer", "GET", "gatekeeper", "/v1/banned-on-site", limit=200)).json()[
+        "items"
+    ]
+    return [each["person_id"] for each in items]
+
+
+async def test_many_are_banned_by_two_and_looked_for_until_they_have_left(site: Site) -> None:
+    people = await imported_on_site(site, MORE_THAN_ONE_MAY)
+    ban = {
+        "contract_no": site.contract_no,
+        "person_ids": people,
+        "disposition": "suspected",
+        "isolation_from": shanghai_date(datetime.now(UTC)).isoformat(),
+        "method": "hospital",
+        "reason_code": "contact_of_a_case",
+        "evidence": "电话通知",
+    }
+
+    async def are_known() -> bool:
+        proposed = await site.ask("site_operator", "POST", "health", "/v1/disposition-batches", ban, expect=(201, 404))
+        return proposed.status_code == 201
+
+    await eventually(are_known, within_s=WITHIN_S)
+    proposed = (await site.ask("site_operator", "POST", "health", "/v1/disposition-batches", ban)).json()
+    assert (True, []) == (proposed["waits"], proposed["people"])
+    approval = f"/v1/disposition-batches/{proposed['batch_id']}/approval"
+    refused = await site.ask("site_operator", "POST", "health", approval, expect=(409,))
+    assert "second-person-is-the-first" == refused.json()["code"]
+    approved = (await site.ask("supervision_lead", "POST", "health", approval)).json()
+    assert ["done"] * len(people) == [each["outcome"] for each in approved["people"]]
+
+    async def are_listed() -> bool:
+        return sorted(people) == await have_to_leave(site)
+
+    await eventually(are_listed, within_s=WITHIN_S)
+    for person_id in people:
+        await site.post("site_operator", "gatekeeper", "exits", {"person_id": person_id})
+
+    async def have_left() -> bool:
+        return [] == await have_to_leave(site)
+
+    await eventually(have_left, within_s=WITHIN_S)
