@@ -122,12 +122,12 @@ def recorded_of(person_id: UUID, pos: int) -> Recorded:
     return recorded_from_meta(envelope.encode(), pos, event.encode())
 
 
-def batched(recorded: Sequence[Recorded]) -> Mapping[int, Sequence[Batch]]:
+def batched(recorded: Sequence[Recorded], *, events_max: int = BATCH) -> Mapping[int, Sequence[Batch]]:
     by_partition: dict[int, list[Recorded]] = {partition: [] for partition in range(PARTITIONS)}
     for each in recorded:
         by_partition[each.shard % PARTITIONS].append(each)
     return {
-        partition: [Batch(events[first : first + BATCH], None) for first in range(0, len(events), BATCH)]
+        partition: [Batch(events[first : first + events_max], None) for first in range(0, len(events), events_max)]
         for partition, events in by_partition.items()
     }
 
@@ -151,7 +151,9 @@ async def publish(bootstrap: str, topic: Topic, batches: Mapping[int, Sequence[B
             builder = producer.create_batch()
             for each in batch.events:
                 key = str(each.stream_id).encode()
-                builder.append(key=key, value=each.data, headers=record_headers(each.headers, each.pos), timestamp=None)
+                headers = record_headers(each.headers, each.pos)
+                if builder.append(key=key, value=each.data, headers=headers, timestamp=None) is None:
+                    raise ValueError(f"{len(batch.events)} such events are too many for one batch")
             await (await producer.send_batch(builder, topic.name, partition=partition))
     await producer.stop()
 

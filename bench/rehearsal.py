@@ -35,6 +35,8 @@ from devstack.tokens import Account, token
 PEOPLE = 1_000_000
 PEOPLE_AT_ONCE = 50_000
 """Prepared in memory for publishing."""
+BATCH = 100
+"""Pre-registrations in one batch for the broker."""
 LOADED_S_MAX = 3_600.0
 ORIGINS = ("320600", "340100", "420100", "330300", "510100", "410100", "360100", "350100", "430100", "370100")
 """A tenth of the people came from each; of one of them the draft thinks otherwise."""
@@ -78,7 +80,7 @@ async def _load(stack: Stack) -> float:
     heads: dict[int, int] = defaultdict(int)
     began = time.perf_counter()
     for people in _batches():
-        await publish(stack.parts.kafka.bootstrap, topic, batched([recorded(*each, heads) for each in people]))
+        await publish(stack.parts.kafka.bootstrap, topic, batched([recorded(*each, heads) for each in people], events_max=BATCH))
     connection = await asyncpg.connect(stack.databases["health"].owner_dsn)
     try:
         while await connection.fetchval("SELECT count(*) FROM stream") < PEOPLE:
