@@ -49,6 +49,11 @@ class Caller:
         headers = self._headers(None) | {"Content-Type": media_type}
         return await self.client.post(path, content=content, headers=headers, params=query)
 
+    async def put(self, path: str, body: Any, *, version: int, seen: object = None) -> httpx2.Response:
+        """Based on the version that was read."""
+        headers = self._headers(seen) | {"If-Match": f'"{version}"'}
+        return await self.client.put(path, json=body, headers=headers)
+
     async def delete(self, path: str) -> httpx2.Response:
         return await self.client.delete(path, headers=self._headers(None))
 

@@ -8,6 +8,7 @@ from contracts.policy import Authority
 TABLE = """
                           project_lead site_operator employer_registrar supervision_lead supervision_operator gate_device
 view_site                 yes          yes           yes                yes              yes                  -
+submit_site_information   yes          yes           -                  -                -                    -
 import_roster             yes          yes           -                  -                -                    -
 follow_import             yes          yes           yes                -                -                    -
 look_up_declaration       yes          yes           yes                -                -                    -
@@ -32,6 +33,7 @@ receive_arrivals          -            -             -                  -       
 
                           station_officer district_supervisor city_supervisor contract_system police_subscriber ops
 view_site                 -               -                   -               -               -                 -
+submit_site_information   -               -                   -               -               -                 -
 import_roster             -               -                   -               -               -                 -
 follow_import             -               -                   -               yes             -                 -
 look_up_declaration       -               -                   -               -               -                 -

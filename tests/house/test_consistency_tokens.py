@@ -29,6 +29,7 @@ WITHOUT: Mapping[str, Mapping[str, str]] = {
         "list_contracts": OWN_STREAM,
         "read_contract": OWN_STREAM,
         "list_employers": OWN_STREAM,
+        **dict.fromkeys(("submit_epidemic_control", "read_epidemic_control", "count_supplies"), OWN_STREAM),
         "look_up_person": "asks the key server, which has one truth and no log",
     },
     "healthcloud_bridge": {"look_up_declaration": "asks the upstream, and decides on its own stream"},

@@ -69,6 +69,8 @@ class Operation:
             headers["Content-Type"] = "application/json"
         if "Idempotency-Key" in self.parameters:
             headers["Idempotency-Key"] = key
+        if "If-Match" in self.parameters:
+            headers["If-Match"] = '"1"'
         query = "&".join(f"{name}={value}" for name, value in good.query.items())
         url = self.path.format(**good.path) + ("?" + query if query else "")
         if good.file:

@@ -160,6 +160,16 @@ def person_body(**more: Any) -> dict[str, Any]:
     return {"document": document(), **usual, **more}
 
 
+def site_information() -> tuple[dict[str, Any], dict[str, Any]]:
+    """工地疫情防控信息, and a count of what it lists."""
+    control = {
+        "team": [{"name": NAME, "duty": "组长", "phone": "021-55550012"}],
+        "designated_hospital": "虹口区测试医院",
+        "supplies": [{"item": "口罩", "unit": "只", "quantity": 600, "used_per_100_people_daily": 200}],
+    }
+    return control, {"supplies": [{"item": "口罩", "quantity": 540}]}
+
+
 async def registration(running: InProcess[Any]) -> Examples:
     system, site = running.caller(principal(Role.CONTRACT_SYSTEM)), operator(running)
     for contract_no in (OWN, FOREIGN):
@@ -186,7 +196,14 @@ async def registration(running: InProcess[Any]) -> Examples:
     second_employer = {"credit_code": "91320600MA1A000015", "name": "南通测试劳务有限公司", "sub_contract_no": "F1"}
     new = contract_body("W2020010100001")
     elsewhere = contract_body("W2020010100002") | {"station": {"name": "崇明", "district": "310151"}}
+    control, counted = site_information()
+    submitted = await site.put(f"/v1/contracts/{OWN}/epidemic-control", control, version=0)
+    assert submitted.is_success, submitted.text
     return {
+        "submit_epidemic_control": Example(Good(own, body=control)),
+        "read_epidemic_control": Example(Good(own)),
+        "count_supplies": Example(Good(own, body=counted), 201, [{"supplies": [{"item": "口罩", "quantity": 9}]}]),
+        "list_supply_counts": Example(Good(own, query={"limit": "5", "before": "100"})),
         "report_contract": Example(Good(body=new), 201, [{**new, "project_name": "测试5555"}, elsewhere]),
         "add_employer": Example(Good(own, body=second_employer), 201, [{**second_employer, "sub_contract_no": "F2"}]),
         "import_roster": Example(Good(own, body={"rows": [roster_row]}), 200, [{"rows": [{**roster_row, "on_site": False}]}]),

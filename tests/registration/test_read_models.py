@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,17 @@ import pytest
 from chassis.database import create_pool
 from chassis.tables import ReadModel
 from contracts.event import Event
-from contracts.gatekeeper import EntryKind, Outcome
+from contracts.gatekeeper import (
+    Cause,
+    Clearance,
+    ClearanceChanged,
+    ClearanceRosterMember,
+    EntryKind,
+    ExitRegistered,
+    Outcome,
+)
+from contracts.people import PersonKind
+from contracts.registration import RosterMemberImported
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES, last_entered_at
 from registration.read_models.pre_registrations import (
@@ -22,6 +32,7 @@ from registration.read_models.pre_registrations import (
     page_of_pre_registrations,
     pre_registration_of,
 )
+from registration.read_models.presences import PRESENCES, head_count
 from registration.wiring import SERVICE
 from tests.conftest import MakeDatabase
 from tests.registration.facts import (
@@ -54,6 +65,15 @@ async def pool(database: MakeDatabase) -> AsyncIterator[asyncpg.Pool]:
     pool = await create_pool(made.app_dsn, application_name="test")
     yield pool
     await pool.close()
+
+
+def cleared(person_id: UUID, *rostered: ClearanceRosterMember) -> ClearanceChanged:
+    cause = Cause(service="registration", event_id=PERSON, type=RosterMemberImported.TYPE, shard=0, pos=1)
+    return ClearanceChanged(person_id=person_id, clearance=Clearance(rostered=rostered), caused_by=cause, changed_at=NOW)
+
+
+def left(person_id: UUID, *, at: datetime = LATER) -> ExitRegistered:
+    return ExitRegistered(person_id=person_id, contract_no=HERE, exited_at=at)
 
 
 async def project(pool: asyncpg.Pool, model: ReadModel, *events: Event) -> None:
@@ -98,6 +118,28 @@ class TestEntries:
     async def test_is_silent_about_refusals_and_gate_passes(self, pool: asyncpg.Pool) -> None:
         await project(pool, ENTRIES, entry_attempted(outcome=Outcome.REFUSED), entry_attempted(kind=EntryKind.GATE_PASS))
         assert await last_entered_at(pool, HERE, PERSON) is None
+
+
+class TestPresences:
+    async def test_counts_who_was_admitted_or_stood_on_the_roster_and_has_not_left(self, pool: asyncpg.Pool) -> None:
+        rostered = ClearanceRosterMember(
+            contract_no=HERE, employer_credit_code=EMPLOYER, person_kind=PersonKind.WORKER, trade="020", on_site=True
+        )
+        events = [
+            entry_attempted(),
+            entry_attempted(contract_no=ELSEWHERE, outcome=Outcome.REFUSED),
+            cleared(UUID(int=2), rostered),
+            cleared(UUID(int=3), rostered.model_copy(update={"on_site": False})),
+            entry_attempted(person_id=UUID(int=4)),
+            left(UUID(int=4)),
+        ]
+        await in_batches(pool, PRESENCES, "presence_v1", events)
+        assert (2, 0) == (await head_count(pool, HERE), await head_count(pool, ELSEWHERE))
+
+    @pytest.mark.parametrize(("left_at", "there"), [(NOW - timedelta(hours=1), 1), (LATER, 0)])
+    async def test_puts_a_late_entry_on_paper_where_it_belongs(self, pool: asyncpg.Pool, left_at: datetime, there: int) -> None:
+        await in_batches(pool, PRESENCES, "presence_v1", [left(PERSON, at=left_at), entered_on_paper()])
+        assert there == await head_count(pool, HERE)
 
 
 class TestPreRegistrations:

@@ -24,6 +24,7 @@ from chassis.waiting import wait_for
 from contracts.streams import contract_stream
 from registration.domain.contract import Contract, ContractCommand, ContractDetails, ContractEvent
 from registration.domain.person import Person, PersonCommand, PersonEvent
+from registration.domain.site import Site, SiteCommand, SiteEvent
 from registration.domain.station import RegisterStation, Station
 from registration.imports.running import Imports
 from registration.policies import CLOSE_POLICY, TAKE_UP_POLICY
@@ -31,14 +32,16 @@ from registration.pre_registering import PreRegistering
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
+from registration.read_models.presences import PRESENCES
+from registration.read_models.supply_counts import SUPPLY_COUNTS
 from registration.reporting_contracts import ContractReporting
 from registration.roster_import import RosterImport
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "registration": (PRE_REGISTRATIONS.name,),
+        "registration": (PRE_REGISTRATIONS.name, SUPPLY_COUNTS.name),
         "healthcloud-bridge": (DECLARATIONS.name, TAKE_UP_POLICY),
-        "gatekeeper": (ENTRIES.name, CLOSE_POLICY),
+        "gatekeeper": (ENTRIES.name, PRESENCES.name, CLOSE_POLICY),
     }
 )
 """Service to what reads its events here. A token of any other service asks for nothing that an answer could show."""
@@ -50,6 +53,7 @@ class Wired:
 
     stations: CommandHandler[RegisterStation, Station, Any]
     contracts: CommandHandler[ContractCommand, Contract, ContractEvent]
+    sites: CommandHandler[SiteCommand, Site, SiteEvent]
     people: CommandHandler[PersonCommand, Person, PersonEvent]
     declarations: KnownDeclarations
     reporting: ContractReporting

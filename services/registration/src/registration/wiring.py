@@ -11,8 +11,8 @@ from chassis.migrations import LOG, WORK
 from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.registration import StationRegistered
-from registration import command_api, erasing_api, import_api, query_api
-from registration.domain import contract, person, station
+from registration import command_api, erasing_api, import_api, query_api, site_api
+from registration.domain import contract, person, site, station
 from registration.imports.ledger import Ledger
 from registration.imports.running import Imports
 from registration.late_take_ups import LateTakeUps
@@ -21,6 +21,8 @@ from registration.pre_registering import PreRegistering
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
+from registration.read_models.presences import PRESENCES
+from registration.read_models.supply_counts import SUPPLY_COUNTS
 from registration.reporting_contracts import ContractReporting
 from registration.roster_import import RosterImport
 from registration.settings import Settings
@@ -44,6 +46,15 @@ CONTRACT = Decider(
     state_version=1,
 )
 
+SITE = Decider(
+    kind="site",
+    initial=site.Site(),
+    decide=site.decide,
+    evolve=site.evolve,
+    events={event.TYPE: event for event in get_args(site.SiteEvent)},
+    state_version=1,
+)
+
 PERSON = Decider(
     kind="person",
     initial=person.Person(),
@@ -64,6 +75,7 @@ def wire(parts: Machinery[Settings]) -> Application:
     wired = Wired(
         stations=stations,
         contracts=contracts,
+        sites=parts.handler(SITE),
         people=people,
         declarations=declarations,
         reporting=reporting,
@@ -79,9 +91,9 @@ def wire(parts: Machinery[Settings]) -> Application:
         epidemic_ended_on=parts.settings.epidemic_ended_on,
     )
     return Application(
-        routers=[command_api.router, erasing_api.router, import_api.router, query_api.router],
+        routers=[command_api.router, erasing_api.router, import_api.router, query_api.router, site_api.router],
         state={"wired": wired},
-        read_models=[DECLARATIONS, ENTRIES, PRE_REGISTRATIONS],
+        read_models=[DECLARATIONS, ENTRIES, PRE_REGISTRATIONS, PRESENCES, SUPPLY_COUNTS],
         works={"imports": imports.run},
         policies=[take_up_policy(people), close_policy(people)],
         worker_tasks=[LateTakeUps(parts.pool, people, parts.clock).run],
