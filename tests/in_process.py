@@ -45,8 +45,8 @@ class Caller:
         headers = self._headers(seen) | {"Idempotency-Key": key or str(uuid4())} | headers
         return await self.client.post(path, json=body, headers=headers)
 
-    async def upload(self, path: str, content: bytes, media_type: str, **query: Any) -> httpx2.Response:
-        headers = self._headers(None) | {"Content-Type": media_type}
+    async def upload(self, path: str, content: bytes, media_type: str, *, key: str | None = None, **query: Any) -> httpx2.Response:
+        headers = self._headers(None) | {"Content-Type": media_type} | ({"Idempotency-Key": key} if key else {})
         return await self.client.post(path, content=content, headers=headers, params=query)
 
     async def put(self, path: str, body: Any, *, version: int, seen: object = None) -> httpx2.Response:

@@ -83,6 +83,8 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "imports": "files: read, checked, worked on row by row",
         "import_api.py": "files are neither one command nor one query",
         "erasing_api.py": "the one act that cannot be taken back, in the order in which it must be done",
+        "checklist_api.py": "files again: not JSON in, not JSON out",
+        "checklist_files.py": "what is too large for a log, on a disk",
         "site_api.py": "a site's own precautions: told and shown to the same people, on one page of theirs",
         "reporting_contracts.py": "a station and a contract from one report, for the endpoint and for files",
         "roster_import.py": "one request, many commands",

@@ -1,4 +1,4 @@
-"""工地疫情防控信息, over HTTP: submitted, counted against who is on site."""
+"""工地疫情防控信息, over HTTP: submitted, counted against who is on site, and the checklist that follows."""
 
 from __future__ import annotations
 
@@ -43,3 +43,27 @@ class TestSupplies:
     async def test_of_another_site_are_not_found(self, site: Site) -> None:
         path = f"/v1/contracts/W{uuid4().hex[:10]}/supply-counts"
         await site.ask("site_operator", "GET", "registration", path, expect=(404,))
+
+
+class TestResumptionChecklist:
+    async def test_follows_the_first_submission_and_comes_back_as_it_was(self, site: Site) -> None:
+        scan = b"%PDF-1.4\n" + uuid4().bytes + b"\n%%EOF"
+        assert 409 == (await upload(site, scan)).status_code
+        assert 200 == (await submit(site, 0)).status_code
+        uploaded = await upload(site, scan)
+        assert (201, 1) == (uploaded.status_code, uploaded.json()["version"])
+        path = f"/v1/contracts/{site.contract_no}/resumption-checklists/1"
+        fetched = await site.ask("supervision_operator", "GET", "registration", path)
+        assert (scan, "application/pdf") == (fetched.content, fetched.headers["content-type"])
+        assert fetched.headers["content-disposition"].startswith("attachment")
+        assert "nosniff" == fetched.headers["x-content-type-options"]
+
+
+async def upload(site: Site, content: bytes) -> Any:
+    headers = {
+        "Authorization": f"Bearer {await site.token('site_operator')}",
+        "Content-Type": "application/pdf",
+        "Idempotency-Key": uuid4().hex,
+    }
+    url = f"{site.stack.url('registration')}/v1/contracts/{site.contract_no}/resumption-checklists"
+    return await site.client.post(url, content=content, headers=headers)

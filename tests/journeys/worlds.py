@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -98,18 +99,20 @@ def principal(role: Role) -> Principal:
 @asynccontextmanager
 async def place(world: World, database: Database, keys: Database) -> AsyncIterator[Place]:
     """The service in this process, with what `prepare` puts into it."""
-    async with simulator() if world.service is HEALTHCLOUD_BRIDGE else nullcontext() as upstream:
-        told = {
-            "database_dsn": database.app_dsn,
-            "keys_dsn": keys.app_dsn,
-            **dict.fromkeys(("key_encryption_key", "index_key", "signing_key", "user_key"), KEY),
-            "partitions": 4,
-            "healthcloud_url": upstream.url if upstream else "http://127.0.0.1:1",
-            "healthcloud_api_key": API_KEY,
-            "epidemic_ended_on": "2020-06-17",
-        }
-        async with in_process(world.service, world.service.settings.model_validate(told)) as running:
-            yield Place(running, await world.prepare(running), database, keys)
+    with TemporaryDirectory(prefix="checklists") as folder:
+        async with simulator() if world.service is HEALTHCLOUD_BRIDGE else nullcontext() as upstream:
+            told = {
+                "database_dsn": database.app_dsn,
+                "keys_dsn": keys.app_dsn,
+                **dict.fromkeys(("key_encryption_key", "index_key", "signing_key", "user_key"), KEY),
+                "partitions": 4,
+                "healthcloud_url": upstream.url if upstream else "http://127.0.0.1:1",
+                "healthcloud_api_key": API_KEY,
+                "epidemic_ended_on": "2020-06-17",
+                "checklist_folder": folder,
+            }
+            async with in_process(world.service, world.service.settings.model_validate(told)) as running:
+                yield Place(running, await world.prepare(running), database, keys)
 
 
 # --- What is in it ----------------------------------------------------------------------------------------------------
@@ -199,11 +202,17 @@ async def registration(running: InProcess[Any]) -> Examples:
     control, counted = site_information()
     submitted = await site.put(f"/v1/contracts/{OWN}/epidemic-control", control, version=0)
     assert submitted.is_success, submitted.text
+    checklists = f"/v1/contracts/{OWN}/resumption-checklists"
+    uploaded = await site.upload(checklists, b"%PDF-1.4\n%%EOF", "application/pdf", key="checklist")
+    assert uploaded.is_success, uploaded.text
     return {
         "submit_epidemic_control": Example(Good(own, body=control)),
         "read_epidemic_control": Example(Good(own)),
         "count_supplies": Example(Good(own, body=counted), 201, [{"supplies": [{"item": "口罩", "quantity": 9}]}]),
         "list_supply_counts": Example(Good(own, query={"limit": "5", "before": "100"})),
+        "upload_resumption_checklist": Example(Good(own, file=b"%PDF-1.7\n%%EOF", media_type="application/pdf"), 201, ["another"]),
+        "list_resumption_checklists": Example(Good(own)),
+        "read_resumption_checklist": Example(Good({**own, "version": "1"})),
         "report_contract": Example(Good(body=new), 201, [{**new, "project_name": "测试5555"}, elsewhere]),
         "add_employer": Example(Good(own, body=second_employer), 201, [{**second_employer, "sub_contract_no": "F2"}]),
         "import_roster": Example(Good(own, body={"rows": [roster_row]}), 200, [{"rows": [{**roster_row, "on_site": False}]}]),

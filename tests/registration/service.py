@@ -6,6 +6,7 @@ import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from uuid import uuid4
 
 from chassis.auth import Principal
@@ -49,7 +50,9 @@ class Running:
 
 
 @asynccontextmanager
-async def registration(database: Database, keys: Database, *, with_policies: bool = True) -> AsyncIterator[Running]:
+async def registration(
+    database: Database, keys: Database, *, with_policies: bool = True, checklist_folder: Path | None = None
+) -> AsyncIterator[Running]:
     """Up until the block ends."""
     settings = Settings.model_validate(
         {
@@ -59,6 +62,7 @@ async def registration(database: Database, keys: Database, *, with_policies: boo
             "index_key": KEY,
             "partitions": 4,
             "epidemic_ended_on": "2020-06-17",
+            "checklist_folder": checklist_folder,
         }
     )
     async with in_process(SERVICE, settings, with_policies=with_policies) as service:

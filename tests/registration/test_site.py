@@ -7,17 +7,28 @@ from typing import Any
 import pytest
 
 from chassis.testing.specification import Specification
-from contracts.site_information import CountedSupply, EpidemicControlSubmitted, SuppliesCounted, Supply, TeamMember
+from contracts.site_information import (
+    CHECKLISTS_MAX,
+    CountedSupply,
+    EpidemicControlSubmitted,
+    ResumptionChecklistUploaded,
+    SuppliesCounted,
+    Supply,
+    TeamMember,
+)
 from registration.domain.site import (
+    Checklist,
     CountSupplies,
     EpidemicControl,
     Site,
     SiteCommand,
     SiteEvent,
+    SiteHasTooManyChecklists,
     SiteInformationHasChanged,
     SiteInformationIsNotSubmitted,
     SubmitEpidemicControl,
     SuppliesAreNotThoseSubmitted,
+    UploadChecklist,
     days_of_cover,
 )
 from registration.wiring import SITE
@@ -58,6 +69,22 @@ def counted(masks: int, thermometers: int) -> SuppliesCounted:
     return SuppliesCounted(contract_no=HERE, supplies=supplies, counted_at=NOW)
 
 
+def upload(n: int) -> UploadChecklist:
+    """Of the n-th file."""
+    return UploadChecklist(contract_no=HERE, checklist=Checklist(f"{n:064x}", "application/pdf", 4, NOW))
+
+
+def uploaded(version: int, n: int) -> ResumptionChecklistUploaded:
+    return ResumptionChecklistUploaded(
+        contract_no=HERE,
+        checklist_version=version,
+        sha256=f"{n:064x}",
+        media_type="application/pdf",
+        size_bytes=4,
+        uploaded_at=NOW,
+    )
+
+
 class TestSubmitEpidemicControl:
     def test_is_a_version_each_time(self) -> None:
         site.when(submit()).then(submitted()).when(submit(1)).then(submitted(2))
@@ -88,6 +115,24 @@ class TestCountSupplies:
     def test_is_what_there_is_until_the_next(self) -> None:
         assert {"口罩": 540, "额温枪": 4} == site.given(submitted(), counted(540, 4)).state.stock
         assert {"口罩": 600} == site.given(submitted(), counted(540, 4), submitted(2, MASKS)).state.stock
+
+
+class TestUploadChecklist:
+    def test_waits_for_the_first_submission(self) -> None:
+        site.when(upload(1)).then_rejected(SiteInformationIsNotSubmitted)
+
+    def test_is_a_version_each_time_but_for_the_same_file(self) -> None:
+        first = site.given(submitted()).when(upload(1)).then(uploaded(1, 1))
+        first.when(upload(2)).then(uploaded(2, 2)).when(upload(1)).then_nothing()
+
+    def test_is_found_by_its_content(self) -> None:
+        state = site.given(submitted(), uploaded(1, 1), uploaded(2, 2)).state
+        assert (2, None) == (state.version_of(f"{2:064x}"), state.version_of(f"{3:064x}"))
+
+    def test_is_refused_beyond_the_bound(self) -> None:
+        full = site.given(submitted(), *(uploaded(n, n) for n in range(1, CHECKLISTS_MAX + 1)))
+        full.when(upload(CHECKLISTS_MAX + 1)).then_rejected(SiteHasTooManyChecklists)
+        full.when(upload(1)).then_nothing()
 
 
 class TestDaysOfCover:

@@ -13,7 +13,7 @@ from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.sealing import Fingerprint, Sealed
-from contracts.site_information import EpidemicControlSubmitted, SuppliesCounted
+from contracts.site_information import EpidemicControlSubmitted, ResumptionChecklistUploaded, SuppliesCounted
 from contracts.texts import VisibleText
 from contracts.times import Day, UtcTime
 from contracts.trades import TradeCode
@@ -253,6 +253,7 @@ RegistrationEvent = (
     | EmployerAdded
     | EpidemicControlSubmitted
     | SuppliesCounted
+    | ResumptionChecklistUploaded
     | DeclarationAwaited
     | PersonPreRegistered
     | PreRegistrationWithdrawn

@@ -16,6 +16,10 @@ SUPPLIES_MAX = 50
 """Items of one list. With `TEAM_MAX` and the lengths of texts it keeps an event below `EVENT_BYTES_MAX`."""
 ITEM_CHARS_MAX = 30
 UNIT_CHARS_MAX = 10
+CHECKLISTS_MAX = 100
+"""Uploads of one contract."""
+CHECKLIST_BYTES_MAX = 10 * 1024 * 1024
+"""Of one file."""
 QUANTITY_MAX = 100_000_000
 
 SupplyName = Annotated[VisibleText, Field(max_length=ITEM_CHARS_MAX)]
@@ -24,6 +28,10 @@ SupplyUnit = Annotated[VisibleText, Field(max_length=UNIT_CHARS_MAX)]
 """In what it is counted, such as 只."""
 Quantity = Annotated[int, Field(ge=0, le=QUANTITY_MAX)]
 DailyUse = Annotated[int, Field(ge=1, le=QUANTITY_MAX)]
+
+
+ChecklistType = Literal["application/pdf", "image/jpeg", "image/png"]
+"""What a scan or a photo may be."""
 
 
 class _Part(BaseModel):
@@ -94,4 +102,24 @@ class SuppliesCounted(Event):
     supplies: Annotated[tuple[CountedSupply, ...], Field(min_length=1, max_length=SUPPLIES_MAX)]
     """Every item of the list that was submitted last, in its order."""
     counted_at: UtcTime
+    """UTC, taken from the command."""
+
+
+class ResumptionChecklistUploaded(Event):
+    """A site handed in its checklist for resuming work (建筑工地复工检查表). The file is kept outside the log."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.resumption-checklist-uploaded.v1"]] = (
+        "gatehouse.registration.resumption-checklist-uploaded.v1"
+    )
+    contract_no: ContractNo
+    """Whose site."""
+    checklist_version: Annotated[int, Field(ge=1, le=CHECKLISTS_MAX)]
+    """Which upload of this contract, from 1."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the file's content, in hex; under it the file is kept."""
+    media_type: ChecklistType
+    """As the content says."""
+    size_bytes: Annotated[int, Field(ge=1, le=CHECKLIST_BYTES_MAX)]
+    """Length of the file."""
+    uploaded_at: UtcTime
     """UTC, taken from the command."""

@@ -130,6 +130,8 @@ class Stack:
         if program.package in ("healthcloud_bridge", SIMULATOR.package):
             api_key = self.state.password("healthcloud-api-key")
             told |= {"GATEHOUSE_HEALTHCLOUD_API_KEY": api_key, "HEALTHCLOUD_SIMULATOR_API_KEY": api_key}
+        if program.package == "registration":
+            told["GATEHOUSE_CHECKLIST_FOLDER"] = str(self.state.folder("checklists"))
         if program is SIMULATOR:
             told["HEALTHCLOUD_SIMULATOR_STORE"] = str(self.state.folder("healthcloud-simulator") / "declarations.json")
         return children.environment(**told)

@@ -22,6 +22,7 @@ from chassis.remembered import RememberedAnswers
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
 from contracts.streams import contract_stream
+from registration.checklist_files import ChecklistFiles
 from registration.domain.contract import Contract, ContractCommand, ContractDetails, ContractEvent
 from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.site import Site, SiteCommand, SiteEvent
@@ -60,6 +61,7 @@ class Wired:
     pre_registering: PreRegistering
     roster_import: RosterImport
     imports: Imports
+    checklist_files: ChecklistFiles
     identities: Identities
     sealing: Sealing
     remembered: RememberedAnswers

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import get_args
+from uuid import UUID
 
 from chassis.command_handling import Decider
 from chassis.event_store import EventStore
@@ -11,7 +13,8 @@ from chassis.migrations import LOG, WORK
 from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.registration import StationRegistered
-from registration import command_api, erasing_api, import_api, query_api, site_api
+from registration import checklist_api, command_api, erasing_api, import_api, query_api, site_api
+from registration.checklist_files import ChecklistFiles
 from registration.domain import contract, person, site, station
 from registration.imports.ledger import Ledger
 from registration.imports.running import Imports
@@ -52,7 +55,7 @@ SITE = Decider(
     decide=site.decide,
     evolve=site.evolve,
     events={event.TYPE: event for event in get_args(site.SiteEvent)},
-    state_version=1,
+    state_version=2,
 )
 
 PERSON = Decider(
@@ -67,21 +70,23 @@ PERSON = Decider(
 
 def wire(parts: Machinery[Settings]) -> Application:
     people, declarations = parts.handler(PERSON), KnownDeclarations(parts.pool)
-    stations, contracts = parts.handler(STATION), parts.handler(CONTRACT)
+    stations, contracts, sites = parts.handler(STATION), parts.handler(CONTRACT), parts.handler(SITE)
     reporting = ContractReporting(stations, contracts, parts.clock)
     pre_registering = PreRegistering(people, parts.identities, parts.sealing, declarations, parts.clock)
     roster_import = RosterImport(people, parts.identities, parts.sealing, parts.clock)
     imports = Imports(Ledger(parts.pool), contracts, reporting, roster_import, pre_registering, parts.sealing, parts.clock)
+    files = ChecklistFiles(parts.pool, parts.settings.checklist_folder)
     wired = Wired(
         stations=stations,
         contracts=contracts,
-        sites=parts.handler(SITE),
+        sites=sites,
         people=people,
         declarations=declarations,
         reporting=reporting,
         pre_registering=pre_registering,
         roster_import=roster_import,
         imports=imports,
+        checklist_files=files,
         identities=parts.identities,
         sealing=parts.sealing,
         remembered=RememberedAnswers(parts.pool),
@@ -90,13 +95,27 @@ def wire(parts: Machinery[Settings]) -> Application:
         clock=parts.clock,
         epidemic_ended_on=parts.settings.epidemic_ended_on,
     )
+
+    async def is_uploaded(site_id: UUID, sha256: str) -> bool:
+        return (await sites.read(site_id))[1].version_of(sha256) is not None
+
     return Application(
-        routers=[command_api.router, erasing_api.router, import_api.router, query_api.router, site_api.router],
+        routers=[
+            checklist_api.router,
+            command_api.router,
+            erasing_api.router,
+            import_api.router,
+            query_api.router,
+            site_api.router,
+        ],
         state={"wired": wired},
         read_models=[DECLARATIONS, ENTRIES, PRE_REGISTRATIONS, PRESENCES, SUPPLY_COUNTS],
         works={"imports": imports.run},
         policies=[take_up_policy(people), close_policy(people)],
-        worker_tasks=[LateTakeUps(parts.pool, people, parts.clock).run],
+        worker_tasks=[
+            LateTakeUps(parts.pool, people, parts.clock).run,
+            *([partial(files.keep_sweeping, is_uploaded)] if files.folder else []),
+        ],
     )
 
 

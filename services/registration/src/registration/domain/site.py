@@ -1,4 +1,5 @@
-"""A site's own precautions (工地疫情防控信息): who looks after them, which hospital takes patients, what is held ready."""
+"""A site's own precautions (工地疫情防控信息): who looks after them, which hospital takes patients, what is held ready,
+and the checklists for resuming work that follow."""
 
 from __future__ import annotations
 
@@ -9,7 +10,16 @@ from typing import assert_never
 
 from contracts.rejection import Rejection
 from contracts.sealing import Sealed
-from contracts.site_information import CountedSupply, EpidemicControlSubmitted, SuppliesCounted, Supply, TeamMember
+from contracts.site_information import (
+    CHECKLISTS_MAX,
+    ChecklistType,
+    CountedSupply,
+    EpidemicControlSubmitted,
+    ResumptionChecklistUploaded,
+    SuppliesCounted,
+    Supply,
+    TeamMember,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +52,26 @@ class CountSupplies:
     at: datetime
 
 
-SiteCommand = SubmitEpidemicControl | CountSupplies
-SiteEvent = EpidemicControlSubmitted | SuppliesCounted
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """A file of 建筑工地复工检查表, as the log knows it."""
+
+    sha256: str
+    media_type: ChecklistType
+    size_bytes: int
+    uploaded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UploadChecklist:
+    """上传建筑工地复工检查表. The file itself is kept before this is handled."""
+
+    contract_no: str
+    checklist: Checklist
+
+
+SiteCommand = SubmitEpidemicControl | CountSupplies | UploadChecklist
+SiteEvent = EpidemicControlSubmitted | SuppliesCounted | ResumptionChecklistUploaded
 
 
 @dataclass(frozen=True)
@@ -55,12 +83,18 @@ class Site:
     submitted_at: datetime | None = None
     stock: Mapping[str, int] = field(default_factory=dict)
     """By item: as it was last submitted or counted."""
+    checklists: tuple[Checklist, ...] = ()
+    """The first is version 1."""
 
     def require_control(self) -> EpidemicControl:
         """Raises: SiteInformationIsNotSubmitted."""
         if self.control is None:
             raise SiteInformationIsNotSubmitted
         return self.control
+
+    def version_of(self, sha256: str) -> int | None:
+        """Which upload this content is. None: it was not uploaded."""
+        return next((version for version, each in enumerate(self.checklists, 1) if each.sha256 == sha256), None)
 
 
 class SiteInformationIsNotSubmitted(Rejection):
@@ -88,12 +122,22 @@ class SuppliesAreNotThoseSubmitted(Rejection):
     title_en = "Count every supply that was submitted, and no other"
 
 
+class SiteHasTooManyChecklists(Rejection):
+    """Bounds what one site can take of the disk."""
+
+    code = "site-has-too-many-checklists"
+    title_zh = "该工地上传的复工检查表数量已达上限"
+    title_en = "The site cannot upload more checklists"
+
+
 def decide(command: SiteCommand, site: Site) -> Sequence[SiteEvent]:
     match command:
         case SubmitEpidemicControl():
             return _submit(command, site)
         case CountSupplies():
             return _count(command, site)
+        case UploadChecklist():
+            return _upload(command, site)
         case _:
             assert_never(command)
 
@@ -124,6 +168,25 @@ def _count(command: CountSupplies, site: Site) -> Sequence[SiteEvent]:
     return [SuppliesCounted(contract_no=command.contract_no, supplies=counted, counted_at=command.at)]
 
 
+def _upload(command: UploadChecklist, site: Site) -> Sequence[SiteEvent]:
+    site.require_control()
+    checklist = command.checklist
+    if site.version_of(checklist.sha256) is not None:
+        return []  # The same file: the same upload.
+    if len(site.checklists) >= CHECKLISTS_MAX:
+        raise SiteHasTooManyChecklists
+    return [
+        ResumptionChecklistUploaded(
+            contract_no=command.contract_no,
+            checklist_version=len(site.checklists) + 1,
+            sha256=checklist.sha256,
+            media_type=checklist.media_type,
+            size_bytes=checklist.size_bytes,
+            uploaded_at=checklist.uploaded_at,
+        )
+    ]
+
+
 def evolve(site: Site, event: SiteEvent) -> Site:
     match event:
         case EpidemicControlSubmitted():
@@ -136,6 +199,9 @@ def evolve(site: Site, event: SiteEvent) -> Site:
             )
         case SuppliesCounted():
             return replace(site, stock={supply.item: supply.quantity for supply in event.supplies})
+        case ResumptionChecklistUploaded():
+            checklist = Checklist(event.sha256, event.media_type, event.size_bytes, event.uploaded_at)
+            return replace(site, checklists=(*site.checklists, checklist))
         case _:
             assert_never(event)
 
