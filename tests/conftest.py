@@ -63,8 +63,16 @@ def keys_postgres_dsn(real_parts: Parts) -> str:
 
 @pytest.fixture(scope="session")
 def kafka_bootstrap(real_parts: Parts) -> str:
-    """host:port of Kafka."""
+    """host:port of Kafka, where whoever comes may do everything."""
     return real_parts.kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def kafka_clients(real_parts: Parts) -> str:
+    """host:port of the same Kafka, where it asks for name and password."""
+    if real_parts.kafka.clients is None:
+        pytest.skip("this Kafka asks nobody who he is")
+    return real_parts.kafka.clients
 
 
 @pytest.fixture(scope="session")

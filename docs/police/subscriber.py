@@ -4,7 +4,7 @@
 
 It reads from where it stopped last time (the first time from the beginning) to what is there now, keeps every message once
 in an SQLite file and prints what it did as one line of JSON. `--since 2020-02-18T00:00:00Z` reads again what was published
-from then on. `--property name=value` passes any setting to librdkafka, such as those of SASL.
+from then on. `--property name=value` passes any setting to librdkafka, such as those of SASL; `--group` is then the user's name.
 
 `--day 2020-02-18` reads nothing: it prints what the file holds of that day in Shanghai, to be compared with what
 `GET /v1/reconciliations/2020-02-18` of police-bridge says of the district.
@@ -174,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", required=True, type=Path)
     parser.add_argument("--since", type=datetime.fromisoformat)
     parser.add_argument("--day", type=date.fromisoformat)
+    parser.add_argument("--group", default="police")
     parser.add_argument("--property", action="append", default=[], metavar="NAME=VALUE")
     given = parser.parse_args(arguments)
     store = sqlite3.connect(given.store)
@@ -184,7 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     consumer = Consumer(
         {
             "bootstrap.servers": given.bootstrap,
-            "group.id": "not used",  # librdkafka wants one. Partitions are assigned by hand, and positions are kept in the file.
+            # librdkafka wants a group; brokers grant the one with the user's name. Positions are kept in the file, not there.
+            "group.id": given.group,
             "enable.auto.commit": False,
             "auto.offset.reset": "error",  # To begin elsewhere unasked would be to miss messages unawares.
             "log_level": 3,

@@ -78,7 +78,7 @@ class Server:
             return await log.rows(STORED)
 
     async def examination(self, log: LogDatabase, store: EventStore, *, bootstrap: str | None = None) -> Examination:
-        return Examination(log.pool, store, service=SERVICE, bootstrap=bootstrap or self.bootstrap, topic=self.topic, kinds=KINDS)
+        return Examination(log.pool, store, service=SERVICE, address=bootstrap or self.bootstrap, topic=self.topic, kinds=KINDS)
 
     @property
     def settings(self) -> ServiceSettings:

@@ -23,7 +23,7 @@ from devstack import parts
 from devstack.children import strangers_in
 from devstack.databases import with_database
 from devstack.installation import install
-from devstack.kafka import EmbeddedKafka
+from devstack.kafka import EmbeddedKafka, scram_at
 from devstack.parts import Parts
 from devstack.ports import HOST, free_port
 from devstack.postgres import KEYS, LOGS, EmbeddedPostgres
@@ -57,7 +57,7 @@ class TwoDoorKafka(EmbeddedKafka):
 
     def __init__(self, state: State, *, cache: Path, port: int = 0) -> None:
         super().__init__(state, cache=cache, port=port)
-        self.inner_port, self.outer_port = lasting_port(), lasting_port()
+        self.clients_port, self.inner_port, self.outer_port = lasting_port(), lasting_port(), lasting_port()
 
     def _properties(self) -> Mapping[str, object]:
         told = super()._properties()
@@ -65,7 +65,8 @@ class TwoDoorKafka(EmbeddedKafka):
             **told,
             "listeners": f"{told['listeners']},PROXIED://{HOST}:{self.inner_port}",
             "advertised.listeners": f"{told['advertised.listeners']},PROXIED://{HOST}:{self.outer_port}",
-            "listener.security.protocol.map": f"{told['listener.security.protocol.map']},PROXIED:PLAINTEXT",
+            "listener.security.protocol.map": f"{told['listener.security.protocol.map']},PROXIED:SASL_PLAINTEXT",
+            **scram_at("proxied"),
         }
 
 

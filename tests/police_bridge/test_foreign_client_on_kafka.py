@@ -1,4 +1,4 @@
-"""`docs/police/subscriber.py` on a real broker, and both sides' count of a day."""
+"""`docs/police/subscriber.py` on a real broker as the police of a district, and both sides' count of a day."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 
+from chassis.kafka import Brokers, admit
 from chassis.testing.wait import eventually
 from contracts.times import shanghai_date
-from contracts.topics import POLICE_TOPICS
+from contracts.topics import POLICE_TOPICS, police_user
 from devstack.databases import Database
+from devstack.services import kafka_password
+from devstack.state import State
 from police_bridge.publishing import PolicePublisher
 from police_bridge.wiring import SERVICE
 from tests.conftest import MakeDatabase
@@ -47,14 +51,20 @@ async def arrive(running: Running) -> None:
 
 
 async def test_has_everything_once_and_counts_what_we_count(
-    running: Running, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+    running: Running, kafka_bootstrap: str, kafka_clients: str, topic_prefix: str, state: State, tmp_path: Path
 ) -> None:
     publisher = running.application.publisher
     assert isinstance(publisher, PolicePublisher)
     store, topic = tmp_path / "arrivals.sqlite", POLICE_TOPICS[HONGKOU].full_name(topic_prefix)
 
+    user = police_user(HONGKOU)
+    password = SecretStr(kafka_password(state, user))
+    admit(kafka_bootstrap, list(POLICE_TOPICS.values()), prefix=topic_prefix, passwords={user: password})
+    settings = {**Brokers(kafka_clients, user, password).for_librdkafka()}
+    login = ["--group", user] + [f"--property={name}={value}" for name, value in settings.items()]
+
     async def run(*more: str) -> dict[str, int]:
-        return await did(bootstrap=kafka_bootstrap, topic=topic, store=store, more=more)
+        return await did(bootstrap=kafka_clients, topic=topic, store=store, more=(*login, *more))
 
     begun = datetime.now(UTC)
     await arrive(running)

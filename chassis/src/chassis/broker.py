@@ -20,6 +20,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, b
     TopicDescription,
 )
 
+from chassis.kafka import Address, brokers_at
+
 ASK_S_MAX = 5.0
 """How long the broker may take for one answer."""
 CLIENT_S_MAX = 2 * ASK_S_MAX
@@ -59,8 +61,8 @@ class _Answer:
 class Broker:
     """Asks, each question with a deadline. Answers are kept for `kept_s`, so that many may ask for the price of one."""
 
-    def __init__(self, bootstrap: str, *, kept_s: float) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, address: Address, *, kept_s: float) -> None:
+        self._address = address
         self._kept_s = kept_s
         self._asking = asyncio.Lock()
         self._answers: dict[tuple[str, ...], _Answer] = {}
@@ -106,7 +108,7 @@ class Broker:
     @cached_property
     def _client(self) -> AdminClient:
         timeout_ms = int(ASK_S_MAX * 1000)
-        return AdminClient({"bootstrap.servers": self._bootstrap, "socket.timeout.ms": timeout_ms, "log_level": 0})
+        return AdminClient({**brokers_at(self._address).for_librdkafka(), "socket.timeout.ms": timeout_ms, "log_level": 0})
 
     def _forget_client(self) -> None:
         """Another one is made for the next question: this one may wait for ever."""

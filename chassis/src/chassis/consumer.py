@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from chassis.broker import Broker, BrokerSilent, TopicMissing
-from chassis.kafka import STOP_S, make_consumer
+from chassis.kafka import STOP_S, Address, make_consumer
 from chassis.metrics import QUARANTINED
 from contracts.event import HEADERS, SHARDS, NotAnEvent, Recorded, recorded_from_headers
 
@@ -104,10 +104,10 @@ class Inbox:
 class TopicFeed:
     """Fills the inboxes. `topics` maps a source (service name) to its topic."""
 
-    def __init__(self, bootstrap: str, topics: Mapping[str, str]) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, address: Address, topics: Mapping[str, str]) -> None:
+        self._address = address
         self._topics = topics
-        self._broker = Broker(bootstrap, kept_s=0)
+        self._broker = Broker(address, kept_s=0)
         self._topic_ids: dict[str, str] = {}
         self._check_at = 0.0
         self._inboxes: dict[TopicPartition, Inbox] = {}
@@ -132,7 +132,7 @@ class TopicFeed:
     async def run(self) -> None:
         """Fetch until cancelled. A broker that cannot be reached is tried again."""
         while True:
-            consumer = make_consumer(self._bootstrap)
+            consumer = make_consumer(self._address)
             try:
                 async with asyncio.timeout(POLL_S_MAX):
                     await consumer.start()

@@ -3,29 +3,83 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # exported, but not in its stubs
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, but not in its stubs
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialAlteration,
+    UserScramCredentialUpsertion,
+)
+from pydantic import SecretStr
 
-from contracts.topics import DAY_MS, Topic
+from contracts.topics import DAY_MS, Grant, Right, Topic, grants_on
 
 START_S = 10.0
 STOP_S = 5.0
 BATCH_BYTES_MAX = 512 * 1024
 FETCH_BYTES_MAX = 1024 * 1024
 PROVISION_S = 30.0
+SCRAM_ITERATIONS = 4096
+
+SCRAM = "SCRAM-SHA-512"
 
 log = structlog.get_logger()
 
 
-def make_producer(bootstrap: str) -> AIOKafkaProducer:
+@dataclass(frozen=True, slots=True)
+class Brokers:
+    """Where the brokers are, and who it is that comes."""
+
+    bootstrap: str
+    """host:port[,host:port…]."""
+    user: str | None = None
+    """None: nobody in particular, to brokers that do not ask."""
+    password: SecretStr | None = None
+
+    def for_aiokafka(self) -> dict[str, Any]:
+        where = {"bootstrap_servers": self.bootstrap}
+        if self.user is None:
+            return where
+        login = {"sasl_plain_username": self.user, "sasl_plain_password": self._secret()}
+        return {**where, "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": SCRAM, **login}
+
+    def for_librdkafka(self) -> dict[str, Any]:
+        where = {"bootstrap.servers": self.bootstrap}
+        if self.user is None:
+            return where
+        login = {"sasl.username": self.user, "sasl.password": self._secret()}
+        return {**where, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": SCRAM, **login}
+
+    def _secret(self) -> str:
+        return self.password.get_secret_value() if self.password is not None else ""
+
+
+Address = Brokers | str
+"""A text is where brokers are that do not ask who comes."""
+
+
+def brokers_at(address: Address) -> Brokers:
+    return address if isinstance(address, Brokers) else Brokers(address)
+
+
+def make_producer(address: Address) -> AIOKafkaProducer:
     """Idempotent, acknowledged by all replicas. Throw it away after any failure, see `ProducerHolder`."""
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **brokers_at(address).for_aiokafka(),
         enable_idempotence=True,
         acks="all",
         compression_type="zstd",
@@ -38,10 +92,10 @@ def make_producer(bootstrap: str) -> AIOKafkaProducer:
     )
 
 
-def make_consumer(bootstrap: str) -> AIOKafkaConsumer:
+def make_consumer(address: Address) -> AIOKafkaConsumer:
     """Without a group: partitions are leased, positions live in PostgreSQL. An offset that is out of range starts anew."""
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **brokers_at(address).for_aiokafka(),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -108,9 +162,9 @@ async def _stop(producer: AIOKafkaProducer) -> None:
         log.warning("kafka.producer_not_stopped", error_type=type(error).__name__)
 
 
-def provision(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int = 1) -> None:
+def provision(address: Address, topics: Sequence[Topic], *, prefix: str, replication: int = 1) -> None:
     """Make the topics that do not exist yet. Repeating it does nothing. Raises: KafkaException."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": int(PROVISION_S * 1000)})
+    admin = _admin(address)
     known = admin.list_topics(timeout=PROVISION_S).topics
     wanted = [_new_topic(topic, prefix, replication) for topic in topics if prefix + topic.name not in known]
     for future in admin.create_topics(wanted, operation_timeout=PROVISION_S).values() if wanted else ():
@@ -119,6 +173,41 @@ def provision(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replicati
         except KafkaException as error:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise
+
+
+def _admin(address: Address) -> AdminClient:
+    return AdminClient({**brokers_at(address).for_librdkafka(), "socket.timeout.ms": int(PROVISION_S * 1000)})
+
+
+def admit(address: Address, topics: Sequence[Topic], *, prefix: str, passwords: Mapping[str, SecretStr]) -> None:
+    """Make these users, each with a consumer group of its name, and let everybody whom the topics name do there what is theirs.
+
+    Repeating it does nothing new. Whatever is not allowed is refused: brokers are set up so (ADR 26). Raises: KafkaException.
+    """
+    admin = _admin(address)
+    credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
+    users: list[UserScramCredentialAlteration] = [
+        UserScramCredentialUpsertion(user, credential, password.get_secret_value().encode()) for user, password in passwords.items()
+    ]
+    rules = [_rule(grant, prefix) for topic in topics for grant in grants_on(topic)] + [_own_group(user) for user in passwords]
+    for user in (admin.alter_user_scram_credentials(users) if users else {}).values():
+        user.result(PROVISION_S)
+    for rule in (admin.create_acls(rules) if rules else {}).values():
+        rule.result(PROVISION_S)
+
+
+_OPERATIONS = {Right.READ: AclOperation.READ, Right.WRITE: AclOperation.WRITE, Right.DELETE: AclOperation.DELETE}
+
+
+def _rule(grant: Grant, prefix: str) -> AclBinding:
+    topic = (ResourceType.TOPIC, prefix + grant.topic, ResourcePatternType.LITERAL)
+    return AclBinding(*topic, f"User:{grant.user}", "*", _OPERATIONS[grant.right], AclPermissionType.ALLOW)
+
+
+def _own_group(user: str) -> AclBinding:
+    """librdkafka asks for the coordinator of its group, also where partitions are assigned by hand."""
+    group = (ResourceType.GROUP, user, ResourcePatternType.LITERAL)
+    return AclBinding(*group, f"User:{user}", "*", AclOperation.READ, AclPermissionType.ALLOW)
 
 
 def _new_topic(topic: Topic, prefix: str, replication: int) -> NewTopic:

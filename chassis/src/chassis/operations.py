@@ -58,7 +58,7 @@ def provision_topics(service: Service[Any], settings: ServiceSettings) -> None:
     """The topics of a service, cut as its settings say."""
     events = set(EVENT_TOPICS.values())
     topics = [topic.with_partitions(settings.partitions) if topic in events else topic for topic in topics_of(service.name)]
-    kafka.provision(settings.kafka_bootstrap, topics, prefix=settings.topic_prefix)
+    kafka.provision(settings.brokers, topics, prefix=settings.topic_prefix)
 
 
 OPERATIONS: Sequence[Operation] = (

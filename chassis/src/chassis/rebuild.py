@@ -306,7 +306,7 @@ async def rebuild_of(
         owner = await stack.enter_async_context(owner_pool(settings.migration_dsn.get_secret_value(), TwinTables(model).new))
         feeds = {}
         for name in sorted(sources & set(service.reads)):
-            feeds[name] = TopicFeed(settings.kafka_bootstrap, {name: EVENT_TOPICS[name].full_name(settings.topic_prefix)})
+            feeds[name] = TopicFeed(settings.brokers, {name: EVENT_TOPICS[name].full_name(settings.topic_prefix)})
             fetching = asyncio.create_task(feeds[name].run())
             stack.push_async_callback(_ended, fetching)
         own_log = service.name if service.has_log and service.name in sources else None

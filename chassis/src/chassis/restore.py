@@ -26,7 +26,7 @@ from chassis.broker import Broker, TopicSeen
 from chassis.crash_points import CrashPoint, passing
 from chassis.database import Connection, create_pool
 from chassis.event_store import EventStore, shard_heads
-from chassis.kafka import STOP_S, make_consumer
+from chassis.kafka import STOP_S, Address, make_consumer
 from chassis.probes import NotReady
 from chassis.service import Service
 from contracts.event import HEADERS, SHARDS, NotAnEvent, Recorded, recorded_from_headers
@@ -55,13 +55,13 @@ class Examination:
     """Sees to it that this service's log is whole before anything is appended to it."""
 
     def __init__(
-        self, pool: asyncpg.Pool, store: EventStore, *, service: str, bootstrap: str, topic: str | None, kinds: Mapping[str, str]
+        self, pool: asyncpg.Pool, store: EventStore, *, service: str, address: Address, topic: str | None, kinds: Mapping[str, str]
     ) -> None:
         """`topic` carries the log as stored; None: nothing does. `kinds`: type of event → kind of stream."""
         self._pool = pool
         self._store = store
-        self._bootstrap = bootstrap
-        self._broker = Broker(bootstrap, kept_s=0.0)
+        self._address = address
+        self._broker = Broker(address, kept_s=0.0)
         self._topic = topic
         self._kinds = kinds
         self._service = service
@@ -191,7 +191,7 @@ class Examination:
         """Events of these ranges, each partition's in order. Raises: KafkaError, TimeoutError."""
         if not ranges:
             return
-        consumer = make_consumer(self._bootstrap)
+        consumer = make_consumer(self._address)
         try:
             async with asyncio.timeout(FETCH_S_MAX):
                 await consumer.start()

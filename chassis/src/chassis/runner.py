@@ -113,7 +113,7 @@ def _examination(service: Service[Any], parts: Machinery[Any], store: EventStore
         parts.pool,
         store,
         service=service.name,
-        bootstrap=parts.settings.kafka_bootstrap,
+        address=parts.settings.brokers,
         topic=topic.full_name(parts.settings.topic_prefix) if topic else None,
         kinds=parts.kinds,
     )

@@ -155,7 +155,7 @@ async def machinery(service: Service[S], settings: S) -> AsyncIterator[Machinery
         if store and heads:
             store.on_appended = heads.tell
             stack.push_async_callback(store.close)
-        producers = ProducerHolder(lambda: make_producer(settings.kafka_bootstrap))
+        producers = ProducerHolder(lambda: make_producer(settings.brokers))
         stack.push_async_callback(producers.close)
         yield Machinery(
             name=service.name,
@@ -187,9 +187,7 @@ async def worker(service: Service[S], parts: Machinery[S], application: Applicat
         stack.push_async_callback(pool.close)
         heartbeats = await create_pool(dsn, application_name=f"{service.name} leases", size_max=1)
         stack.push_async_callback(heartbeats.close)
-        feed = TopicFeed(
-            settings.kafka_bootstrap, {name: EVENT_TOPICS[name].full_name(settings.topic_prefix) for name in service.reads}
-        )
+        feed = TopicFeed(settings.brokers, {name: EVENT_TOPICS[name].full_name(settings.topic_prefix) for name in service.reads})
         sources: list[Source] = [ForeignLog(name, feed) for name in service.reads]
         works: dict[str, Work] = dict(application.works)
         relay = None
@@ -198,7 +196,7 @@ async def worker(service: Service[S], parts: Machinery[S], application: Applicat
             publisher = application.publisher or TopicPublisher(
                 parts.producers, EVENT_TOPICS[service.name].full_name(settings.topic_prefix)
             )
-            broker = Broker(settings.kafka_bootstrap, kept_s=LOOK_S)
+            broker = Broker(settings.brokers, kept_s=LOOK_S)
             relay = Relay(pool, parts.heads, publisher, broker, partitions=settings.partitions)
             works |= relay.works()
         projector = Projector(

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis.kafka import Brokers
 from contracts.event import SHARDS
 
 KEY_BYTES = 32
@@ -54,6 +55,10 @@ class ServiceSettings(BaseSettings):
     """The key server, as the service's role there. Needed by services that identify, seal or unseal."""
     kafka_bootstrap: str = "127.0.0.1:9092"
     """Kafka brokers, `host:port[,host:port…]`."""
+    kafka_user: str | None = None
+    """Who comes to the brokers, with SCRAM-SHA-512. Without it nobody in particular does, which a broker must allow."""
+    kafka_password: SecretStr | None = None
+    """Of `kafka_user`."""
     topic_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{0,64}$")] = ""
     """Put before every topic's name, so that several systems can share a broker."""
     partitions: Annotated[int, Field(ge=1, le=SHARDS)] = 16
@@ -75,6 +80,11 @@ class ServiceSettings(BaseSettings):
     """Key of the blind index over document numbers. Held by services that identify people."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severe level that is written."""
+
+    @property
+    def brokers(self) -> Brokers:
+        """Where the brokers are, and who comes there."""
+        return Brokers(self.kafka_bootstrap, self.kafka_user, self.kafka_password)
 
     @model_validator(mode="after")
     def _partitions_divide_the_shards(self) -> Self:

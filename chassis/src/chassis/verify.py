@@ -167,7 +167,7 @@ def _event(record: ConsumerRecord) -> Recorded | None:
 
 async def _read(settings: ServiceSettings, topic: str) -> AsyncIterator[Sequence[ConsumerRecord]]:
     """Every record of the topic, from the first to the last that there is now, those of a partition in order."""
-    consumer = make_consumer(settings.kafka_bootstrap)
+    consumer = make_consumer(settings.brokers)
     partitions = [TopicPartition(topic, n) for n in range(settings.partitions)]
     try:
         async with asyncio.timeout(READ_S_MAX):

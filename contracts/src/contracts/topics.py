@@ -5,6 +5,7 @@ Names stand here without the installation's prefix, which `Topic.full_name` adds
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Self
 
@@ -103,6 +104,53 @@ POLICE_TOPICS: Mapping[str, Topic] = MappingProxyType({district: _police_topic(d
 
 TOPICS: tuple[Topic, ...] = (*EVENT_TOPICS.values(), *POLICE_TOPICS.values())
 """All of them."""
+
+
+class Right(StrEnum):
+    """What a broker lets somebody do with a topic."""
+
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"  # records, when the topic was told again after an erasure
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One user may do one thing with one topic. Whatever is not granted is refused."""
+
+    user: str
+    """On the broker: a service by its name, police by `police_user`."""
+    right: Right
+    topic: str
+    """Without the installation's prefix."""
+
+
+CITY_POLICE_USER = "police-city"
+"""Reads the topics of all districts."""
+
+
+def police_user(district: str) -> str:
+    """Who reads one district's topic, and nothing else."""
+    return f"police-{district}"
+
+
+def grants_on(topic: Topic) -> tuple[Grant, ...]:
+    """Everything that anybody may do with a topic.
+
+    A service reads back its own log, to complete one that was restored. What it told the police it never reads.
+    """
+    districts = [district for district, each in POLICE_TOPICS.items() if each == topic]
+    if districts:
+        rights = [(topic.owner, Right.WRITE), (topic.owner, Right.DELETE), (CITY_POLICE_USER, Right.READ)]
+        rights += [(police_user(district), Right.READ) for district in districts]
+    else:
+        rights = [(topic.owner, Right.WRITE), (topic.owner, Right.READ), *((reader, Right.READ) for reader in topic.readers)]
+    return tuple(Grant(user, right, topic.name) for user, right in rights)
+
+
+def users() -> tuple[str, ...]:
+    """Everybody who may do anything with a topic, ascending."""
+    return tuple(sorted({grant.user for topic in TOPICS for grant in grants_on(topic)}))
 
 
 def topics_of(owner: str) -> tuple[Topic, ...]:

@@ -111,6 +111,10 @@ class DockerKafka:
     def bootstrap(self) -> str:
         return f"{HOST}:{self._port}"
 
+    @property
+    def clients(self) -> None:
+        """There is one door, and no rules."""
+
     async def start(self) -> None:
         """Start it and wait until it answers. Raises: TimeoutError."""
         await asyncio.to_thread(self._start)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pydantic import SecretStr
+
+from contracts.topics import users
 from devstack import children, installer
 from devstack.databases import KEYS, provide_database, provide_keys
 from devstack.parts import Parts
-from devstack.services import SERVICES, Service, Stack, ports_from_environment
+from devstack.services import SERVICES, Service, Stack, kafka_password, ports_from_environment
 from devstack.state import State
 
 DEADLINE_S = 180.0
@@ -35,6 +38,7 @@ async def install(
         keys_owner_dsn=next(iter(keys.values())).owner_dsn,
         kafka_bootstrap=parts.kafka.bootstrap,
         topic_prefix=prefix,
+        kafka_passwords={user: SecretStr(kafka_password(state, user)) for user in users()} if parts.kafka.clients else {},
     )
     await children.run(
         "the installer",

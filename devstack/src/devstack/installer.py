@@ -13,9 +13,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr, field_serializer
 
-from chassis.kafka import provision
+from chassis.kafka import admit, provision
 from chassis.migrations import KEYS, migrate
 from chassis.service import Service
 from contracts.topics import topics_of
@@ -35,6 +35,12 @@ class Order(BaseModel):
     keys_owner_dsn: str
     kafka_bootstrap: str
     topic_prefix: str
+    kafka_passwords: Mapping[str, SecretStr]
+    """By user. None where the brokers ask nobody who he is."""
+
+    @field_serializer("kafka_passwords")
+    def _in_clear(self, passwords: Mapping[str, SecretStr]) -> dict[str, str]:
+        return {user: password.get_secret_value() for user, password in passwords.items()}
 
 
 def command() -> list[str]:
@@ -57,6 +63,8 @@ async def install(order: Order) -> None:
     await kafka.answers(order.kafka_bootstrap, insist=lambda: None)
     topics = [topic for service in services.values() for topic in topics_of(service.name)]
     provision(order.kafka_bootstrap, topics, prefix=order.topic_prefix)
+    if order.kafka_passwords:
+        admit(order.kafka_bootstrap, topics, prefix=order.topic_prefix, passwords=order.kafka_passwords)
 
 
 def _service(package: str) -> Service[Any]:

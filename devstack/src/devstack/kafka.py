@@ -74,6 +74,12 @@ def _version_in_pom() -> str:
     return POM.read_text().partition("<kafka.version>")[2].partition("<")[0]
 
 
+def scram_at(listener: str) -> Mapping[str, str]:
+    """Lets a listener, in lower case, check passwords."""
+    login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    return {f"listener.name.{listener}.scram-sha-512.sasl.jaas.config": login}
+
+
 class EmbeddedKafka:
     """One broker and controller with its data in the state folder. Starts again on what an earlier run left."""
 
@@ -89,6 +95,7 @@ class EmbeddedKafka:
         self._child: Child | None = None
         self.version = f"Apache Kafka {_version_in_pom()}"
         self.port = free_port(port)
+        self.clients_port = free_port()
 
     @property
     def child(self) -> Child:
@@ -99,7 +106,13 @@ class EmbeddedKafka:
 
     @property
     def bootstrap(self) -> str:
+        """The operator's door: whoever comes here may do everything, and needs no name."""
         return f"{HOST}:{self.port}"
+
+    @property
+    def clients(self) -> str:
+        """The door for everybody else: by name and password, and each to what is theirs."""
+        return f"{HOST}:{self.clients_port}"
 
     async def start(self) -> None:
         """Start the broker and wait until it answers.
@@ -144,9 +157,15 @@ class EmbeddedKafka:
             "node.id": 1,
             "controller.quorum.bootstrap.servers": controller,
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"PLAINTEXT://{self.bootstrap},CLIENTS://{self.clients},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap},CLIENTS://{self.clients}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CLIENTS:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            **scram_at("clients"),
+            # Deny by default. Only the operator's door, which is this machine's own, knows nobody by name.
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "false",
+            "super.users": "User:ANONYMOUS",
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": self._folder / "data",
             # Facts are kept for ever unless their topic says otherwise, and nobody makes a topic by misspelling one.

@@ -38,6 +38,8 @@ class KafkaServer(Protocol):
     def version(self) -> str: ...
     @property
     def bootstrap(self) -> str: ...
+    @property
+    def clients(self) -> str | None: ...
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 
@@ -61,6 +63,8 @@ class NamedKafka:
     """A Kafka that the environment names. It is somebody else's to start and stop."""
 
     bootstrap: str
+    clients: str | None = None
+    """Where clients come with a name. None: they come where the operator comes."""
     version: str = "Kafka"
 
     async def start(self) -> None:
@@ -84,6 +88,7 @@ class Parts:
             "GATEHOUSE_POSTGRES_DSN": self.postgres.dsn,
             "GATEHOUSE_KEYS_POSTGRES_DSN": self.keys_postgres.dsn,
             "GATEHOUSE_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            **({"GATEHOUSE_KAFKA_CLIENTS": self.kafka.clients} if self.kafka.clients else {}),
         }
 
     async def stop(self) -> None:
@@ -132,7 +137,7 @@ def _postgres_servers(state: State, settings: Settings, say: Say) -> tuple[Postg
 def _kafka_server(state: State, settings: Settings, say: Say) -> KafkaServer:
     if settings.kafka_bootstrap is not None:
         say("Kafka: from the environment (GATEHOUSE_KAFKA_BOOTSTRAP)")
-        return NamedKafka(settings.kafka_bootstrap)
+        return NamedKafka(settings.kafka_bootstrap, settings.kafka_clients)
     if doctor.kafka_in_docker(settings):
         say(f"Kafka: Docker, {settings.kafka_image}")
         return DockerKafka(state, image=settings.kafka_image)

@@ -106,7 +106,9 @@ def _tell_where(stack: Stack, say: Say) -> None:
     print("    a token               make token ROLE=site_operator CONTRACT=W2019010100011 (or STATION=…, DISTRICT=…)")
     server = stack.parts.postgres.dsn.rpartition("@")[2].partition("/")[0]
     print(f"    PostgreSQL            psql postgresql://postgres@{server}/registration (password: secrets/postgres-main)")
-    print(f"    Kafka                 {stack.parts.kafka.bootstrap}")
+    print(f"    Kafka                 {stack.parts.kafka.bootstrap} (operator)")
+    if stack.parts.kafka.clients:
+        print(f"    Kafka for the police  {stack.parts.kafka.clients} (user police-310109, password: secrets/kafka-police-310109)")
     for line in demo.lines(stack):
         print(f"    {line}")
     print("    stop                  Ctrl-C", flush=True)

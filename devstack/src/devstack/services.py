@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from contracts.topics import users
 from devstack import children
 from devstack.databases import Database
 from devstack.parts import Parts
@@ -68,6 +69,11 @@ def service(package: str) -> Service:
     return {program.package: program for program in PROGRAMS}[package]
 
 
+def kafka_password(state: State, user: str) -> str:
+    """Of a user of the brokers, see `contracts.topics.users`."""
+    return state.password(f"kafka-{user}")
+
+
 def ports_from_environment() -> dict[str, int]:
     """The api port of every program, by package."""
     return {program.package: int(os.environ.get(program.port_variable, program.port)) for program in PROGRAMS}
@@ -108,13 +114,16 @@ class Stack:
             "GATEHOUSE_HOST": HOST,
             "GATEHOUSE_PORT": str(self.ports[program.package]),
             "GATEHOUSE_WORKER_PORT": str(worker_port or 0),
-            "GATEHOUSE_KAFKA_BOOTSTRAP": self.parts.kafka.bootstrap,
+            "GATEHOUSE_KAFKA_BOOTSTRAP": self.parts.kafka.clients or self.parts.kafka.bootstrap,
             "GATEHOUSE_TOPIC_PREFIX": self.topic_prefix,
             "GATEHOUSE_JWKS_URL": f"{self.url('portal')}/.well-known/jwks.json",
             **{other.url_variable: self.url(other.package) for other in SERVICES},
             "GATEHOUSE_HEALTHCLOUD_URL": self.url(SIMULATOR.package),
             **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
         }
+        user = program.package.replace("_", "-")
+        if self.parts.kafka.clients and user in users():
+            told |= {"GATEHOUSE_KAFKA_USER": user, "GATEHOUSE_KAFKA_PASSWORD": kafka_password(self.state, user)}
         if program.has_database:
             told["GATEHOUSE_DATABASE_DSN"] = self.databases[program.package].app_dsn
         if program.seals or program.identifies:

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     kafka_bootstrap: str | None = Field(default=None, validation_alias="GATEHOUSE_KAFKA_BOOTSTRAP")
     """host:port[,host:port…] of a Kafka that exists already."""
 
+    kafka_clients: str | None = Field(default=None, validation_alias="GATEHOUSE_KAFKA_CLIENTS")
+    """host:port[,host:port…] where the same Kafka asks its clients for name and password (SCRAM-SHA-512), if it does."""
+
     postgres_image: str = Field(default="postgres:17", validation_alias="POSTGRES_IMAGE")
     """Taken if a Docker engine holds it already; nothing is pulled."""
     kafka_image: str = Field(default="apache/kafka:4.3.0", validation_alias="KAFKA_IMAGE")

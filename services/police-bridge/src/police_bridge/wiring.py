@@ -46,7 +46,7 @@ def wire(parts: Machinery[PoliceBridgeSettings]) -> Application:
         publisher=PolicePublisher(parts.producers, renderer, topic_prefix=settings.topic_prefix, partitions=settings.partitions),
         works=Clearing(
             parts.pool,
-            Broker(settings.kafka_bootstrap, kept_s=0.0),
+            Broker(settings.brokers, kept_s=0.0),
             topic_prefix=settings.topic_prefix,
             partitions=settings.partitions,
             after_s=settings.clear_after_s,
