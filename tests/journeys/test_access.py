@@ -106,7 +106,11 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "list_banned_on_site": "query_supervision -",
     },
     "healthcloud-bridge": {"look_up_declaration": "look_up_declaration -"},
-    "police-bridge": {"read_arrivals": "receive_arrivals -"},
+    "police-bridge": {
+        "read_arrivals": "receive_arrivals -",
+        "give_receipts": "receive_arrivals -",
+        "reconcile_day": "receive_arrivals -",
+    },
     "reporting": {
         "list_supervised_contracts": "query_supervision list",
         "read_supervised_contract": "query_supervision contract",
