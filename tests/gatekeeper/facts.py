@@ -24,7 +24,13 @@ from contracts.health import (
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.policy import Policies
-from contracts.registration import PersonPreRegistered, PinnedDeclaration, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import (
+    PersonDetailsCorrected,
+    PersonPreRegistered,
+    PinnedDeclaration,
+    PreRegistrationWithdrawn,
+    RosterMemberImported,
+)
 from contracts.symptoms import Symptom
 from gatekeeper.domain.commands import Attempt, MarkHistory, RelevantFact, TakeNote
 from gatekeeper.wiring import person_decider
@@ -46,7 +52,7 @@ def form_id(contract_no: str, form: int) -> UUID:
 
 
 def note(fact: RelevantFact, *, form: int = 1, event_id: UUID = EVENT, at: datetime = NOW) -> TakeNote:
-    event_id = form_id(fact.contract_no, form) if isinstance(fact, PersonPreRegistered) else event_id
+    event_id = form_id(fact.contract_no, form) if isinstance(fact, PersonPreRegistered | PersonDetailsCorrected) else event_id
     cause = Cause(service=fact.TYPE.split(".")[1], event_id=event_id, type=fact.TYPE, shard=7, pos=1)
     return TakeNote(fact=fact, cause=cause, at=at)
 
@@ -76,6 +82,12 @@ def pre_registered(*, contract_no: str = HERE, declaration_version: int = 1, at:
         taken_up=False,
         pre_registered_at=at,
     )
+
+
+def corrected(*, contract_no: str = HERE, declaration_version: int = 1) -> PersonDetailsCorrected:
+    told = dict(pre_registered(contract_no=contract_no, declaration_version=declaration_version))
+    del told["taken_up"]
+    return PersonDetailsCorrected(**told, reason=SEALED, corrected_at=NOW)
 
 
 def withdrawn(*, contract_no: str = HERE) -> PreRegistrationWithdrawn:

@@ -25,6 +25,7 @@ from tests.gatekeeper.facts import (
     TODAY,
     assessed,
     attempt,
+    corrected,
     disposed,
     held,
     imported,
@@ -140,6 +141,13 @@ class TestEntry:
         assert [ReasonCode.ARRIVAL_NOT_ASSESSED] == reasons(gate, attempt())
         gate = gate.given(*gate.when(note(assessed(form=1))).events)
         assert [ReasonCode.ARRIVAL_NOT_ASSESSED] == reasons(gate, attempt()), "the judgement of the first form came late"
+        gate = gate.given(*gate.when(note(assessed(form=2))).events)
+        assert [] == reasons(gate, attempt())
+
+    def test_is_refused_until_what_was_corrected_is_judged_anew(self) -> None:
+        gate = knows(pre_registered(), assessed())
+        gate = gate.given(*gate.when(note(corrected(declaration_version=2), form=2)).events)
+        assert [ReasonCode.ARRIVAL_NOT_ASSESSED] == reasons(gate, attempt())
         gate = gate.given(*gate.when(note(assessed(form=2))).events)
         assert [] == reasons(gate, attempt())
 

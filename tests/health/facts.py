@@ -19,7 +19,13 @@ from contracts.health import (
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.policy import SHIPPED, Authority, Policies, PolicyTerms, policies_of
-from contracts.registration import PersonPreRegistered, PinnedDeclaration, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import (
+    PersonDetailsCorrected,
+    PersonPreRegistered,
+    PinnedDeclaration,
+    PreRegistrationWithdrawn,
+    RosterMemberImported,
+)
 from contracts.symptoms import Symptom, TemperatureMethod
 from health.domain.commands import AssessArrival, ChangeDisposition, ReportHealth
 from health.domain.policy_set import PolicySet
@@ -192,6 +198,12 @@ def pre_registered(
         "pre_registered_at": NOW,
     }
     return PersonPreRegistered(**(usual | changes))
+
+
+def corrected(person_id: UUID = PERSON, *, at: datetime = NOW, **changes: Any) -> PersonDetailsCorrected:
+    told = dict(pre_registered(person_id, **changes))
+    del told["taken_up"]
+    return PersonDetailsCorrected(**told, reason=SEALED, corrected_at=at)
 
 
 def pre_registration_withdrawn(person_id: UUID = PERSON, *, contract_no: str = HERE) -> PreRegistrationWithdrawn:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
-from tests.health.facts import EMPLOYER, OTHER_EMPLOYER, imported, pre_registered, pre_registration_withdrawn
+from tests.health.facts import EMPLOYER, OTHER_EMPLOYER, corrected, imported, pre_registered, pre_registration_withdrawn
 from tests.health.service import Running
 from tests.told import fact
 
@@ -37,6 +37,13 @@ class TestKnownPeople:
     async def test_know_whoever_was_imported(self, running: Running, in_one_batch: bool, person_id: UUID, contract_no: str) -> None:
         known = await self.after(running, in_one_batch, imported(person_id, contract_no=contract_no))
         assert KnownPerson(rostered_for=EMPLOYER) == known
+
+    async def test_know_the_employer_that_was_corrected(
+        self, running: Running, in_one_batch: bool, person_id: UUID, contract_no: str
+    ) -> None:
+        other = corrected(person_id, contract_no=contract_no, employer=OTHER_EMPLOYER)
+        events = pre_registered(person_id, contract_no=contract_no), other
+        assert KnownPerson(pre_registered_for=OTHER_EMPLOYER) == await self.after(running, in_one_batch, *events)
 
     async def test_forget_whoever_was_withdrawn(
         self, running: Running, in_one_batch: bool, person_id: UUID, contract_no: str

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 from health.domain.commands import AssessArrival
-from health.policies import when_pre_registered
-from tests.health.facts import HERE, HUBEI, NOW, PERSON, declaration, pre_registered
+from health.policies import when_somebody_is_expected
+from tests.health.facts import HERE, HUBEI, NOW, PERSON, corrected, declaration, pre_registered
 from tests.told import fact
 
 
-class TestWhenPreRegistered:
+class TestWhenSomebodyIsExpected:
     def test_judges_the_pinned_declaration_on_the_persons_own_stream(self) -> None:
         event = pre_registered(origin_code=HUBEI, arrival_date=date(2020, 2, 15), declaration=declaration(3, from_wuhan=True))
         told = fact(event)
@@ -24,4 +24,11 @@ class TestWhenPreRegistered:
             declaration=event.declaration,
             at=NOW,
         )
-        assert [(PERSON, expected)] == when_pre_registered(told)
+        assert [(PERSON, expected)] == when_somebody_is_expected(told)
+
+    def test_judges_a_correction_once_more(self) -> None:
+        told = fact(corrected(at=NOW + timedelta(hours=1), origin_code=HUBEI))
+        ((stream_id, command),) = when_somebody_is_expected(told)
+        assert PERSON == stream_id
+        found = (command.pre_registration_id, command.origin_code, command.at)
+        assert (told.recorded.event_id, HUBEI, NOW + timedelta(hours=1)) == found

@@ -79,6 +79,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
     },
     "registration": {
         "pre_registering.py": "from a typed form to facts, for the endpoint and for late declarations",
+        "correcting.py": "from a typed correction to a fact, with the declaration that is known",
         "bodies.py": "who is registered, for requests and for rows of files",
         "imports": "files: read, checked, worked on row by row",
         "import_api.py": "files are neither one command nor one query",

@@ -62,6 +62,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "list_pre_registrations": "view_site contract",
         "read_pre_registration": "view_site contract",
         "pre_register": "pre_register contract",
+        "correct_pre_registration": "pre_register contract",
         "withdraw_pre_registration": "withdraw_pre_registration contract",
         "submit_epidemic_control": "submit_site_information contract",
         "read_epidemic_control": "view_site contract",

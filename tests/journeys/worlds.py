@@ -180,11 +180,15 @@ async def registration(running: InProcess[Any]) -> Examples:
         employer = {"credit_code": EMPLOYER, "name": "上海测试劳务有限公司"}
         await done(system, f"/v1/contracts/{contract_no}/employers", employer)
     origin = {"code": "320600", "text": "江苏省南通市"}
-    expected, arriving = (person_body(origin=origin, arrival_date=TODAY.isoformat()) for _ in range(2))
+    expected, mistaken, arriving = (person_body(origin=origin, arrival_date=TODAY.isoformat()) for _ in range(3))
     await declared(running, site, arriving["document"])
     seen = await declared(running, site, expected["document"])
     registered = await done(site, f"/v1/contracts/{OWN}/pre-registrations", expected, seen=seen)
     person_id = registered.json()["person_id"]
+    seen = await declared(running, site, mistaken["document"])
+    registered = await done(site, f"/v1/contracts/{OWN}/pre-registrations", mistaken, seen=seen)
+    to_correct = {"contract_no": OWN, "person_id": registered.json()["person_id"]}
+    correction = {"mobile": "13900000022", "reason": "录入错误"}
     await known(running, f"/v1/contracts/{OWN}/pre-registrations", role=Role.SITE_OPERATOR, seen=seen)
     awaited = person_body(origin=origin)
     await site.post(f"/v1/contracts/{OWN}/pre-registrations", awaited)  # Refused, and kept: he has not declared.
@@ -226,6 +230,7 @@ async def registration(running: InProcess[Any]) -> Examples:
         "follow_import": Example(Good(of_import)),
         "read_refused_rows": Example(Good(of_import)),
         "pre_register": Example(Good(own, body=arriving), 201, [{**arriving, "trade": "390"}]),
+        "correct_pre_registration": Example(Good(to_correct, body=correction), 201, [{**correction, "mobile": "13900000033"}]),
         "withdraw_pre_registration": Example(Good(somebody, body={"reason": "录入错误"}), 204, [{"reason": "只在虹口施工"}]),
         "look_up_person": Example(Good(body={"document": document()})),
         "erase_person": Example(Good({"person_id": erased.json()["person_id"]}), 204),

@@ -10,7 +10,13 @@ from uuid import UUID
 from contracts.identity import DocumentType
 from contracts.people import ArrivalKind, PersonKind
 from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalShared, ArrivalWithdrawn
-from contracts.registration import PersonErased, PersonPreRegistered, PinnedDeclaration, PreRegistrationWithdrawn
+from contracts.registration import (
+    PersonDetailsCorrected,
+    PersonErased,
+    PersonPreRegistered,
+    PinnedDeclaration,
+    PreRegistrationWithdrawn,
+)
 from police_bridge.domain.commands import Erase, Particulars, Share, Withdraw
 
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
@@ -83,6 +89,12 @@ def pre_registered(
         "pre_registered_at": NOW,
     }
     return PersonPreRegistered(**usual | changes)
+
+
+def put_right(person_id: UUID = PERSON, **changes: Any) -> PersonDetailsCorrected:
+    told = dict(pre_registered(person_id, **changes))
+    del told["taken_up"]
+    return PersonDetailsCorrected(**told, reason=pretended("reason", "登记错误"), corrected_at=later())
 
 
 def no_longer_expected(person_id: UUID = PERSON, **changes: Any) -> PreRegistrationWithdrawn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.people import ArrivalKind, PersonKind
-from contracts.registration import PersonErased, PersonPreRegistered, PreRegistrationWithdrawn
+from contracts.registration import PersonDetailsCorrected, PersonErased, PersonPreRegistered, PreRegistrationWithdrawn
 from police_bridge.domain.commands import Share, Withdraw
 from police_bridge.policies import erasing_policy, sharing_policy, when_somebody_was_erased, when_the_police_must_know
 from police_bridge.wiring import SERVICE
@@ -15,9 +15,12 @@ from tests.police_bridge.facts import (
     PLAIN,
     erase,
     is_erased,
+    later,
     no_longer_expected,
     particulars,
     pre_registered,
+    pretended,
+    put_right,
     share,
     withdraw,
 )
@@ -53,6 +56,13 @@ class TestWhenSomebodyIsPreRegistered:
         assert [(PERSON, Share(PERSON, HERE, expected, event.pre_registered_at))] == commands
 
 
+class TestWhenDetailsAreCorrected:
+    def test_shares_the_whole_of_what_holds_without_the_reason(self) -> None:
+        event = put_right(mobile=pretended("mobile", "19900000002"))
+        assert [(PERSON, share(at=later(), mobile=event.mobile))] == when_the_police_must_know(fact(event))
+        assert not hasattr(Share, "reason")
+
+
 class TestWhenAPreRegistrationIsWithdrawn:
     def test_withdraws_the_person_without_the_reason(self) -> None:
         assert [(PERSON, withdraw())] == when_the_police_must_know(fact(no_longer_expected()))
@@ -67,4 +77,4 @@ class TestWhenSomebodyIsErased:
 def test_is_told_of_nothing_else() -> None:
     policies = [make(None) for make in (sharing_policy, erasing_policy)]  # type: ignore[arg-type]  # what they subscribe to does not depend on a handler
     told = {event for policy in policies for event in policy.subscribes}
-    assert {PersonPreRegistered, PreRegistrationWithdrawn, PersonErased} == told
+    assert {PersonPreRegistered, PersonDetailsCorrected, PreRegistrationWithdrawn, PersonErased} == told

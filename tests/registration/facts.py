@@ -16,6 +16,7 @@ from contracts.registration import (
     ContractReported,
     DeclarationAwaited,
     EmployerAdded,
+    PersonDetailsCorrected,
     PersonErased,
     PersonPreRegistered,
     PreRegistrationClosed,
@@ -23,6 +24,7 @@ from contracts.registration import (
     RosterMemberImported,
 )
 from registration.domain.contract import ContractDetails
+from registration.domain.corrections import Correct
 from registration.domain.declaration import Declaration, declaration_of
 from registration.domain.erasure import Erase
 from registration.domain.form import Form, Left
@@ -129,6 +131,14 @@ def take_up(declaration: Declaration, *, at: datetime = NOW) -> TakeUp:
     return TakeUp(person_id=PERSON, declaration=declaration, at=at)
 
 
+def correct(declaration: Declaration | None = None, **changes: Any) -> Correct:
+    """`declaration` is the latest one that is known."""
+    fields = ("name", "mobile", "origin", "arrival_date", "footing", "employer_credit_code", "declaration_version")
+    nothing: dict[str, Any] = dict.fromkeys(fields)
+    usual: dict[str, Any] = {"contract_no": HERE, "reason": SEALED, "at": NOW}
+    return Correct(person_id=PERSON, declaration=declaration or declared(), **nothing | usual | changes)
+
+
 def withdraw(*, contract_no: str = HERE, entered_at: datetime | None = None) -> Withdraw:
     return Withdraw(person_id=PERSON, contract_no=contract_no, reason=SEALED, entered_at=entered_at, at=NOW)
 
@@ -208,10 +218,19 @@ def pre_registered(
         document=expected.document,
         document_type=expected.document_type,
         name=expected.name,
+        name_fingerprint=expected.name_fingerprint,
         mobile=mobile,
         taken_up=taken_up,
         pre_registered_at=at,
     )
+
+
+def corrected(
+    declaration: Declaration | None = None, *, mobile: str = DECLARED_MOBILE, at: datetime = NOW, **changes: Any
+) -> PersonDetailsCorrected:
+    told = dict(pre_registered(declaration, mobile=mobile, **changes))
+    del told["taken_up"]
+    return PersonDetailsCorrected(**told, reason=SEALED, corrected_at=at)
 
 
 def withdrawn(*, person_id: UUID = PERSON, contract_no: str = HERE, at: datetime = NOW) -> PreRegistrationWithdrawn:

@@ -336,6 +336,62 @@ class TestListPreRegistrations:
         assert (404, "not-found") == problem(found)
 
 
+class TestCorrect:
+    async def test_puts_right_what_was_typed_once(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        body = {"mobile": "13900000022", "origin": {"code": "420100", "text": "湖北省武汉市"}, "reason": "登记错误"}
+        corrections = f"{path(contract_no)}/{person}/corrections"
+        corrected, again = [await operator.post(corrections, body, key="one") for _ in range(2)]
+        assert [(201, '"2"')] * 2 == [(each.status_code, each.headers["etag"]) for each in (corrected, again)]
+        shown = (await operator.get(f"{path(contract_no)}/{person}", seen=corrected.headers["consistency-token"])).json()
+        found = (shown["mobile"], shown["origin_code"], shown["name"], shown["state"])
+        assert ("139****0022", "420100", "张*三", "open") == found
+        assert 1 == (await running.facts()).count("person-details-corrected")
+
+    async def test_of_what_holds_already_changes_nothing(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        body = {"person_kind": "worker", "trade": "020", "reason": "登记错误"}
+        assert 200 == (await operator.post(f"{path(contract_no)}/{person}/corrections", body)).status_code
+        assert 0 == (await running.facts()).count("person-details-corrected")
+
+    async def test_can_rely_on_a_newer_declaration(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        seen = await declare(running, declaration_version=2)
+        body = {"declaration_version": 2, "reason": "重新申报"}
+        corrected = await operator.post(f"{path(contract_no)}/{person}/corrections", body, seen=seen)
+        assert (201, 2) == (corrected.status_code, corrected.json()["declaration_version"])
+
+    async def test_by_an_employer_s_registrar_is_for_its_own_people(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        corrections = f"{path(contract_no)}/{person}/corrections"
+        stranger = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=OTHER_EMPLOYER)
+        own = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        other = {"employer_credit_code": OTHER_EMPLOYER, "reason": "登记错误"}
+        assert (404, "person-is-not-pre-registered") == problem(await stranger.post(corrections, other))
+        assert (409, "employer-is-missing") == problem(await own.post(corrections, other))
+        assert (409, "employer-is-missing") == problem(await operator.post(corrections, other))
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"reason": "登记错误"},
+            {"mobile": "13900000022"},
+            {"trade": "020", "reason": "登记错误"},
+            {"person_kind": "manager", "trade": "020", "reason": "登记错误"},
+            {"document": citizen(1), "reason": "登记错误"},
+        ],
+    )
+    async def test_that_cannot_be_read_changes_nothing(
+        self, running: Running, contract_no: str, operator: Caller, body: dict[str, Any]
+    ) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        refused = await operator.post(f"{path(contract_no)}/{person}/corrections", body)
+        assert (422, "invalid-request") == problem(refused)
+        assert 0 == (await running.facts()).count("person-details-corrected")
+
+
 class TestWithdraw:
     async def test_ends_the_pre_registration_once(self, running: Running, contract_no: str, operator: Caller) -> None:
         person = await pre_registered(running, contract_no, operator)

@@ -10,12 +10,9 @@ import pytest
 from chassis.testing.specification import Specification
 from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.people import PersonKind
-from registration.domain.declaration import Declaration
+from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing, NameDiffersFromDeclaration
 from registration.domain.erasure import EpidemicIsNotOver, PersonIsErased, PersonIsUnknown
 from registration.domain.person import (
-    DeclarationHasChanged,
-    MobileIsMissing,
-    NameDiffersFromDeclaration,
     Person,
     PersonCommand,
     PersonEvent,

@@ -46,6 +46,7 @@ from tests.registration.facts import (
     PERSON,
     awaited,
     closed,
+    corrected,
     declaration_received,
     declared,
     entered_on_paper,
@@ -149,6 +150,14 @@ class TestPreRegistrations:
         row = await pre_registration_of(pool, HERE, PERSON, employer=None)
         assert row is not None
         assert ("withdrawn", LATER, True, 1) == (row.state, row.changed_at, row.taken_up, row.declaration_version)
+
+    async def test_shows_what_was_corrected(self, pool: asyncpg.Pool) -> None:
+        newer = declared(declaration_version=2)
+        events = [pre_registered(), corrected(newer, employer_credit_code=OTHER_EMPLOYER, trade="030", at=LATER)]
+        await in_batches(pool, PRE_REGISTRATIONS, "pre_registration_v2", events)
+        row = await pre_registration_of(pool, HERE, PERSON, employer=OTHER_EMPLOYER)
+        assert row is not None
+        assert ("open", NOW, "030", 2) == (row.state, row.changed_at, row.trade, row.declaration_version)
 
     async def test_opens_again_after_a_withdrawal(self, pool: asyncpg.Pool) -> None:
         again = pre_registered(declared(declaration_version=2), at=LATER)

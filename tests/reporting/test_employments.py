@@ -13,13 +13,14 @@ from contracts.event import Event
 from contracts.gatekeeper import EntryAttempted
 from contracts.health import Disposition
 from contracts.people import PersonKind
-from contracts.registration import PersonPreRegistered, RosterMemberImported
+from contracts.registration import PersonDetailsCorrected, PersonPreRegistered, RosterMemberImported
 from reporting.read_models.employments import PEOPLE_EMPLOYED
 from tests.reporting.facts import (
     EMPLOYER,
     LATER,
     NOW,
     OTHER_EMPLOYER,
+    SEALED,
     attempted,
     disposed,
     imported,
@@ -42,6 +43,12 @@ def form(employer: str = EMPLOYER, **changes: Any) -> PersonPreRegistered:
     return pre_registered().model_copy(update={"employer_credit_code": employer, **changes})
 
 
+def put_right(employer: str = EMPLOYER, **changes: Any) -> PersonDetailsCorrected:
+    told = dict(form(employer, **changes))
+    del told["taken_up"]
+    return PersonDetailsCorrected(**told, reason=SEALED, corrected_at=LATER)
+
+
 def on_roster(employer: str = EMPLOYER) -> RosterMemberImported:
     return imported().model_copy(update={"employer_credit_code": employer})
 
@@ -59,6 +66,7 @@ class TestRows:
             ([on_roster(), form(OTHER_EMPLOYER)], [entry(OTHER_EMPLOYER), entry(EMPLOYER, at=LATER)]),
             ([on_roster(), form(person_kind=PersonKind.MANAGER, trade=None)], [entry(None), on_paper()]),
             ([form(), form(OTHER_EMPLOYER)], [on_paper(at=LATER), entry()]),
+            ([form(), put_right(OTHER_EMPLOYER, person_kind=PersonKind.MANAGER, trade=None)], [entry(), entry(OTHER_EMPLOYER)]),
             ([form(), withdrawn(), on_roster(OTHER_EMPLOYER)], [entry(), entry(OTHER_EMPLOYER)]),
         ],
     )

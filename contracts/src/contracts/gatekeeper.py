@@ -85,7 +85,7 @@ class ClearancePreRegistration(_Part):
     """The person is expected on a contract."""
 
     pre_registration_id: UUID
-    """The `PersonPreRegistered` that says so, by its event id. Until it is assessed, nobody enters on it."""
+    """The `PersonPreRegistered` or `PersonDetailsCorrected` that says so, by its event id. Until it is assessed, nobody enters."""
     contract_no: ContractNo
     """Where."""
     declaration_version: DeclarationVersion
@@ -117,7 +117,7 @@ class ClearanceAssessment(_Part):
     """What the judgement of a pre-registration with its pinned declaration left open."""
 
     pre_registration_id: UUID
-    """The `PersonPreRegistered` that was judged, by its event id: the same declaration may be pinned by another form."""
+    """The fact of registration that was judged, by its event id: the same declaration may be pinned by another form."""
     contract_no: ContractNo
     """The contract whose pre-registration pins the declaration."""
     declaration_version: DeclarationVersion

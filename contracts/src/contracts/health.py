@@ -84,7 +84,7 @@ class ArrivalAssessed(Event):
     person_id: UUID
     """The person, who is also the stream."""
     pre_registration_id: UUID
-    """The `PersonPreRegistered` that was judged, by its event id."""
+    """The `PersonPreRegistered` or `PersonDetailsCorrected` that was judged, by its event id."""
     contract_no: ContractNo
     """The contract whose pre-registration pinned the declaration."""
     declaration_version: DeclarationVersion

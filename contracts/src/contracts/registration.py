@@ -139,10 +139,7 @@ class PinnedDeclaration(BaseModel):
     """居住地址 as given."""
 
 
-class PersonPreRegistered(Event):
-    """Somebody is announced for the site of this contract (进场预登记)."""
-
-    TYPE: ClassVar[Literal["gatehouse.registration.person-pre-registered.v1"]] = "gatehouse.registration.person-pre-registered.v1"
+class _Expected(Event):
     person_id: UUID
     """The person, who is also the stream."""
     contract_no: ContractNo
@@ -169,11 +166,33 @@ class PersonPreRegistered(Event):
     """Its type."""
     name: Sealed
     """姓名, exactly as given."""
+    name_fingerprint: Fingerprint | None = None
+    """Of the folded name under the person's key, to compare with a newer declaration's. Absent in what was told before."""
     mobile: Sealed
     """手机号, from the declaration or typed."""
+
+
+class PersonPreRegistered(_Expected):
+    """Somebody is announced for the site of this contract (进场预登记)."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.person-pre-registered.v1"]] = "gatehouse.registration.person-pre-registered.v1"
     taken_up: bool
     """Whether nobody acted: an awaited declaration appeared and the kept form was taken up."""
     pre_registered_at: UtcTime
+    """UTC, taken from the command."""
+
+
+class PersonDetailsCorrected(_Expected):
+    """What was said of somebody who is expected was wrong; this is the whole of what holds. The document stays what it was."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.person-details-corrected.v1"]] = (
+        "gatehouse.registration.person-details-corrected.v1"
+    )
+    reason: Sealed
+    """Why, in the registrar's words."""
+    pre_registered_at: UtcTime
+    """UTC, of the pre-registration that is corrected."""
+    corrected_at: UtcTime
     """UTC, taken from the command."""
 
 
@@ -256,6 +275,7 @@ RegistrationEvent = (
     | ResumptionChecklistUploaded
     | DeclarationAwaited
     | PersonPreRegistered
+    | PersonDetailsCorrected
     | PreRegistrationWithdrawn
     | PreRegistrationClosed
     | RosterMemberImported

@@ -1,4 +1,4 @@
-"""Pre-registrations of registration become judgements of health."""
+"""Pre-registrations of registration, and their corrections, become judgements of health."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from uuid import UUID
 
 from chassis.command_handling import CommandHandler
 from chassis.subscribers import Fact, Policy
-from contracts.registration import PersonPreRegistered
+from contracts.registration import PersonDetailsCorrected, PersonPreRegistered
 from health.domain.commands import AssessArrival
 
 ARRIVAL_POLICY = "arrival_assessment_v1"
 
 
 def arrival_policy(handler: CommandHandler[Any, Any, Any]) -> Policy[AssessArrival]:
-    return Policy(name=ARRIVAL_POLICY, subscribes=(PersonPreRegistered,), handler=handler, react=when_pre_registered)
+    return Policy(
+        name=ARRIVAL_POLICY,
+        subscribes=(PersonPreRegistered, PersonDetailsCorrected),
+        handler=handler,
+        react=when_somebody_is_expected,
+    )
 
 
-def when_pre_registered(fact: Fact[PersonPreRegistered]) -> Sequence[tuple[UUID, AssessArrival]]:
-    """Judge the declaration that the pre-registration relies on."""
+def when_somebody_is_expected(
+    fact: Fact[PersonPreRegistered | PersonDetailsCorrected],
+) -> Sequence[tuple[UUID, AssessArrival]]:
+    """Judge the declaration that is relied on, once more when anything about it, or about the arrival, was put right."""
     event = fact.event
     command = AssessArrival(
         person_id=event.person_id,
@@ -29,6 +36,6 @@ def when_pre_registered(fact: Fact[PersonPreRegistered]) -> Sequence[tuple[UUID,
         origin_code=event.origin_code,
         arrival_date=event.arrival_date,
         declaration=event.declaration,
-        at=event.pre_registered_at,
+        at=event.corrected_at if isinstance(event, PersonDetailsCorrected) else event.pre_registered_at,
     )
     return [(event.person_id, command)]

@@ -1,4 +1,4 @@
-"""Whom registration expects on a site, the police is told of; whom it expects no longer, too; and who is to be forgotten."""
+"""Whom registration expects, what was wrong about him, whom it expects no longer and who is to be forgotten: the police is told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 from chassis.command_handling import CommandHandler
 from chassis.subscribers import Fact, Policy
 from contracts.people import ArrivalKind
-from contracts.registration import PersonErased, PersonPreRegistered, PreRegistrationWithdrawn
+from contracts.registration import PersonDetailsCorrected, PersonErased, PersonPreRegistered, PreRegistrationWithdrawn
 from police_bridge.domain.commands import Erase, Particulars, PoliceBridgeCommand, Share, Withdraw
 
 SHARING_POLICY = "sharing_v1"
@@ -19,7 +19,7 @@ ERASING_POLICY = "erasing_v1"
 def sharing_policy(handler: CommandHandler[Any, Any, Any]) -> Policy[PoliceBridgeCommand]:
     return Policy(
         name=SHARING_POLICY,
-        subscribes=(PersonPreRegistered, PreRegistrationWithdrawn),
+        subscribes=(PersonPreRegistered, PersonDetailsCorrected, PreRegistrationWithdrawn),
         handler=handler,
         react=when_the_police_must_know,
     )
@@ -35,19 +35,21 @@ def when_somebody_was_erased(fact: Fact[PersonErased]) -> Sequence[tuple[UUID, P
 
 
 def when_the_police_must_know(
-    fact: Fact[PersonPreRegistered | PreRegistrationWithdrawn],
+    fact: Fact[PersonPreRegistered | PersonDetailsCorrected | PreRegistrationWithdrawn],
 ) -> Sequence[tuple[UUID, PoliceBridgeCommand]]:
     event = fact.event
     match event:
         case PersonPreRegistered():
             return [(event.person_id, Share(event.person_id, event.contract_no, _particulars(event), event.pre_registered_at))]
+        case PersonDetailsCorrected():
+            return [(event.person_id, Share(event.person_id, event.contract_no, _particulars(event), event.corrected_at))]
         case PreRegistrationWithdrawn():
             return [(event.person_id, Withdraw(event.person_id, event.contract_no, event.withdrawn_at))]
         case _:
             assert_never(event)
 
 
-def _particulars(event: PersonPreRegistered) -> Particulars:
+def _particulars(event: PersonPreRegistered | PersonDetailsCorrected) -> Particulars:
     """Envelopes are copied as they are: they open for the same person and the same field name, here as there."""
     return Particulars(
         kind=ArrivalKind(event.person_kind.value),

@@ -15,6 +15,7 @@ from contracts.people import PersonKind
 from contracts.texts import VisibleText
 from contracts.times import Day
 from contracts.trades import TradeCode
+from registration.correcting import TypedCorrection
 from registration.pre_registering import TypedForm
 from registration.roster_import import RosterRow
 
@@ -110,4 +111,47 @@ class PreRegistrationBody(_PersonOnContract):
             arrival_date=self.arrival_date,
             mobile=self.mobile,
             declaration_version=self.declaration_version,
+        )
+
+
+class CorrectionBody(StrictModel):
+    """What was wrong, as it ought to be. What is absent stays; a wrong document is not corrected, but withdrawn."""
+
+    name: PersonName | None = None
+    """姓名. It must agree with the latest declaration."""
+    mobile: Mobile | None = None
+    """手机号."""
+    origin: OriginBody | None = None
+    arrival_date: Day | None = None
+    """到沪日期, day in Shanghai."""
+    person_kind: PersonKind | None = None
+    """With the trade, if it is a worker who has one: the two are told together."""
+    trade: TradeCode | None = None
+    """工种."""
+    employer_credit_code: CreditCode | None = None
+    """用人单位."""
+    declaration_version: DeclarationVersion | None = None
+    """The latest declaration, to be relied on from now on."""
+    reason: VisibleText
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.trade is not None and self.person_kind is not PersonKind.WORKER:
+            raise ValueError("a trade is told with the person_kind worker")
+        if not self.model_fields_set - {"reason"}:
+            raise ValueError("nothing is corrected")
+        return self
+
+    def to_correction(self) -> TypedCorrection:
+        return TypedCorrection(
+            name=self.name,
+            mobile=self.mobile,
+            origin_code=self.origin.code if self.origin else None,
+            origin=self.origin.text if self.origin else None,
+            arrival_date=self.arrival_date,
+            person_kind=self.person_kind,
+            trade=self.trade,
+            employer_credit_code=self.employer_credit_code,
+            declaration_version=self.declaration_version,
+            reason=self.reason,
         )

@@ -24,7 +24,7 @@ from contracts.access import Action, covers_employer
 from contracts.event import shard_of
 from contracts.firms import ContractNo
 from contracts.texts import VisibleText
-from registration.bodies import ContractBody, EmployerBody, PreRegistrationBody, RosterRowBody
+from registration.bodies import ContractBody, CorrectionBody, EmployerBody, PreRegistrationBody, RosterRowBody
 from registration.domain.contract import (
     ContractHasTooManyEmployers,
     ContractIsNotReported,
@@ -32,11 +32,14 @@ from registration.domain.contract import (
     EmployerIsMissing,
     EmployerIsNamedOtherwise,
 )
-from registration.domain.person import (
+from registration.domain.corrections import DetailsAreCorrectedTooOften, PreRegistrationIsNotOpen
+from registration.domain.declaration import (
     DeclarationHasChanged,
     DeclarationIsMissing,
     MobileIsMissing,
     NameDiffersFromDeclaration,
+)
+from registration.domain.person import (
     PersonHasEntered,
     PersonIsNotPreRegistered,
     PersonIsOnTooManyContracts,
@@ -217,6 +220,45 @@ def _declaration_is_missing(request: Request, token: ConsistencyToken | None) ->
     if token is not None:
         headers[CONSISTENCY_TOKEN] = str(token)
     return Response(orjson.dumps(document), status_code=refusal.status_code, media_type=MEDIA_TYPE, headers=headers)
+
+
+@router.post(
+    "/contracts/{contract_no}/pre-registrations/{person_id}/corrections",
+    status_code=201,
+    tags=["pre-registrations"],
+    responses=problems(
+        PersonIsNotPreRegistered,
+        PreRegistrationIsNotOpen,
+        EmployerIsMissing,
+        DeclarationHasChanged,
+        NameDiffersFromDeclaration,
+        DetailsAreCorrectedTooOften,
+    ),
+)
+async def correct_pre_registration(
+    contract_no: ContractNo,
+    person_id: UUID,
+    body: CorrectionBody,
+    key: IdempotencyKey,
+    caller: Registrar,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> PreRegistrationReceipt:
+    """Put right what was typed, or rely on the latest declaration. The police is told, and the arrival is judged anew; until
+    then the gate refuses. What changes nothing is 200."""
+    _, contract, _ = await parts.contract_of(caller, contract_no)
+    await _require_own_employer(parts, caller, contract_no, person_id)
+    if body.employer_credit_code is not None:
+        if not covers_employer(caller.role, caller.grants, body.employer_credit_code):
+            raise EmployerIsMissing
+        contract.require_employer(body.employer_credit_code)
+    await parts.wait_for(seen)
+    outcome = await parts.correcting.correct(person_id, contract_no, body.to_correction(), key=_key(caller, key))
+    _tell(response, outcome, await parts.people.token_after(person_id, outcome))
+    _, person = await parts.people.read(person_id)
+    version = person.pre_registrations[contract_no].declaration_version
+    return PreRegistrationReceipt(person_id=person_id, contract_no=contract_no, declaration_version=version)
 
 
 class WithdrawalBody(StrictModel):

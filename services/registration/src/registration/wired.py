@@ -23,6 +23,7 @@ from chassis.sealing import Sealing
 from chassis.waiting import wait_for
 from contracts.streams import contract_stream
 from registration.checklist_files import ChecklistFiles
+from registration.correcting import Correcting
 from registration.domain.contract import Contract, ContractCommand, ContractDetails, ContractEvent
 from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.site import Site, SiteCommand, SiteEvent
@@ -59,6 +60,7 @@ class Wired:
     declarations: KnownDeclarations
     reporting: ContractReporting
     pre_registering: PreRegistering
+    correcting: Correcting
     roster_import: RosterImport
     imports: Imports
     checklist_files: ChecklistFiles

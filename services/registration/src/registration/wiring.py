@@ -15,6 +15,7 @@ from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.registration import StationRegistered
 from registration import checklist_api, command_api, erasing_api, import_api, query_api, site_api
 from registration.checklist_files import ChecklistFiles
+from registration.correcting import Correcting
 from registration.domain import contract, person, site, station
 from registration.imports.ledger import Ledger
 from registration.imports.running import Imports
@@ -64,7 +65,7 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=3,
+    state_version=4,
 )
 
 
@@ -84,6 +85,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         declarations=declarations,
         reporting=reporting,
         pre_registering=pre_registering,
+        correcting=Correcting(people, parts.sealing, declarations, parts.clock),
         roster_import=roster_import,
         imports=imports,
         checklist_files=files,

@@ -24,7 +24,7 @@ from contracts.health import (
     IsolationOrdered,
     IsolationOrderWithdrawn,
 )
-from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import PersonDetailsCorrected, PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
 from gatekeeper.domain.commands import RelevantFact
 from gatekeeper.domain.state import GatePerson
 
@@ -35,7 +35,7 @@ def with_fact(person: GatePerson, fact: RelevantFact, cause: Cause) -> Clearance
     """The basis of a verdict once this fact is known."""
     clearance = person.clearance
     match fact:
-        case PersonPreRegistered():
+        case PersonPreRegistered() | PersonDetailsCorrected():
             left_at = person.left_at.get(fact.contract_no)
             # Of before the exit, which closed it: it only came late. Registration makes none that is not later than the exit.
             is_closed = left_at is not None and fact.pre_registered_at <= left_at
@@ -65,7 +65,8 @@ def with_fact(person: GatePerson, fact: RelevantFact, cause: Cause) -> Clearance
             assert_never(fact)
 
 
-def _expect(clearance: Clearance, fact: PersonPreRegistered, pre_registration_id: UUID) -> Clearance:
+def _expect(clearance: Clearance, fact: PersonPreRegistered | PersonDetailsCorrected, pre_registration_id: UUID) -> Clearance:
+    """Under the id of what was told last, so that what was put right is not assessed before it was judged anew."""
     expected = ClearancePreRegistration(
         pre_registration_id=pre_registration_id,
         contract_no=fact.contract_no,

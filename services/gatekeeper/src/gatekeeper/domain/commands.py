@@ -16,11 +16,12 @@ from contracts.health import (
     IsolationOrdered,
     IsolationOrderWithdrawn,
 )
-from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import PersonDetailsCorrected, PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
 from gatekeeper.domain.state import GatePerson
 
 RelevantFact = (
     PersonPreRegistered
+    | PersonDetailsCorrected
     | PreRegistrationWithdrawn
     | RosterMemberImported
     | ArrivalAssessed

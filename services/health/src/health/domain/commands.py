@@ -17,7 +17,8 @@ class AssessArrival:
 
     person_id: UUID
     pre_registration_id: UUID
-    """The pre-registration itself, by the id of its event: it is judged once, another form with the same declaration again."""
+    """The pre-registration or its correction, by the id of the event: it is judged once, another form with the same declaration
+    again."""
     contract_no: str
     district: str
     """Where the contract lies."""

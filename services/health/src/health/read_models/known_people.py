@@ -15,7 +15,7 @@ import asyncpg
 
 from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
-from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import PersonDetailsCorrected, PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class KnownPersonRow:
 KNOWN = Table("known_person_v1", KnownPersonRow, key=("contract_no", "person_id"))
 
 
-def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered], _: int) -> None:
+def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered | PersonDetailsCorrected], _: int) -> None:
     row = _row(rows, fact)
     row.pre_registered_for = fact.event.employer_credit_code
     rows.put(KNOWN, row)
@@ -80,7 +80,12 @@ def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
 KNOWN_PEOPLE = ReadModel(
     name="known_person_v1",
     tables=(KNOWN,),
-    folds={PersonPreRegistered: _pre_registered, PreRegistrationWithdrawn: _withdrawn, RosterMemberImported: _imported},
+    folds={
+        PersonPreRegistered: _pre_registered,
+        PersonDetailsCorrected: _pre_registered,
+        PreRegistrationWithdrawn: _withdrawn,
+        RosterMemberImported: _imported,
+    },
     reads=_read,
 )
 

@@ -30,7 +30,7 @@ class Particulars:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The person is expected on the contract's site."""
+    """The person is expected on the contract's site, and this is what holds of him."""
 
     person_id: UUID
     contract_no: str

@@ -32,7 +32,7 @@ def decide(command: PoliceBridgeCommand, person: SharedPerson) -> Sequence[Polic
 def _share(command: Share, person: SharedPerson) -> Sequence[PoliceBridgeEvent]:
     known = person.arrivals.get(command.contract_no)
     if known is not None and known.told_at == command.at:
-        return []  # The same pre-registration once more.
+        return []  # The same pre-registration, or correction, once more.
     if known is None or not known.is_open:
         return [_shared(command)]
     if known.district != command.particulars.district:

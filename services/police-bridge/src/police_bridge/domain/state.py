@@ -14,7 +14,7 @@ class Arrival:
     district: str
     """Whose police knows of it."""
     told_at: datetime
-    """Time of the pre-registration that was told last: the same one again is a repeat."""
+    """Time of the pre-registration or correction that was told last: the same one again is a repeat."""
     is_open: bool
     """False: withdrawn."""
 

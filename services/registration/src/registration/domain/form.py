@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
-from contracts.registration import DeclarationAwaited
+from contracts.registration import DeclarationAwaited, PinnedDeclaration
 from contracts.sealing import Sealed
 from contracts.times import shanghai_date
 from registration.domain.declaration import Declaration
@@ -92,3 +93,23 @@ def form_of(event: DeclarationAwaited) -> Form:
         complete=event.complete,
         left=Left(event.left_at, event.left_with_version) if event.left_at and event.left_with_version else None,
     )
+
+
+def expected(form: Form, declaration: PinnedDeclaration) -> dict[str, Any]:
+    """What every fact says of somebody who is expected, by field. The form has a mobile number."""
+    return {
+        "contract_no": form.contract_no,
+        "district": form.district,
+        "person_kind": form.person_kind,
+        "trade": form.trade,
+        "employer_credit_code": form.employer_credit_code,
+        "origin_code": form.origin_code,
+        "origin": form.origin,
+        "arrival_date": form.arrival_date,
+        "declaration": declaration,
+        "document": form.document,
+        "document_type": form.document_type,
+        "name": form.name,
+        "name_fingerprint": form.name_fingerprint,
+        "mobile": form.mobile,
+    }

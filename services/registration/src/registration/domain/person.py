@@ -17,6 +17,7 @@ from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.registration import (
     DeclarationAwaited,
+    PersonDetailsCorrected,
     PersonErased,
     PersonPreRegistered,
     PreRegistrationClosed,
@@ -25,9 +26,10 @@ from contracts.registration import (
 )
 from contracts.rejection import Rejection
 from contracts.sealing import Sealed
-from registration.domain.declaration import Declaration
+from registration.domain.corrections import Correct, Details, PreRegistrationIsNotOpen, correct, details_of
+from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing, NameDiffersFromDeclaration
 from registration.domain.erasure import Erase, PersonIsErased, erase
-from registration.domain.form import Form, Left, form_of, may_rest_on, said_by
+from registration.domain.form import Form, Left, expected, form_of, may_rest_on, said_by
 
 # --- What happened and what may be asked ------------------------------------------------------------------------------
 
@@ -91,10 +93,11 @@ class ImportRosterMember:
     at: datetime
 
 
-PersonCommand = PreRegister | TakeUp | Withdraw | Close | ImportRosterMember | Erase
+PersonCommand = PreRegister | TakeUp | Correct | Withdraw | Close | ImportRosterMember | Erase
 PersonEvent = (
     DeclarationAwaited
     | PersonPreRegistered
+    | PersonDetailsCorrected
     | PreRegistrationWithdrawn
     | PreRegistrationClosed
     | RosterMemberImported
@@ -106,12 +109,23 @@ PersonEvent = (
 class PreRegistration:
     """The latest one on a contract."""
 
-    district: str
-    employer_credit_code: str
-    declaration_version: int
+    details: Details
+    """As they hold now."""
     state: Literal["open", "withdrawn", "closed"]
     left: Left | None = None
     """The last exit that closed one on this contract."""
+
+    @property
+    def district(self) -> str:
+        return self.details.form.district
+
+    @property
+    def employer_credit_code(self) -> str:
+        return self.details.form.employer_credit_code
+
+    @property
+    def declaration_version(self) -> int:
+        return self.details.declaration.version
 
 
 @dataclass(frozen=True)
@@ -138,41 +152,6 @@ class Person:
 
 
 # --- What is refused --------------------------------------------------------------------------------------------------
-
-
-class DeclarationIsMissing(Rejection):
-    """Nobody is expected without a declaration in Health Cloud (manual, (三) 2).
-
-    Never raised here: that somebody asked is a fact (`DeclarationAwaited`), and the API answers with this.
-    """
-
-    code = "declaration-missing"
-    title_zh = "请先去“健康云 APP”进行登记后再进行预进场登记"
-    title_en = "Declare in the Health Cloud app first, then pre-register"
-
-
-class DeclarationHasChanged(Rejection):
-    """What is pinned is what the registrar saw; another version may say something else about the journey."""
-
-    code = "declaration-has-changed"
-    title_zh = "这不是最新的健康云登记,请重新获取健康云信息"
-    title_en = "This is not the latest declaration; fetch it again"
-
-
-class NameDiffersFromDeclaration(Rejection):
-    """Document and name must be the same person's in both places."""
-
-    code = "name-differs-from-declaration"
-    title_zh = "姓名与“健康云”登记不一致"
-    title_en = "The name is not the one in the Health Cloud declaration"
-
-
-class MobileIsMissing(Rejection):
-    """The mobile comes from the declaration, and is typed where that has none (manual, (三) 2)."""
-
-    code = "mobile-is-missing"
-    title_zh = "“健康云”未登记手机号,请填写手机号"
-    title_en = "The declaration has no mobile number: type it"
 
 
 class PersonIsNotPreRegistered(Rejection):
@@ -209,6 +188,8 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
             return _pre_register(command, person)
         case TakeUp():
             return _take_up(command, person)
+        case Correct():
+            return _correct(command, person)
         case Withdraw():
             return _withdraw(command, person)
         case Close():
@@ -279,6 +260,15 @@ def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:
     ]
 
 
+def _correct(command: Correct, person: Person) -> Sequence[PersonDetailsCorrected]:
+    known = person.pre_registrations.get(command.contract_no)
+    if known is None:
+        raise PersonIsNotPreRegistered
+    if known.state != "open":
+        raise PreRegistrationIsNotOpen
+    return correct(command, known.details)
+
+
 def _withdraw(command: Withdraw, person: Person) -> Sequence[PersonEvent]:
     known = person.pre_registrations.get(command.contract_no)
     if known is None:
@@ -339,27 +329,8 @@ def _require_room(person: Person, contract_no: str) -> None:
 
 
 def _pre_registered(person_id: UUID, form: Form, declaration: Declaration, *, taken_up: bool, at: datetime) -> PersonPreRegistered:
-    mobile = declaration.mobile or form.mobile
-    if mobile is None:
-        raise AssertionError("no mobile: asked for before")
-    return PersonPreRegistered(
-        person_id=person_id,
-        contract_no=form.contract_no,
-        district=form.district,
-        person_kind=form.person_kind,
-        trade=form.trade,
-        employer_credit_code=form.employer_credit_code,
-        origin_code=form.origin_code,
-        origin=form.origin,
-        arrival_date=form.arrival_date,
-        declaration=declaration.pinned,
-        document=form.document,
-        document_type=form.document_type,
-        name=form.name,
-        mobile=mobile,
-        taken_up=taken_up,
-        pre_registered_at=at,
-    )
+    form = replace(form, mobile=declaration.mobile or form.mobile)
+    return PersonPreRegistered(person_id=person_id, **expected(form, declaration.pinned), taken_up=taken_up, pre_registered_at=at)
 
 
 # --- What follows from a fact -----------------------------------------------------------------------------------------
@@ -372,14 +343,12 @@ def evolve(person: Person, event: PersonEvent) -> Person:
         case PersonPreRegistered():
             awaited = {contract_no: form for contract_no, form in person.awaited.items() if contract_no != event.contract_no}
             before = person.pre_registrations.get(event.contract_no)
-            opened = PreRegistration(
-                district=event.district,
-                employer_credit_code=event.employer_credit_code,
-                declaration_version=event.declaration.version,
-                state="open",
-                left=before.left if before else None,
-            )
+            opened = PreRegistration(details_of(event), state="open", left=before.left if before else None)
             return replace(person, awaited=awaited, pre_registrations={**person.pre_registrations, event.contract_no: opened})
+        case PersonDetailsCorrected():
+            known = person.pre_registrations[event.contract_no]
+            corrected = replace(known, details=known.details.corrected(event))
+            return replace(person, pre_registrations={**person.pre_registrations, event.contract_no: corrected})
         case PreRegistrationWithdrawn():
             withdrawn = replace(person.pre_registrations[event.contract_no], state="withdrawn")
             return replace(person, pre_registrations={**person.pre_registrations, event.contract_no: withdrawn})

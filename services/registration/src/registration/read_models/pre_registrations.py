@@ -14,6 +14,7 @@ from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
 from contracts.registration import (
     DeclarationAwaited,
+    PersonDetailsCorrected,
     PersonErased,
     PersonPreRegistered,
     PreRegistrationClosed,
@@ -89,6 +90,25 @@ def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered], _: int) -> None
     rows.put(PRE_REGISTERED, _open(fact.event))
 
 
+def _corrected(rows: Rows, fact: Fact[PersonDetailsCorrected], _: int) -> None:
+    event = fact.event
+    row = rows.get(PRE_REGISTERED, (event.contract_no, event.person_id))
+    if row is None:
+        return
+    corrected = replace(
+        row,
+        person_kind=event.person_kind,
+        trade=event.trade,
+        employer_credit_code=event.employer_credit_code,
+        origin_code=event.origin_code,
+        arrival_date=event.arrival_date,
+        declaration_version=event.declaration.version,
+        name=event.name,
+        mobile=event.mobile,
+    )
+    rows.put(PRE_REGISTERED, corrected)
+
+
 def _withdrawn(rows: Rows, fact: Fact[PreRegistrationWithdrawn], _: int) -> None:
     row = rows.get(PRE_REGISTERED, (fact.event.contract_no, fact.event.person_id))
     if row is not None:
@@ -107,8 +127,8 @@ def _erased(rows: Rows, fact: Fact[PersonErased], _: int) -> None:
 
 
 def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
-    """A withdrawal and an exit keep the rest of the row; all others overwrite it."""
-    if isinstance(fact.event, PreRegistrationWithdrawn | PreRegistrationClosed):
+    """A correction, a withdrawal and an exit keep the rest of the row; all others overwrite it."""
+    if isinstance(fact.event, PersonDetailsCorrected | PreRegistrationWithdrawn | PreRegistrationClosed):
         yield PRE_REGISTERED, (fact.event.contract_no, fact.event.person_id)
 
 
@@ -166,6 +186,7 @@ PRE_REGISTRATIONS = ReadModel(
     folds={
         DeclarationAwaited: _awaited,
         PersonPreRegistered: _pre_registered,
+        PersonDetailsCorrected: _corrected,
         PreRegistrationWithdrawn: _withdrawn,
         PreRegistrationClosed: _closed,
         PersonErased: _erased,

@@ -18,7 +18,7 @@ from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded
 from contracts.health import DispositionChanged
-from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import PersonDetailsCorrected, PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
 
 UNKNOWN_EMPLOYER = ""
 """Of whoever was let in on paper without being expected."""
@@ -104,6 +104,14 @@ def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered], partition: int)
     rows.put(PEOPLE, Person(event.person_id, event.document_type, event.document, event.name, event.mobile))
 
 
+def _corrected(rows: Rows, fact: Fact[PersonDetailsCorrected], partition: int) -> None:
+    event = fact.event
+    _employ(rows, event, event.employer_credit_code, registered=False)
+    with _engagement(rows, event, partition) as engagement:
+        engagement.pre_registered_for = event.employer_credit_code
+    rows.put(PEOPLE, Person(event.person_id, event.document_type, event.document, event.name, event.mobile))
+
+
 def _withdrawn(rows: Rows, fact: Fact[PreRegistrationWithdrawn], partition: int) -> None:
     with _engagement(rows, fact.event, partition) as engagement:
         engagement.pre_registered = False
@@ -145,7 +153,7 @@ def _decided(rows: Rows, fact: Fact[DispositionChanged], _: int) -> None:
 def _employ(rows: Rows, event: Any, employer: str, *, registered: bool) -> None:
     key = (event.contract_no, event.person_id, employer)
     known = rows.get(EMPLOYMENTS, key) or Employment(*key)
-    if known.person_kind is None or isinstance(event, PersonPreRegistered | RosterMemberImported):
+    if known.person_kind is None or isinstance(event, PersonPreRegistered | PersonDetailsCorrected | RosterMemberImported):
         known.person_kind, known.trade = event.person_kind, event.trade
     known.registered = known.registered or registered
     rows.put(EMPLOYMENTS, known)
@@ -183,6 +191,7 @@ PEOPLE_EMPLOYED = ReadModel(
     tables=(EMPLOYMENTS, ENGAGEMENTS, COUNTS, PEOPLE, DISPOSITIONS),
     folds={
         PersonPreRegistered: _pre_registered,
+        PersonDetailsCorrected: _corrected,
         PreRegistrationWithdrawn: _withdrawn,
         RosterMemberImported: _imported,
         EntryAttempted: _attempted,

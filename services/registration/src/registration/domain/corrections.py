@@ -1,0 +1,160 @@
+"""A correction: something that was typed of somebody who is expected was wrong, or a newer declaration is to be relied on.
+
+Everything but the document can be put right. Whoever was registered under a wrong document is another person: withdrawn,
+and pre-registered anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from uuid import UUID
+
+from contracts.people import PersonKind
+from contracts.registration import PersonDetailsCorrected, PersonPreRegistered, PinnedDeclaration
+from contracts.rejection import Rejection
+from contracts.sealing import Sealed
+from registration.domain.declaration import Declaration, DeclarationHasChanged, NameDiffersFromDeclaration
+from registration.domain.form import Form, expected
+
+CORRECTIONS_MAX = 50
+"""Of one pre-registration: every one is judged anew and told to the police."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """姓名, sealed."""
+
+    text: Sealed
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """出发地."""
+
+    code: str
+    text: Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """Whether somebody works or manages, and with which 工种."""
+
+    person_kind: PersonKind
+    trade: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """A registrar puts right what was typed. None: it stays."""
+
+    person_id: UUID
+    contract_no: str
+    name: Name | None
+    mobile: Sealed | None
+    origin: Origin | None
+    arrival_date: date | None
+    footing: Footing | None
+    employer_credit_code: str | None
+    declaration_version: int | None
+    """The declaration to rely on from now on."""
+    declaration: Declaration | None
+    """The latest one that is known."""
+    reason: Sealed
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What holds of somebody who is expected."""
+
+    form: Form
+    declaration: PinnedDeclaration
+    pre_registered_at: datetime
+    corrections: int = 0
+    """How often it was put right."""
+
+    def corrected(self, event: PersonDetailsCorrected) -> Details:
+        return replace(details_of(event), corrections=self.corrections + 1)
+
+
+class PreRegistrationIsNotOpen(Rejection):
+    """What is over stays as it was told."""
+
+    code = "pre-registration-is-not-open"
+    title_zh = "该进场预登记已撤销或已关闭,不能更正"
+    title_en = "The pre-registration is no longer open and cannot be corrected"
+
+
+class DetailsAreCorrectedTooOften(Rejection):
+    """Bounded, see `CORRECTIONS_MAX`."""
+
+    code = "details-are-corrected-too-often"
+    title_zh = "该进场预登记的更正次数已达上限"
+    title_en = "The pre-registration cannot be corrected any more"
+
+
+def correct(command: Correct, details: Details) -> Sequence[PersonDetailsCorrected]:
+    """Texts are sealed and cannot be compared: typed once more, they are corrected once more."""
+    declaration = _relied_on(command, details)
+    form = _put_right(command, details.form)
+    if (form, declaration) == (details.form, details.declaration):
+        return []
+    if details.corrections >= CORRECTIONS_MAX:
+        raise DetailsAreCorrectedTooOften
+    return [
+        PersonDetailsCorrected(
+            person_id=command.person_id,
+            **expected(form, declaration),
+            reason=command.reason,
+            pre_registered_at=details.pre_registered_at,
+            corrected_at=command.at,
+        )
+    ]
+
+
+def _relied_on(command: Correct, details: Details) -> PinnedDeclaration:
+    if command.declaration_version is None and command.name is None:
+        return details.declaration
+    latest = command.declaration
+    if latest is None or command.declaration_version not in (None, latest.version):
+        raise DeclarationHasChanged
+    if (command.name.fingerprint if command.name else details.form.name_fingerprint) != latest.name_fingerprint:
+        raise NameDiffersFromDeclaration
+    return details.declaration if command.declaration_version is None else latest.pinned
+
+
+def _put_right(command: Correct, form: Form) -> Form:
+    if command.name is not None:
+        form = replace(form, name=command.name.text, name_fingerprint=command.name.fingerprint)
+    if command.origin is not None:
+        form = replace(form, origin=command.origin.text, origin_code=command.origin.code)
+    if command.footing is not None:
+        form = replace(form, person_kind=command.footing.person_kind, trade=command.footing.trade)
+    return replace(
+        form,
+        mobile=command.mobile or form.mobile,
+        arrival_date=command.arrival_date or form.arrival_date,
+        employer_credit_code=command.employer_credit_code or form.employer_credit_code,
+    )
+
+
+def details_of(event: PersonPreRegistered | PersonDetailsCorrected) -> Details:
+    form = Form(
+        contract_no=event.contract_no,
+        district=event.district,
+        person_kind=event.person_kind,
+        trade=event.trade,
+        employer_credit_code=event.employer_credit_code,
+        origin_code=event.origin_code,
+        origin=event.origin,
+        arrival_date=event.arrival_date,
+        document=event.document,
+        document_type=event.document_type,
+        name=event.name,
+        name_fingerprint=event.name_fingerprint,
+        mobile=event.mobile,
+    )
+    return Details(form, event.declaration, event.pre_registered_at)

@@ -1,0 +1,58 @@
+"""进场预登记 put right: what was typed wrongly reaches everybody who relies on it; over HTTP only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chassis.testing.wait import eventually
+from contracts.times import shanghai_date
+from tests.journeys.sites import WITHIN_S, Arrived, Site
+
+
+async def told_to_the_police(site: Site, person_id: str, *, seen: str = "") -> list[dict[str, Any]]:
+    """Every message about somebody, in order: type without its frame, and data."""
+    after: dict[str, Any] = {}
+    found: list[dict[str, Any]] = []
+    while True:
+        page = await site.ask("police_subscriber", "GET", "police_bridge", "/v1/arrivals", seen=seen, **after)
+        messages = page.json()
+        found += [
+            {**each["data"], "what": each["type"].split(".")[2]} for each in messages if each["data"]["person_id"] == person_id
+        ]
+        if len(messages) < 100:
+            return found
+        after = {"after": page.headers["link"].partition("after=")[2].partition("&")[0]}
+
+
+async def correct(site: Site, arrived: Arrived, **wrong: Any) -> str:
+    """The consistency token."""
+    body = {**wrong, "reason": "登记错误"}
+    corrected = await site.post("site_operator", "registration", f"pre-registrations/{arrived.person_id}/corrections", body)
+    return corrected.headers["Consistency-Token"]
+
+
+async def test_a_corrected_origin_keeps_somebody_out_and_the_police_learns_of_it(site: Site) -> None:
+    arrived = await site.arrives()
+    assert [] == await site.reasons(arrived)
+    today = shanghai_date(datetime.now(UTC))
+    wuhan = {"code": "420100", "text": "湖北省武汉市"}
+    seen = await correct(site, arrived, origin=wuhan, arrival_date=(today - timedelta(days=3)).isoformat())
+
+    async def is_kept_out() -> bool:
+        return ["isolation_not_completed"] == await site.reasons(arrived)
+
+    await eventually(is_kept_out, within_s=WITHIN_S)
+    shared, corrected = await told_to_the_police(site, arrived.person_id, seen=seen)
+    assert ("arrival-shared", "320600") == (shared["what"], shared["origin_code"])
+    assert ("arrival-corrected", "420100", "湖北省武汉市") == (corrected["what"], corrected["origin_code"], corrected["origin"])
+    assert (shared["name"], shared["document"]) == (corrected["name"], corrected["document"])
+
+
+async def test_a_corrected_mobile_keeps_nobody_out(site: Site) -> None:
+    arrived = await site.arrives()
+    seen = await correct(site, arrived, mobile="13900000022")
+    await eventually(lambda: site.is_judged(arrived), within_s=WITHIN_S)
+    assert "admitted" == (await site.enters(arrived))["outcome"]
+    shared, corrected = await told_to_the_police(site, arrived.person_id, seen=seen)
+    assert ("13800000011", "13900000022") == (shared["mobile"], corrected["mobile"])
