@@ -20,6 +20,8 @@ from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.policy import SHIPPED, Authority, Policies, PolicyTerms, policies_of
 from contracts.registration import (
+    FamilyMemberPreRegistered,
+    FamilyMemberWithdrawn,
     PersonDetailsCorrected,
     PersonPreRegistered,
     PinnedDeclaration,
@@ -204,6 +206,24 @@ def corrected(person_id: UUID = PERSON, *, at: datetime = NOW, **changes: Any) -
     told = dict(pre_registered(person_id, **changes))
     del told["taken_up"]
     return PersonDetailsCorrected(**told, reason=SEALED, corrected_at=at)
+
+
+def family_member(person_id: UUID = PERSON, *, contract_no: str = HERE) -> FamilyMemberPreRegistered:
+    told = dict(pre_registered(person_id, contract_no=contract_no))
+    for field in ("person_kind", "trade", "origin_code", "origin", "arrival_date", "taken_up"):
+        del told[field]
+    return FamilyMemberPreRegistered(**told | {"accompanies": UUID(int=40), "name_fingerprint": "f" * 64})
+
+
+def family_member_withdrawn(person_id: UUID = PERSON, *, contract_no: str = HERE) -> FamilyMemberWithdrawn:
+    return FamilyMemberWithdrawn(
+        person_id=person_id,
+        accompanies=UUID(int=40),
+        contract_no=contract_no,
+        district="310109",
+        reason=SEALED,
+        withdrawn_at=NOW,
+    )
 
 
 def pre_registration_withdrawn(person_id: UUID = PERSON, *, contract_no: str = HERE) -> PreRegistrationWithdrawn:

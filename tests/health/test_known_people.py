@@ -9,7 +9,16 @@ from uuid import UUID, uuid4
 import pytest
 
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
-from tests.health.facts import EMPLOYER, OTHER_EMPLOYER, corrected, imported, pre_registered, pre_registration_withdrawn
+from tests.health.facts import (
+    EMPLOYER,
+    OTHER_EMPLOYER,
+    corrected,
+    family_member,
+    family_member_withdrawn,
+    imported,
+    pre_registered,
+    pre_registration_withdrawn,
+)
 from tests.health.service import Running
 from tests.told import fact
 
@@ -44,6 +53,13 @@ class TestKnownPeople:
         other = corrected(person_id, contract_no=contract_no, employer=OTHER_EMPLOYER)
         events = pre_registered(person_id, contract_no=contract_no), other
         assert KnownPerson(pre_registered_for=OTHER_EMPLOYER) == await self.after(running, in_one_batch, *events)
+
+    async def test_know_family_until_they_are_withdrawn(
+        self, running: Running, in_one_batch: bool, person_id: UUID, contract_no: str
+    ) -> None:
+        events = family_member(person_id, contract_no=contract_no), family_member_withdrawn(person_id, contract_no=contract_no)
+        assert KnownPerson(pre_registered_for=EMPLOYER) == await self.after(running, in_one_batch, events[0])
+        assert KnownPerson() == await self.after(running, in_one_batch, *events)
 
     async def test_forget_whoever_was_withdrawn(
         self, running: Running, in_one_batch: bool, person_id: UUID, contract_no: str

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from health.domain.commands import AssessArrival
 from health.policies import when_somebody_is_expected
-from tests.health.facts import HERE, HUBEI, NOW, PERSON, corrected, declaration, pre_registered
+from tests.health.facts import HERE, HUBEI, NOW, PERSON, corrected, declaration, family_member, pre_registered
 from tests.told import fact
 
 
@@ -32,3 +32,8 @@ class TestWhenSomebodyIsExpected:
         assert PERSON == stream_id
         found = (command.pre_registration_id, command.origin_code, command.at)
         assert (told.recorded.event_id, HUBEI, NOW + timedelta(hours=1)) == found
+
+    def test_judges_what_family_declared(self) -> None:
+        told = fact(family_member())
+        ((_, command),) = when_somebody_is_expected(told)
+        assert (told.recorded.event_id, None, None) == (command.pre_registration_id, command.origin_code, command.arrival_date)

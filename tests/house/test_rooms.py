@@ -83,6 +83,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "bodies.py": "who is registered, for requests and for rows of files",
         "imports": "files: read, checked, worked on row by row",
         "import_api.py": "files are neither one command nor one query",
+        "family_api.py": "携带家属: people beside those who are expected",
         "erasing_api.py": "the one act that cannot be taken back, in the order in which it must be done",
         "checklist_api.py": "files again: not JSON in, not JSON out",
         "checklist_files.py": "what is too large for a log, on a disk",

@@ -7,7 +7,7 @@ from typing import Any
 
 from chassis.testing.wait import eventually
 from contracts.times import shanghai_date
-from tests.journeys.sites import WITHIN_S, Arrived, Site
+from tests.journeys.sites import WITHIN_S, Arrived, Site, somebody
 
 
 async def told_to_the_police(site: Site, person_id: str, *, seen: str = "") -> list[dict[str, Any]]:
@@ -56,3 +56,27 @@ async def test_a_corrected_mobile_keeps_nobody_out(site: Site) -> None:
     assert "admitted" == (await site.enters(arrived))["outcome"]
     shared, corrected = await told_to_the_police(site, arrived.person_id, seen=seen)
     assert ("13800000011", "13900000022") == (shared["mobile"], corrected["mobile"])
+
+
+async def test_family_is_told_to_the_police_and_followed_and_never_admitted(site: Site) -> None:
+    arrived, child = await site.arrives(), somebody()
+    await site.declares(child, days_ago=3, from_hubei=True)
+    form = {"document": child.document, "name": child.name}
+    lookup = {**form, "purpose": "family"}
+    found = await site.ask("site_operator", "POST", "healthcloud_bridge", "/v1/declaration-lookups", lookup)
+    family = f"pre-registrations/{arrived.person_id}/family-members"
+    seen = found.headers["Consistency-Token"]
+    registered = await site.post("site_operator", "registration", family, {**form, "relation": "女儿"}, seen=seen)
+    member = Arrived(child, registered.json()["person_id"])
+    [shared] = await told_to_the_police(site, member.person_id, seen=registered.headers["Consistency-Token"])
+    assert ("arrival-shared", "family", arrived.person_id) == (shared["what"], shared["kind"], shared["accompanies"])
+
+    async def is_kept_out() -> bool:
+        refused = await site.enters(member)
+        return {"not_pre_registered", "isolation_not_completed"} <= {each["code"] for each in refused["reasons"]}
+
+    await eventually(is_kept_out, within_s=WITHIN_S)
+    await site.is_measured(member)
+    withdrawn = await site.post("site_operator", "registration", f"{family}/{member.person_id}/withdrawal", {"reason": "不来沪"})
+    told = await told_to_the_police(site, member.person_id, seen=withdrawn.headers["Consistency-Token"])
+    assert ["arrival-shared", "arrival-withdrawn"] == [each["what"] for each in told]

@@ -188,6 +188,13 @@ async def registration(running: InProcess[Any]) -> Examples:
     seen = await declared(running, site, mistaken["document"])
     registered = await done(site, f"/v1/contracts/{OWN}/pre-registrations", mistaken, seen=seen)
     to_correct = {"contract_no": OWN, "person_id": registered.json()["person_id"]}
+    children = [document() for _ in range(2)]
+    for each in children:
+        seen = await declared(running, site, each)
+    child, other_child = ({"document": each, "name": NAME} for each in children)
+    family = f"/v1/contracts/{OWN}/pre-registrations/{to_correct['person_id']}/family-members"
+    member = await done(site, family, other_child, seen=seen)
+    of_family = {**to_correct, "member_id": member.json()["person_id"]}
     correction = {"mobile": "13900000022", "reason": "录入错误"}
     await known(running, f"/v1/contracts/{OWN}/pre-registrations", role=Role.SITE_OPERATOR, seen=seen)
     awaited = person_body(origin=origin)
@@ -231,6 +238,9 @@ async def registration(running: InProcess[Any]) -> Examples:
         "read_refused_rows": Example(Good(of_import)),
         "pre_register": Example(Good(own, body=arriving), 201, [{**arriving, "trade": "390"}]),
         "correct_pre_registration": Example(Good(to_correct, body=correction), 201, [{**correction, "mobile": "13900000033"}]),
+        "pre_register_family_member": Example(Good(to_correct, body=child), 201, [{**child, "relation": "女儿"}]),
+        "list_family_members": Example(Good(to_correct)),
+        "withdraw_family_member": Example(Good(of_family, body={"reason": "录入错误"}), 204, [{"reason": "不来沪"}]),
         "withdraw_pre_registration": Example(Good(somebody, body={"reason": "录入错误"}), 204, [{"reason": "只在虹口施工"}]),
         "look_up_person": Example(Good(body={"document": document()})),
         "erase_person": Example(Good({"person_id": erased.json()["person_id"]}), 204),

@@ -11,6 +11,7 @@ from contracts.identity import DocumentType
 from contracts.people import ArrivalKind, PersonKind
 from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalShared, ArrivalWithdrawn
 from contracts.registration import (
+    FamilyMemberPreRegistered,
     PersonDetailsCorrected,
     PersonErased,
     PersonPreRegistered,
@@ -95,6 +96,13 @@ def put_right(person_id: UUID = PERSON, **changes: Any) -> PersonDetailsCorrecte
     told = dict(pre_registered(person_id, **changes))
     del told["taken_up"]
     return PersonDetailsCorrected(**told, reason=pretended("reason", "登记错误"), corrected_at=later())
+
+
+def family_member(person_id: UUID = PERSON) -> FamilyMemberPreRegistered:
+    told = dict(pre_registered(person_id))
+    for field in ("person_kind", "trade", "origin_code", "origin", "arrival_date", "taken_up"):
+        del told[field]
+    return FamilyMemberPreRegistered(**told | {"accompanies": UUID(int=40), "name_fingerprint": "f" * 64})
 
 
 def no_longer_expected(person_id: UUID = PERSON, **changes: Any) -> PreRegistrationWithdrawn:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from contracts.people import ArrivalKind, PersonKind
-from contracts.registration import PersonDetailsCorrected, PersonErased, PersonPreRegistered, PreRegistrationWithdrawn
+from contracts.registration import (
+    FamilyMemberPreRegistered,
+    FamilyMemberWithdrawn,
+    PersonDetailsCorrected,
+    PersonErased,
+    PersonPreRegistered,
+    PreRegistrationWithdrawn,
+)
 from police_bridge.domain.commands import Share, Withdraw
 from police_bridge.policies import erasing_policy, sharing_policy, when_somebody_was_erased, when_the_police_must_know
 from police_bridge.wiring import SERVICE
@@ -14,6 +21,7 @@ from tests.police_bridge.facts import (
     PERSON,
     PLAIN,
     erase,
+    family_member,
     is_erased,
     later,
     no_longer_expected,
@@ -69,6 +77,15 @@ class TestWhenAPreRegistrationIsWithdrawn:
         assert not hasattr(Withdraw, "reason")
 
 
+class TestWhenFamilyComesAlong:
+    def test_shares_the_family_member_with_whom_he_accompanies(self) -> None:
+        event = family_member()
+        expected = particulars(
+            kind=ArrivalKind.FAMILY, accompanies=event.accompanies, origin_code=None, origin=None, arrival_date=None
+        )
+        assert [(PERSON, Share(PERSON, HERE, expected, event.pre_registered_at))] == when_the_police_must_know(fact(event))
+
+
 class TestWhenSomebodyIsErased:
     def test_erases_the_person(self) -> None:
         assert [(PERSON, erase())] == when_somebody_was_erased(fact(is_erased()))
@@ -77,4 +94,5 @@ class TestWhenSomebodyIsErased:
 def test_is_told_of_nothing_else() -> None:
     policies = [make(None) for make in (sharing_policy, erasing_policy)]  # type: ignore[arg-type]  # what they subscribe to does not depend on a handler
     told = {event for policy in policies for event in policy.subscribes}
-    assert {PersonPreRegistered, PersonDetailsCorrected, PreRegistrationWithdrawn, PersonErased} == told
+    family = {FamilyMemberPreRegistered, FamilyMemberWithdrawn}
+    assert {PersonPreRegistered, PersonDetailsCorrected, PreRegistrationWithdrawn, PersonErased} | family == told

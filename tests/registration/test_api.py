@@ -392,6 +392,51 @@ class TestCorrect:
         assert 0 == (await running.facts()).count("person-details-corrected")
 
 
+class TestFamily:
+    async def test_comes_along_with_who_is_expected(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        family, seen = f"{path(contract_no)}/{person}/family-members", await declare(running, 1, name="张小四")
+        body = {"document": citizen(1), "name": "张小四", "relation": "女儿"}
+        first = await operator.post(family, body, key="one", seen=seen)
+        again = await operator.post(family, body, key="one")
+        anew = await operator.post(family, body, key="two")
+        assert [201, 201, 200] == [first.status_code, again.status_code, anew.status_code]
+        assert {str(person)} == {each.json()["accompanies"] for each in (first, again, anew)}
+        (listed,) = (await operator.get(family, seen=first.headers["consistency-token"])).json()["items"]
+        shown = (listed["name"], listed["relation"], listed["mobile"], listed["state"])
+        assert ("张*四", "女儿", "138****0011", "open") == shown
+        assert str(await person_id(running, 1)) == listed["person_id"]
+        assert 1 == (await running.facts()).count("family-member-pre-registered")
+
+    async def test_stays_away_once_withdrawn(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        family, seen = f"{path(contract_no)}/{person}/family-members", await declare(running, 1)
+        member = (await operator.post(family, {"document": citizen(1), "name": "张小三"}, seen=seen)).json()["person_id"]
+        withdrawn, again = [await operator.post(f"{family}/{member}/withdrawal", {"reason": "不来沪"}) for _ in range(2)]
+        assert [204, 204] == [withdrawn.status_code, again.status_code]
+        listed = (await operator.get(family, seen=withdrawn.headers["consistency-token"])).json()["items"]
+        assert ["withdrawn"] == [each["state"] for each in listed]
+        nobody = await operator.post(f"{family}/{uuid4()}/withdrawal", {"reason": "不来沪"})
+        assert (404, "family-member-is-unknown") == problem(nobody)
+        assert 1 == (await running.facts()).count("family-member-withdrawn")
+
+    async def test_is_told_the_way_where_nothing_was_declared(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        refused = await operator.post(f"{path(contract_no)}/{person}/family-members", {"document": citizen(1), "name": "张小四"})
+        assert (409, "declaration-missing", NO_DECLARATION) == (*problem(refused), refused.json()["title"])
+
+    async def test_of_nobody_or_of_another_firm_s_person_is_not_found(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        stranger = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=OTHER_EMPLOYER)
+        for caller, whose in ((stranger, person), (operator, uuid4())):
+            family = f"{path(contract_no)}/{whose}/family-members"
+            body = {"document": citizen(1), "name": "张小四"}
+            assert (404, "person-is-not-pre-registered") == problem(await caller.post(family, body))
+            assert (404, "person-is-not-pre-registered") == problem(await caller.get(family))
+
+
 class TestWithdraw:
     async def test_ends_the_pre_registration_once(self, running: Running, contract_no: str, operator: Caller) -> None:
         person = await pre_registered(running, contract_no, operator)

@@ -228,6 +228,60 @@ class PreRegistrationClosed(Event):
     """UTC, the time of the exit as the gate tells it."""
 
 
+class FamilyMemberPreRegistered(Event):
+    """Somebody comes along with a person who is expected on the site (携带家属): followed, never admitted."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.family-member-pre-registered.v1"]] = (
+        "gatehouse.registration.family-member-pre-registered.v1"
+    )
+    person_id: UUID
+    """The family member, who is also the stream."""
+    accompanies: UUID
+    """The person who is expected to work."""
+    contract_no: ContractNo
+    """Where that person is expected."""
+    district: DistrictCode
+    """The site's; decides which police topic the family member goes to."""
+    employer_credit_code: CreditCode
+    """用人单位 of the accompanied person, whose registrars follow the family, too."""
+    relation: Sealed | None = None
+    """What the family member is to the accompanied person, in the registrar's words."""
+    declaration: PinnedDeclaration
+    """What the registrar saw in 健康云返回信息 and relied on: also from where somebody comes."""
+    document: Sealed
+    """Canonical number of the document that was shown."""
+    document_type: DocumentType
+    """Its type."""
+    name: Sealed
+    """姓名, exactly as given."""
+    name_fingerprint: Fingerprint
+    """Of the folded name under the family member's own key."""
+    mobile: Sealed
+    """手机号, from the declaration or typed; of a child the accompanied person's."""
+    pre_registered_at: UtcTime
+    """UTC, taken from the command."""
+
+
+class FamilyMemberWithdrawn(Event):
+    """It was a mistake: the family member does not come along."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.family-member-withdrawn.v1"]] = (
+        "gatehouse.registration.family-member-withdrawn.v1"
+    )
+    person_id: UUID
+    """The family member, who is also the stream."""
+    accompanies: UUID
+    """The person who was to be accompanied."""
+    contract_no: ContractNo
+    """Where that person is expected."""
+    district: DistrictCode
+    """The site's, as when the family member was pre-registered."""
+    reason: Sealed
+    """Why, in the registrar's words."""
+    withdrawn_at: UtcTime
+    """UTC, taken from the command."""
+
+
 class RosterMemberImported(Event):
     """The person stands on this contract's roster of before (旧实名制名册)."""
 
@@ -278,6 +332,8 @@ RegistrationEvent = (
     | PersonDetailsCorrected
     | PreRegistrationWithdrawn
     | PreRegistrationClosed
+    | FamilyMemberPreRegistered
+    | FamilyMemberWithdrawn
     | RosterMemberImported
     | PersonErased
 )

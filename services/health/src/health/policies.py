@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chassis.command_handling import CommandHandler
 from chassis.subscribers import Fact, Policy
-from contracts.registration import PersonDetailsCorrected, PersonPreRegistered
+from contracts.registration import FamilyMemberPreRegistered, PersonDetailsCorrected, PersonPreRegistered
 from health.domain.commands import AssessArrival
 
 ARRIVAL_POLICY = "arrival_assessment_v1"
@@ -17,14 +17,14 @@ ARRIVAL_POLICY = "arrival_assessment_v1"
 def arrival_policy(handler: CommandHandler[Any, Any, Any]) -> Policy[AssessArrival]:
     return Policy(
         name=ARRIVAL_POLICY,
-        subscribes=(PersonPreRegistered, PersonDetailsCorrected),
+        subscribes=(PersonPreRegistered, PersonDetailsCorrected, FamilyMemberPreRegistered),
         handler=handler,
         react=when_somebody_is_expected,
     )
 
 
 def when_somebody_is_expected(
-    fact: Fact[PersonPreRegistered | PersonDetailsCorrected],
+    fact: Fact[PersonPreRegistered | PersonDetailsCorrected | FamilyMemberPreRegistered],
 ) -> Sequence[tuple[UUID, AssessArrival]]:
     """Judge the declaration that is relied on, once more when anything about it, or about the arrival, was put right."""
     event = fact.event
@@ -33,8 +33,8 @@ def when_somebody_is_expected(
         pre_registration_id=fact.recorded.event_id,
         contract_no=event.contract_no,
         district=event.district,
-        origin_code=event.origin_code,
-        arrival_date=event.arrival_date,
+        origin_code=None if isinstance(event, FamilyMemberPreRegistered) else event.origin_code,
+        arrival_date=None if isinstance(event, FamilyMemberPreRegistered) else event.arrival_date,
         declaration=event.declaration,
         at=event.corrected_at if isinstance(event, PersonDetailsCorrected) else event.pre_registered_at,
     )

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import Any, assert_never, get_args
 from uuid import UUID
 
 from chassis.command_handling import CommandHandler
 from chassis.subscribers import Fact, Policy
 from contracts.people import ArrivalKind
-from contracts.registration import PersonDetailsCorrected, PersonErased, PersonPreRegistered, PreRegistrationWithdrawn
+from contracts.registration import (
+    FamilyMemberPreRegistered,
+    FamilyMemberWithdrawn,
+    PersonDetailsCorrected,
+    PersonErased,
+    PersonPreRegistered,
+    PreRegistrationWithdrawn,
+)
 from police_bridge.domain.commands import Erase, Particulars, PoliceBridgeCommand, Share, Withdraw
+
+Telling = (
+    PersonPreRegistered | PersonDetailsCorrected | PreRegistrationWithdrawn | FamilyMemberPreRegistered | FamilyMemberWithdrawn
+)
+"""What the police must know of."""
 
 SHARING_POLICY = "sharing_v1"
 ERASING_POLICY = "erasing_v1"
@@ -19,7 +31,7 @@ ERASING_POLICY = "erasing_v1"
 def sharing_policy(handler: CommandHandler[Any, Any, Any]) -> Policy[PoliceBridgeCommand]:
     return Policy(
         name=SHARING_POLICY,
-        subscribes=(PersonPreRegistered, PersonDetailsCorrected, PreRegistrationWithdrawn),
+        subscribes=get_args(Telling),
         handler=handler,
         react=when_the_police_must_know,
     )
@@ -35,7 +47,7 @@ def when_somebody_was_erased(fact: Fact[PersonErased]) -> Sequence[tuple[UUID, P
 
 
 def when_the_police_must_know(
-    fact: Fact[PersonPreRegistered | PersonDetailsCorrected | PreRegistrationWithdrawn],
+    fact: Fact[Telling],
 ) -> Sequence[tuple[UUID, PoliceBridgeCommand]]:
     event = fact.event
     match event:
@@ -43,7 +55,9 @@ def when_the_police_must_know(
             return [(event.person_id, Share(event.person_id, event.contract_no, _particulars(event), event.pre_registered_at))]
         case PersonDetailsCorrected():
             return [(event.person_id, Share(event.person_id, event.contract_no, _particulars(event), event.corrected_at))]
-        case PreRegistrationWithdrawn():
+        case FamilyMemberPreRegistered():
+            return [(event.person_id, Share(event.person_id, event.contract_no, _of_family(event), event.pre_registered_at))]
+        case PreRegistrationWithdrawn() | FamilyMemberWithdrawn():
             return [(event.person_id, Withdraw(event.person_id, event.contract_no, event.withdrawn_at))]
         case _:
             assert_never(event)
@@ -63,4 +77,19 @@ def _particulars(event: PersonPreRegistered | PersonDetailsCorrected) -> Particu
         travel=event.declaration.travel,
         arrival_date=event.arrival_date,
         stay_address=event.declaration.stay_address,
+    )
+
+
+def _of_family(event: FamilyMemberPreRegistered) -> Particulars:
+    """Family go where the accompanied person goes."""
+    return Particulars(
+        kind=ArrivalKind.FAMILY,
+        district=event.district,
+        document=event.document,
+        document_type=event.document_type,
+        name=event.name,
+        mobile=event.mobile,
+        travel=event.declaration.travel,
+        stay_address=event.declaration.stay_address,
+        accompanies=event.accompanies,
     )

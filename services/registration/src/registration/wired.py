@@ -33,6 +33,7 @@ from registration.policies import CLOSE_POLICY, TAKE_UP_POLICY
 from registration.pre_registering import PreRegistering
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
+from registration.read_models.family_members import FAMILY_MEMBERS
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
 from registration.read_models.presences import PRESENCES
 from registration.read_models.supply_counts import SUPPLY_COUNTS
@@ -41,7 +42,7 @@ from registration.roster_import import RosterImport
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "registration": (PRE_REGISTRATIONS.name, SUPPLY_COUNTS.name),
+        "registration": (FAMILY_MEMBERS.name, PRE_REGISTRATIONS.name, SUPPLY_COUNTS.name),
         "healthcloud-bridge": (DECLARATIONS.name, TAKE_UP_POLICY),
         "gatekeeper": (ENTRIES.name, PRESENCES.name, CLOSE_POLICY),
     }

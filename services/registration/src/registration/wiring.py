@@ -13,7 +13,7 @@ from chassis.migrations import LOG, WORK
 from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.registration import StationRegistered
-from registration import checklist_api, command_api, erasing_api, import_api, query_api, site_api
+from registration import checklist_api, command_api, erasing_api, family_api, import_api, query_api, site_api
 from registration.checklist_files import ChecklistFiles
 from registration.correcting import Correcting
 from registration.domain import contract, person, site, station
@@ -24,6 +24,7 @@ from registration.policies import close_policy, take_up_policy
 from registration.pre_registering import PreRegistering
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
+from registration.read_models.family_members import FAMILY_MEMBERS
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
 from registration.read_models.presences import PRESENCES
 from registration.read_models.supply_counts import SUPPLY_COUNTS
@@ -65,7 +66,7 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=4,
+    state_version=5,
 )
 
 
@@ -106,12 +107,13 @@ def wire(parts: Machinery[Settings]) -> Application:
             checklist_api.router,
             command_api.router,
             erasing_api.router,
+            family_api.router,
             import_api.router,
             query_api.router,
             site_api.router,
         ],
         state={"wired": wired},
-        read_models=[DECLARATIONS, ENTRIES, PRE_REGISTRATIONS, PRESENCES, SUPPLY_COUNTS],
+        read_models=[DECLARATIONS, ENTRIES, FAMILY_MEMBERS, PRE_REGISTRATIONS, PRESENCES, SUPPLY_COUNTS],
         works={"imports": imports.run},
         policies=[take_up_policy(people), close_policy(people)],
         worker_tasks=[

@@ -102,7 +102,8 @@ def _day_of_arrival(command: AssessArrival, departed_on: date | None, known: Jou
 
 def _came_from(command: AssessArrival) -> Iterator[CameFrom]:
     declaration = command.declaration
-    yield CameFrom(reason=IsolationReason.KEY_AREA_ORIGIN, code=command.origin_code)
+    if command.origin_code is not None:
+        yield CameFrom(reason=IsolationReason.KEY_AREA_ORIGIN, code=command.origin_code)
     for code, is_declared in ((HUBEI, declaration.from_hubei), (WUHAN, declaration.from_wuhan)):
         if is_declared:
             yield CameFrom(reason=IsolationReason.KEY_AREA_DECLARED, code=code)

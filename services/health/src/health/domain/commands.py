@@ -22,8 +22,8 @@ class AssessArrival:
     contract_no: str
     district: str
     """Where the contract lies."""
-    origin_code: str
-    """出发地."""
+    origin_code: str | None
+    """出发地. None: only what was declared is known, as of family."""
     arrival_date: date | None
     """到沪日期, if it was typed."""
     declaration: PinnedDeclaration

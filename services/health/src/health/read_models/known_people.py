@@ -15,7 +15,14 @@ import asyncpg
 
 from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
-from contracts.registration import PersonDetailsCorrected, PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import (
+    FamilyMemberPreRegistered,
+    FamilyMemberWithdrawn,
+    PersonDetailsCorrected,
+    PersonPreRegistered,
+    PreRegistrationWithdrawn,
+    RosterMemberImported,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,9 @@ class KnownPersonRow:
 KNOWN = Table("known_person_v1", KnownPersonRow, key=("contract_no", "person_id"))
 
 
-def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered | PersonDetailsCorrected], _: int) -> None:
+def _pre_registered(
+    rows: Rows, fact: Fact[PersonPreRegistered | PersonDetailsCorrected | FamilyMemberPreRegistered], _: int
+) -> None:
     row = _row(rows, fact)
     row.pre_registered_for = fact.event.employer_credit_code
     rows.put(KNOWN, row)
@@ -56,7 +65,7 @@ def _imported(rows: Rows, fact: Fact[RosterMemberImported], _: int) -> None:
     rows.put(KNOWN, row)
 
 
-def _withdrawn(rows: Rows, fact: Fact[PreRegistrationWithdrawn], _: int) -> None:
+def _withdrawn(rows: Rows, fact: Fact[PreRegistrationWithdrawn | FamilyMemberWithdrawn], _: int) -> None:
     row = _row(rows, fact)
     row.pre_registered_for = None
     if row.rostered_for is None:
@@ -83,7 +92,9 @@ KNOWN_PEOPLE = ReadModel(
     folds={
         PersonPreRegistered: _pre_registered,
         PersonDetailsCorrected: _pre_registered,
+        FamilyMemberPreRegistered: _pre_registered,
         PreRegistrationWithdrawn: _withdrawn,
+        FamilyMemberWithdrawn: _withdrawn,
         RosterMemberImported: _imported,
     },
     reads=_read,

@@ -19,7 +19,13 @@ from chassis.subscribers import Fact
 from chassis.tables import Fold, Key, ReadModel, Rows, Table
 from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
 from contracts.health import HealthReported, ReadingSource
-from contracts.registration import PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import (
+    FamilyMemberPreRegistered,
+    FamilyMemberWithdrawn,
+    PersonPreRegistered,
+    PreRegistrationWithdrawn,
+    RosterMemberImported,
+)
 from contracts.times import shanghai_date
 
 
@@ -58,11 +64,11 @@ def _changed(change: Callable[[FollowedRow, Any], None]) -> Fold:
     return fold
 
 
-def _expected(row: FollowedRow, event: PersonPreRegistered) -> None:
+def _expected(row: FollowedRow, event: PersonPreRegistered | FamilyMemberPreRegistered) -> None:
     row.expected_since = event.pre_registered_at
 
 
-def _withdrawn(row: FollowedRow, event: PreRegistrationWithdrawn) -> None:
+def _withdrawn(row: FollowedRow, event: PreRegistrationWithdrawn | FamilyMemberWithdrawn) -> None:
     row.expected_since = None
 
 
@@ -106,6 +112,8 @@ MISSING_REPORTS = ReadModel(
     tables=(FOLLOWED, REPORTED),
     folds={
         PersonPreRegistered: _changed(_expected),
+        FamilyMemberPreRegistered: _changed(_expected),
+        FamilyMemberWithdrawn: _changed(_withdrawn),
         PreRegistrationWithdrawn: _changed(_withdrawn),
         RosterMemberImported: _changed(_imported),
         EntryAttempted: _changed(_attempted),

@@ -17,6 +17,8 @@ from contracts.identity import DocumentType
 from contracts.people import PersonKind
 from contracts.registration import (
     DeclarationAwaited,
+    FamilyMemberPreRegistered,
+    FamilyMemberWithdrawn,
     PersonDetailsCorrected,
     PersonErased,
     PersonPreRegistered,
@@ -26,6 +28,7 @@ from contracts.registration import (
 )
 from contracts.rejection import Rejection
 from contracts.sealing import Sealed
+from registration.domain import family
 from registration.domain.corrections import Correct, Details, PreRegistrationIsNotOpen, correct, details_of
 from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing, NameDiffersFromDeclaration
 from registration.domain.erasure import Erase, PersonIsErased, erase
@@ -93,13 +96,16 @@ class ImportRosterMember:
     at: datetime
 
 
-PersonCommand = PreRegister | TakeUp | Correct | Withdraw | Close | ImportRosterMember | Erase
+FamilyCommand = family.PreRegisterFamilyMember | family.WithdrawFamilyMember
+PersonCommand = PreRegister | TakeUp | Correct | Withdraw | Close | FamilyCommand | ImportRosterMember | Erase
 PersonEvent = (
     DeclarationAwaited
     | PersonPreRegistered
     | PersonDetailsCorrected
     | PreRegistrationWithdrawn
     | PreRegistrationClosed
+    | FamilyMemberPreRegistered
+    | FamilyMemberWithdrawn
     | RosterMemberImported
     | PersonErased
 )
@@ -135,6 +141,8 @@ class Person:
     awaited: Mapping[str, Form] = field(default_factory=dict)
     """Forms that wait for a declaration."""
     pre_registrations: Mapping[str, PreRegistration] = field(default_factory=dict)
+    family: Mapping[str, family.FamilyMember] = field(default_factory=dict)
+    """Whom the person accompanies."""
     rostered: Mapping[str, bool] = field(default_factory=dict)
     """True where imported as on site."""
     is_erased: bool = False
@@ -143,12 +151,17 @@ class Person:
     @property
     def contracts(self) -> set[str]:
         """Wherever the person ever was, or is to be, expected."""
-        return {*self.awaited, *self.pre_registrations, *self.rostered}
+        return {*self.awaited, *self.pre_registrations, *self.family, *self.rostered}
 
     def is_expected_on(self, contract_no: str) -> bool:
         """Whether a pre-registration is open there."""
         known = self.pre_registrations.get(contract_no)
         return known is not None and known.state == "open"
+
+    def is_family_on(self, contract_no: str) -> bool:
+        """Whether the person comes along with somebody there."""
+        known = self.family.get(contract_no)
+        return known is not None and known.is_open
 
 
 # --- What is refused --------------------------------------------------------------------------------------------------
@@ -194,6 +207,10 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
             return _withdraw(command, person)
         case Close():
             return _close(command, person)
+        case family.PreRegisterFamilyMember():
+            return _pre_register_family_member(command, person)
+        case family.WithdrawFamilyMember():
+            return family.withdraw(command, person.family.get(command.contract_no))
         case ImportRosterMember():
             return _import(command, person)
         case Erase():
@@ -206,6 +223,8 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
     form, declaration, seen = command.form, command.declaration, command.declaration_version_seen
     if person.is_expected_on(form.contract_no):
         return []
+    if person.is_family_on(form.contract_no):
+        raise family.PersonIsRegisteredOtherwise
     _require_room(person, form.contract_no)
     if seen not in (None, declaration.version if declaration else None):
         raise DeclarationHasChanged
@@ -301,6 +320,13 @@ def _close(command: Close, person: Person) -> Sequence[PersonEvent]:
     return [PreRegistrationClosed(person_id=command.person_id, contract_no=command.contract_no, closed_at=command.exited_at)]
 
 
+def _pre_register_family_member(command: family.PreRegisterFamilyMember, person: Person) -> Sequence[FamilyMemberPreRegistered]:
+    if person.is_expected_on(command.contract_no) or command.contract_no in person.awaited:
+        raise family.PersonIsRegisteredOtherwise
+    _require_room(person, command.contract_no)
+    return family.pre_register(command, person.family.get(command.contract_no))
+
+
 def _import(command: ImportRosterMember, person: Person) -> Sequence[PersonEvent]:
     if command.contract_no in person.rostered:
         return []
@@ -356,6 +382,11 @@ def evolve(person: Person, event: PersonEvent) -> Person:
             known = person.pre_registrations[event.contract_no]
             closed = replace(known, state="closed", left=Left(event.closed_at, known.declaration_version))
             return replace(person, pre_registrations={**person.pre_registrations, event.contract_no: closed})
+        case FamilyMemberPreRegistered():
+            return replace(person, family={**person.family, event.contract_no: family.family_member_of(event)})
+        case FamilyMemberWithdrawn():
+            withdrawn_member = replace(person.family[event.contract_no], is_open=False)
+            return replace(person, family={**person.family, event.contract_no: withdrawn_member})
         case RosterMemberImported():
             return replace(person, rostered={**person.rostered, event.contract_no: event.on_site})
         case PersonErased():
