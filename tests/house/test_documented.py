@@ -30,6 +30,13 @@ class TestEvents:
         assert f"`{event_type}`" in (REPOSITORY / "docs" / "events.md").read_text()
 
 
+class TestDecisions:
+    def test_have_a_number_of_their_own(self) -> None:
+        headings = {path.name: path.read_text().partition(".")[0] for path in (REPOSITORY / "docs" / "adr").glob("*.md")}
+        assert {name: f"# {int(name[:4])}" for name in headings} == headings
+        assert len(headings) == len(set(headings.values()))
+
+
 class TestSettings:
     @pytest.mark.parametrize("settings", subclasses(BaseSettings, *PACKAGES, "devstack"), ids=lambda each: each.__module__)
     def test_say_what_they_mean(self, settings: type[BaseSettings]) -> None:

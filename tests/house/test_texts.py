@@ -8,9 +8,22 @@ from tests.house.house import REPOSITORY, named, texts
 
 HERE = named(REPOSITORY / "tests" / "house" / "test_texts.py")
 
+REGISTRIES = {
+    "org": (
+        "pypi",
+        "pythonhosted",
+        "registry.npmjs",
+        "repo.maven",
+        "repo1.maven",
+        "repo.maven.apache",
+        "repo1.maven.apache",
+        "proxy.golang",
+    ),
+    "io": ("crates", "registry-1.docker"),
+}
 REGISTRY = re.compile(
-    r"pypi\.org|pythonhosted\.org|registry\.npmjs\.org|repo1?\.maven(\.apache)?\.org|crates\.io|proxy\.golang\.org"
-    r"|registry-1\.docker\.io|(extra-)?index-url|find-links|trusted-host"
+    "|".join(re.escape(f"{name}.{domain}") for domain, names in REGISTRIES.items() for name in names)
+    + "|(extra-)?index-url|find-links|trusted-host"
 )
 """Where packages come from is the machine's business: behind a mirror, a name that is written down does not resolve."""
 PLACE = re.compile(r"(?<![\w.~)}\]-])/(home|root|Users|work|mnt|workspace)/[\w.]")

@@ -2,7 +2,7 @@
 
 `<folder>/<site's stream>/<SHA-256>`. A file is whole on the disk, and its name with it, before the fact that names it is
 appended; so whatever is named is there, however a process dies. What nobody names was cut short, and is swept later. A
-row a file says when it was last handed in: its lock stands between an upload and the sweep (ADR 26).
+row a file says when it was last handed in: its lock stands between an upload and the sweep (ADR 31).
 """
 
 from __future__ import annotations
