@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -15,7 +15,15 @@ from contracts.identity import Document, DocumentType
 from contracts.registration import PersonErased, PersonPreRegistered, PreRegistrationClosed
 from healthcloud_bridge import poller
 from healthcloud_bridge.read_models.followed import FOLLOWED
-from tests.health.facts import HERE, pre_registered, pre_registration_withdrawn
+from tests.health.facts import (
+    HERE,
+    SEALED,
+    corrected,
+    family_member,
+    family_member_withdrawn,
+    pre_registered,
+    pre_registration_withdrawn,
+)
 from tests.health.service import Running
 from tests.healthcloud_bridge.test_awaiting import ELSEWHERE, awaited, versions
 from tests.healthcloud_bridge.upstream import Upstream, form
@@ -72,6 +80,19 @@ class TestFollowed:
         events: list[Any] = [here, there, over(here.person_id)]
         await self.project(running, *([events] if in_one_batch else [[each] for each in events]))
         assert {ELSEWHERE} == await followed(running, here.person_id)
+
+    async def test_is_the_family_that_comes_along_until_that_is_over(self, running: Running) -> None:
+        child = uuid4()
+        await self.project(running, [family_member(child), family_member(child, contract_no=ELSEWHERE)])
+        assert {HERE, ELSEWHERE} == await followed(running, child)
+        await self.project(running, [family_member_withdrawn(child)])
+        assert {ELSEWHERE} == await followed(running, child)
+
+    async def test_is_asked_for_by_the_name_that_was_put_right(self, running: Running) -> None:
+        person_id, name = uuid4(), SEALED + "B"
+        await self.project(running, [pre_registered(person_id), corrected(person_id, name=name)])
+        found = await running.parts.pool.fetchval("SELECT name FROM followed_v1 WHERE person_id = $1", person_id)
+        assert name == found
 
     async def test_is_nobody_who_was_erased(self, running: Running, number: str) -> None:
         here, there = await expected(running.parts, number), await expected(running.parts, number, contract_no=ELSEWHERE)

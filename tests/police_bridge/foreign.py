@@ -26,8 +26,9 @@ async def subscriber(*, bootstrap: str, topic: str, store: Path, more: tuple[str
 
 
 async def did(*, bootstrap: str, topic: str, store: Path, more: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What it says that it did. It must have ended well."""
+    """What it says that it did, which is its last line: librdkafka may have told of a broker that it had to ask again. It must have
+    ended well."""
     status, printed = await subscriber(bootstrap=bootstrap, topic=topic, store=store, more=more)
     assert 0 == status, printed
-    told: dict[str, Any] = json.loads(printed)
+    told: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return told

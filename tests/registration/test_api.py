@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +11,6 @@ import pytest
 
 from chassis.consistency import ConsistencyToken
 from chassis.key_server import Purpose
-from chassis.migrations import KEYS
 from chassis.sealing import ERASED
 from chassis.testing.wait import eventually
 from contracts.access import Role
@@ -20,40 +18,13 @@ from contracts.event import shard_of
 from contracts.gatekeeper import Outcome
 from contracts.registration import DeclarationAwaited, PersonPreRegistered
 from contracts.streams import contract_stream, station_stream
-from devstack.fresh_databases import FreshDatabases
-from devstack.services import SERVICES
-from registration.wiring import SERVICE
 from tests.in_process import Caller
 from tests.registration.asking import citizen, contract_body, declare, form, number, path, person_id, report, roster_row, rosters
 from tests.registration.facts import EMPLOYER, OTHER_EMPLOYER, entry_attempted
-from tests.registration.service import Running, registration
+from tests.registration.service import Running
 
 NO_DECLARATION = "请先去“健康云 APP”进行登记后再进行预进场登记"
 NO_EMPLOYER = "请先去“合同报送系统”进行合同登记"
-
-
-@pytest.fixture(scope="module")
-async def service(fresh_databases: FreshDatabases, fresh_keys_databases: FreshDatabases) -> AsyncIterator[Running]:
-    database = await fresh_databases.make("registration", SERVICE.migrations)
-    keys = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
-    async with registration(database, keys["registration"]) as running:
-        yield running
-
-
-@pytest.fixture
-async def running(service: Running) -> Running:
-    return await service.for_one_test()
-
-
-@pytest.fixture
-async def contract_no(running: Running) -> str:
-    """A reported contract with one employer."""
-    return await report(running)
-
-
-@pytest.fixture
-def operator(running: Running, contract_no: str) -> Caller:
-    return running.caller(Role.SITE_OPERATOR, contract_no)
 
 
 def problem(response: httpx2.Response) -> tuple[int, str]:

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import httpx2
 import pytest
 
-from chassis.migrations import KEYS
 from contracts.access import Role
 from contracts.streams import site_stream
-from devstack.fresh_databases import FreshDatabases
-from devstack.services import SERVICES
-from registration.wiring import SERVICE
 from tests.in_process import Caller
 from tests.registration.asking import report
-from tests.registration.service import Running, registration
+from tests.registration.service import Running
 
 PDF = "application/pdf"
 SCAN, PHOTO = b"%PDF-1.4\nscan\n%%EOF", b"\x89PNG\r\n\x1a\nphoto"
-
-
-@pytest.fixture(scope="module")
-async def service(
-    fresh_databases: FreshDatabases, fresh_keys_databases: FreshDatabases, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Running]:
-    database = await fresh_databases.make("registration", SERVICE.migrations)
-    keys = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
-    folder = tmp_path_factory.mktemp("checklists")
-    async with registration(database, keys["registration"], checklist_folder=folder) as running:
-        yield running
-
-
-@pytest.fixture
-async def running(service: Running) -> Running:
-    return await service.for_one_test()
 
 
 @pytest.fixture
@@ -49,11 +27,6 @@ async def contract_no(running: Running) -> str:
     lead = running.caller(Role.PROJECT_LEAD, contract_no)
     assert 200 == (await lead.put(f"/v1/contracts/{contract_no}/epidemic-control", control, version=0)).status_code
     return contract_no
-
-
-@pytest.fixture
-def operator(running: Running, contract_no: str) -> Caller:
-    return running.caller(Role.SITE_OPERATOR, contract_no)
 
 
 def path(contract_no: str) -> str:

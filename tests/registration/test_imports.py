@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,44 +11,22 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from chassis.migrations import KEYS
 from contracts.access import Role
-from devstack.fresh_databases import FreshDatabases
-from devstack.services import SERVICES
 from registration import import_api
 from registration.imports.files import CSV, XLSX, cells_of
 from registration.imports.ledger import KEPT, Ledger, Verdict
 from registration.imports.running import ROWS_AT_ONCE
-from registration.wiring import SERVICE
 from tests.in_process import Caller
 from tests.registration.asking import citizen, declare, number, path, report
 from tests.registration.facts import EMPLOYER, OTHER_EMPLOYER
-from tests.registration.service import Running, registration
+from tests.registration.service import Running
 from tests.registration.sheets import CONTRACTS, FORMS, as_csv, as_xlsx, filled_form, member, reported
-
-
-@pytest.fixture(scope="module")
-async def service(fresh_databases: FreshDatabases, fresh_keys_databases: FreshDatabases) -> AsyncIterator[Running]:
-    database = await fresh_databases.make("registration", SERVICE.migrations)
-    keys = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
-    async with registration(database, keys["registration"]) as running:
-        yield running
 
 
 @pytest.fixture
 async def running(service: Running) -> Running:
     await finished(service)  # Nothing of another test is left.
     return await service.for_one_test()
-
-
-@pytest.fixture
-async def contract_no(running: Running) -> str:
-    return await report(running)
-
-
-@pytest.fixture
-def operator(running: Running, contract_no: str) -> Caller:
-    return running.caller(Role.SITE_OPERATOR, contract_no)
 
 
 CONTRACT_FILES = "/v1/contract-imports/files"

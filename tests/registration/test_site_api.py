@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import httpx2
 import pytest
 
-from chassis.migrations import KEYS
 from contracts.access import Role
-from devstack.fresh_databases import FreshDatabases
-from devstack.services import SERVICES
-from registration.wiring import SERVICE
 from tests.in_process import Caller
-from tests.registration.asking import report
 from tests.registration.facts import entry_attempted
-from tests.registration.service import Running, registration
-
-
-@pytest.fixture(scope="module")
-async def service(fresh_databases: FreshDatabases, fresh_keys_databases: FreshDatabases) -> AsyncIterator[Running]:
-    database = await fresh_databases.make("registration", SERVICE.migrations)
-    keys = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
-    async with registration(database, keys["registration"]) as running:
-        yield running
-
-
-@pytest.fixture
-async def running(service: Running) -> Running:
-    return await service.for_one_test()
-
-
-@pytest.fixture
-async def contract_no(running: Running) -> str:
-    return await report(running)
-
-
-@pytest.fixture
-def operator(running: Running, contract_no: str) -> Caller:
-    return running.caller(Role.SITE_OPERATOR, contract_no)
+from tests.registration.service import Running
 
 
 def problem(response: httpx2.Response) -> tuple[int, str]:

@@ -1,8 +1,8 @@
 """Whose declarations does a site rely on, or wait for, so that a new one must not go unnoticed?
 
-Filled from registration's `PersonPreRegistered` and `DeclarationAwaited`, a row a contract; emptied by its
-`PreRegistrationWithdrawn`, `PreRegistrationClosed` (an exit) and `PersonErased`. What identifies the person is copied as it is
-sealed.
+Filled from registration's `PersonPreRegistered`, `FamilyMemberPreRegistered` and `DeclarationAwaited`, a row a contract, and anew
+from `PersonDetailsCorrected`, because Health Cloud is asked by name, too; emptied by `PreRegistrationWithdrawn`,
+`FamilyMemberWithdrawn`, `PreRegistrationClosed` (an exit) and `PersonErased`. What identifies the person is copied as it is sealed.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.registration import (
     DeclarationAwaited,
+    FamilyMemberPreRegistered,
+    FamilyMemberWithdrawn,
+    PersonDetailsCorrected,
     PersonErased,
     PersonPreRegistered,
     PreRegistrationClosed,
     PreRegistrationWithdrawn,
 )
+
+Beginning = DeclarationAwaited | PersonPreRegistered | PersonDetailsCorrected | FamilyMemberPreRegistered
+End = PreRegistrationWithdrawn | PreRegistrationClosed | FamilyMemberWithdrawn
 
 
 @dataclass(slots=True)
@@ -41,16 +47,20 @@ def _awaited(rows: Rows, fact: Fact[DeclarationAwaited], _: int) -> None:
     _follow(rows, fact.event, since=fact.event.asked_at)
 
 
-def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered], _: int) -> None:
+def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered | FamilyMemberPreRegistered], _: int) -> None:
     _follow(rows, fact.event, since=fact.event.pre_registered_at)
 
 
-def _follow(rows: Rows, event: DeclarationAwaited | PersonPreRegistered, *, since: datetime) -> None:
+def _corrected(rows: Rows, fact: Fact[PersonDetailsCorrected], _: int) -> None:
+    _follow(rows, fact.event, since=fact.event.corrected_at)
+
+
+def _follow(rows: Rows, event: Beginning, *, since: datetime) -> None:
     row = FollowedRow(event.person_id, event.contract_no, event.document, event.document_type, event.name, since)
     rows.put(FOLLOWING, row)
 
 
-def _over(rows: Rows, fact: Fact[PreRegistrationWithdrawn | PreRegistrationClosed], _: int) -> None:
+def _over(rows: Rows, fact: Fact[End], _: int) -> None:
     rows.remove(FOLLOWING, (fact.event.person_id, fact.event.contract_no))
 
 
@@ -64,7 +74,10 @@ FOLLOWED = ReadModel(
     folds={
         DeclarationAwaited: _awaited,
         PersonPreRegistered: _pre_registered,
+        FamilyMemberPreRegistered: _pre_registered,
+        PersonDetailsCorrected: _corrected,
         PreRegistrationWithdrawn: _over,
+        FamilyMemberWithdrawn: _over,
         PreRegistrationClosed: _over,
         PersonErased: _erased,
     },

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
+from fastapi import Depends
 from starlette.responses import Response
 
 from chassis.faults import NotFound
@@ -22,6 +23,19 @@ def _filled(**given: str | int | None) -> dict[str, str]:
     return {name: str(value).strip() for name, value in given.items() if value is not None and str(value).strip()}
 
 
+async def _narrowed(
+    contract_no: str | None = None,
+    project_name: str | None = None,
+    general_contractor: str | None = None,
+    station: str | None = None,
+) -> dict[str, str]:
+    """The filter 合同信息, which every page of supervision has."""
+    return _filled(contract_no=contract_no, project_name=project_name, general_contractor=general_contractor, station=station)
+
+
+Narrowed = Annotated[dict[str, str], Depends(_narrowed)]
+
+
 def _context(wanted: dict[str, str]) -> dict[str, Any]:
     """The filter for the form, and for the links that keep it: state stands in the address."""
 
@@ -36,18 +50,14 @@ def _context(wanted: dict[str, str]) -> dict[str, Any]:
 @page(Action.QUERY_SUPERVISION)
 async def list_contracts(
     visit: Visit,
-    contract_no: str | None = None,
-    project_name: str | None = None,
-    general_contractor: str | None = None,
-    station: str | None = None,
+    narrowed: Narrowed,
     page: int = 1,
 ) -> Response:
     """合同查询."""
-    wanted = _filled(contract_no=contract_no, project_name=project_name, general_contractor=general_contractor, station=station)
-    table = await visit.services().reporting.contracts({**wanted, "page": page})
-    everything = table if not wanted and table.pages == 1 else await visit.services().reporting.contracts({})
-    stations = sorted({row.station for row in everything.rows} | ({station} if station else set()))
-    return visit.render("supervision_contracts.html", table=table, stations=stations, **_context(wanted))
+    table = await visit.services().reporting.contracts({**narrowed, "page": page})
+    everything = table if not narrowed and table.pages == 1 else await visit.services().reporting.contracts({})
+    stations = sorted({row.station for row in everything.rows} | ({narrowed["station"]} if "station" in narrowed else set()))
+    return visit.render("supervision_contracts.html", table=table, stations=stations, **_context(narrowed))
 
 
 @router.get("/contracts/{of_contract}", **PAGE)
@@ -63,23 +73,14 @@ async def show_contract(visit: Visit, of_contract: str) -> Response:
 async def list_firms(
     visit: Visit,
     kind: str,
-    contract_no: str | None = None,
-    project_name: str | None = None,
-    general_contractor: str | None = None,
-    station: str | None = None,
+    narrowed: Narrowed,
     of_contract: str | None = None,
     page: int = 1,
 ) -> Response:
     """总包单位(n) or 用工单位(n)."""
     if kind not in ("general_contractor", "employer"):
         raise NotFound
-    wanted = _filled(
-        contract_no=contract_no,
-        project_name=project_name,
-        general_contractor=general_contractor,
-        station=station,
-        of_contract=of_contract,
-    )
+    wanted = narrowed | _filled(of_contract=of_contract)
     found = await visit.services().reporting.firms({**wanted, "kind": kind, "page": page})
     return visit.render("supervision_firms.html", found=found, kind=kind, **_context({**wanted, "kind": kind}))
 
@@ -89,23 +90,14 @@ async def list_firms(
 async def list_people(
     visit: Visit,
     counted: str,
-    contract_no: str | None = None,
-    project_name: str | None = None,
-    general_contractor: str | None = None,
-    station: str | None = None,
+    narrowed: Narrowed,
     of_contract: str | None = None,
     page: int = 1,
 ) -> Response:
     """Exactly whom a number counts."""
     if counted not in SETS:
         raise NotFound
-    wanted = _filled(
-        contract_no=contract_no,
-        project_name=project_name,
-        general_contractor=general_contractor,
-        station=station,
-        of_contract=of_contract,
-    )
+    wanted = narrowed | _filled(of_contract=of_contract)
     found = await visit.services().reporting.people({**wanted, "set": counted, "page": page})
     return visit.render("supervision_people.html", found=found, counted=counted, **_context({**wanted, "counted": counted}))
 
@@ -114,10 +106,7 @@ async def list_people(
 @page(Action.QUERY_SUPERVISION)
 async def list_employments(
     visit: Visit,
-    contract_no: str | None = None,
-    project_name: str | None = None,
-    general_contractor: str | None = None,
-    station: str | None = None,
+    narrowed: Narrowed,
     person_kind: str | None = None,
     trade: str | None = None,
     disposition: str | None = None,
@@ -125,15 +114,6 @@ async def list_employments(
     page: int = 1,
 ) -> Response:
     """用工查询: a row a person, contract and employer."""
-    wanted = _filled(
-        contract_no=contract_no,
-        project_name=project_name,
-        general_contractor=general_contractor,
-        station=station,
-        person_kind=person_kind,
-        trade=trade,
-        disposition=disposition,
-        on_site=on_site,
-    )
+    wanted = narrowed | _filled(person_kind=person_kind, trade=trade, disposition=disposition, on_site=on_site)
     found = await visit.services().reporting.employments({**wanted, "page": page})
     return visit.render("supervision_employments.html", found=found, **_context(wanted))

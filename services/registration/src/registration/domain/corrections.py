@@ -16,7 +16,7 @@ from contracts.registration import PersonDetailsCorrected, PersonPreRegistered, 
 from contracts.rejection import Rejection
 from contracts.sealing import Sealed
 from registration.domain.declaration import Declaration, DeclarationHasChanged, NameDiffersFromDeclaration
-from registration.domain.form import Form, expected
+from registration.domain.form import Form, expected, form_of
 
 CORRECTIONS_MAX = 50
 """Of one pre-registration: every one is judged anew and told to the police."""
@@ -142,19 +142,4 @@ def _put_right(command: Correct, form: Form) -> Form:
 
 
 def details_of(event: PersonPreRegistered | PersonDetailsCorrected) -> Details:
-    form = Form(
-        contract_no=event.contract_no,
-        district=event.district,
-        person_kind=event.person_kind,
-        trade=event.trade,
-        employer_credit_code=event.employer_credit_code,
-        origin_code=event.origin_code,
-        origin=event.origin,
-        arrival_date=event.arrival_date,
-        document=event.document,
-        document_type=event.document_type,
-        name=event.name,
-        name_fingerprint=event.name_fingerprint,
-        mobile=event.mobile,
-    )
-    return Details(form, event.declaration, event.pre_registered_at)
+    return Details(form_of(event), event.declaration, event.pre_registered_at)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
-from contracts.registration import DeclarationAwaited, PinnedDeclaration
+from contracts.registration import DeclarationAwaited, PersonDetailsCorrected, PersonPreRegistered, PinnedDeclaration
 from contracts.sealing import Sealed
 from contracts.times import shanghai_date
 from registration.domain.declaration import Declaration
@@ -75,7 +75,8 @@ def may_rest_on(form: Form, declaration: Declaration, at: datetime) -> bool:
     return is_newer and declaration.pinned.reported_on >= shanghai_date(left.at) and at > left.at
 
 
-def form_of(event: DeclarationAwaited) -> Form:
+def form_of(event: DeclarationAwaited | PersonPreRegistered | PersonDetailsCorrected) -> Form:
+    """What the fact says of the form."""
     return Form(
         contract_no=event.contract_no,
         district=event.district,
@@ -90,9 +91,13 @@ def form_of(event: DeclarationAwaited) -> Form:
         name=event.name,
         name_fingerprint=event.name_fingerprint,
         mobile=event.mobile,
-        complete=event.complete,
-        left=Left(event.left_at, event.left_with_version) if event.left_at and event.left_with_version else None,
     )
+
+
+def kept_form_of(event: DeclarationAwaited) -> Form:
+    """With what only a form that waits has."""
+    left = Left(event.left_at, event.left_with_version) if event.left_at and event.left_with_version else None
+    return replace(form_of(event), complete=event.complete, left=left)
 
 
 def expected(form: Form, declaration: PinnedDeclaration) -> dict[str, Any]:

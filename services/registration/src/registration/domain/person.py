@@ -32,7 +32,7 @@ from registration.domain import family
 from registration.domain.corrections import Correct, Details, PreRegistrationIsNotOpen, correct, details_of
 from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing, NameDiffersFromDeclaration
 from registration.domain.erasure import Erase, PersonIsErased, erase
-from registration.domain.form import Form, Left, expected, form_of, may_rest_on, said_by
+from registration.domain.form import Form, Left, expected, kept_form_of, may_rest_on, said_by
 
 # --- What happened and what may be asked ------------------------------------------------------------------------------
 
@@ -365,7 +365,7 @@ def _pre_registered(person_id: UUID, form: Form, declaration: Declaration, *, ta
 def evolve(person: Person, event: PersonEvent) -> Person:
     match event:
         case DeclarationAwaited():
-            return replace(person, awaited={**person.awaited, event.contract_no: form_of(event)})
+            return replace(person, awaited={**person.awaited, event.contract_no: kept_form_of(event)})
         case PersonPreRegistered():
             awaited = {contract_no: form for contract_no, form in person.awaited.items() if contract_no != event.contract_no}
             before = person.pre_registrations.get(event.contract_no)
