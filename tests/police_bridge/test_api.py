@@ -264,10 +264,9 @@ class TestWaiting:
 
 class TestGiveReceipts:
     async def test_counts_each_message_of_the_districts_once(self, running: Running) -> None:
-        await arrive(running, uuid4())
-        seen = await arrive(running, uuid4(), district=PUDONG, contract_no=ELSEWHERE)
         police = running.police(HONGKOU)
-        (ours,) = [message["id"] for message in messages(await police.read(seen=seen))]
+        (ours,) = [message["id"] for message in messages(await police.read(seen=await arrive(running, uuid4())))]
+        seen = await arrive(running, uuid4(), district=PUDONG, contract_no=ELSEWHERE)
         (foreign,) = [message["id"] for message in messages(await running.police(PUDONG).read(seen=seen))]
         absent = str(uuid4())
         for _ in range(2):
