@@ -7,7 +7,7 @@ How pages look is tested with stand-ins for the services.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -16,6 +16,7 @@ from chassis.server import serve
 from devstack import doctor
 from devstack.missing import MissingPart
 from devstack.ports import HOST, free_port
+from portal.session import Session
 from tests.portal.stand_ins import StandIns, app_of, operator, supervisor
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
@@ -44,20 +45,21 @@ async def chromium(chromium_path: str) -> AsyncIterator[Browser]:
 @pytest.fixture(scope="session")
 async def pages_of_a_site() -> AsyncIterator[str]:
     """Where pages are served to a site operator, with stand-ins behind them."""
-    async for url in _served(StandIns(), operator):
+    async for url in served(StandIns(), operator):
         yield url
 
 
 @pytest.fixture(scope="session")
 async def pages_of_supervision() -> AsyncIterator[str]:
     """The same, to a supervisor."""
-    async for url in _served(StandIns(), supervisor):
+    async for url in served(StandIns(), supervisor):
         yield url
 
 
-async def _served(stand_ins: StandIns, session: object) -> AsyncIterator[str]:
+async def served(stand_ins: StandIns, session: Callable[[], Session]) -> AsyncIterator[str]:
+    """Where these pages are, to whoever has that session."""
     port = free_port()
-    server = serve(app_of(stand_ins, session), host=HOST, port=port)  # type: ignore[arg-type]
+    server = serve(app_of(stand_ins, session), host=HOST, port=port)
     serving = asyncio.create_task(server.serve())
     yield f"http://{HOST}:{port}"
     server.should_exit = True

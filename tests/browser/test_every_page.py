@@ -24,6 +24,8 @@ OF_SITES = {
     "entry": f"{SITE}/entries",
     "entry-of-one": f"{SITE}/entries?person={PERSON}",
     "exits": f"{SITE}/exits",
+    "turnstile-opening": f"{SITE}/turnstile/opening",
+    "paper-entries": f"{SITE}/paper-entries",
     "not-found": "/contracts/W1/entries",
 }
 OF_SUPERVISION = {

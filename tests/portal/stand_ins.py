@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
 from unittest.mock import MagicMock
@@ -30,7 +30,7 @@ from portal.wiring import PAGES, signing_key
 CONTRACT, PERSON = "W2019010100011", UUID(int=7)
 SITE = f"/contracts/{CONTRACT}"
 EMPLOYER = "91310109MA1A00002C"
-NOW = "2020-02-18T07:44:35Z"
+NOW, GRANTED_UNTIL = "2020-02-18T07:44:35Z", "2020-02-18T07:44:40Z"
 
 Answer = tuple[int, Any]
 
@@ -118,6 +118,9 @@ class StandIns:
                 {"reasons": REASONS, "earliest": "2020-02-28", "admissible": False, "on_site": False, "as_of": NOW},
             ),
             ("POST", f"{of_contract}/entries"): (200, attempt("refused", REASONS)),
+            ("POST", f"{of_contract}/gate-passes"): (200, attempt("refused", REASONS)),
+            ("POST", f"{of_contract}/paper-entries"): (201, PAPER_ENTRY),
+            ("GET", f"{of_contract}/attempts"): (200, {"items": [REVIEWED], "next": None}),
             ("GET", f"{of_contract}/roster"): (
                 200,
                 {"registered": 13, "on_site": 2, "banned_on_site": 1, "items": [MEMBER], "next": None},
@@ -173,6 +176,16 @@ MEMBER = {
     "banned_since": NOW,
 }
 
+
+PAPER_ENTRY = {"person_id": str(PERSON), "reasons": REASONS, "needs_review": True, "entered_at": NOW}
+REVIEWED = {
+    "attempt_id": str(UUID(int=70)),
+    "person_id": str(PERSON),
+    "reasons": REASONS,
+    "earliest": "2020-02-28",
+    "attempted_at": NOW,
+    "recorded_at": NOW,
+}
 
 PAGE = {"as_of": NOW, "total": 2, "page": 1, "pages": 1, "page_text": "共1页 显示1到2,共2记录"}
 ROW = {
@@ -235,6 +248,7 @@ def attempt(outcome: str, reasons: list[dict[str, Any]]) -> dict[str, Any]:
         "reasons": reasons,
         "earliest": "2020-02-28" if reasons else None,
         "attempted_at": NOW,
+        "valid_until": GRANTED_UNTIL if outcome == "admitted" else None,
     }
 
 
@@ -246,6 +260,11 @@ def refusal(status: int, code: str, title: str, *errors: tuple[str, str], detail
 
 def operator() -> Session:
     return Session(b"", UUID(int=1), None, (SiteGrant(CONTRACT, Role.SITE_OPERATOR),), {})
+
+
+def turnstile() -> Session:
+    """The tablet that the operator left at the gate."""
+    return replace(operator(), gate_contract_no=CONTRACT)
 
 
 def supervisor() -> Session:

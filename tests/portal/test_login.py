@@ -206,6 +206,40 @@ class TestSession:
         assert (503, "5") == (page.status_code, page.headers["retry-after"])
 
 
+class TestTurnstile:
+    PATH = f"/contracts/{CONTRACT}/turnstile"
+
+    async def opened(self, portal: Portal, browser: Browser, somebody: dict[str, str]) -> httpx2.Response:
+        await _signed_in(portal, browser, somebody)
+        await browser.open(f"{self.PATH}/opening")
+        return await browser.submit(f"{self.PATH}/opening")
+
+    async def test_takes_the_place_of_the_session_that_opened_it(
+        self, portal: Portal, browser: Browser, somebody: dict[str, str]
+    ) -> None:
+        await _signed_in(portal, browser, somebody)
+        of_the_operator = dict(browser.client.cookies)
+        await browser.open(f"{self.PATH}/opening")
+        assert "请刷证件" in (await browser.submit(f"{self.PATH}/opening")).text
+        browser.client.cookies.clear()
+        browser.client.cookies.update(of_the_operator)
+        assert "/login" == (await browser.open(f"{self.PATH}/opening")).url.path
+
+    async def test_is_never_idle_and_closes_after_a_shift(self, portal: Portal, browser: Browser, somebody: dict[str, str]) -> None:
+        await self.opened(portal, browser, somebody)
+        await portal.users._pool.execute("UPDATE session SET used_at = used_at - interval '3 hours'")
+        assert "请刷证件" in (await browser.open(self.PATH)).text
+        await portal.users._pool.execute("UPDATE session SET began_at = began_at - interval '12 hours 1 second'")
+        assert "/login" == (await browser.open(self.PATH)).url.path
+
+    async def test_closes_when_its_operator_loses_the_right(
+        self, portal: Portal, browser: Browser, somebody: dict[str, str]
+    ) -> None:
+        await self.opened(portal, browser, somebody)
+        await portal.users.put_site_user(**somebody, grants=[SiteGrant(CONTRACT, Role.SUPERVISION_LEAD)])
+        assert 404 == (await browser.open(self.PATH)).status_code
+
+
 class TestSupervisor:
     SECRET = pyotp.random_base32()
 

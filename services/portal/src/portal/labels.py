@@ -16,6 +16,7 @@ ROLES: Mapping[str, str] = {
     Role.EMPLOYER_REGISTRAR: _("用工单位登记管理人员"),
     Role.SUPERVISION_LEAD: _("监理项目负责人"),
     Role.SUPERVISION_OPERATOR: _("监理现场操作用户"),
+    Role.GATE_DEVICE: _("闸机"),
     Role.STATION_OFFICER: _("监督站监督管理人员"),
     Role.DISTRICT_SUPERVISOR: _("区监督管理人员"),
     Role.CITY_SUPERVISOR: _("市住建委监督管理人员"),

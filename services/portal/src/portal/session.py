@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.auth import Principal
+from contracts.access import Action, Role, may
 from portal.digests import Digests
 from portal.users import SiteGrant, Supervisor, Users
 
@@ -41,12 +42,18 @@ class Session:
     """Of a user of sites: the contracts to choose from."""
     seen: Mapping[str, str]
     """Service → the consistency token of the last facts that this session made there, in the order in which they were made."""
+    gate_contract_no: str | None = None
+    """Of the tablet at a turnstile: whose gate it asks. It can do nothing else, for nobody watches who touches it."""
 
     def on(self, contract_no: str) -> Principal | None:
         """As the services see whoever works on this contract: it reaches no other one, so that what is shown of one contract
         can never be another's. None: the contract is not his."""
         grant = next((each for each in self.grants if each.contract_no == contract_no), None)
-        return None if grant is None else self._principal(grant, frozenset({contract_no}))
+        if grant is None:
+            return None
+        if self.gate_contract_no is not None:
+            return self._turnstile(grant)
+        return self._principal(grant, frozenset({contract_no}))
 
     @property
     def anywhere(self) -> Principal | None:
@@ -57,9 +64,15 @@ class Session:
             return Principal(
                 f"supervisor:{known.account}", known.role, stations=frozenset(known.stations), districts=frozenset(known.districts)
             )
-        if not self.grants:
+        if not self.grants or self.gate_contract_no is not None:
             return None
         return self._principal(self.grants[0], frozenset(each.contract_no for each in self.grants))
+
+    def _turnstile(self, grant: SiteGrant) -> Principal | None:
+        """The gate's tablet, as long as whoever opened it may still admit there."""
+        if grant.contract_no != self.gate_contract_no or not may(grant.role, Action.ADMIT):
+            return None
+        return Principal(f"gate:{self.user_id}", Role.GATE_DEVICE, contracts=frozenset({grant.contract_no}))
 
     def _principal(self, grant: SiteGrant, contracts: frozenset[str]) -> Principal:
         return Principal(f"user:{self.user_id}", grant.role, contracts=contracts, employer_credit_code=grant.employer_credit_code)
@@ -71,15 +84,21 @@ class Sessions:
         self._digests = digests
         self._users = users
 
-    async def begin(self, response: Response, *, user_id: UUID | None = None, account: str | None = None) -> None:
-        """Sign somebody in. The name is new: one that was known before the login never becomes a session."""
+    async def begin(
+        self, response: Response, *, user_id: UUID | None = None, account: str | None = None, gate_contract_no: str | None = None
+    ) -> None:
+        """Sign somebody in. The name is new: one that was known before the login never becomes a session.
+
+        With `gate_contract_no` it is a turnstile's: never idle, for workers come all day and nobody is there to sign in again.
+        """
         name = secrets.token_urlsafe(32)
         await self._pool.execute("DELETE FROM session WHERE began_at < clock_timestamp() - $1::interval", SESSION_LIFE)
         await self._pool.execute(
-            "INSERT INTO session (session_digest, user_id, account) VALUES ($1, $2, $3)",
+            "INSERT INTO session (session_digest, user_id, account, gate_contract_no) VALUES ($1, $2, $3, $4)",
             self._digests.of("session", name),
             user_id,
             account,
+            gate_contract_no,
         )
         set_cookie(response, SESSION_COOKIE, name, life=SESSION_LIFE)
 
@@ -91,7 +110,8 @@ class Sessions:
         row = await self._pool.fetchrow(
             """
             UPDATE session SET used_at = clock_timestamp()
-            WHERE session_digest = $1 AND used_at > clock_timestamp() - $2::interval AND began_at > clock_timestamp() - $3::interval
+            WHERE session_digest = $1 AND began_at > clock_timestamp() - $3::interval
+                AND (used_at > clock_timestamp() - $2::interval OR gate_contract_no IS NOT NULL)
             RETURNING *
             """,
             self._digests.of("session", name),
@@ -102,7 +122,7 @@ class Sessions:
             return None
         grants = tuple(await self._users.grants_of(row["user_id"])) if row["user_id"] else ()
         supervisor = await self._users.supervisor_of(row["account"]) if row["account"] else None
-        return Session(row["session_digest"], row["user_id"], supervisor, grants, _in_order(row["seen"]))
+        return Session(row["session_digest"], row["user_id"], supervisor, grants, _in_order(row["seen"]), row["gate_contract_no"])
 
     async def remember(self, session: Session, service: str, token: str) -> None:
         """What the session did is what its next pages show."""

@@ -16,7 +16,7 @@ from portal.accounts import Accounts
 from portal.digests import Digests
 from portal.login_codes import LoginCodes
 from portal.message_gateway import ConsoleGateway, HttpGateway, Outbox
-from portal.pages import gate, health, home, login, morning_round, pre_registrations, supervision
+from portal.pages import gate, health, home, login, morning_round, paper_entries, pre_registrations, supervision, turnstile
 from portal.rendering import Renderer
 from portal.session import Sessions
 from portal.settings import Settings
@@ -31,7 +31,20 @@ FAILURES_WITHIN_S = 60.0
 """Of all logins from one address: a site office has one, and several people."""
 
 
-PAGES = [each.router for each in (home, login, pre_registrations, health, morning_round, gate, supervision)]
+PAGES = [
+    each.router
+    for each in (
+        home,
+        login,
+        pre_registrations,
+        health,
+        morning_round,
+        gate,
+        turnstile,
+        paper_entries,
+        supervision,
+    )
+]
 
 
 def signing_key(seed: bytes) -> OKPKey:

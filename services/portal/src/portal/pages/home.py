@@ -14,6 +14,7 @@ router = Router(tags=["pages"])
 STATIC = {
     "portal.css": "text/css",
     "portal.js": "text/javascript",
+    "turnstile.js": "text/javascript",
     "htmx-2.0.11.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

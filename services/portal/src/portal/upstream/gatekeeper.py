@@ -1,4 +1,4 @@
-"""进场登记, 退场登记, 过闸."""
+"""进场登记, 退场登记, 过闸, and what was decided on paper."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ class Reason(BaseModel):
     earliest: date | None = None
 
 
-class Verdict(BaseModel):
-    """What the gate says or would say."""
+class Reasons(BaseModel):
+    """Why, all of it."""
 
     reasons: list[Reason]
-    earliest: date | None
 
     @property
     def forbidding(self) -> list[Reason]:
@@ -35,6 +34,12 @@ class Verdict(BaseModel):
     @property
     def reminders(self) -> list[Reason]:
         return [each for each in self.reasons if each.effect == "remind"]
+
+
+class Verdict(Reasons):
+    """What the gate says or would say."""
+
+    earliest: date | None
 
 
 class Clearance(Verdict):
@@ -47,6 +52,27 @@ class Attempt(Verdict):
     person_id: UUID
     outcome: str
     attempted_at: datetime
+    valid_until: datetime | None
+
+
+class PaperEntry(Reasons):
+    """What the rules say afterwards to whom two people let in."""
+
+    person_id: UUID
+    needs_review: bool
+    entered_at: datetime
+
+
+class RecordedAttempt(Reasons):
+    attempt_id: UUID
+    person_id: UUID
+    attempted_at: datetime
+    recorded_at: datetime
+
+
+class Attempts(BaseModel):
+    items: list[RecordedAttempt]
+    next: str | None
 
 
 class Exit(BaseModel):
@@ -84,6 +110,20 @@ class Gatekeeper:
 
     async def enter(self, contract_no: str, who: Mapping[str, Any], *, key: str) -> Attempt:
         return await self.calls.post(self.caller, SERVICE, f"/v1/contracts/{contract_no}/entries", who, Attempt, key=key)
+
+    async def pass_gate(self, contract_no: str, document: Mapping[str, str], *, key: str) -> Attempt:
+        """过闸. Only a turnstile may ask."""
+        body = {"document": dict(document)}
+        return await self.calls.post(self.caller, SERVICE, f"/v1/contracts/{contract_no}/gate-passes", body, Attempt, key=key)
+
+    async def record_on_paper(self, contract_no: str, entry: Mapping[str, Any], *, key: str) -> PaperEntry:
+        return await self.calls.post(self.caller, SERVICE, f"/v1/contracts/{contract_no}/paper-entries", entry, PaperEntry, key=key)
+
+    async def to_be_reviewed(self, contract_no: str, *, after: str | None = None, limit: int = 50) -> Attempts:
+        """待核: let in on paper although a rule forbade it."""
+        return await self.calls.get(
+            self.caller, SERVICE, f"/v1/contracts/{contract_no}/attempts", Attempts, needs_review="true", after=after, limit=limit
+        )
 
     async def leave(self, contract_no: str, who: Mapping[str, Any], *, key: str) -> Exit:
         return await self.calls.post(self.caller, SERVICE, f"/v1/contracts/{contract_no}/exits", who, Exit, key=key)

@@ -1,0 +1,111 @@
+"""过闸 on a tablet at the turnstile: scan or type, and one huge answer, which is never the last person's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from chassis.web import Router
+from contracts.access import Action
+from portal.forms import FieldError, Form
+from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.gatekeeper import Attempt
+from portal.visits import PAGE, Visit, page
+
+router = Router(prefix="/contracts/{contract_no}/turnstile", tags=["pages"])
+
+FIELDS = {"/document": "document_number", "/document/type": "document_type"}
+REFUSAL_SHOWN_S = 20.0
+UNKNOWN_SHOWN_S = 60.0
+"""Then nobody's number is left on the screen. A grant is shown as long as it may be acted on."""
+ENDING_CHARS = 4
+"""Of the number, so that whoever stands there can see that the answer is his."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One answer, and how long it stands there."""
+
+    state: str
+    """`good`, `bad`, `unknown`, `wrong` (no number at all) or `waiting`."""
+    seconds: int = 0
+    attempt: Attempt | None = None
+
+
+WAITING = Shown("waiting")
+
+
+@router.get("/opening", **PAGE)
+@page(Action.ADMIT)
+async def show_opening(visit: Visit) -> Response:
+    """What it means to leave this browser at the turnstile."""
+    return visit.render("turnstile_opening.html")
+
+
+@router.post("/opening", **PAGE)
+@page(Action.ADMIT)
+async def open_turnstile(visit: Visit) -> Response:
+    """The operator's session ends, and one begins that can only ask this gate."""
+    response = visit.go(f"{visit.site}/turnstile")
+    if visit.session is not None:
+        await visit.portal.sessions.end(visit.request, response)
+        await visit.portal.sessions.begin(response, user_id=visit.session.user_id, gate_contract_no=visit.contract_no)
+    return response
+
+
+@router.get("", **PAGE)
+@page(Action.PASS_GATE)
+async def show_turnstile(visit: Visit) -> Response:
+    """Whoever comes next."""
+    return _turnstile(visit, WAITING)
+
+
+@router.post("", **PAGE)
+@page(Action.PASS_GATE)
+async def pass_gate(visit: Visit) -> Response:
+    """过闸. Without an answer of the gate nobody is let in, and the page says that it does not know."""
+    number = visit.form.text("document_number").strip()
+    document = {"type": visit.form.text("document_type") or "citizen_id", "number": number}
+    try:
+        gatekeeper = visit.services(_forget).gatekeeper
+        attempt = await gatekeeper.pass_gate(str(visit.contract_no), document, key=visit.form.text("key"))
+    except UpstreamAway:
+        return _turnstile(visit, Shown("unknown", math.ceil(UNKNOWN_SHOWN_S)), status=503, key=visit.form.text("key"))
+    except UpstreamRefused as refused:
+        if refused.status != 422:
+            raise
+        return _turnstile(visit, Shown("wrong", math.ceil(UNKNOWN_SHOWN_S)), errors=visit.wrong(refused, FIELDS), status=422)
+    shown = _shown(attempt)
+    ending = number[-ENDING_CHARS:]
+    if shown.state != "unknown":
+        visit.form = Form({"document_type": ["citizen_id"]})
+    return _turnstile(visit, shown, ending=ending)
+
+
+async def _forget(service: str, token: str) -> None:
+    """What the last one did is nothing that the next one has to wait for."""
+
+
+def _shown(attempt: Attempt) -> Shown:
+    if attempt.outcome == "admitted" and attempt.valid_until is not None:
+        return Shown("good", math.ceil((attempt.valid_until - attempt.attempted_at).total_seconds()), attempt)
+    if {each.code for each in attempt.forbidding} == {"state_stale"}:
+        return Shown("unknown", math.ceil(UNKNOWN_SHOWN_S), attempt)
+    return Shown("bad", math.ceil(REFUSAL_SHOWN_S), attempt)
+
+
+def _turnstile(
+    visit: Visit,
+    shown: Shown,
+    *,
+    status: int = 200,
+    errors: list[FieldError] | None = None,
+    key: str | None = None,
+    ending: str = "",
+) -> Response:
+    response = visit.render("turnstile.html", status=status, errors=errors or (), shown=shown, key=key, ending=ending)
+    if status == 503:
+        response.headers["Retry-After"] = "5"
+    return response

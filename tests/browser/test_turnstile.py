@@ -1,0 +1,144 @@
+"""The gate's tablet with its script: on a slow line, on none, and never with the last person's answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qs
+
+import httpx2
+import pytest
+from playwright.async_api import Browser, Request, Route, ViewportSize, expect
+
+from tests.browser.conftest import served
+from tests.browser.desk import PC, PHONE, Desk
+from tests.portal.stand_ins import CONTRACT, REASONS, SITE, StandIns, attempt, turnstile
+
+PATH = f"{SITE}/turnstile"
+GATE_PASSES = f"/v1/contracts/{CONTRACT}/gate-passes"
+ADMITTED, REFUSED = "310109198001011014", "420106199007250153"
+
+
+class Gate(StandIns):
+    """Knows one who may pass."""
+
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == GATE_PASSES:
+            number = json.loads(request.content)["document"]["number"]
+            self.answers["POST", GATE_PASSES] = (
+                200,
+                attempt("admitted", []) if number == ADMITTED else attempt("refused", REASONS),
+            )
+        return super().answer(request)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+async def url(gate: Gate) -> AsyncIterator[str]:
+    async for each in served(gate, turnstile):
+        yield each
+
+
+async def scan(desk: Desk, number: str) -> None:
+    """As a scanner does: it types wherever the focus is, and ends with Enter."""
+    await desk.page.keyboard.type(number)
+    await desk.page.keyboard.press("Enter")
+
+
+class TestTurnstile:
+    @pytest.mark.parametrize("size", [PC, PHONE], ids=["pc", "phone"])
+    async def test_is_for_everybody_in_every_state(self, url: str, gate: Gate, chromium: Browser, size: ViewportSize) -> None:
+        async with Desk.opened(url, chromium, size=size) as desk:
+            await desk.page.goto(PATH)
+            await desk.is_as_it_should_be("turnstile-waiting", size)
+            for number, words, name in ((ADMITTED, "可以通过", "admitted"), (REFUSED, "不能通过", "refused")):
+                await scan(desk, number)
+                await desk.sees(words)
+                await desk.is_as_it_should_be(f"turnstile-{name}", size)
+            gate.is_away = True
+            await scan(desk, ADMITTED)
+            await desk.sees("无法确认,请勿放行")
+            await desk.is_as_it_should_be("turnstile-unknown", size)
+
+    async def test_takes_the_answer_away_with_the_next_character(self, url: str, chromium: Browser) -> None:
+        async with Desk.opened(url, chromium) as desk:
+            await desk.page.goto(PATH)
+            await scan(desk, ADMITTED)
+            await desk.sees("可以通过")
+            await desk.page.locator("h1").click()  # the focus is elsewhere: a scanner does not mind
+            await desk.page.keyboard.type("4")
+            await expect(desk.page.locator("#answer")).not_to_contain_text("可以通过")
+            await expect(desk.page.get_by_label("证件号码")).to_have_value("4")
+
+    async def test_shows_no_late_answer_to_whoever_came_next(self, url: str, chromium: Browser) -> None:
+        async with Desk.opened(url, chromium) as desk:
+            first_is_asked, second_is_answered = asyncio.Event(), asyncio.Event()
+
+            async def hold_the_first(route: Route) -> None:
+                if not first_is_asked.is_set():
+                    first_is_asked.set()
+                    await second_is_answered.wait()
+                await route.continue_()
+
+            await desk.page.goto(PATH)
+            await desk.page.route(f"**{PATH}", hold_the_first)
+            await scan(desk, ADMITTED)
+            await first_is_asked.wait()
+            await scan(desk, REFUSED)
+            await desk.sees("不能通过")
+            second_is_answered.set()
+            await expect(desk.page.locator("#answer")).to_contain_text("不能通过")
+            await expect(desk.page.locator("#answer")).not_to_contain_text("可以通过")
+
+    async def test_forgets_a_grant_when_it_ends(self, url: str, chromium: Browser) -> None:
+        async with Desk.opened(url, chromium) as desk:
+            await desk.page.clock.install()
+            await desk.page.goto(PATH)
+            await scan(desk, ADMITTED)
+            await desk.sees("可以通过")
+            await desk.page.clock.run_for(5_001)
+            await desk.sees("请刷证件")
+
+    async def test_without_a_line_says_so_and_asks_again_as_the_same_attempt(self, url: str, gate: Gate, chromium: Browser) -> None:
+        async with Desk.opened(url, chromium) as desk:
+            await desk.page.goto(PATH)
+            sent = list[str]()
+
+            def note(request: Request) -> None:
+                if request.method == "POST":
+                    sent.append(parse_qs(request.post_data or "")["key"][0])
+
+            desk.page.on("request", note)
+            await desk.page.route(f"**{PATH}", lambda route: route.abort("connectionfailed"))
+            await scan(desk, ADMITTED)
+            await desk.sees("无法确认,请勿放行")
+            await desk.page.unroute(f"**{PATH}")
+            await desk.clicks("查验")
+            await desk.sees("可以通过")
+            assert sent[0] == sent[1]
+            await scan(desk, ADMITTED)
+            await desk.sees("可以通过")
+            assert sent[1] != sent[2], "the next passage is another one"
+            await desk.page.context.set_offline(True)
+            await desk.sees("没有网络连接")
+            await expect(desk.page.locator("#answer")).not_to_contain_text("可以通过")
+
+    async def test_says_that_it_was_signed_out(self, url: str, chromium: Browser) -> None:
+        async with Desk.opened(url, chromium) as desk:
+            await desk.page.goto(PATH)
+            await desk.page.context.clear_cookies()
+            await scan(desk, ADMITTED)
+            await desk.sees("本机已退出登录")
+
+    async def test_works_without_its_script(self, url: str, chromium: Browser) -> None:
+        async with Desk.opened(url, chromium, javascript=False) as desk:
+            await desk.page.goto(PATH)
+            await desk.page.get_by_label("证件号码").fill(ADMITTED)
+            await desk.clicks("查验")
+            await desk.sees("可以通过")
+            assert "5;" in (await desk.page.locator("noscript meta, meta[http-equiv]").first.get_attribute("content") or "")
