@@ -89,12 +89,11 @@ class TestBrokerRestart:
 class TestNobodyKnowsWhetherThereIsNews:
     @pytest.mark.parametrize(
         ("name", "is_killed"),
-        [("registration-api", True), ("health-api", False), ("gatekeeper-worker", True), ("gatekeeper-worker", False)],
-        ids=[
-            "registration's api is killed",
-            "health's api is frozen",
-            "the gate's worker is killed",
-            "the gate's worker is frozen",
+        [
+            pytest.param("registration-api", True, id="registration's api is killed"),
+            pytest.param("health-api", False, id="health's api is frozen", marks=pytest.mark.long),
+            pytest.param("gatekeeper-worker", True, id="the gate's worker is killed", marks=pytest.mark.long),
+            pytest.param("gatekeeper-worker", False, id="the gate's worker is frozen"),
         ],
     )
     async def test_closes_the_gate_to_everybody(self, stack: FaultStack, name: str, is_killed: bool) -> None:

@@ -21,7 +21,6 @@ from tests.faults.traffic import Diary, flowing, town
 
 SEED = int(os.environ.get("GATEHOUSE_FAULTS_SEED", random.SystemRandom().randrange(1_000_000)))
 ROUNDS = int(os.environ.get("GATEHOUSE_FAULTS_ROUNDS", "6"))
-"""Of the long form."""
 AT_ONCE_MAX = 3
 """Faults of one round."""
 FROZEN_S = (0.5, 6.0)
@@ -33,25 +32,18 @@ GONE_S_MAX = 10.0
 
 
 class TestCombined:
-    async def test_faults_of_one_round_lose_nothing(self, stack: FaultStack) -> None:
-        await _rounds(stack, 1)
-
     @pytest.mark.long
     async def test_faults_of_many_rounds_lose_nothing(self, stack: FaultStack) -> None:
-        await _rounds(stack, ROUNDS)
-
-
-async def _rounds(stack: FaultStack, rounds: int) -> None:
-    choose = random.Random(SEED)
-    for n in range(rounds):
-        faults = choose.sample(_faults(stack), choose.randint(2, AT_ONCE_MAX))
-        async with stack.supervised(), town(stack, sites=2) as here:
-            async with flowing(here):
-                await asyncio.gather(*(_inflict(fault, here.diary, choose.random()) for fault in faults))
-                await asyncio.sleep(PAUSE_S)
-            wrong = (await check(stack, here.diary)).wrong
-            REPORT.violations += len(wrong)
-            assert [] == wrong, f"seed {SEED}, round {n}: {[fault.name for fault in faults]}"
+        choose = random.Random(SEED)
+        for n in range(ROUNDS):
+            faults = choose.sample(_faults(stack), choose.randint(2, AT_ONCE_MAX))
+            async with stack.supervised(), town(stack, sites=2) as here:
+                async with flowing(here):
+                    await asyncio.gather(*(_inflict(fault, here.diary, choose.random()) for fault in faults))
+                    await asyncio.sleep(PAUSE_S)
+                wrong = (await check(stack, here.diary)).wrong
+                REPORT.violations += len(wrong)
+                assert [] == wrong, f"seed {SEED}, round {n}: {[fault.name for fault in faults]}"
 
 
 @dataclass(frozen=True)

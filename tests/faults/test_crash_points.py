@@ -58,9 +58,7 @@ class TestCrash:
             stack,
             [
                 ("gatekeeper-api", CrashPoint.APPEND_COMMITTED),
-                ("registration-worker", CrashPoint.RELAY_ACKNOWLEDGED),
                 ("gatekeeper-worker", CrashPoint.INTAKE_COMMITTED),
-                ("reporting-worker", CrashPoint.INTAKE_APPLIED),
             ],
         )
 

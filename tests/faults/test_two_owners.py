@@ -22,11 +22,11 @@ FORCED = 2
 REFUSED_S_MAX = 4.0
 """By then a worker that reaches the lease table no more has stopped by itself."""
 RECOVERED_S_MAX = 60.0
-LONG = [pytest.param(each, marks=pytest.mark.long) for each in ("registration", "health", "police_bridge", "reporting")]
 
 
 class TestTwoOwners:
-    @pytest.mark.parametrize("package", ["gatekeeper", *LONG])
+    @pytest.mark.long
+    @pytest.mark.parametrize("package", ["gatekeeper", "registration", "health", "police_bridge", "reporting"])
     async def test_of_the_same_partitions_do_nothing_twice(self, stack: FaultStack, package: str) -> None:
         async with two_workers(stack, package) as first, town(stack, sites=2) as here, stack.database(package) as database:
             second = await database.fetchval("SELECT owner FROM worker WHERE owner <> $1 ORDER BY expires_at DESC", first)
