@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from signal import SIGKILL, SIGSTOP
+from signal import SIGCONT, SIGKILL, SIGSTOP
 from uuid import UUID
 
 import pytest
@@ -26,6 +26,7 @@ BATCH = 300
 """People, about twenty to a partition."""
 UNREAD_BYTES_MIN = 8_000
 """More than clients that ask for this or that: part of a batch."""
+TRIES_MAX = 5
 GONE_S_MAX = 10.0
 CAUGHT_UP_S_MAX = 60.0
 
@@ -69,21 +70,36 @@ class TestBrokerRestart:
         """The broker has bytes of it that it has not read, and is killed."""
         async with town(stack) as here:
             (site,) = here.sites
-            await eventually(lambda: caught_up(stack))
-            stack.kafka.child.send(SIGSTOP)
-            try:
-                before = _unread_bytes(stack.kafka.clients_port)
-                await here.import_roster(site, people(BATCH), on_site=[False] * BATCH)
-                await eventually(lambda: _unread_bytes(stack.kafka.clients_port) > before + UNREAD_BYTES_MIN, within_s=STALE_S_MAX)
-            finally:
-                stack.kafka.child.send(SIGKILL)
-                await stack.kafka.child.ended(GONE_S_MAX)
+            for _ in range(TRIES_MAX):
+                if await _is_killed_in_a_batch(stack, here, site):
+                    break
+            else:
+                pytest.fail(f"no batch lay unread before the broker in {TRIES_MAX} tries")
             killed_s = time.monotonic()
             await stack.kafka.start()
             await eventually(lambda: caught_up(stack), within_s=CAUGHT_UP_S_MAX)
             recovered_s = time.monotonic()
             assert [] == (await check(stack, here.diary)).wrong
             REPORT.note("broker killed in a batch", "sent again", recovery_s=recovered_s - killed_s)
+
+
+async def _is_killed_in_a_batch(stack: FaultStack, here: Town, site: Site) -> bool:
+    """Whether the broker was killed with a batch before it. Where the import took so long that the relay first asked the frozen
+    broker which topics there are, no batch is sent: then it goes on."""
+    await eventually(lambda: caught_up(stack), within_s=CAUGHT_UP_S_MAX)
+    stack.kafka.child.send(SIGSTOP)
+    ending = SIGCONT
+    try:
+        before = _unread_bytes(stack.kafka.clients_port)
+        await here.import_roster(site, people(BATCH), on_site=[False] * BATCH)
+        await eventually(lambda: _unread_bytes(stack.kafka.clients_port) > before + UNREAD_BYTES_MIN, within_s=STALE_S_MAX)
+        ending = SIGKILL
+    except TimeoutError:
+        return False
+    finally:
+        stack.kafka.child.send(ending)
+    await stack.kafka.child.ended(GONE_S_MAX)
+    return True
 
 
 class TestNobodyKnowsWhetherThereIsNews:
