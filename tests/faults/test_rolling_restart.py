@@ -19,6 +19,8 @@ from tests.faults.traffic import Outcome, Town, Try, flowing, town
 
 IN_SHORT = ("gatekeeper",)
 """Services of the short form."""
+LIVES_AT_ONCE = 2
+"""Enough that somebody always asks, and not so many that an api takes long to start beside them."""
 BUSY_S_MAX = 30.0
 ANSWERED_MIN = 10
 """Requests of each service that must have been answered while processes came and went."""
@@ -29,7 +31,7 @@ class TestRollingRestart:
     async def test_fails_nobodys_request(self, stack: FaultStack, services: Sequence[str] | None) -> None:
         rolled = services or _all(stack)
         async with town(stack, sites=2) as here, balanced(stack, here, rolled) as balancers:
-            async with flowing(here) as traffic:
+            async with flowing(here, lives_at_once=LIVES_AT_ONCE) as traffic:
                 await eventually(lambda: traffic.finished > 2, within_s=BUSY_S_MAX)
                 before = _answered(here)
                 await _roll_apis(stack, balancers)

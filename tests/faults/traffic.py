@@ -708,13 +708,14 @@ class Traffic:
     """Lives, some at a time, each on one of the town's sites."""
 
     town: Town
+    at_once: int
     finished: int = 0
     _stopping: bool = False
 
     async def run(self) -> None:
         """Until stopped; then the lives that began are lived to their end. Raises what went wrong in any of them."""
         lives = itertools.islice(itertools.cycle(LIVES), LIVES_MAX)
-        await asyncio.gather(*(self._live(lives) for _ in range(LIVES_AT_ONCE)))
+        await asyncio.gather(*(self._live(lives) for _ in range(self.at_once)))
 
     async def _live(self, lives: Iterator[Life]) -> None:
         for life in lives:
@@ -728,9 +729,9 @@ class Traffic:
 
 
 @asynccontextmanager
-async def flowing(town: Town) -> AsyncIterator[Traffic]:
+async def flowing(town: Town, *, lives_at_once: int = LIVES_AT_ONCE) -> AsyncIterator[Traffic]:
     """Traffic for the time of the block; at its end all requests are answered."""
-    traffic = Traffic(town)
+    traffic = Traffic(town, lives_at_once)
     running = asyncio.create_task(traffic.run())
     try:
         yield traffic
