@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from chassis.settings import ServiceSettings, key_bytes
 
@@ -55,3 +56,31 @@ class TestServiceSettings:
 
     def test_are_all_documented(self) -> None:
         assert [] == [name for name, field in ServiceSettings.model_fields.items() if not field.description]
+
+
+class TestSecretsInFiles:
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("GATEHOUSE_SECRETS_FOLDER", str(tmp_path))
+        return tmp_path
+
+    def test_count_as_variables_do(self, folder: Path) -> None:
+        (folder / "gatehouse_index_key").write_text(f"{KEY}\n")
+        assert SecretStr(KEY) == ServiceSettings().index_key
+
+    def test_give_way_to_the_variable(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (folder / "gatehouse_kafka_user").write_text("from-the-file")
+        monkeypatch.setenv("GATEHOUSE_KAFKA_USER", "from-the-variable")
+        assert "from-the-variable" == ServiceSettings().kafka_user
+
+    def test_are_not_missed_where_there_is_no_folder(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        monkeypatch.setenv("GATEHOUSE_SECRETS_FOLDER", str(folder / "absent"))
+        assert DSN == ServiceSettings().database_dsn.get_secret_value()
+
+    @pytest.mark.parametrize("name", ["database", "migration", "keys"])
+    def test_complete_the_dsn_that_says_no_password(self, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        monkeypatch.setenv(f"GATEHOUSE_{name.upper()}_DSN", "postgresql://someone@server:5433/place")
+        (folder / f"gatehouse_{name}_password").write_text("p@ss/word")
+        settings = ServiceSettings()
+        assert SecretStr("postgresql://someone:p%40ss%2Fword@server:5433/place") == getattr(settings, f"{name}_dsn")
+        assert "p%40ss" not in repr(settings)

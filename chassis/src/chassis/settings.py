@@ -2,21 +2,30 @@
 
 A service with settings of its own inherits from `ServiceSettings`. Secrets are `SecretStr`, so that printing or logging
 the settings never shows them.
+
+Whatever is told by a variable can be told by a file of that name, in lower case, as containers are given their secrets:
+`/run/secrets/gatehouse_index_key`, or in the folder that `GATEHOUSE_SECRETS_FOLDER` names. The variable counts where both are.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Literal, Self
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from chassis.kafka import Brokers
 from contracts.event import SHARDS
 
 KEY_BYTES = 32
+SECRETS_FOLDER = "/run/secrets"
+SECRETS_FOLDER_VARIABLE = "GATEHOUSE_SECRETS_FOLDER"
 
 
 def _is_key(value: SecretStr) -> SecretStr:
@@ -40,19 +49,60 @@ def key_bytes(key: SecretStr) -> bytes:
     return base64.b64decode(key.get_secret_value())
 
 
-class ServiceSettings(BaseSettings):
-    """Settings that every service process has."""
+def _with_password(dsn: SecretStr | str, password: SecretStr | str) -> SecretStr:
+    place = urlsplit(_clear(dsn))
+    role, _, host = place.netloc.rpartition("@")
+    return SecretStr(urlunsplit(place._replace(netloc=f"{role.partition(':')[0]}:{quote(_clear(password), safe='')}@{host}")))
+
+
+def _clear(text: SecretStr | str) -> str:
+    return text.get_secret_value() if isinstance(text, SecretStr) else text
+
+
+class OutsideSettings(BaseSettings):
+    """How programs of ours are told anything: by variables and by files of secrets."""
 
     model_config = SettingsConfigDict(
         env_prefix="GATEHOUSE_", frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Named when they are read, not when the class is made: a program may be told where its secrets are."""
+        folder = Path(os.environ.get(SECRETS_FOLDER_VARIABLE, SECRETS_FOLDER))
+        files = [SecretsSettingsSource(settings_cls, secrets_dir=folder)] if folder.is_dir() else []
+        return (init_settings, env_settings, *files)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _put_passwords_into_dsns(cls, told: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Where a `…_password` comes beside a `…_dsn`, the DSN gets it: so it need not be a secret itself."""
+        names = [name.removesuffix("_password") for name in told if name.endswith("_password") and f"{name[:-9]}_dsn" in told]
+        return {**told, **{f"{name}_dsn": _with_password(told[f"{name}_dsn"], told[f"{name}_password"]) for name in names}}
+
+
+class ServiceSettings(OutsideSettings):
+    """Settings that every service process has."""
+
     database_dsn: SecretStr
     """The service's own database, as its role with least grants: `postgresql://role:password@host:port/database`."""
+    database_password: SecretStr | None = None
+    """Of the role in `database_dsn`, where that says none: a secret by itself."""
     migration_dsn: SecretStr | None = None
-    """The same database as the role that owns it. Needed by `migrate` only."""
+    """The same database as the role that owns it. Needed by `migrate` and `rebuild` only."""
+    migration_password: SecretStr | None = None
+    """Of the role in `migration_dsn`."""
     keys_dsn: SecretStr | None = None
     """The key server, as the service's role there. Needed by services that identify, seal or unseal."""
+    keys_password: SecretStr | None = None
+    """Of the role in `keys_dsn`."""
     kafka_bootstrap: str = "127.0.0.1:9092"
     """Kafka brokers, `host:port[,host:port…]`."""
     kafka_user: str | None = None

@@ -1,0 +1,71 @@
+"""The key server's tables, and the brokers' topics, users and rules: once for all services, before any of them starts.
+
+Repeating any of it changes nothing, and sets everybody's password on the brokers to what it says now.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr
+
+from chassis.kafka import admit, provision
+from chassis.migrations import KEYS, migrate
+from chassis.settings import OutsideSettings
+from contracts.event import SHARDS
+from contracts.topics import EVENT_TOPICS, TOPICS
+
+NOT_TOLD = 2
+"""Exit code of a command that lacks a setting."""
+
+
+class InstallationSettings(OutsideSettings):
+    """What the commands of `python -m chassis` are told."""
+
+    keys_dsn: SecretStr | None = None
+    """The key server, as the role that owns its database."""
+    keys_password: SecretStr | None = None
+    """Of the role in `keys_dsn`."""
+    kafka_bootstrap: str | None = None
+    """The brokers, where the operator comes without a name and may do everything."""
+    kafka_passwords: Mapping[str, SecretStr] = {}
+    """By user: everybody who is admitted to the brokers, a JSON object. Nobody: to brokers that do not ask."""
+    topic_prefix: str = ""
+    """As the services are told."""
+    partitions: Annotated[int, Field(ge=1, le=SHARDS)] = 16
+    """As the services are told."""
+    replication: Annotated[int, Field(ge=1, le=9)] = 1
+    """Copies of a topic that is made; not more than there are brokers."""
+
+
+async def migrate_keys(settings: InstallationSettings) -> int:
+    """Bring the key server's database up to date. The roles of the services must be there: it grants each its rights."""
+    if settings.keys_dsn is None:
+        return _not_told("GATEHOUSE_KEYS_DSN")
+    await migrate(settings.keys_dsn.get_secret_value(), [KEYS])
+    return 0
+
+
+async def provision_brokers(settings: InstallationSettings) -> int:
+    """Make every topic, every user and every rule that `contracts/topics.py` grants."""
+    if settings.kafka_bootstrap is None:
+        return _not_told("GATEHOUSE_KAFKA_BOOTSTRAP")
+    events = set(EVENT_TOPICS.values())
+    topics = [topic.with_partitions(settings.partitions) if topic in events else topic for topic in TOPICS]
+    provision(settings.kafka_bootstrap, topics, prefix=settings.topic_prefix, replication=settings.replication)
+    if settings.kafka_passwords:
+        admit(settings.kafka_bootstrap, topics, prefix=settings.topic_prefix, passwords=settings.kafka_passwords)
+    return 0
+
+
+COMMANDS: Mapping[str, Callable[[InstallationSettings], Coroutine[Any, Any, int]]] = {
+    "migrate-keys": migrate_keys,
+    "provision-brokers": provision_brokers,
+}
+
+
+def _not_told(variable: str) -> int:
+    print(f"{variable} is not set", file=sys.stderr)
+    return NOT_TOLD
