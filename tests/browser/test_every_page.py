@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Browser, ViewportSize
 
 from tests.browser.desk import PC, PHONE, Desk
-from tests.portal.stand_ins import CONTRACT, PERSON, SITE
+from tests.portal.stand_ins import CHILD, CONTRACT, PERSON, SITE
 
 OF_SITES = {
     "home": "/",
@@ -17,6 +17,10 @@ OF_SITES = {
     "pre-registrations": f"{SITE}/pre-registrations?done=pre_registered",
     "pre-registration-form": f"{SITE}/pre-registrations/new",
     "pre-registration": f"{SITE}/pre-registrations/{PERSON}",
+    "family-members": f"{SITE}/pre-registrations/{PERSON}/family-members?done=pre_registered",
+    "family-form": f"{SITE}/pre-registrations/{PERSON}/family-members/new",
+    "family-member": f"{SITE}/pre-registrations/{PERSON}/family-members/{CHILD}",
+    "site-information": f"{SITE}/epidemic-control?done=submitted",
     "health-reports": f"{SITE}/people/{PERSON}/health-reports",
     "health-form": f"{SITE}/people/{PERSON}/health-reports/new",
     "dispositions": f"{SITE}/people/{PERSON}/dispositions?done=in_force",

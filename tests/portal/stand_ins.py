@@ -27,7 +27,7 @@ from portal.users import SiteGrant, Supervisor
 from portal.wired import Portal
 from portal.wiring import PAGES, signing_key
 
-CONTRACT, PERSON = "W2019010100011", UUID(int=7)
+CONTRACT, PERSON, CHILD = "W2019010100011", UUID(int=7), UUID(int=71)
 SITE = f"/contracts/{CONTRACT}"
 EMPLOYER = "91310109MA1A00002C"
 NOW, GRANTED_UNTIL = "2020-02-18T07:44:35Z", "2020-02-18T07:44:40Z"
@@ -50,6 +50,46 @@ PRE_REGISTRATION = {
     "taken_up": True,
     "changed_at": NOW,
 }
+FAMILY_MEMBER = {
+    "person_id": str(CHILD),
+    "state": "open",
+    "relation": "子女",
+    "name": "吴*宁",
+    "document_type": "citizen_id",
+    "document_number": "420***********0161",
+    "mobile": "138****0015",
+    "declaration_version": 1,
+    "changed_at": NOW,
+}
+SUPPLIES = [
+    {"item": "口罩", "unit": "只", "quantity": 2000, "used_per_100_people_daily": 200},
+    {"item": "测温枪", "unit": "把", "quantity": 4, "used_per_100_people_daily": None},
+]
+EPIDEMIC_CONTROL = {
+    "version": 2,
+    "team": [{"name": "赵一", "duty": "组长", "phone": "13800000021"}, {"name": "钱二", "duty": "消毒", "phone": "021-00000001"}],
+    "designated_hospital": "上海市第四人民医院",
+    "supplies": SUPPLIES,
+    "submitted_at": NOW,
+}
+NEVER_SUBMITTED = {"version": 0, "team": [], "designated_hospital": None, "supplies": [], "submitted_at": None}
+SUPPLY_COUNTS = {
+    "head_count": 212,
+    "cover": [
+        {"item": "口罩", "unit": "只", "quantity": 1900, "days": 4},
+        {"item": "测温枪", "unit": "把", "quantity": 4, "days": None},
+    ],
+    "items": [
+        {
+            "told": told,
+            "counted_at": NOW,
+            "supplies": [{"item": "口罩", "unit": "只", "quantity": quantity}, {"item": "测温枪", "unit": "把", "quantity": 4}],
+        }
+        for told, quantity in (("counted", 1900), ("submitted", 2000))
+    ],
+    "next": None,
+}
+CHECKLIST = {"version": 1, "media_type": "application/pdf", "size_bytes": 204_800, "uploaded_at": NOW}
 DECLARATION = {
     "person_id": str(PERSON),
     "declaration_version": 3,
@@ -104,6 +144,15 @@ class StandIns:
             ("GET", f"{of_contract}/pre-registrations/{PERSON}"): (200, PRE_REGISTRATION),
             ("POST", f"{of_contract}/pre-registrations"): (201, {"person_id": str(PERSON)}),
             ("POST", "/v1/declaration-lookups"): (200, DECLARATION),
+            ("GET", f"{of_contract}/pre-registrations/{PERSON}/family-members"): (200, {"items": [FAMILY_MEMBER]}),
+            ("POST", f"{of_contract}/pre-registrations/{PERSON}/family-members"): (201, {}),
+            ("POST", f"{of_contract}/pre-registrations/{PERSON}/family-members/{CHILD}/withdrawal"): (204, {}),
+            ("GET", f"{of_contract}/epidemic-control"): (200, EPIDEMIC_CONTROL),
+            ("PUT", f"{of_contract}/epidemic-control"): (200, {}),
+            ("GET", f"{of_contract}/supply-counts"): (200, SUPPLY_COUNTS),
+            ("POST", f"{of_contract}/supply-counts"): (201, {}),
+            ("GET", f"{of_contract}/resumption-checklists"): (200, {"items": [CHECKLIST]}),
+            ("POST", f"{of_contract}/resumption-checklists"): (201, {}),
             ("GET", f"{of_person}/isolation-orders"): (200, {"items": [ORDER]}),
             ("GET", f"{of_person}/health-reports"): (200, {"items": [REPORT], "next_before": None, "holds": ["fever"]}),
             ("POST", f"{of_person}/health-reports"): (201, {"holds": []}),
@@ -113,6 +162,8 @@ class StandIns:
                 {"items": [DISPOSITION], "next_before": None, "disposition": "quarantine_required"},
             ),
             ("POST", f"{of_person}/dispositions"): (200, {"in_force_at": NOW}),
+            ("GET", f"/v1/people/{CHILD}/health-reports"): (200, {"items": [], "next_before": None, "holds": []}),
+            ("POST", f"/v1/people/{CHILD}/health-reports"): (201, {"holds": []}),
             ("GET", f"{of_contract}/clearances/{PERSON}"): (
                 200,
                 {"reasons": REASONS, "earliest": "2020-02-28", "admissible": False, "on_site": False, "as_of": NOW},

@@ -7,19 +7,24 @@ import typing
 import pytest
 from pydantic import BaseModel
 
+import contracts.site_information
 import gatekeeper.command_api
 import gatekeeper.query_api
 import health.command_api
 import health.query_api
 import healthcloud_bridge.command_api
+import registration.checklist_api
 import registration.command_api
+import registration.family_api
 import registration.query_api
+import registration.site_api
 import reporting.query_api
 from portal.upstream import gatekeeper as gate
 from portal.upstream import health as healths
 from portal.upstream import healthcloud
 from portal.upstream import registration as people
 from portal.upstream import reporting as tables
+from portal.upstream import site_information as precautions
 
 ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (people.Contract, registration.query_api.ContractAnswer),
@@ -27,6 +32,17 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (people.PreRegistration, registration.query_api.PreRegistrationAnswer),
     (people.PreRegistrationPage, registration.query_api.PreRegistrationsAnswer),
     (people.PreRegistered, registration.command_api.PreRegistrationReceipt),
+    (people.FamilyMember, registration.family_api.FamilyMemberAnswer),
+    (people.Family, registration.family_api.FamilyAnswer),
+    (precautions.EpidemicControl, registration.site_api.EpidemicControlAnswer),
+    (precautions.TeamMember, registration.site_api.TeamMemberAnswer),
+    (precautions.Supply, contracts.site_information.Supply),
+    (precautions.SupplyCounts, registration.site_api.SupplyCountsAnswer),
+    (precautions.SupplyCount, registration.site_api.SupplyCountAnswer),
+    (precautions.Cover, registration.site_api.CoverAnswer),
+    (precautions.Counted, contracts.site_information.CountedSupply),
+    (precautions.Checklist, registration.checklist_api.ChecklistAnswer),
+    (precautions.Checklists, registration.checklist_api.ChecklistsAnswer),
     (healthcloud.Declaration, healthcloud_bridge.command_api.DeclarationAnswer),
     (healths.HealthReport, health.query_api.HealthReportItem),
     (healths.HealthReports, health.query_api.HealthReportPage),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
@@ -12,7 +13,19 @@ from chassis.problems import BAD_REQUEST, UNSUPPORTED_MEDIA_TYPE, Refused
 
 FIELDS_MAX = 1_000
 """A morning round of two hundred people has some."""
-URLENCODED = "application/x-www-form-urlencoded"
+BOUNDARY = re.compile(r'boundary="?(?P<boundary>[0-9A-Za-z\'()+_,./:=?-]{1,70})"?', re.ASCII)
+PART_NAME = re.compile(rb'; name="(?P<name>[^"\r\n]{1,100})"')
+PART_TYPE = re.compile(rb"(?im)^content-type:[ ]*(?P<type>[a-z]+/[a-z0-9.+-]{1,80})")
+PARTS_MAX = 20
+"""Of a form that carries a file: the file, the keys, and a few fields."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that somebody chose, as the browser calls it: what it is, its content says."""
+
+    media_type: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -20,6 +33,7 @@ class Form:
     """The fields as they were typed. Nothing is trimmed or changed: names are kept as given."""
 
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    files: Mapping[str, File] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         """The field's text; empty where there is none."""
@@ -33,12 +47,19 @@ class Form:
 
 async def read_form(request: Request) -> Form:
     """The body within the endpoint's limit. Raises: Refused (400, 413, 415)."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != URLENCODED:
-        raise Refused(UNSUPPORTED_MEDIA_TYPE)
+    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    match media_type.strip().lower():
+        case "application/x-www-form-urlencoded":
+            return Form(_urlencoded(await request.body()))
+        case "multipart/form-data":
+            return _multipart(await request.body(), parameters)
+        case _:
+            raise Refused(UNSUPPORTED_MEDIA_TYPE)
+
+
+def _urlencoded(body: bytes) -> dict[str, list[str]]:
     try:
-        pairs = parse_qsl(
-            (await request.body()).decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"
-        )
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
     except ValueError:
         raise Refused(BAD_REQUEST) from None
     values: dict[str, list[str]] = {}
@@ -46,7 +67,45 @@ async def read_form(request: Request) -> Form:
         if "\0" in value:
             raise Refused(BAD_REQUEST)
         values.setdefault(name, []).append(value)
-    return Form(values)
+    return values
+
+
+def _multipart(body: bytes, parameters: str) -> Form:
+    """RFC 7578 as browsers write it: the boundary is a line that stands nowhere in the parts."""
+    found = BOUNDARY.search(parameters)
+    if found is None:
+        raise Refused(BAD_REQUEST)
+    first, *parts = (b"\r\n" + body).split(b"\r\n--" + found["boundary"].encode("ascii"), maxsplit=PARTS_MAX + 1)
+    if first or not parts or parts[-1].rstrip(b"\r\n") != b"--":
+        raise Refused(BAD_REQUEST)
+    values, files = dict[str, list[str]](), dict[str, File]()
+    for part in parts[:-1]:
+        head, separator, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        name, is_file = _part_name(head)
+        if not separator or name is None:
+            raise Refused(BAD_REQUEST)
+        if is_file:
+            media_type = PART_TYPE.search(head)
+            files[name] = File(media_type["type"].decode("ascii").lower() if media_type else "", content)
+        else:
+            values.setdefault(name, []).append(_text(content))
+    return Form(values, files)
+
+
+def _part_name(head: bytes) -> tuple[str | None, bool]:
+    """The field's name, and whether it is a file. What the file is called on somebody's computer is nobody's business."""
+    found = PART_NAME.search(head)
+    return (_text(found["name"]) if found else None, b"filename=" in head)
+
+
+def _text(content: bytes) -> str:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(BAD_REQUEST) from None
+    if "\0" in text:
+        raise Refused(BAD_REQUEST)
+    return text
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ PRE_REGISTRATION_STATES: Mapping[str, str] = {
     "closed": _("已退场"),
     "withdrawn": _("已撤回"),
 }
+SUPPLIES_TOLD: Mapping[str, str] = {"submitted": _("提交"), "counted": _("清点")}
 DISPOSITIONS: Mapping[str, str] = {
     "admissible": _("可进场"),
     "quarantine_required": _("需隔离"),

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import quote
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -76,6 +77,25 @@ class Visit:
     def site(self) -> str:
         """The contract of a page that has one, as it stands in addresses."""
         return f"/contracts/{quote(self.contract_no or '', safe='')}"
+
+    @property
+    def accompanies(self) -> UUID | None:
+        """Of a page about a family member: with whom he comes, by whom alone he is found."""
+        try:
+            return UUID(self.request.query_params.get("accompanies", ""))
+        except ValueError:
+            return None
+
+    @property
+    def of_family(self) -> str:
+        """What an address says so with."""
+        return f"?accompanies={self.accompanies}" if self.accompanies else ""
+
+    @property
+    def list_address(self) -> str:
+        """The list that the person of this page is on."""
+        own = f"{self.site}/pre-registrations"
+        return f"{own}/{self.accompanies}/family-members" if self.accompanies else own
 
     def text(self, chinese: str) -> str:
         """In the user's language."""
@@ -221,6 +241,8 @@ def _answer_for(visit: Visit, error: Exception) -> Response:
             return visit.trouble(404, _("页面不存在"), _("没有这个页面,或者它不属于您的合同。"))
         case UpstreamRefused():
             return visit.trouble(error.status, error.title, error.detail)
+        case Refused() if error.problem.status == 413:
+            return visit.trouble(413, _("文件过大"), _("每个文件不超过 10 MB。请返回上一页,重新选择。"))
         case Refused():
             return visit.trouble(error.problem.status, _("请求无法识别"), _("请返回上一页,重新填写。"))
     raise error

@@ -16,7 +16,19 @@ from portal.accounts import Accounts
 from portal.digests import Digests
 from portal.login_codes import LoginCodes
 from portal.message_gateway import ConsoleGateway, HttpGateway, Outbox
-from portal.pages import gate, health, home, login, morning_round, paper_entries, pre_registrations, supervision, turnstile
+from portal.pages import (
+    family,
+    gate,
+    health,
+    home,
+    login,
+    morning_round,
+    paper_entries,
+    pre_registrations,
+    site_information,
+    supervision,
+    turnstile,
+)
 from portal.rendering import Renderer
 from portal.session import Sessions
 from portal.settings import Settings
@@ -36,7 +48,9 @@ PAGES = [
     for each in (
         home,
         login,
+        site_information,
         pre_registrations,
+        family,
         health,
         morning_round,
         gate,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import Query
 from starlette.responses import Response
 
 from chassis.web import Router
@@ -15,10 +16,13 @@ from contracts.times import SHANGHAI
 from portal.forms import FieldError, Form
 from portal.languages import _
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.registration import PreRegistration
+from portal.upstream.registration import FamilyMember, PreRegistration
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/people/{person_id}", tags=["pages"])
+
+Accompanies = Annotated[UUID | None, Query(description="Of a family member: with whom he comes.")]
+"""Read by `Visit.accompanies`, for every part of the page."""
 
 REPORT_FIELDS = {
     "/read_at": "read_at",
@@ -40,7 +44,9 @@ DISPOSITION_FIELDS = {
 
 @router.get("/health-reports", **PAGE)
 @page(Action.VIEW_SITE)
-async def list_health_reports(visit: Visit, person_id: UUID, before: int | None = None, done: str | None = None) -> Response:
+async def list_health_reports(
+    visit: Visit, person_id: UUID, before: int | None = None, done: str | None = None, accompanies: Accompanies = None
+) -> Response:
     """每日健康状况: what was reported."""
     person, found = await asyncio.gather(person_of(visit, person_id), visit.services().health.reports(person_id, before=before))
     return visit.render("health_reports.html", person=person, person_id=person_id, found=found, done=done)
@@ -48,7 +54,7 @@ async def list_health_reports(visit: Visit, person_id: UUID, before: int | None 
 
 @router.get("/health-reports/new", **PAGE)
 @page(Action.REPORT_HEALTH)
-async def show_health_form(visit: Visit, person_id: UUID) -> Response:
+async def show_health_form(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
     """新增健康状态: 日期, 健康状况, 体温测量. Nothing is ticked beforehand but the time, which is now."""
     now = visit.portal.clock.now().astimezone(SHANGHAI)
     visit.form = Form({"read_at": [f"{now:%Y-%m-%dT%H:%M:%S}"], "method": ["forehead"]})
@@ -57,7 +63,7 @@ async def show_health_form(visit: Visit, person_id: UUID) -> Response:
 
 @router.post("/health-reports", **PAGE)
 @page(Action.REPORT_HEALTH)
-async def report_health(visit: Visit, person_id: UUID) -> Response:
+async def report_health(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
     """新增健康状况."""
     body, errors = _report(visit)
     if errors:
@@ -69,7 +75,7 @@ async def report_health(visit: Visit, person_id: UUID) -> Response:
         if isinstance(refused, UpstreamRefused) and refused.code in REPORT_CODES:
             wrong = [FieldError(REPORT_CODES[refused.code], refused.title)]
         return await _health_form(visit, person_id, errors=wrong, key=visit.key_after(refused))
-    return visit.go(f"{visit.site}/people/{person_id}/health-reports?done=reported")
+    return visit.go(_address(visit, person_id, "health-reports", done="reported"))
 
 
 async def _health_form(
@@ -106,7 +112,7 @@ def _report(visit: Visit) -> tuple[dict[str, Any], list[FieldError]]:
 
 @router.get("/dispositions", **PAGE)
 @page(Action.VIEW_SITE)
-async def show_dispositions(visit: Visit, person_id: UUID, done: str | None = None) -> Response:
+async def show_dispositions(visit: Visit, person_id: UUID, done: str | None = None, accompanies: Accompanies = None) -> Response:
     """人员防疫处置情况填写, with every decision before."""
     today = visit.portal.clock.now().astimezone(SHANGHAI).date()
     visit.form = Form({"disposition": ["quarantine_required"], "isolation_from": [today.isoformat()]})
@@ -115,7 +121,7 @@ async def show_dispositions(visit: Visit, person_id: UUID, done: str | None = No
 
 @router.post("/dispositions", **PAGE)
 @page(Action.SET_DISPOSITION)
-async def change_disposition(visit: Visit, person_id: UUID) -> Response:
+async def change_disposition(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
     """Decide, and tell when it is in force at all gates."""
     form = visit.form
     is_ban = form.text("disposition") != "admissible"
@@ -128,7 +134,7 @@ async def change_disposition(visit: Visit, person_id: UUID) -> Response:
     except (UpstreamRefused, UpstreamAway) as refused:
         errors = visit.wrong(refused, DISPOSITION_FIELDS)
         return await _dispositions(visit, person_id, errors=errors, key=visit.key_after(refused))
-    return visit.go(f"{visit.site}/people/{person_id}/dispositions?done={'in_force' if decided.in_force_at else 'stored'}")
+    return visit.go(_address(visit, person_id, "dispositions", done="in_force" if decided.in_force_at else "stored"))
 
 
 async def _dispositions(
@@ -147,13 +153,22 @@ async def _dispositions(
     )
 
 
+def _address(visit: Visit, person_id: UUID, page: str, *, done: str) -> str:
+    whose = f"&accompanies={visit.accompanies}" if visit.accompanies else ""
+    return f"{visit.site}/people/{person_id}/{page}?done={done}{whose}"
+
+
 # --- What is typed ----------------------------------------------------------------------------------------------------
 
 
-async def person_of(visit: Visit, person_id: UUID) -> PreRegistration | None:
-    """Who it is, as far as he was pre-registered here; of the old roster nobody is known by name."""
+async def person_of(visit: Visit, person_id: UUID) -> PreRegistration | FamilyMember | None:
+    """Who it is, as far as he was pre-registered here, or comes along; of the old roster nobody is known by name."""
+    registration, contract_no = visit.services().registration, str(visit.contract_no)
     try:
-        return await visit.services().registration.pre_registration(str(visit.contract_no), person_id)
+        if visit.accompanies is not None:
+            family = await registration.family_members(contract_no, visit.accompanies)
+            return next((each for each in family if each.person_id == person_id), None)
+        return await registration.pre_registration(contract_no, person_id)
     except UpstreamRefused as refused:
         if refused.status == 404:
             return None

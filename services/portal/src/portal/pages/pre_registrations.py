@@ -6,13 +6,13 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
 from portal.labels import PRE_REGISTRATION_STATES, PROVINCES
+from portal.pages.declarations import document_of, shown_declaration
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.healthcloud import Declaration
 from portal.visits import PAGE, Visit, page
@@ -20,7 +20,6 @@ from portal.visits import PAGE, Visit, page
 router = Router(prefix="/contracts/{contract_no}/pre-registrations", tags=["pages"])
 
 WUHAN, HUBEI = "420100", "420000"
-DECLARATION_CHARS_MAX = 8_000
 FIELDS = {
     "/document": "document_number",
     "/document/type": "document_type",
@@ -74,7 +73,7 @@ async def fetch_declaration(visit: Visit) -> Response:
     """获取健康云信息: the same form, with what Health Cloud knows."""
     form = visit.form
     try:
-        found = await visit.services().healthcloud.look_up(document=_document(form), name=form.text("name"))
+        found = await visit.services().healthcloud.look_up(document=document_of(form), name=form.text("name"))
     except (UpstreamRefused, UpstreamAway) as refused:
         return await _refused(visit, refused, declaration=None)
     return await _form(visit, declaration=found)
@@ -84,7 +83,7 @@ async def fetch_declaration(visit: Visit) -> Response:
 @page(Action.PRE_REGISTER)
 async def pre_register(visit: Visit) -> Response:
     """进场预登记."""
-    declaration = _declaration(visit.form)
+    declaration = shown_declaration(visit.form)
     try:
         await visit.services().registration.pre_register(
             str(visit.contract_no), _body(visit.form, declaration), key=visit.form.text("key")
@@ -170,22 +169,6 @@ async def _refused(visit: Visit, refused: UpstreamRefused | UpstreamAway, *, dec
     return await _form(visit, declaration=declaration, errors=errors, status=422)
 
 
-def _document(form: Form) -> dict[str, str]:
-    return {"type": form.text("document_type") or "citizen_id", "number": form.text("document_number").strip()}
-
-
-def _declaration(form: Form) -> Declaration | None:
-    """What was shown as 健康云返回信息. It comes back from the browser, so it is shown again and not relied on: registration
-    holds the version that it names against what it knows."""
-    kept = form.text("declaration")
-    if not kept or len(kept) > DECLARATION_CHARS_MAX:
-        return None
-    try:
-        return Declaration.model_validate_json(kept)
-    except ValidationError:
-        return None
-
-
 def _body(form: Form, declaration: Declaration | None) -> dict[str, Any]:
     kind, trade, text = form.text("person_kind"), form.text("trade"), form.text("origin_text").strip()
     code = form.text("origin_code")
@@ -196,7 +179,7 @@ def _body(form: Form, declaration: Declaration | None) -> dict[str, Any]:
         "declaration_version": declaration.declaration_version if declaration else None,
     }
     return {
-        "document": _document(form),
+        "document": document_of(form),
         "name": form.text("name"),
         "person_kind": kind,
         "employer_credit_code": form.text("employer"),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from chassis.auth import TOKEN_LIFE_S, Principal, issue_token
 from chassis.clock import Clock
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+from portal.forms import File
 
 ANSWER_S_MAX = 8.0
 """More than a service waits for anything (`Prefer: wait=5`, consistency tokens)."""
@@ -23,6 +24,8 @@ CONNECTIONS_MAX = 100
 TOKEN_REUSED_S = 25.0
 """A token serves so long; then half its life is left for whoever reads it."""
 TOKENS_KEPT_MAX = 2_000
+
+KEPT_OF_DOWNLOADS = ("Content-Type", "Content-Disposition", "Content-Security-Policy", "X-Content-Type-Options")
 
 READS: Mapping[str, tuple[str, ...]] = {
     "registration": ("registration", "healthcloud-bridge", "gatekeeper"),
@@ -84,6 +87,14 @@ class Caller:
 
 
 @dataclass(frozen=True)
+class Download:
+    """A file and what its service says of it."""
+
+    content: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Calls:
     """The services' addresses and what every request has in common."""
 
@@ -104,6 +115,22 @@ class Calls:
         headers = ({"Idempotency-Key": key} if key else {}) | ({"Prefer": f"wait={wait}"} if wait else {})
         response = await self._send(caller, service, "POST", path, json=dict(body), headers=headers)
         return _read(answer, response)
+
+    async def put(self, caller: Caller, service: str, path: str, body: Mapping[str, Any], answer: type[A], *, based_on: int) -> A:
+        """Put what was made from that version. Raises: UpstreamRefused (412: there is a newer one), UpstreamAway."""
+        headers = {"If-Match": f'"{based_on}"'}
+        return _read(answer, await self._send(caller, service, "PUT", path, json=dict(body), headers=headers))
+
+    async def upload(self, caller: Caller, service: str, path: str, file: File, answer: type[A], *, key: str) -> A:
+        """Hand a file in. Raises: UpstreamRefused, UpstreamAway."""
+        headers = {"Idempotency-Key": key, "Content-Type": file.media_type}
+        return _read(answer, await self._send(caller, service, "POST", path, content=file.content, headers=headers))
+
+    async def download(self, caller: Caller, service: str, path: str) -> Download:
+        """A file, as it is. Raises: UpstreamRefused, UpstreamAway."""
+        response = await self._send(caller, service, "GET", path)
+        told = {name: response.headers[name] for name in KEPT_OF_DOWNLOADS if name in response.headers}
+        return Download(response.content, told)
 
     async def _send(
         self, caller: Caller, service: str, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any

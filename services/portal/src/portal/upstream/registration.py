@@ -1,4 +1,4 @@
-"""Contracts, employers, pre-registrations."""
+"""Contracts, employers, pre-registrations, and the family that comes along."""
 
 from __future__ import annotations
 
@@ -75,6 +75,24 @@ class PreRegistered(BaseModel):
     person_id: UUID
 
 
+class FamilyMember(BaseModel):
+    """Masked."""
+
+    person_id: UUID
+    state: str
+    relation: str | None
+    name: str | None
+    document_type: str
+    document_number: str | None
+    mobile: str | None
+    declaration_version: int
+    changed_at: datetime
+
+
+class Family(BaseModel):
+    items: list[FamilyMember]
+
+
 class Nothing(BaseModel):
     """An answer without content."""
 
@@ -110,3 +128,19 @@ class Registration:
     async def withdraw(self, contract_no: str, person_id: UUID, *, reason: str, key: str) -> None:
         path = f"/v1/contracts/{contract_no}/pre-registrations/{person_id}/withdrawal"
         await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key)
+
+    # --- 携带家属 ------------------------------------------------------------------------------------------------------
+
+    async def family_members(self, contract_no: str, person_id: UUID) -> list[FamilyMember]:
+        return (await self.calls.get(self.caller, SERVICE, _family(contract_no, person_id), Family)).items
+
+    async def pre_register_family_member(self, contract_no: str, person_id: UUID, form: Mapping[str, Any], *, key: str) -> None:
+        await self.calls.post(self.caller, SERVICE, _family(contract_no, person_id), form, Nothing, key=key)
+
+    async def withdraw_family_member(self, contract_no: str, person_id: UUID, member_id: UUID, *, reason: str, key: str) -> None:
+        path = f"{_family(contract_no, person_id)}/{member_id}/withdrawal"
+        await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key)
+
+
+def _family(contract_no: str, person_id: UUID) -> str:
+    return f"/v1/contracts/{contract_no}/pre-registrations/{person_id}/family-members"

@@ -10,6 +10,7 @@ from portal.upstream.health import Health
 from portal.upstream.healthcloud import HealthCloud
 from portal.upstream.registration import Registration
 from portal.upstream.reporting import Reporting
+from portal.upstream.site_information import SiteInformation
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Services:
     @property
     def registration(self) -> Registration:
         return Registration(self.calls, self.caller)
+
+    @property
+    def site_information(self) -> SiteInformation:
+        return SiteInformation(self.calls, self.caller)
 
     @property
     def healthcloud(self) -> HealthCloud:

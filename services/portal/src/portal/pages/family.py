@@ -1,0 +1,171 @@
+"""携带家属: 预进场家属管理 of one pre-registered person, the form 携带家属登记, 查看, withdrawal."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from starlette.responses import Response
+
+from chassis.faults import NotFound
+from chassis.web import Router
+from contracts.access import Action
+from portal.forms import FieldError, Form
+from portal.pages.declarations import document_of, shown_declaration
+from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.healthcloud import Declaration
+from portal.visits import PAGE, Visit, page
+
+router = Router(prefix="/contracts/{contract_no}/pre-registrations/{person_id}/family-members", tags=["pages"])
+
+FIELDS = {
+    "/document": "document_number",
+    "/document/type": "document_type",
+    "/name": "name",
+    "/relation": "relation",
+    "/mobile": "mobile",
+}
+FIELDS_OF_CODES = {
+    "mobile-is-missing": "mobile",
+    "name-differs-from-declaration": "name",
+    "person-accompanies-oneself": "document_number",
+    "person-is-registered-otherwise": "document_number",
+    "family-member-accompanies-another": "document_number",
+}
+
+
+@router.get("", **PAGE)
+@page(Action.VIEW_SITE)
+async def list_family(visit: Visit, person_id: UUID, done: str | None = None) -> Response:
+    """预进场家属管理."""
+    registration, contract_no = visit.services().registration, str(visit.contract_no)
+    person, family = await asyncio.gather(
+        registration.pre_registration(contract_no, person_id), registration.family_members(contract_no, person_id)
+    )
+    return visit.render("family_members.html", person=person, family=family, done=done)
+
+
+@router.get("/new", **PAGE)
+@page(Action.PRE_REGISTER)
+async def show_family_form(visit: Visit, person_id: UUID) -> Response:
+    """携带家属登记."""
+    visit.form = Form({"document_type": ["citizen_id"]})
+    return await _form(visit, person_id)
+
+
+@router.post("/declaration", **PAGE)
+@page(Action.LOOK_UP_DECLARATION)
+async def fetch_declaration_of_family_member(visit: Visit, person_id: UUID) -> Response:
+    """获取健康云信息 of the family member."""
+    try:
+        found = await visit.services().healthcloud.look_up(document=document_of(visit.form), name=visit.form.text("name"))
+    except (UpstreamRefused, UpstreamAway) as refused:
+        return await _refused(visit, person_id, refused, declaration=None)
+    return await _form(visit, person_id, declaration=found)
+
+
+@router.post("", **PAGE)
+@page(Action.PRE_REGISTER)
+async def pre_register_family_member(visit: Visit, person_id: UUID) -> Response:
+    """The family member is known from now on; nobody of the family is ever admitted to a site."""
+    form, declaration = visit.form, shown_declaration(visit.form)
+    optional: dict[str, Any] = {
+        "relation": form.text("relation"),
+        "mobile": form.text("mobile"),
+        "declaration_version": declaration.declaration_version if declaration else None,
+    }
+    body = {
+        "document": document_of(form),
+        "name": form.text("name"),
+        **{name: value for name, value in optional.items() if value},
+    }
+    registration = visit.services().registration
+    try:
+        await registration.pre_register_family_member(str(visit.contract_no), person_id, body, key=form.text("key"))
+    except (UpstreamRefused, UpstreamAway) as refused:
+        return await _refused(visit, person_id, refused, declaration=declaration)
+    return visit.go(f"{_family(visit, person_id)}?done=pre_registered")
+
+
+@router.get("/{member_id}", **PAGE)
+@page(Action.VIEW_SITE)
+async def show_family_member(visit: Visit, person_id: UUID, member_id: UUID) -> Response:
+    """查看."""
+    return await _member(visit, person_id, member_id)
+
+
+@router.post("/{member_id}/withdrawal", **PAGE)
+@page(Action.WITHDRAW_PRE_REGISTRATION)
+async def withdraw_family_member(visit: Visit, person_id: UUID, member_id: UUID) -> Response:
+    """A mistaken family member, with a reason; also to register what was wrong anew."""
+    form = visit.form
+    try:
+        await visit.services().registration.withdraw_family_member(
+            str(visit.contract_no), person_id, member_id, reason=form.text("reason"), key=form.text("key")
+        )
+    except (UpstreamRefused, UpstreamAway) as refused:
+        wrong = visit.wrong(refused, {"/reason": "reason"})
+        return await _member(visit, person_id, member_id, errors=wrong, key=visit.key_after(refused))
+    return visit.go(f"{_family(visit, person_id)}?done=withdrawn")
+
+
+def _family(visit: Visit, person_id: UUID) -> str:
+    return f"{visit.site}/pre-registrations/{person_id}/family-members"
+
+
+async def _member(
+    visit: Visit, person_id: UUID, member_id: UUID, *, errors: list[FieldError] | None = None, key: str | None = None
+) -> Response:
+    registration, contract_no = visit.services().registration, str(visit.contract_no)
+    accompanied, family = await asyncio.gather(
+        registration.pre_registration(contract_no, person_id), registration.family_members(contract_no, person_id)
+    )
+    member = next((each for each in family if each.person_id == member_id), None)
+    if member is None:
+        raise NotFound
+    return visit.render(
+        "family_member.html",
+        status=422 if errors else 200,
+        errors=errors or (),
+        person=member,
+        accompanied=accompanied,
+        family=_family(visit, person_id),
+        key=key,
+    )
+
+
+async def _form(
+    visit: Visit,
+    person_id: UUID,
+    *,
+    declaration: Declaration | None = None,
+    errors: list[FieldError] | None = None,
+    status: int = 200,
+    key: str | None = None,
+    missing: UpstreamRefused | None = None,
+) -> Response:
+    accompanied = await visit.services().registration.pre_registration(str(visit.contract_no), person_id)
+    return visit.render(
+        "family_form.html",
+        status=status,
+        errors=errors or (),
+        accompanied=accompanied,
+        family=_family(visit, person_id),
+        declaration=declaration,
+        key=key,
+        missing=missing,
+    )
+
+
+async def _refused(
+    visit: Visit, person_id: UUID, refused: UpstreamRefused | UpstreamAway, *, declaration: Declaration | None
+) -> Response:
+    """The form again, with what was typed."""
+    if isinstance(refused, UpstreamRefused) and refused.code == "declaration-missing":
+        return await _form(visit, person_id, errors=[FieldError("", refused.title)], status=422, missing=refused)
+    errors = visit.wrong(refused, FIELDS)
+    if isinstance(refused, UpstreamRefused) and refused.code in FIELDS_OF_CODES:
+        errors = [FieldError(FIELDS_OF_CODES[refused.code], refused.title)]
+    status = 503 if isinstance(refused, UpstreamAway) else 422
+    return await _form(visit, person_id, declaration=declaration, errors=errors, status=status, key=visit.key_after(refused))

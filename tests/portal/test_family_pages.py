@@ -1,0 +1,92 @@
+"""携带家属."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.portal.browsing import Browser
+from tests.portal.stand_ins import CHILD, CONTRACT, DECLARATION, PERSON, SITE, StandIns, app_of, refusal
+
+PATH = f"{SITE}/pre-registrations/{PERSON}/family-members"
+FAMILY = f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}/family-members"
+TYPED = {"document_type": "citizen_id", "document_number": "420106201507250161", "name": "吴小宁", "relation": "子女"}
+
+
+@pytest.fixture
+def services() -> StandIns:
+    return StandIns()
+
+
+@pytest.fixture
+def browser(services: StandIns) -> Browser:
+    return Browser(app_of(services))
+
+
+class TestFamily:
+    async def test_is_listed_with_what_can_be_done(self, browser: Browser) -> None:
+        page = (await browser.open(PATH)).text
+        for words in ("预进场家属管理", "携带家属登记", "查看", "吴*宁", "子女", f"health-reports?accompanies={PERSON}"):
+            assert words in page
+
+    async def test_is_registered_with_the_declaration_that_was_shown(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{PATH}/new")
+        page = await browser.submit(f"{PATH}/declaration", **TYPED)
+        for words in ("健康云返回信息", str(DECLARATION["report_place"]), "来自健康云"):
+            assert words in page.text
+        assert "家属已登记" in (await browser.submit(PATH, **TYPED)).text
+        sent = services.body_of("POST", FAMILY)
+        assert {"type": "citizen_id", "number": TYPED["document_number"]} == sent.pop("document")
+        assert {"name": "吴小宁", "relation": "子女", "declaration_version": 3} == sent
+
+    async def test_types_a_mobile_where_the_declaration_has_none(self, services: StandIns, browser: Browser) -> None:
+        services.answers["POST", "/v1/declaration-lookups"] = (200, DECLARATION | {"mobile": None})
+        await browser.open(f"{PATH}/new")
+        page = await browser.submit(f"{PATH}/declaration", **TYPED)
+        assert 'name="mobile"' in page.text
+        await browser.submit(PATH, **TYPED, mobile="13800000015")
+        assert "13800000015" == services.body_of("POST", FAMILY)["mobile"]
+
+    async def test_without_a_declaration_tells_the_way_and_keeps_what_was_typed(self, services: StandIns, browser: Browser) -> None:
+        title = "请先去“健康云 APP”进行登记后再进行预进场登记"
+        services.answers["POST", "/v1/declaration-lookups"] = refusal(404, "declaration-missing", title, detail="打开“健康云”APP")
+        await browser.open(f"{PATH}/new")
+        page = await browser.submit(f"{PATH}/declaration", **TYPED)
+        for words in (title, "打开“健康云”APP", TYPED["name"], TYPED["document_number"]):
+            assert words in page.text
+
+    @pytest.mark.parametrize(
+        ("answer", "field"),
+        [
+            (refusal(409, "mobile-is-missing", "手机号"), "mobile"),
+            (refusal(409, "family-member-accompanies-another", "其他人员"), "document_number"),
+            (refusal(422, "invalid-request", "有误", ("/name", "missing")), "name"),
+        ],
+    )
+    async def test_says_at_the_field_what_was_not_taken(
+        self, services: StandIns, browser: Browser, answer: Any, field: str
+    ) -> None:
+        services.answers["POST", FAMILY] = answer
+        await browser.open(f"{PATH}/new")
+        page = await browser.submit(PATH, **TYPED)
+        assert f'href="#{field}"' in page.text
+        assert TYPED["name"] in page.text
+
+    async def test_is_withdrawn_with_a_reason(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{PATH}/{CHILD}")
+        assert "家属登记已撤回" in (await browser.submit(f"{PATH}/{CHILD}/withdrawal", reason="登记有误")).text
+        assert {"reason": "登记有误"} == services.body_of("POST", f"{FAMILY}/{CHILD}/withdrawal")
+
+    async def test_is_nobody_who_does_not_come_along(self, browser: Browser) -> None:
+        assert 404 == (await browser.open(f"{PATH}/{PERSON}")).status_code
+
+    async def test_is_followed_day_by_day_under_the_own_name(self, services: StandIns, browser: Browser) -> None:
+        path = f"{SITE}/people/{CHILD}/health-reports"
+        page = await browser.open(f"{path}/new?accompanies={PERSON}")
+        assert "吴*宁" in page.text
+        typed = {"read_at": "2020-02-18T15:44:35", "symptoms": "none", "reading_celsius": "365", "method": "forehead"}
+        page = await browser.submit(f"{path}?accompanies={PERSON}", **typed)
+        assert "健康状况已登记" in page.text
+        assert "吴*宁" in page.text
+        assert f'href="{PATH}"' in page.text, "the way back is the family's list"
