@@ -94,6 +94,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
     },
     "reporting": {
         "access_api.py": "of people, not of supervision: to whom somebody was shown",
+        "overview_api.py": "beside the manual's tables: stations to choose from, and the course of the last days",
         "supervision": "the manual's tables, each from several read models in one snapshot",
     },
 }

@@ -118,6 +118,8 @@ ROWS: Mapping[str, Mapping[str, str]] = {
     "reporting": {
         "list_supervised_contracts": "query_supervision list",
         "read_supervised_contract": "query_supervision contract",
+        "list_stations": "query_supervision -",
+        "list_days": "query_supervision -",
         "list_firms": "query_supervision -",
         "list_people": "query_supervision list",
         "list_employments": "query_supervision list",

@@ -403,6 +403,8 @@ async def reporting(running: InProcess[Any]) -> Examples:
     await known(running, "/v1/supervision/contracts", role=Role.STATION_OFFICER, seen=seen)
     reveal = {"person_id": str(present), "contract_no": OWN, "reason": "complaint", "reference": "2020-117"}
     return {
+        "list_stations": Example(Good()),
+        "list_days": Example(Good()),
         "list_firms": Example(Good(query={"kind": "employer"})),
         "list_people": Example(Good(query={"set": "on_site"})),
         "list_employments": Example(Good(query={"on_site": "true", "employer": EMPLOYER})),

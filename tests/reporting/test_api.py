@@ -200,6 +200,19 @@ class TestReach:
             expected = 200 if contract_no in found else 404
             assert expected == (await caller.get(f"{CONTRACTS}/{contract_no}")).status_code
 
+    @pytest.mark.parametrize(
+        ("principal", "found"),
+        [
+            (Principal("city", Role.CITY_SUPERVISOR), ["虹口", "浦东"]),
+            (Principal("pudong", Role.DISTRICT_SUPERVISOR, districts=frozenset({"310115"})), ["浦东"]),
+            (Principal("nowhere", Role.STATION_OFFICER), []),
+        ],
+        ids=lambda value: getattr(value, "subject", ""),
+    )
+    async def test_draws_the_stations_to_choose_from(self, played: Service, principal: Principal, found: Sequence[str]) -> None:
+        stations = (await played.caller(principal).get("/v1/supervision/stations")).json()["stations"]
+        assert found == stations
+
     async def test_is_nothing_for_sites_and_strangers(self, played: Service) -> None:
         operator = played.caller(Principal("g", Role.SITE_OPERATOR, contracts=frozenset({HONGKOU})))
         assert (403, "forbidden") == problem(await operator.get(CONTRACTS))

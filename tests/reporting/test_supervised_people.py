@@ -123,6 +123,11 @@ class TestEmployments:
         [row] = await city.rows(EMPLOYMENTS, of_contract=site)
         assert (False, True) == (row["on_site"], row["left_at"] is not None)
 
+    async def test_of_one_person_are_his_alone(self, city: City) -> None:
+        site = await on_new_site(city)
+        person_id, _ = [await city.knows(named(name), facts.pre_registered(contract_no=site)) for name in ("孟小川", "孟大川")]
+        assert [str(person_id)] == [row["person_id"] for row in await city.rows(EMPLOYMENTS, person_id=str(person_id))]
+
     async def test_have_a_row_for_each_employer(self, city: City) -> None:
         site, person = await on_new_site(city), somebody()
         of_other = facts.pre_registered(contract_no=site).model_copy(update={"employer_credit_code": OTHER_EMPLOYER})

@@ -312,10 +312,12 @@ async def list_employments(
     disposition: Disposition | None = None,
     on_site: bool | None = None,
     banned: bool | None = None,
+    person_id: UUID | None = None,
     page: Page = 1,
 ) -> PeopleAnswer:
     """用工查询: a row a person, contract and employer, masked. With `on_site` and `banned`: who has to leave."""
-    of = EmploymentFilter(employer, person_kind, trade, disposition, on_site, banned)
+    people = None if person_id is None else [person_id]
+    of = EmploymentFilter(employer, person_kind, trade, disposition, on_site, banned, people)
     return await _people(parts, caller, await employments(parts.pool, wanted, of, page=page), page)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from chassis.migrations import WORK
 from chassis.service import Application, Machinery, Service
 from chassis.settings import ServiceSettings
-from reporting import access_api, command_api, query_api
+from reporting import access_api, command_api, overview_api, query_api
 from reporting.read_models.contracts import SUPERVISED_CONTRACTS
+from reporting.read_models.days import DAYS_OF_CONTRACTS
 from reporting.read_models.employments import PEOPLE_EMPLOYED
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
 from reporting.wired import Wired
@@ -16,9 +17,9 @@ from reporting.wired import Wired
 
 def wire(parts: Machinery[ServiceSettings]) -> Application:
     return Application(
-        routers=[query_api.router, command_api.router, access_api.router],
+        routers=[query_api.router, overview_api.router, command_api.router, access_api.router],
         state={"wired": Wired(parts.pool, parts.sealing, parts.identities)},
-        read_models=[SUPERVISED_CONTRACTS, PEOPLE_ON_CONTRACTS, PEOPLE_EMPLOYED],
+        read_models=[SUPERVISED_CONTRACTS, PEOPLE_ON_CONTRACTS, PEOPLE_EMPLOYED, DAYS_OF_CONTRACTS],
         durable_projections=False,
     )
 

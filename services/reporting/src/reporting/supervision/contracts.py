@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import asyncpg
 
-from reporting.supervision.filters import CHINESE, IS_BANNED, IS_ON_SITE, PAGE_ROWS, SHOWN, ContractFilter, page_text
+from reporting.supervision.filters import CHINESE, IS_BANNED, IS_ON_SITE, PAGE_ROWS, SHOWN, ContractFilter, Reach, page_text
 
 
 class Order(StrEnum):
@@ -63,6 +63,11 @@ FROM header AS h LEFT JOIN page ON true
 ORDER BY page.n
 """
 
+STATIONS = f"""
+SELECT station_name FROM supervision_contract_v1 AS c
+WHERE ($1::text[] IS NULL OR c.station_name = ANY ($1)) AND ($2::text[] IS NULL OR c.district = ANY ($2))
+GROUP BY station_name ORDER BY station_name {CHINESE}
+"""
 EMPLOYERS = "SELECT credit_code, name FROM supervision_employer_v1 WHERE contract_no = $1 ORDER BY credit_code"
 
 
@@ -139,6 +144,11 @@ async def supervision_table(
 async def employers_of(pool: asyncpg.Pool, contract_no: str) -> list[tuple[str, str]]:
     """(credit code, name) of each, by credit code."""
     return [(row["credit_code"], row["name"]) for row in await pool.fetch(EMPLOYERS, contract_no)]
+
+
+async def stations_within(pool: asyncpg.Pool, reach: Reach) -> list[str]:
+    """The stations of all contracts within reach, in Chinese order."""
+    return [row["station_name"] for row in await pool.fetch(STATIONS, reach.stations, reach.districts)]
 
 
 def _header(row: asyncpg.Record) -> Header:

@@ -1,0 +1,64 @@
+"""What happened on each day: facts in order, then rows, summed over whatever the caller reaches."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from contracts.access import Role
+from contracts.gatekeeper import EntryKind, Outcome
+from contracts.times import shanghai_date
+from tests.reporting import facts
+from tests.reporting.city import City, on_new_site
+
+DAYS = "/v1/supervision/days"
+NOW = datetime.now(UTC)
+NOTHING = {"pre_registered": 0, "entered": 0, "refused": 0, "exited": 0}
+
+
+async def days_of(city: City, **query: Any) -> dict[str, dict[str, int]]:
+    """Day → what happened, of the last three."""
+    answer = (await city.caller().get(DAYS, days=3, **query)).json()
+    return {each.pop("day"): each for each in answer["days"]}
+
+
+def entry(contract_no: str, *, at: datetime, **more: Any) -> Any:
+    return facts.attempted(contract_no=contract_no, **more).model_copy(
+        update={"attempted_at": at, "person_id": uuid4(), "attempt_id": uuid4()}
+    )
+
+
+class TestDays:
+    async def test_count_each_fact_once_on_its_day_in_shanghai(self, city: City) -> None:
+        site, yesterday = await on_new_site(city), NOW - timedelta(days=1)
+        for event in (
+            entry(site, at=yesterday, outcome=Outcome.REFUSED),
+            entry(site, at=yesterday, outcome=Outcome.REFUSED),
+            entry(site, at=NOW),
+            entry(site, at=NOW, kind=EntryKind.GATE_PASS),
+            facts.on_paper(contract_no=site, at=yesterday),
+            facts.left(contract_no=site, at=NOW),
+            facts.pre_registered(contract_no=site).model_copy(update={"pre_registered_at": NOW}),
+        ):
+            await city.tell(event)
+        days = [shanghai_date(NOW - timedelta(days=n)).isoformat() for n in (2, 1, 0)]
+        expected = [
+            NOTHING,
+            {**NOTHING, "entered": 1, "refused": 2},
+            {"pre_registered": 1, "entered": 1, "refused": 0, "exited": 1},
+        ]
+        assert dict(zip(days, expected, strict=True)) == await days_of(city, of_contract=site)
+
+    async def test_are_told_within_reach_only(self, city: City) -> None:
+        site = await on_new_site(city, station="浦东")
+        await city.tell(entry(site, at=NOW))
+        officer = city.caller(Role.STATION_OFFICER, stations=frozenset({"虹口"}))
+        answer = (await officer.get(DAYS, of_contract=site, days=1)).json()
+        assert [0] == [each["entered"] for each in answer["days"]]
+
+    @pytest.mark.parametrize("days", [0, 91])
+    async def test_are_so_many_at_most(self, city: City, days: int) -> None:
+        assert 422 == (await city.caller().get(DAYS, days=days)).status_code
