@@ -25,6 +25,7 @@ OF_SITES = {
     "health-form": f"{SITE}/people/{PERSON}/health-reports/new",
     "dispositions": f"{SITE}/people/{PERSON}/dispositions?done=in_force",
     "morning-round": f"{SITE}/morning-round?done=12",
+    "today": f"{SITE}/today",
     "entry": f"{SITE}/entries",
     "entry-of-one": f"{SITE}/entries?person={PERSON}",
     "exits": f"{SITE}/exits",
@@ -37,6 +38,9 @@ OF_SUPERVISION = {
     "supervision-contract": f"/supervision/contracts/{CONTRACT}",
     "supervision-employments": "/supervision/employments",
     "supervision-people": "/supervision/people?counted=pre_registered",
+    "supervision-person": f"/supervision/people/{PERSON}",
+    "supervision-today": "/supervision/today",
+    "supervision-search": "/supervision/search",
     "supervision-firms": "/supervision/firms?kind=employer",
 }
 SIZES = pytest.mark.parametrize("size", [PC, PHONE], ids=["pc", "phone"])

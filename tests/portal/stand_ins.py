@@ -176,6 +176,7 @@ class StandIns:
                 200,
                 {"registered": 13, "on_site": 2, "banned_on_site": 1, "items": [MEMBER], "next": None},
             ),
+            ("GET", f"{of_contract}/isolation-ends"): (200, ISOLATION_ENDS),
             ("POST", f"{of_contract}/exits"): (200, {"person_id": str(PERSON), "exited_at": NOW}),
             **SUPERVISION,
         }
@@ -194,6 +195,11 @@ class StandIns:
         return json.loads(found[-1].content)
 
 
+ISOLATION_ENDS = {
+    "date": "2020-02-18",
+    "items": [{"person_id": str(PERSON), "contracts": [CONTRACT], "anchor_date": "2020-02-04"}],
+    "next": None,
+}
 ORDER = {"reason": "key_area", "anchor_date": "2020-02-14", "days": 14, "admissible_on": "2020-02-28", "day": 4, "withdrawn": False}
 REPORT = {
     "version": 9,
@@ -267,6 +273,7 @@ SECOND_ROW = ROW | {
     "banned_on_site": 1,
 }
 HEADER = {"contracts": 2, "general_contractors": 2, "employers": 2, "registered": 1000, "on_site": 2, "banned_on_site": 1}
+TABLE = {**PAGE, "header": HEADER, "rows": [ROW, SECOND_ROW]}
 FIRM = {"credit_code": EMPLOYER, "name": "上海测试劳务有限公司", "contracts": 1}
 PEOPLE_ROW = {
     "person_id": str(PERSON),
@@ -283,8 +290,43 @@ PEOPLE_ROW = {
     "on_site": True,
     "disposition": "quarantine_required",
 }
+IDENTITY = {"name": "吴远江", "document_type": "citizen_id", "document_number": "420106199007250153", "mobile": "13800000015"}
+ACCESS = {
+    "at": NOW,
+    "service": "reporting",
+    "actor": "supervisor:hongkou",
+    "purpose": "reveal",
+    "reason_code": "on_site_inspection",
+    "reference": "HK-2020/18",
+    "contract_no": CONTRACT,
+}
 SUPERVISION: dict[tuple[str, str], Answer] = {
-    ("GET", "/v1/supervision/contracts"): (200, {**PAGE, "header": HEADER, "rows": [ROW, SECOND_ROW]}),
+    ("GET", "/v1/supervision/stations"): (200, {"stations": ["虹口", "浦东"]}),
+    ("POST", "/v1/supervision/person-searches"): (200, {**PAGE, "rows": [PEOPLE_ROW], "total": 1, "is_complete": True}),
+    ("POST", "/v1/reveals"): (200, IDENTITY),
+    ("GET", f"/v1/people/{PERSON}/access-log"): (200, {"items": [ACCESS], "next_before": None}),
+    ("POST", "/v1/exports"): (200, {}),
+    ("GET", "/v1/supervision/days"): (
+        200,
+        {
+            "as_of": NOW,
+            "days": [
+                {"day": f"2020-02-{day}", "pre_registered": day % 5, "entered": day % 3, "refused": day % 2, "exited": day % 4}
+                for day in range(15, 29)
+            ],
+        },
+    ),
+    ("GET", "/v1/isolation-ends"): (200, ISOLATION_ENDS),
+    ("GET", "/v1/banned-on-site"): (
+        200,
+        {
+            "items": [
+                {"person_id": str(PERSON), "contracts": [CONTRACT], "disposition": "quarantine_required", "banned_since": NOW}
+            ],
+            "next": None,
+        },
+    ),
+    ("GET", "/v1/supervision/contracts"): (200, TABLE),
     ("GET", f"/v1/supervision/contracts/{CONTRACT}"): (200, {**SECOND_ROW, "as_of": NOW, "employed_by": [FIRM]}),
     ("GET", "/v1/supervision/firms"): (200, {**PAGE, "rows": [FIRM, FIRM]}),
     ("GET", "/v1/supervision/people"): (200, {**PAGE, "rows": [PEOPLE_ROW, PEOPLE_ROW]}),

@@ -51,8 +51,9 @@ class TestEnglish:
     def test_has_no_text_that_nobody_shows(self) -> None:
         assert set() == self.ENGLISH.keys() - {text for _, text in TEXTS} - FROM_CONTRACTS
 
-    def test_is_a_catalogue_without_fuzzy_guesses(self) -> None:
-        with (CATALOGUES / "en.po").open("rb") as file:
+    @pytest.mark.parametrize("catalogue", sorted(CATALOGUES.glob("*.po")), ids=lambda file: file.name)
+    def test_is_a_catalogue_without_fuzzy_guesses(self, catalogue: Path) -> None:
+        with catalogue.open("rb") as file:
             assert [] == [each.id for each in read_po(file) if each.fuzzy and each.id]
 
 

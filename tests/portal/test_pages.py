@@ -9,16 +9,20 @@ from uuid import UUID
 import pytest
 from joserfc import jwt
 
+from contracts.access import Role
 from portal.pages.health import celsius
 from portal.session import Session
+from portal.users import SiteGrant
 from portal.wiring import signing_key
 from tests.portal.browsing import Browser
 from tests.portal.stand_ins import (
     CONTRACT,
     DECLARATION,
     EMPLOYER,
+    IDENTITY,
     PERSON,
     SITE,
+    TABLE,
     StandIns,
     app_of,
     attempt,
@@ -320,3 +324,161 @@ class TestSupervision:
     @pytest.mark.parametrize("path", ["/supervision/people?counted=all", "/supervision/firms?kind=all"])
     async def test_has_no_list_that_no_number_counts(self, browser: Browser, path: str) -> None:
         assert 404 == (await browser.open(path)).status_code
+
+    async def test_orders_by_a_column_and_keeps_it_on_every_page(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", "/v1/supervision/contracts"] = (200, {**TABLE, "pages": 3})
+        page = (await browser.open("/supervision/contracts?order_by=project_name")).text
+        asked = next(each for each in services.asked if each.url.path == "/v1/supervision/contracts")
+        assert {"order_by": "project_name", "page": "1"} == dict(asked.url.params)
+        assert "/supervision/contracts?order_by=project_name&amp;page=3" in page
+        assert "/supervision/contracts?order_by=project_name&amp;descending=true" in page
+
+    async def test_offers_every_station_within_reach(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", "/v1/supervision/stations"] = (200, {"stations": ["崇明"]})
+        assert "<option>崇明</option>" in (await browser.open("/supervision/contracts")).text
+
+    async def test_exports_the_rows_of_the_filter(self, services: StandIns, browser: Browser) -> None:
+        await browser.open("/supervision/employments?on_site=true&trade=020")
+        taken = await browser.submit("/supervision/exports")
+        assert {"table": "employments", "on_site": True, "trade": "020"} == services.body_of("POST", "/v1/exports")
+        assert "attachment; filename*=UTF-8''%E7%94%A8%E5%B7%A5" in taken.headers["Content-Disposition"]
+
+    async def test_says_why_there_is_no_export(self, services: StandIns, browser: Browser) -> None:
+        title = "导出的记录过多,请缩小查询范围"
+        services.answers["POST", "/v1/exports"] = refusal(422, "export-is-too-large", title)
+        await browser.open("/supervision/contracts")
+        taken = await browser.submit("/supervision/exports")
+        assert (422, True) == (taken.status_code, title in taken.text)
+
+
+class TestSupervisedPerson:
+    PATH = f"/supervision/people/{PERSON}"
+
+    @pytest.fixture
+    def browser(self, services: StandIns) -> Browser:
+        return Browser(app_of(services, supervisor))
+
+    async def test_is_masked_until_a_reason_is_given(self, services: StandIns, browser: Browser) -> None:
+        page = await browser.open(self.PATH)
+        assert IDENTITY["document_number"] not in page.text
+        page = await browser.submit(self.PATH, reason="", reference="")
+        assert (422, True) == (page.status_code, "请选择查看理由" in page.text)
+        assert [] == [each for each in services.asked if each.url.path == "/v1/reveals"]
+
+    async def test_is_shown_for_a_reason_in_no_address(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(self.PATH)
+        page = await browser.submit(self.PATH, reason="on_site_inspection", reference="HK-2020/18")
+        for words in IDENTITY["name"], IDENTITY["document_number"], IDENTITY["mobile"], "本次查看已记录":
+            assert words in page.text
+        assert "no-store" in page.headers["Cache-Control"]
+        reason = {"person_id": str(PERSON), "contract_no": CONTRACT, "reason": "on_site_inspection", "reference": "HK-2020/18"}
+        assert reason == services.body_of("POST", "/v1/reveals")
+        assert self.PATH == page.url.path
+
+    async def test_shows_who_saw_him_and_why(self, browser: Browser) -> None:
+        page = (await browser.open(self.PATH)).text
+        for words in ("supervisor:hongkou", "监督查询", "显示完整信息", "现场检查", "HK-2020/18"):
+            assert words in page
+
+    async def test_of_a_foreign_contract_is_not_there(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", "/v1/supervision/employments"] = (200, {**TABLE, "rows": [], "total": 0})
+        assert 404 == (await browser.open(self.PATH)).status_code
+
+
+class TestSearchPeople:
+    PATH = "/supervision/search"
+
+    @pytest.fixture
+    def browser(self, services: StandIns) -> Browser:
+        return Browser(app_of(services, supervisor))
+
+    @pytest.mark.parametrize(
+        ("typed", "sent"),
+        [
+            (
+                {"document_type": "citizen_id", "document_number": " 420106199007250153"},
+                {"document": {"type": "citizen_id", "number": "420106199007250153"}},
+            ),
+            ({"of_contract": CONTRACT, "name": "吴"}, {"contract_no": CONTRACT, "name": "吴"}),
+        ],
+        ids=["document", "name on a contract"],
+    )
+    async def test_finds_by(self, services: StandIns, browser: Browser, typed: dict[str, str], sent: dict[str, Any]) -> None:
+        await browser.open(self.PATH)
+        page = await browser.submit(self.PATH, **typed)
+        assert sent == services.body_of("POST", "/v1/supervision/person-searches")
+        assert "吴*江" in page.text
+        assert self.PATH == page.url.path
+
+    @pytest.mark.parametrize(
+        ("answer", "words"),
+        [
+            (refusal(404, "not-found", "不存在"), "没有这个合同,或者它不归您监督"),
+            (refusal(422, "invalid-request", "填写有误"), "请填写证件号码,或者填写合同报送编号和姓名"),
+        ],
+        ids=["foreign contract", "nothing"],
+    )
+    async def test_says_what_is_missing(self, services: StandIns, browser: Browser, answer: Any, words: str) -> None:
+        services.answers["POST", "/v1/supervision/person-searches"] = answer
+        await browser.open(self.PATH)
+        page = await browser.submit(self.PATH, name="吴")
+        assert (422, True) == (page.status_code, words in page.text)
+
+
+class TestToday:
+    PATH = f"{SITE}/today"
+
+    async def test_tells_what_is_open_the_most_urgent_first(self, services: StandIns, browser: Browser) -> None:
+        page = (await browser.open(self.PATH)).text
+        sections = ("禁止进场,人还在场", "今天还没有健康登记", "今天隔离期满", "等待健康云登记", "待核:书面放行")
+        assert sorted(sections, key=page.index) == list(sections)
+        asked = {each.url.path: dict(each.url.params) for each in services.asked}
+        assert {"on_site": "true", "banned": "true", "limit": "50"} == asked[f"/v1/contracts/{CONTRACT}/roster"]
+        assert {"needs_review": "true", "limit": "50"} == asked[f"/v1/contracts/{CONTRACT}/attempts"]
+
+    async def test_asks_of_an_employer_s_registrar_nothing_that_he_may_not_see(self, services: StandIns) -> None:
+        def registrar() -> Session:
+            return Session(b"", UUID(int=1), None, (SiteGrant(CONTRACT, Role.EMPLOYER_REGISTRAR, EMPLOYER),), {})
+
+        page = await Browser(app_of(services, registrar)).open(self.PATH)
+        assert (200, False) == (page.status_code, "禁止进场,人还在场" in page.text)
+        assert [] == [each for each in services.asked if each.url.path.endswith(("/roster", "/attempts"))]
+
+    async def test_has_nothing_to_say_of_a_quiet_day(self, services: StandIns, browser: Browser) -> None:
+        of_contract = f"/v1/contracts/{CONTRACT}"
+        nothing: dict[str, Any] = {"items": [], "next": None}
+        services.answers |= {
+            ("GET", f"{of_contract}/roster"): (200, {"registered": 1, "on_site": 1, "banned_on_site": 0, **nothing}),
+            ("GET", f"{of_contract}/missing-reports"): (200, {"date": "2020-02-18", **nothing}),
+            ("GET", f"{of_contract}/isolation-ends"): (200, {"date": "2020-02-18", **nothing}),
+            ("GET", f"{of_contract}/attempts"): (200, nothing),
+            ("GET", f"{of_contract}/pre-registrations"): (200, nothing),
+        }
+        page = (await browser.open(self.PATH)).text
+        assert 4 == page.count("没有。")
+        assert "今天所有人都已登记健康状况。" in page
+
+
+class TestSupervisedToday:
+    PATH = "/supervision/today"
+
+    @pytest.fixture
+    def browser(self, services: StandIns) -> Browser:
+        return Browser(app_of(services, supervisor))
+
+    async def test_names_masked_whoever_is_banned_and_on_site(self, browser: Browser) -> None:
+        page = (await browser.open(self.PATH)).text
+        for words in ("吴*江", "需隔离", f"/supervision/contracts/{CONTRACT}", f"/supervision/people/{PERSON}"):
+            assert words in page
+
+    async def test_shows_the_course_as_a_table_under_the_filter(self, services: StandIns, browser: Browser) -> None:
+        page = (await browser.open(f"{self.PATH}?station=虹口&days=30")).text
+        asked = next(each for each in services.asked if each.url.path == "/v1/supervision/days")
+        assert {"station": "虹口", "days": "30"} == dict(asked.url.params)
+        assert '<th scope="row">2020-02-28</th><td class="number">3</td>' in page
+
+    async def test_turns_every_page_of_the_banned_to_name_them(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", "/v1/supervision/employments"] = (200, {**TABLE, "rows": [], "total": 20, "pages": 2})
+        await browser.open(self.PATH)
+        asked = [each.url.params["page"] for each in services.asked if each.url.path == "/v1/supervision/employments"]
+        assert ["1", "2"] == asked

@@ -156,6 +156,28 @@ CONTRADICTIONS: Mapping[str, str] = {
     "origin_against_stopover": _("停留地点就是出发地"),
 }
 
+REVEAL_REASONS: Mapping[str, str] = {
+    "case_investigation": _("流行病学调查"),
+    "on_site_inspection": _("现场检查"),
+    "complaint": _("信访投诉"),
+    "data_correction": _("信息更正"),
+    "legal_request": _("依法调取"),
+}
+ACCESS_PURPOSES: Mapping[str, str] = {
+    "masked_page": _("列表中脱敏显示"),
+    "reveal": _("显示完整信息"),
+    "process": _("按规则处理"),
+    "share": _("共享给主管部门"),
+}
+SERVICES: Mapping[str, str] = {
+    "registration": _("登记"),
+    "health": _("健康"),
+    "gatekeeper": _("门禁"),
+    "reporting": _("监督查询"),
+    "healthcloud_bridge": _("健康云"),
+    "police_bridge": _("公安"),
+}
+
 
 def label_of(labels: Mapping[str, str], code: str | None) -> str:
     """The words for a code; a code that is newer than this portal is shown as it is, and none as a dash."""

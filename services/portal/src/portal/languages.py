@@ -1,4 +1,4 @@
-"""简体中文 as it is written in templates and code, and its English catalogue, read when the portal starts: nothing is compiled."""
+"""简体中文 as it is written in templates and code, and its English catalogues, read when the portal starts: nothing is compiled."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ class Language:
 
 def languages() -> Mapping[str, Language]:
     """All of them, by code."""
-    with (CATALOGUES / "en.po").open("rb") as file:
-        english = {str(each.id): str(each.string) for each in read_po(file, locale="en") if each.id and each.string}
+    english: dict[str, str] = {}
+    for catalogue in sorted(CATALOGUES.glob("en*.po")):
+        with catalogue.open("rb") as file:
+            english |= {str(each.id): str(each.string) for each in read_po(file, locale="en") if each.id and each.string}
     return {CHINESE: Language(CHINESE, {}), ENGLISH: Language(ENGLISH, english)}

@@ -26,7 +26,9 @@ from portal.pages import (
     paper_entries,
     pre_registrations,
     site_information,
+    supervised_people,
     supervision,
+    today,
     turnstile,
 )
 from portal.rendering import Renderer
@@ -56,7 +58,9 @@ PAGES = [
         gate,
         turnstile,
         paper_entries,
+        today,
         supervision,
+        supervised_people,
     )
 ]
 

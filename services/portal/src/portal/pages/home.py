@@ -16,6 +16,8 @@ STATIC = {
     "portal.js": "text/javascript",
     "turnstile.js": "text/javascript",
     "htmx-2.0.11.min.js": "text/javascript",
+    "charts.js": "text/javascript",
+    "echarts-6.1.0.simple.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 """Everything that is served as it is."""

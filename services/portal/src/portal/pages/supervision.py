@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,7 @@ router = Router(prefix="/supervision", tags=["pages"])
 SETS = ("pre_registered", "registered", "on_site")
 
 
-def _filled(**given: str | int | None) -> dict[str, str]:
+def filled(**given: str | int | None) -> dict[str, str]:
     """What was filled in; an empty field filters nothing."""
     return {name: str(value).strip() for name, value in given.items() if value is not None and str(value).strip()}
 
@@ -30,13 +31,13 @@ async def _narrowed(
     station: str | None = None,
 ) -> dict[str, str]:
     """The filter 合同信息, which every page of supervision has."""
-    return _filled(contract_no=contract_no, project_name=project_name, general_contractor=general_contractor, station=station)
+    return filled(contract_no=contract_no, project_name=project_name, general_contractor=general_contractor, station=station)
 
 
 Narrowed = Annotated[dict[str, str], Depends(_narrowed)]
 
 
-def _context(wanted: dict[str, str]) -> dict[str, Any]:
+def context_of(wanted: dict[str, str]) -> dict[str, Any]:
     """The filter for the form, and for the links that keep it: state stands in the address."""
 
     def address(path: str, **more: Any) -> str:
@@ -51,13 +52,16 @@ def _context(wanted: dict[str, str]) -> dict[str, Any]:
 async def list_contracts(
     visit: Visit,
     narrowed: Narrowed,
+    order_by: str | None = None,
+    descending: str | None = None,
     page: int = 1,
 ) -> Response:
-    """合同查询."""
-    table = await visit.services().reporting.contracts({**narrowed, "page": page})
-    everything = table if not narrowed and table.pages == 1 else await visit.services().reporting.contracts({})
-    stations = sorted({row.station for row in everything.rows} | ({narrowed["station"]} if "station" in narrowed else set()))
-    return visit.render("supervision_contracts.html", table=table, stations=stations, **_context(narrowed))
+    """合同查询, in the manual's order unless another one is asked for."""
+    reporting, ordered = visit.services().reporting, filled(order_by=order_by, descending=descending)
+    table, stations = await asyncio.gather(reporting.contracts({**narrowed, **ordered, "page": page}), reporting.stations())
+    context: dict[str, Any] = {"table": table, "stations": stations, "ordered": ordered}
+    pages = context_of(narrowed | ordered)["address_of"]
+    return visit.render("supervision_contracts.html", ordered_address=pages, **context, **context_of(narrowed))
 
 
 @router.get("/contracts/{of_contract}", **PAGE)
@@ -65,7 +69,7 @@ async def list_contracts(
 async def show_contract(visit: Visit, of_contract: str) -> Response:
     """详情 查看."""
     found = await visit.services().reporting.contract(of_contract)
-    return visit.render("supervision_contract.html", found=found, **_context({"of_contract": of_contract}))
+    return visit.render("supervision_contract.html", found=found, **context_of({"of_contract": of_contract}))
 
 
 @router.get("/firms", **PAGE)
@@ -80,9 +84,9 @@ async def list_firms(
     """总包单位(n) or 用工单位(n)."""
     if kind not in ("general_contractor", "employer"):
         raise NotFound
-    wanted = narrowed | _filled(of_contract=of_contract)
+    wanted = narrowed | filled(of_contract=of_contract)
     found = await visit.services().reporting.firms({**wanted, "kind": kind, "page": page})
-    return visit.render("supervision_firms.html", found=found, kind=kind, **_context({**wanted, "kind": kind}))
+    return visit.render("supervision_firms.html", found=found, kind=kind, **context_of({**wanted, "kind": kind}))
 
 
 @router.get("/people", **PAGE)
@@ -97,9 +101,9 @@ async def list_people(
     """Exactly whom a number counts."""
     if counted not in SETS:
         raise NotFound
-    wanted = narrowed | _filled(of_contract=of_contract)
+    wanted = narrowed | filled(of_contract=of_contract)
     found = await visit.services().reporting.people({**wanted, "set": counted, "page": page})
-    return visit.render("supervision_people.html", found=found, counted=counted, **_context({**wanted, "counted": counted}))
+    return visit.render("supervision_people.html", found=found, counted=counted, **context_of({**wanted, "counted": counted}))
 
 
 @router.get("/employments", **PAGE)
@@ -114,6 +118,6 @@ async def list_employments(
     page: int = 1,
 ) -> Response:
     """用工查询: a row a person, contract and employer."""
-    wanted = narrowed | _filled(person_kind=person_kind, trade=trade, disposition=disposition, on_site=on_site)
+    wanted = narrowed | filled(person_kind=person_kind, trade=trade, disposition=disposition, on_site=on_site)
     found = await visit.services().reporting.employments({**wanted, "page": page})
-    return visit.render("supervision_employments.html", found=found, **_context(wanted))
+    return visit.render("supervision_employments.html", found=found, **context_of(wanted))

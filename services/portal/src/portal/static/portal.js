@@ -8,6 +8,7 @@ document.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
     return;
   }
+  if ("download" in form.dataset) return; // The page stays, and may be asked for the file again.
   form.dataset.sent = "true";
   form.setAttribute("aria-busy", "true");
 });
@@ -38,6 +39,12 @@ document.addEventListener("keydown", (event) => {
     next.focus();
   }
 });
+
+// 打印 needs a script, so without one there is no button.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
 
 // What was wrong is told first.
 const errors = document.getElementById("errors");

@@ -126,9 +126,13 @@ class Calls:
         headers = {"Idempotency-Key": key, "Content-Type": file.media_type}
         return _read(answer, await self._send(caller, service, "POST", path, content=file.content, headers=headers))
 
-    async def download(self, caller: Caller, service: str, path: str) -> Download:
-        """A file, as it is. Raises: UpstreamRefused, UpstreamAway."""
-        response = await self._send(caller, service, "GET", path)
+    async def download(self, caller: Caller, service: str, path: str, asked: Mapping[str, Any] | None = None) -> Download:
+        """A file, as it is; one that is `asked` for is made. Raises: UpstreamRefused, UpstreamAway."""
+        response = await (
+            self._send(caller, service, "GET", path)
+            if asked is None
+            else self._send(caller, service, "POST", path, json=dict(asked))
+        )
         told = {name: response.headers[name] for name in KEPT_OF_DOWNLOADS if name in response.headers}
         return Download(response.content, told)
 

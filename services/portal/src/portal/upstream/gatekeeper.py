@@ -100,6 +100,18 @@ class Roster(BaseModel):
     next: UUID | None
 
 
+class BannedOnSite(BaseModel):
+    person_id: UUID
+    contracts: list[str]
+    disposition: str
+    banned_since: datetime
+
+
+class BannedPage(BaseModel):
+    items: list[BannedOnSite]
+    next: UUID | None
+
+
 @dataclass(frozen=True)
 class Gatekeeper:
     calls: Calls
@@ -128,8 +140,22 @@ class Gatekeeper:
     async def leave(self, contract_no: str, who: Mapping[str, Any], *, key: str) -> Exit:
         return await self.calls.post(self.caller, SERVICE, f"/v1/contracts/{contract_no}/exits", who, Exit, key=key)
 
-    async def roster(self, contract_no: str, *, on_site: bool | None = None, after: str | None = None, limit: int = 50) -> Roster:
-        told = None if on_site is None else str(on_site).lower()
-        return await self.calls.get(
-            self.caller, SERVICE, f"/v1/contracts/{contract_no}/roster", Roster, on_site=told, after=after, limit=limit
-        )
+    async def roster(
+        self,
+        contract_no: str,
+        *,
+        on_site: bool | None = None,
+        banned: bool | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Roster:
+        path, told = f"/v1/contracts/{contract_no}/roster", {"on_site": _told(on_site), "banned": _told(banned)}
+        return await self.calls.get(self.caller, SERVICE, path, Roster, **told, after=after, limit=limit)
+
+    async def banned_on_site(self, *, limit: int = 200) -> BannedPage:
+        """On all sites that a supervisor reaches."""
+        return await self.calls.get(self.caller, SERVICE, "/v1/banned-on-site", BannedPage, limit=limit)
+
+
+def _told(asked: bool | None) -> str | None:
+    return None if asked is None else str(asked).lower()

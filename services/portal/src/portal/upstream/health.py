@@ -14,6 +14,8 @@ from portal.upstream.calls import Caller, Calls
 
 SERVICE = "health"
 IN_FORCE_WAIT_S = 5
+ITEMS_MAX = 200
+"""Of one page."""
 
 
 class HealthReport(BaseModel):
@@ -77,6 +79,18 @@ class MissingReports(BaseModel):
     next: UUID | None
 
 
+class IsolationEnd(BaseModel):
+    person_id: UUID
+    contracts: list[str]
+    anchor_date: date
+
+
+class IsolationEnds(BaseModel):
+    date: date
+    items: list[IsolationEnd]
+    next: UUID | None
+
+
 @dataclass(frozen=True)
 class Health:
     calls: Calls
@@ -103,3 +117,8 @@ class Health:
     async def missing(self, contract_no: str, *, after: UUID | None = None, limit: int = 200) -> MissingReports:
         path = f"/v1/contracts/{contract_no}/missing-reports"
         return await self.calls.get(self.caller, SERVICE, path, MissingReports, after=after, limit=limit)
+
+    async def isolation_ends(self, contract_no: str | None) -> IsolationEnds:
+        """隔离期满 today: of a contract; None: on all that a supervisor reaches."""
+        path = "/v1/isolation-ends" if contract_no is None else f"/v1/contracts/{contract_no}/isolation-ends"
+        return await self.calls.get(self.caller, SERVICE, path, IsolationEnds, limit=ITEMS_MAX)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -96,6 +96,51 @@ class People(_Page):
     rows: list[PersonRow]
 
 
+class Found(People):
+    is_complete: bool
+
+
+class Identity(BaseModel):
+    """Unmasked."""
+
+    name: str | None
+    document_type: str | None
+    document_number: str | None
+    mobile: str | None
+
+
+class Access(BaseModel):
+    at: datetime
+    service: str
+    actor: str
+    purpose: str
+    reason_code: str | None
+    reference: str | None
+    contract_no: str | None
+
+
+class AccessLog(BaseModel):
+    items: list[Access]
+    next_before: int | None
+
+
+class Day(BaseModel):
+    day: date
+    pre_registered: int
+    entered: int
+    refused: int
+    exited: int
+
+
+class Course(BaseModel):
+    as_of: datetime
+    days: list[Day]
+
+
+class Stations(BaseModel):
+    stations: list[str]
+
+
 @dataclass(frozen=True)
 class Reporting:
     calls: Calls
@@ -115,3 +160,24 @@ class Reporting:
 
     async def employments(self, wanted: Mapping[str, Any]) -> People:
         return await self.calls.get(self.caller, SERVICE, "/v1/supervision/employments", People, **wanted)
+
+    async def stations(self) -> list[str]:
+        return (await self.calls.get(self.caller, SERVICE, "/v1/supervision/stations", Stations)).stations
+
+    async def days(self, wanted: Mapping[str, Any]) -> Course:
+        """The course of the last days."""
+        return await self.calls.get(self.caller, SERVICE, "/v1/supervision/days", Course, **wanted)
+
+    async def search(self, who: Mapping[str, Any]) -> Found:
+        """By a whole document, or by a part of a name on one contract."""
+        return await self.calls.post(self.caller, SERVICE, "/v1/supervision/person-searches", who, Found, key=None)
+
+    async def reveal(self, why: Mapping[str, Any]) -> Identity:
+        return await self.calls.post(self.caller, SERVICE, "/v1/reveals", why, Identity, key=None)
+
+    async def access_log(self, person_id: UUID, *, before: int | None = None) -> AccessLog:
+        return await self.calls.get(self.caller, SERVICE, f"/v1/people/{person_id}/access-log", AccessLog, before=before)
+
+    async def export(self, table: Mapping[str, Any]) -> bytes:
+        """A workbook."""
+        return (await self.calls.download(self.caller, SERVICE, "/v1/exports", table)).content

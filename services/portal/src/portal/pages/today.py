@@ -1,0 +1,89 @@
+"""今日待办: what is open today, the most urgent first. For whoever registers on a site, and for supervision over all of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query
+from starlette.responses import Response
+
+from chassis.web import Router
+from contracts.access import Action, may
+from portal.pages.supervision import Narrowed, context_of
+from portal.upstream.gatekeeper import Attempts, Roster
+from portal.upstream.registration import ROWS_MAX, PreRegistration
+from portal.upstream.reporting import PersonRow, Reporting
+from portal.visits import PAGE, Visit, page
+
+router = Router(tags=["pages"])
+
+NAMED_MAX = 10
+"""People of a section that are named; behind the others there is a page of their own."""
+PAGES_OF_BANNED_MAX = 10
+DAYS_MAX, DAYS_DEFAULT = 90, 14
+
+
+@router.get("/contracts/{contract_no}/today", **PAGE)
+@page(Action.VIEW_SITE)
+async def show_today(visit: Visit) -> Response:
+    """Banned but on site first; then who was not reported, whose isolation ends, who waits for Health Cloud, what is 待核."""
+    services, contract_no = visit.services(), str(visit.contract_no)
+    (banned, review), missing, ends, waiting, expected = await asyncio.gather(
+        _at_the_gate(visit, contract_no),
+        services.health.missing(contract_no, limit=ROWS_MAX),
+        services.health.isolation_ends(contract_no),
+        services.registration.pre_registrations(contract_no, state="awaiting", limit=ROWS_MAX),
+        services.registration.pre_registrations(contract_no, state="open", limit=ROWS_MAX),
+    )
+    people: Mapping[UUID, PreRegistration] = {each.person_id: each for each in expected.items}
+    return visit.render(
+        "today.html",
+        banned=banned,
+        review=review,
+        missing=missing,
+        ends=ends,
+        waiting=waiting,
+        people=people,
+        named_max=NAMED_MAX,
+    )
+
+
+async def _at_the_gate(visit: Visit, contract_no: str) -> tuple[Roster | None, Attempts | None]:
+    """What the gatekeeper tells; None for whoever may not ask it."""
+    if visit.principal is None or not may(visit.principal.role, Action.VIEW_CLEARANCE):
+        return None, None
+    gate = visit.services().gatekeeper
+    return await asyncio.gather(gate.roster(contract_no, on_site=True, banned=True), gate.to_be_reviewed(contract_no))
+
+
+@router.get("/supervision/today", **PAGE)
+@page(Action.QUERY_SUPERVISION)
+async def show_supervised_today(
+    visit: Visit, narrowed: Narrowed, days: Annotated[int, Query(ge=1, le=DAYS_MAX)] = DAYS_DEFAULT
+) -> Response:
+    """The same over all sites, with the course of the last days."""
+    services = visit.services()
+    reporting = services.reporting
+    banned, ends, course, stations, known = await asyncio.gather(
+        services.gatekeeper.banned_on_site(),
+        services.health.isolation_ends(None),
+        reporting.days({**narrowed, "days": days}),
+        reporting.stations(),
+        _banned_people(reporting),
+    )
+    context: dict[str, Any] = {"banned": banned, "ends": ends, "course": course, "stations": stations, "known": known}
+    return visit.render("supervision_today.html", days=days, **context, **context_of(narrowed))
+
+
+async def _banned_people(reporting: Reporting) -> Mapping[UUID, PersonRow]:
+    """Who they are, masked: the gate cannot read names. A page or two, unless something very bad has happened."""
+    rows: list[PersonRow] = []
+    for number in range(1, PAGES_OF_BANNED_MAX + 1):
+        found = await reporting.employments({"on_site": "true", "banned": "true", "page": number})
+        rows += found.rows
+        if number >= found.pages:
+            break
+    return {row.person_id: row for row in rows}
