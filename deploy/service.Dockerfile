@@ -63,7 +63,7 @@ WORKDIR /var/lib/gatehouse
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=4s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=8s --start-period=60s --retries=3 \
     CMD ["python3", "-I", "-S", "/opt/gatehouse/healthcheck.py"]
 # The shell replaces itself: signals reach the program.
 ENTRYPOINT ["/bin/sh", "-c", "exec python3 -m \"$GATEHOUSE_PACKAGE\" \"$@\"", "gatehouse"]

@@ -25,7 +25,7 @@ from devstack.state import State
 
 FOLDER = REPOSITORY / "devstack" / "kafka"
 POM = FOLDER / "pom.xml"
-LOG4J = FOLDER / "log4j2.properties"
+LOG4J = REPOSITORY / "deploy" / "kafka" / "log4j2.properties"
 
 JAVA_MAJOR_MIN = 17
 HEAP = ("-Xms128m", "-Xmx384m")

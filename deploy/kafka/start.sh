@@ -1,0 +1,20 @@
+#!/bin/sh
+# Starts the broker of this container, on what an earlier one left. Arguments change properties: `--override name=value`. It needs of the image /opt/kafka/bin and nothing else,
+# and writes nowhere but into the data folder and /tmp.
+set -eu
+properties=/etc/gatehouse/kafka/server.properties
+
+# What the scripts of Kafka write besides.
+export LOG_DIR=/tmp
+export KAFKA_LOG4J_OPTS=-Dlog4j2.configurationFile=/etc/gatehouse/kafka/log4j2.properties
+# Of the broker alone: the storage tool is done before it starts.
+heap=${KAFKA_HEAP_OPTS:--Xms256m -Xmx512m}
+
+# A format that was cut short leaves no file of this name.
+if [ ! -f /var/lib/kafka/data/meta.properties ]; then
+    KAFKA_HEAP_OPTS=-Xmx128m /opt/kafka/bin/kafka-storage.sh format --standalone \
+        --cluster-id "$KAFKA_CLUSTER_ID" --config "$properties"
+fi
+export KAFKA_HEAP_OPTS="$heap"
+# It replaces itself: signals reach the broker.
+exec /opt/kafka/bin/kafka-server-start.sh "$properties" "$@"

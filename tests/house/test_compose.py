@@ -1,0 +1,206 @@
+"""The rules of `docker-compose.yml`, read without an engine. `make test-compose` runs it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chassis.installation import InstallationSettings
+from chassis.settings import ServiceSettings
+from deploy.make_secrets import make
+from devstack.services import PROGRAMS, service
+from tests.house.assembled import wired
+from tests.house.house import REPOSITORY, SERVICES, ServiceFolder
+
+FILE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+CONTAINERS: dict[str, dict[str, Any]] = FILE["services"]
+OURS = {name: each for name, each in CONTAINERS.items() if each["image"].startswith("gatehouse/")}
+FOREIGN = {name: each for name, each in CONTAINERS.items() if name not in OURS}
+JOBS = {name for name in CONTAINERS if name.endswith(("-roles", "-migrate", "-provision"))}
+PROCESSES = CONTAINERS.keys() - JOBS
+DATABASES = {name for name in CONTAINERS if name.endswith("-postgres")}
+SIMULATOR = "healthcloud-simulator"
+
+UNDERSTOOD = {
+    *("image", "build", "command", "entrypoint", "environment", "user", "profiles", "restart", "depends_on", "healthcheck"),
+    *("volumes", "tmpfs", "shm_size", "secrets", "networks", "network_mode", "ports", "logging", "read_only", "cap_drop"),
+    *("security_opt", "pids_limit", "mem_limit", "cpus", "stop_grace_period", "stop_signal"),
+}
+"""What docker-compose 1.29 and Compose v2 both read, and take for the same."""
+
+each_container = pytest.mark.parametrize("name", CONTAINERS)
+each_service = pytest.mark.parametrize("service", SERVICES, ids=str)
+
+
+def package_of(name: str) -> str:
+    """Of one of our containers."""
+    return name.rpartition("-")[0].replace("-", "_")
+
+
+def secrets_of(name: str) -> dict[str, str]:
+    """Secret → file that it is under /run/secrets."""
+    given = CONTAINERS[name].get("secrets", ())
+    return dict((each, each) if isinstance(each, str) else (each["source"], each["target"]) for each in given)
+
+
+def holders(secret: str) -> set[str]:
+    return {name for name in CONTAINERS if secret in secrets_of(name)}
+
+
+def neighbours(network: str) -> set[str]:
+    return {name for name, each in CONTAINERS.items() if network in each.get("networks", ())}
+
+
+class TestFile:
+    def test_is_read_by_old_and_new_compose_alike(self) -> None:
+        assert {"services", "networks", "volumes", "secrets"} == {key for key in FILE if not key.startswith("x-")}
+        assert {} == {name: odd for name, each in CONTAINERS.items() if (odd := each.keys() - UNDERSTOOD)}
+
+    @each_service
+    def test_has_every_service_as_api_and_worker(self, service: ServiceFolder) -> None:
+        application = wired(service.package).application
+        works = wired(service.package).service.has_log or application.read_models or application.works
+        assert {"migrate", "api", *(["worker"] if works else [])} == {
+            name.rpartition("-")[2] for name in OURS if package_of(name) == service.package and not CONTAINERS[name].get("profiles")
+        }
+
+    def test_lets_whoever_runs_it_choose_every_image_of_others(self) -> None:
+        public = r"\$\{[A-Z]+_IMAGE:-[\w./-]+:[\w.-]*\d[\w.-]*\}"
+        assert [] == [name for name, each in FOREIGN.items() if not re.fullmatch(public, each["image"])]
+        built = [each["build"]["args"]["BASE_IMAGE"] for each in OURS.values() if "build" in each]
+        assert [] == [base for base in built if not re.fullmatch(public, base)]
+
+    def test_builds_each_image_of_ours_once_as_the_service_says(self) -> None:
+        built = {each["image"]: each["build"]["args"] for each in OURS.values() if "build" in each}
+        assert {each["image"] for each in OURS.values()} == built.keys()
+        for folder in SERVICES:
+            arguments = built[f"gatehouse/{folder.folder.name}:${{GATEHOUSE_VERSION:-0.1.0}}"]
+            assert (f"services/{folder.folder.name}", folder.package) == (arguments["DISTRIBUTION"], arguments["PACKAGE"])
+
+
+@each_container
+class TestContainer:
+    def test_is_hardened(self, name: str) -> None:
+        container = CONTAINERS[name]
+        assert container["read_only"]
+        assert ["ALL"] == container["cap_drop"]
+        assert ["no-new-privileges:true"] == container["security_opt"]
+
+    def test_does_not_run_as_root(self, name: str) -> None:
+        # Our images say so themselves.
+        assert name in OURS or not re.search(r"-?\b(0|root)\}?$", CONTAINERS[name]["user"])
+
+    @pytest.mark.parametrize("limit", ["mem_limit", "cpus", "pids_limit", "logging"])
+    def test_is_bounded(self, name: str, limit: str) -> None:
+        assert CONTAINERS[name][limit]
+
+    def test_is_started_again_unless_it_is_a_job(self, name: str) -> None:
+        assert ("no" if name in JOBS else "unless-stopped") == CONTAINERS[name]["restart"]
+
+    def test_has_time_to_end_well(self, name: str) -> None:
+        drain_s_max = 10.0  # See `chassis.runner.STOP_S_MAX`: what was asked for is answered after that.
+        assert name in JOBS or int(CONTAINERS[name]["stop_grace_period"].removesuffix("s")) > drain_s_max
+
+    def test_begins_when_what_it_needs_is_there(self, name: str) -> None:
+        for needed, told in CONTAINERS[name].get("depends_on", {}).items():
+            assert ("service_completed_successfully" if needed in JOBS else "service_healthy") == told["condition"]
+
+    def test_keeps_what_it_keeps_in_named_volumes(self, name: str) -> None:
+        for volume in CONTAINERS[name].get("volumes", ()):
+            source, _, rest = volume.partition(":")
+            assert source in FILE["volumes"] or (source.startswith("./deploy/") and rest.endswith(":ro"))
+
+    def test_is_told_no_secret_by_a_variable(self, name: str) -> None:
+        secret = re.compile(r"PASSWORD|SECRET|_KEY$|TOKEN")
+        variables = CONTAINERS[name].get("environment", {})
+        assert [] == [each for each in variables if secret.search(each) and not each.endswith("_FILE")]
+        assert [] == [each for each, value in variables.items() if re.search(r"://[^/@]*:[^/@]*@", str(value))]
+
+    def test_has_the_secrets_that_there_are(self, name: str) -> None:
+        assert set() == secrets_of(name).keys() - FILE["secrets"].keys()
+
+
+@pytest.mark.parametrize("name", sorted(OURS.keys() - {SIMULATOR}))
+class TestProcess:
+    def test_is_told_what_it_has_a_setting_for(self, name: str) -> None:
+        alone = "GATEHOUSE_PACKAGE" in CONTAINERS[name]["environment"]
+        told = {each.lower() for each in CONTAINERS[name]["environment"] if each != "GATEHOUSE_PACKAGE"} | {
+            *secrets_of(name).values()
+        }
+        shared = {each.lower() for each in FILE["x-told"]}
+        fields = (InstallationSettings if alone else wired(package_of(name)).service.settings).model_fields
+        assert set() == told - shared - {f"gatehouse_{field}" for field in fields}
+
+    def test_waits_for_its_tables(self, name: str) -> None:
+        if name in PROCESSES:
+            assert f"{name.rpartition('-')[0]}-migrate" in CONTAINERS[name]["depends_on"]
+
+
+class TestTold:
+    def test_is_known_to_somebody(self) -> None:
+        known = {field for each in SERVICES for field in wired(each.package).service.settings.model_fields}
+        assert known > ServiceSettings.model_fields.keys()
+        assert set() == {each.lower().removeprefix("gatehouse_") for each in FILE["x-told"]} - known
+
+
+class TestNetworks:
+    def test_lead_outside_where_somebody_comes_in(self) -> None:
+        assert ["services"] == [name for name, told in FILE["networks"].items() if not (told or {}).get("internal")]
+        assert {name for name, each in CONTAINERS.items() if "ports" in each} <= neighbours("services")
+
+    def test_keep_the_portal_from_logs_keys_and_brokers(self) -> None:
+        reached = {other for network in CONTAINERS["portal-api"]["networks"] for other in neighbours(network)}
+        assert {"accounts-postgres"} == reached & DATABASES
+        assert "kafka" not in reached
+
+    def test_publish_no_database_and_no_broker(self) -> None:
+        assert [] == [name for name in FOREIGN if "ports" in CONTAINERS[name]]
+
+    def test_let_to_the_keys_only_who_holds_one(self) -> None:
+        packages = {package_of(name) for name in neighbours("keys") if name in PROCESSES & OURS.keys()}
+        assert {each.package for each in PROGRAMS if each.seals or each.identifies} == packages
+
+    def test_publish_where_the_documents_say(self) -> None:
+        published = {name: each["ports"] for name, each in CONTAINERS.items() if "ports" in each}
+        for name, ports in published.items():
+            program = service(name.removesuffix("-api").replace("-", "_"))
+            assert [f"${{GATEHOUSE_PUBLISH:-127.0.0.1}}:${{{program.port_variable}:-{program.port}}}:8000"] == ports
+        assert len(PROGRAMS) == len(published)
+
+
+class TestSecrets:
+    def test_are_made_and_used(self, tmp_path: Path) -> None:
+        make(tmp_path / "secrets")
+        files = {each.name: f"${{GATEHOUSE_SECRETS:-./secrets}}/{each.name}" for each in (tmp_path / "secrets").iterdir()}
+        in_lists = {"keys_portal"}  # The portal's role on the key server is there, and nobody logs in as it.
+        assert files.keys() - in_lists == FILE["secrets"].keys()
+        assert {name: {"file": files[name]} for name in FILE["secrets"]} == FILE["secrets"]
+        assert [] == [name for name in FILE["secrets"] if not holders(name)]
+
+    @pytest.mark.parametrize(
+        ("secret", "may_hold"),
+        [
+            ("key_encryption_key", {each.package for each in PROGRAMS if each.seals}),
+            ("index_key", {each.package for each in PROGRAMS if each.identifies}),
+            ("signing_key", {"portal"}),
+            ("user_key", {"portal"}),
+        ],
+    )
+    def test_of_everybody_are_told_to_their_holders_only(self, secret: str, may_hold: set[str]) -> None:
+        assert may_hold == {package_of(name) for name in holders(secret)}
+
+    @pytest.mark.parametrize("kind", ["database", "keys", "kafka"])
+    def test_of_a_service_are_told_to_nobody_else(self, kind: str) -> None:
+        own = [name for name in FILE["secrets"] if name.startswith(f"{kind}_") and not name.endswith(("_owner", "_users"))]
+        assert own
+        for secret in own:
+            package = secret.removeprefix(f"{kind}_").replace("-", "_")
+            assert {package} == {package_of(name) for name in holders(secret)}
+
+    def test_of_owners_are_told_to_jobs_only(self) -> None:
+        owners = [name for name in FILE["secrets"] if name.endswith("_owner") or name.startswith("superuser_")]
+        assert set() == {name for secret in owners for name in holders(secret)} - JOBS - DATABASES
