@@ -32,11 +32,9 @@ LIVES_MAX = 400
 """Of one test: a bound on what the traffic can amount to."""
 REQUEST_S_MAX = 15.0
 """A request that is not answered by then is taken for lost, and sent again."""
-ANSWER_S_MAX = 60.0
-"""A request that was sent again and again and has no answer by then fails the test."""
 LIFE_S_MAX = 240.0
-"""What follows by itself may take so long while one process dies again and again. How soon all is well after the last fault is
-what the tests of the faults say."""
+"""What follows by itself may take so long while one process dies again and again, and so may an answer that waits for it. How
+soon all is well after the last fault is what the tests of the faults say."""
 TOKEN_MARGIN_S = 15.0
 ROSTER_PEOPLE = 24
 
@@ -278,7 +276,7 @@ class Caller:
             return await self._try(request, body, headers, expect)
 
         try:
-            response = cast(httpx2.Response, await eventually(answered, within_s=ANSWER_S_MAX))
+            response = cast(httpx2.Response, await eventually(answered, within_s=LIFE_S_MAX))
         except TimeoutError:
             said = request.tries[-1].said if request.tries else "no token"
             raise NoAnswer(f"{method} {service} {path}: {said}") from None
