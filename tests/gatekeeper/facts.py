@@ -141,7 +141,7 @@ def order_withdrawn(*, order_id: UUID = EVENT) -> IsolationOrderWithdrawn:
     )
 
 
-def reported(*, read_at: datetime = NOW) -> HealthReported:
+def reported(*, read_at: datetime = NOW, **changes: Any) -> HealthReported:
     return HealthReported(
         person_id=PERSON,
         report_id=EVENT,
@@ -151,6 +151,7 @@ def reported(*, read_at: datetime = NOW) -> HealthReported:
         source=ReadingSource.REGISTRAR,
         read_at=read_at,
         reported_at=read_at,
+        **changes,
     )
 
 

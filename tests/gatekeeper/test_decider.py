@@ -286,6 +286,11 @@ class TestTakeNote:
     def test_keeps_the_latest_reading_time_whatever_the_order(self) -> None:
         knows(reported(read_at=NOW)).when(note(reported(read_at=NOW - timedelta(hours=1)))).then_nothing()
 
+    def test_takes_the_latest_reading_time_that_a_correction_left(self) -> None:
+        left = NOW - timedelta(hours=20)
+        gate = knows(pre_registered(), reported(read_at=NOW), reported(read_at=NOW - timedelta(hours=24), latest_read_at=left))
+        assert left == gate.state.clearance.last_report_at
+
     def test_keeps_the_orders_that_end_last_when_there_are_too_many(self) -> None:
         last = date(2020, 6, 1)
         gate = knows(pre_registered(), assessed(), *(ordered(last - timedelta(days=n), order_id=UUID(int=n)) for n in range(70)))

@@ -35,6 +35,7 @@ from health.domain.policy_set import PolicySet
 POLICY = PolicySet(Policies().on(date(2020, 2, 18)))
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
 REPORT = UUID("00000000-0000-4000-8000-0000000000aa")
+CORRECTION = UUID("00000000-0000-4000-8000-0000000000ab")
 HERE, ELSEWHERE = "W2019010100011", "W2017050130174"
 DISTRICT = "310109"
 EMPLOYER, OTHER_EMPLOYER = "91310109MA1A000006", "91320600MA1A000015"
@@ -127,7 +128,14 @@ def report(celsius: float = 36.5, *, read_at: datetime = NOW, at: datetime | Non
     return ReportHealth(**(usual | changes))
 
 
-def reported(command: ReportHealth) -> HealthReported:
+def correction(celsius: float = 36.5, *, of: UUID = REPORT, **changes: Any) -> ReportHealth:
+    """A report in place of that one, a minute after it."""
+    usual: dict[str, Any] = {"report_id": CORRECTION, "corrects": of, "at": NOW + minutes(1)}
+    return report(celsius, **(usual | changes))
+
+
+def reported(command: ReportHealth, *, latest_read_at: datetime | None = None) -> HealthReported:
+    """`latest_read_at`: of a correction."""
     return HealthReported(
         person_id=command.person_id,
         report_id=command.report_id,
@@ -136,17 +144,19 @@ def reported(command: ReportHealth) -> HealthReported:
         method=command.method,
         symptoms=command.symptoms,
         source=command.source,
+        corrects=command.corrects,
+        latest_read_at=latest_read_at,
         read_at=command.read_at,
         reported_at=command.at,
     )
 
 
-def placed(hold: Hold, *, at: datetime = NOW) -> HealthHoldPlaced:
-    return HealthHoldPlaced(person_id=PERSON, hold=hold, report_id=REPORT, policy_version=1, placed_at=at)
+def placed(hold: Hold, *, at: datetime = NOW, report_id: UUID = REPORT) -> HealthHoldPlaced:
+    return HealthHoldPlaced(person_id=PERSON, hold=hold, report_id=report_id, policy_version=1, placed_at=at)
 
 
-def withdrawn(hold: Hold, *, at: datetime = NOW) -> HealthHoldWithdrawn:
-    return HealthHoldWithdrawn(person_id=PERSON, hold=hold, report_id=REPORT, policy_version=1, withdrawn_at=at)
+def withdrawn(hold: Hold, *, at: datetime = NOW, report_id: UUID = REPORT) -> HealthHoldWithdrawn:
+    return HealthHoldWithdrawn(person_id=PERSON, hold=hold, report_id=report_id, policy_version=1, withdrawn_at=at)
 
 
 def dispose(disposition: Disposition, **changes: Any) -> ChangeDisposition:

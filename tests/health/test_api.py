@@ -300,6 +300,7 @@ async def test_bad_requests_are_refused_and_change_nothing(
     person = {"person_id": str(person_id)}
     good = {
         "report_health": Good(person, body=report_body(contract_no)),
+        "correct_health_report": Good({**person, "report_id": str(uuid4())}, body=report_body(contract_no)),
         "change_disposition": Good(person, body={"contract_no": contract_no, "isolation_until": "2020-03-01", **BAN}),
         "report_health_round": Good(
             {"contract_no": contract_no}, body=round_body({"person_id": str(person_id), "reading_celsius": 36.5})

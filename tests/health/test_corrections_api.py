@@ -1,8 +1,9 @@
-"""Answers to questions and withdrawals of orders over HTTP, on the real app with real PostgreSQL and key server."""
+"""Answers to questions, withdrawals of orders, corrected reports over HTTP, on the real app with real PostgreSQL and key server."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -122,3 +123,77 @@ class TestWithdrawOrder:
         response = await operator.post(f"/v1/people/{person_id}/isolation-orders/{uuid4()}/withdrawal", self.body(contract_no))
         assert (404, "isolation-order-is-unknown") == (response.status_code, response.json()["code"])
         assert before == await running.facts(person_id)
+
+
+class TestCorrectHealthReport:
+    @pytest.fixture
+    async def report_id(self, operator: Caller, person_id: UUID, contract_no: str) -> str:
+        """Of a report whose temperature was mistyped."""
+        told = (await operator.post(f"/v1/people/{person_id}/health-reports", self.body(contract_no, 38.6))).json()
+        assert ["fever"] == told["holds"]
+        return str(told["report_id"])
+
+    def body(self, contract_no: str, celsius: float = 36.8, **changes: Any) -> Mapping[str, Any]:
+        read_at = datetime.now(UTC).isoformat()
+        return {"contract_no": contract_no, "read_at": read_at, "reading_celsius": celsius, "symptoms": ["none"], **changes}
+
+    def path(self, person_id: UUID, report_id: object) -> str:
+        return f"/v1/people/{person_id}/health-reports/{report_id}/corrections"
+
+    async def test_lifts_what_followed_and_shows_both_in_the_list(
+        self, operator: Caller, person_id: UUID, contract_no: str, report_id: str
+    ) -> None:
+        corrected = await operator.post(self.path(person_id, report_id), self.body(contract_no))
+        assert (201, [], report_id) == (corrected.status_code, corrected.json()["holds"], corrected.json()["corrects"])
+        seen = corrected.headers["consistency-token"]
+        listed = (await operator.get(f"/v1/people/{person_id}/health-reports", seen=seen)).json()
+        assert [(36.8, report_id, False), (38.6, None, True)] == [
+            (each["reading_celsius"], each["corrects"], each["corrected"]) for each in listed["items"]
+        ]
+        assert [] == listed["holds"]
+
+    async def test_sent_twice_with_a_key_corrects_once_and_without_is_refused(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str, report_id: str
+    ) -> None:
+        path, body = self.path(person_id, report_id), self.body(contract_no)
+        first, again = [await operator.post(path, body, key="one") for _ in range(2)]
+        assert first.json() == again.json()
+        before = await running.facts(person_id)
+        late = await operator.post(path, body)
+        assert (409, "report-was-corrected") == (late.status_code, late.json()["code"])
+        assert before == await running.facts(person_id)
+
+    @pytest.mark.parametrize(
+        ("changes", "status", "code"),
+        [
+            ({"symptoms": []}, 422, "no-symptom-is-ticked"),
+            ({"reading_celsius": 46.0}, 422, "invalid-request"),
+            ({"contract_no": "W-elsewhere"}, 404, "not-found"),
+        ],
+    )
+    async def test_is_refused(
+        self,
+        running: Running,
+        operator: Caller,
+        person_id: UUID,
+        contract_no: str,
+        report_id: str,
+        changes: dict[str, Any],
+        status: int,
+        code: str,
+    ) -> None:
+        before = await running.facts(person_id)
+        response = await operator.post(self.path(person_id, report_id), {**self.body(contract_no), **changes})
+        assert (status, code) == (response.status_code, response.json()["code"])
+        assert before == await running.facts(person_id)
+
+    async def test_is_refused_for_a_report_that_is_not_there(self, operator: Caller, person_id: UUID, contract_no: str) -> None:
+        response = await operator.post(self.path(person_id, uuid4()), self.body(contract_no))
+        assert (404, "nothing-to-correct") == (response.status_code, response.json()["code"])
+
+    @pytest.mark.parametrize("role", [Role.EMPLOYER_REGISTRAR, Role.GATE_DEVICE])
+    async def test_is_not_for_employers_and_turnstiles(
+        self, running: Running, person_id: UUID, contract_no: str, report_id: str, role: Role
+    ) -> None:
+        caller = running.caller(role, contract_no, employer=EMPLOYER)
+        assert 403 == (await caller.post(self.path(person_id, report_id), self.body(contract_no))).status_code

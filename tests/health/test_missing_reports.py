@@ -19,6 +19,7 @@ from tests.health.facts import (
     EMPLOYER,
     NOW,
     OTHER_EMPLOYER,
+    REPORT,
     TODAY,
     imported,
     pre_registered,
@@ -64,8 +65,8 @@ def left(person_id: UUID, contract_no: str, at: datetime) -> ExitRegistered:
     return ExitRegistered(person_id=person_id, contract_no=contract_no, exited_at=at)
 
 
-def measured(person_id: UUID, contract_no: str, at: datetime, **changes: Any) -> Event:
-    return reported(report(read_at=at, contract_no=contract_no, person_id=person_id, **changes))
+def measured(person_id: UUID, contract_no: str, read_at: datetime, **changes: Any) -> Event:
+    return reported(report(read_at=read_at, contract_no=contract_no, person_id=person_id, **changes))
 
 
 async def told(running: Running, events: Sequence[Event]) -> None:
@@ -114,7 +115,7 @@ class TestMissingReports:
     ) -> None:
         back = pre_registered(person_id, contract_no=contract_no, pre_registered_at=NOW + 2 * HOUR)
         for events in permutations([entered(person_id, contract_no, NOW), left(person_id, contract_no, NOW + HOUR), back]):
-            await running.parts.pool.execute("DELETE FROM followed_person_v1 WHERE person_id = $1", person_id)
+            await running.parts.pool.execute("DELETE FROM followed_person_v2 WHERE person_id = $1", person_id)
             await told(running, events)
             assert [person_id] == await missing(running, contract_no)
 
@@ -139,6 +140,16 @@ class TestMissingReports:
         declared = measured(person_id, contract_no, NOW, source=ReadingSource.DECLARATION)
         await told(running, [pre_registered(person_id, contract_no=contract_no), declared])
         assert [person_id] == await missing(running, contract_no)
+
+    async def test_are_missing_again_where_the_report_was_of_another_day(
+        self, running: Running, person_id: UUID, contract_no: str
+    ) -> None:
+        wrong = measured(person_id, contract_no, NOW)
+        right = measured(person_id, contract_no, NOW - timedelta(days=1), report_id=UUID(int=5), corrects=REPORT, at=NOW)
+        facts = [pre_registered(person_id, contract_no=contract_no), wrong, right]
+        await told(running, [*facts, *facts])
+        assert [person_id] == await missing(running, contract_no)
+        assert [] == await missing(running, contract_no, TODAY - timedelta(days=1))
 
 
 class TestListMissingReports:

@@ -117,10 +117,17 @@ async def _health(running: InProcess[Any]) -> Mapping[Relation, Names]:
         caller, person = on(running, relation), f"/v1/people/{person_id}"
         await caller.get(f"{person}/assessments", seen=seen)
         [order] = (await caller.get(f"{person}/isolation-orders")).json()["items"]
+        reading = {
+            "contract_no": site.contract_no,
+            "read_at": f"{TODAY}T00:00:00+08:00",
+            "reading_celsius": 36.5,
+            "symptoms": ["none"],
+        }
         proposed = {**released, "contract_no": site.contract_no, "person_ids": [str(person_id)]}
         found[relation] = {
             "person_id": str(person_id),
             "order_id": order["order_id"],
+            "report_id": (await done(caller, f"{person}/health-reports", reading)).json()["report_id"],
             "draft_id": await _drafted(running, relation),
             "batch_id": (await done(caller, "/v1/disposition-batches", proposed)).json()["batch_id"],
         }

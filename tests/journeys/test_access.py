@@ -79,6 +79,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
     },
     "health": {
         "report_health": "report_health contract",
+        "correct_health_report": "correct_judgement contract",
         "report_health_round": "report_health_round contract",
         "propose_disposition_batch": "set_disposition contract",
         "read_disposition_batch": "set_disposition contract",

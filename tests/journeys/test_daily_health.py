@@ -46,3 +46,24 @@ async def test_a_team_is_measured_in_one_round_and_the_gate_knows_whom_that_keep
 
     await eventually(is_kept_out, within_s=WITHIN_S)
     assert "admitted" == (await site.enters(well))["outcome"]
+
+
+async def test_a_mistyped_fever_is_corrected_and_the_gate_lets_him_in(site: Site) -> None:
+    well = await site.arrives()
+    reports = f"/v1/people/{well.person_id}/health-reports"
+    reading = {"contract_no": site.contract_no, "read_at": datetime.now(UTC).isoformat(), "symptoms": ["none"]}
+    wrong = (await site.ask("employer_registrar", "POST", "health", reports, reading | {"reading_celsius": 38.6})).json()
+
+    async def is_kept_out() -> bool:
+        return ["fever"] == await site.reasons(well)
+
+    await eventually(is_kept_out, within_s=WITHIN_S)
+    correction = f"{reports}/{wrong['report_id']}/corrections"
+    await site.ask("site_operator", "POST", "health", correction, reading | {"reading_celsius": 36.8})
+
+    async def is_free() -> bool:
+        return [] == await site.reasons(well)
+
+    await eventually(is_free, within_s=WITHIN_S)
+    assert "admitted" == (await site.enters(well))["outcome"]
+    await misses(site)

@@ -46,7 +46,7 @@ class Action(StrEnum):
     SET_DISPOSITION = "set_disposition"
     VIEW_POLICIES = "view_policies"  # the values of the rules
     DECIDE_POLICY = "decide_policy"  # policy officers: draft, rehearse and adopt the values of the rules
-    CORRECT_JUDGEMENT = "correct_judgement"  # answers to questions, withdrawal of isolation orders
+    CORRECT_JUDGEMENT = "correct_judgement"  # answers to questions, withdrawal of isolation orders, corrected readings
     ADMIT = "admit"  # 进场登记, 退场登记
     PASS_GATE = "pass_gate"  # noqa: S105 - not a password
     VIEW_CLEARANCE = "view_clearance"  # what the gate would say, without asking it to open

@@ -187,6 +187,8 @@ class HealthReported(Event):
     """Who took the reading."""
     corrects: UUID | None = None
     """The report that this one replaces. The replaced one no longer counts."""
+    latest_read_at: UtcTime | None = None
+    """Of a correction: reading time of the latest reading that counts now, UTC. What was replaced may have been the latest."""
     read_at: UtcTime
     """Reading time, UTC. The latest reading is the one with the latest reading time."""
     reported_at: UtcTime
@@ -218,7 +220,7 @@ class HealthHoldPlaced(Event):
 
 
 class HealthHoldWithdrawn(Event):
-    """A later reading lifted the hold."""
+    """A later reading lifted the hold, or a correction of the one that it followed from."""
 
     TYPE: ClassVar[Literal["gatehouse.health.health-hold-withdrawn.v1"]] = "gatehouse.health.health-hold-withdrawn.v1"
     person_id: UUID

@@ -37,13 +37,13 @@ from contracts.texts import VisibleText
 from contracts.times import Day, UtcTime
 from health.domain.commands import ChangeDisposition, ClarifyTravel, ReportHealth, WithdrawOrder
 from health.domain.corrections import IsolationOrderIsUnknown, NoQuestionIsOpen
-from health.domain.decider import NoSymptomIsTicked, ReadingIsInTheFuture
 from health.domain.dispositions import (
     EvidenceIsMissing,
     IsolationEndsBeforeItBegins,
     IsolationIsIncomplete,
     ReleaseDocumentIsMissing,
 )
+from health.domain.reports import NoSymptomIsTicked, NothingToCorrect, ReadingIsInTheFuture, ReportWasCorrected
 from health.history import VERSION_MAX, facts_of
 from health.wired import Wired, wired
 
@@ -79,6 +79,8 @@ class HealthReportAnswer(BaseModel):
     method: TemperatureMethod | None
     symptoms: tuple[Symptom, ...]
     source: ReadingSource
+    corrects: UUID | None
+    """The report that it replaces."""
     read_at: datetime
     reported_at: datetime
     holds: tuple[Hold, ...]
@@ -171,6 +173,41 @@ async def report_health(
     response: Response,
 ) -> HealthReportAnswer:
     """每日健康. Several a day are normal. Holds follow from all readings, by the time at which they were taken."""
+    return await _reported(person_id, body, None, key, caller, seen, parts, response)
+
+
+@router.post(
+    "/health-reports/{report_id}/corrections",
+    status_code=201,
+    responses=problems(NothingToCorrect, ReportWasCorrected, ReadingIsInTheFuture, NoSymptomIsTicked),
+)
+async def correct_health_report(
+    person_id: UUID,
+    report_id: UUID,
+    body: HealthReportBody,
+    key: IdempotencyKey,
+    caller: Corrector,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> HealthReportAnswer:
+    """更正每日健康: a report in place of one of this contract's of the last 72 hours, which no longer counts.
+
+    What followed from the wrong one is undone with it: holds are placed and withdrawn by what counts now.
+    """
+    return await _reported(person_id, body, report_id, key, caller, seen, parts, response)
+
+
+async def _reported(
+    person_id: UUID,
+    body: HealthReportBody,
+    corrects: UUID | None,
+    key: IdempotencyKey,
+    caller: Principal,
+    seen: Consistency,
+    parts: Wired,
+    response: Response,
+) -> HealthReportAnswer:
     await parts.wait_for(seen)
     await parts.require_known(caller, person_id, body.contract_no)
     command = ReportHealth(
@@ -183,6 +220,7 @@ async def report_health(
         source=ReadingSource.GATE if caller.role is Role.GATE_DEVICE else ReadingSource.REGISTRAR,
         read_at=body.read_at,
         at=parts.clock.now(),
+        corrects=corrects,
     )
     outcome = await parts.handler.handle(person_id, command, key=_key(caller, key))
     _, person = await parts.handler.read(person_id)

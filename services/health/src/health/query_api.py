@@ -77,6 +77,10 @@ class HealthReportItem(Item):
     method: TemperatureMethod | None
     symptoms: tuple[Symptom, ...]
     source: ReadingSource
+    corrects: UUID | None
+    """The report that it replaces."""
+    corrected: bool
+    """Whether another one replaced it: it no longer counts."""
     read_at: datetime
     reported_at: datetime
 
@@ -143,7 +147,10 @@ async def list_health_reports(
     """每日健康: what was reported, in the order in which it came in."""
     person = await _visible(person_id, caller, seen, parts, response)
     found = await facts_of(parts.pool, person_id, HealthReported, before=before, limit=limit)
-    items = [HealthReportItem(version=each.version, **dict(each.event)) for each in found]
+    items = [
+        HealthReportItem(version=each.version, corrected=each.event.report_id in person.corrected, **dict(each.event))
+        for each in found
+    ]
     return HealthReportPage(items=items, next_before=_next(found, limit), holds=sorted(person.holds))
 
 

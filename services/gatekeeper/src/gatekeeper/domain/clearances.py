@@ -52,8 +52,11 @@ def with_fact(person: GatePerson, fact: RelevantFact, cause: Cause) -> Clearance
             return updated(clearance, orders=_with_order(clearance.orders, order))
         case IsolationOrderWithdrawn():
             return updated(clearance, orders=tuple(order for order in clearance.orders if order.order_id != fact.order_id))
-        case HealthReported(read_at=read_at):
+        case HealthReported(latest_read_at=None, read_at=read_at):
             return updated(clearance, last_report_at=_latest(clearance.last_report_at, read_at))
+        case HealthReported(latest_read_at=latest_read_at):
+            # A correction: the latest until now may be the one that it replaced. Health knows what is left.
+            return updated(clearance, last_report_at=latest_read_at)
         case HealthHoldPlaced():
             return updated(clearance, holds=_with(clearance.holds, fact.hold))
         case HealthHoldWithdrawn():

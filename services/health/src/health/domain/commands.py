@@ -43,6 +43,8 @@ class ReportHealth:
     source: ReadingSource
     read_at: datetime
     at: datetime
+    corrects: UUID | None = None
+    """The report that this one replaces."""
 
 
 @dataclass(frozen=True, slots=True)

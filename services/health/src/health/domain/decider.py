@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, datetime
-from typing import Any, assert_never
+from datetime import date
+from typing import assert_never
 from uuid import UUID, uuid5
 
 from contracts.health import (
@@ -15,44 +15,23 @@ from contracts.health import (
     HealthHoldPlaced,
     HealthHoldWithdrawn,
     HealthReported,
-    Hold,
     IsolationOrdered,
     IsolationOrderWithdrawn,
     ReadingSource,
     TravelClarified,
 )
 from contracts.policy import Policies
-from contracts.rejection import Rejection
-from contracts.symptoms import Symptom
-from contracts.times import YEAR_MIN, is_ahead, shanghai_date, shanghai_midnight
+from contracts.times import YEAR_MIN, shanghai_date, shanghai_midnight
 from health.domain.arrivals import judge
 from health.domain.commands import AssessArrival, ChangeDisposition, ClarifyTravel, HealthCommand, ReportHealth, WithdrawOrder
 from health.domain.corrections import clarify_travel, withdraw_order
 from health.domain.dispositions import change_disposition
 from health.domain.policy_set import PolicySet, in_force
-from health.domain.readings import has_fever, has_symptoms, with_reading
-from health.domain.state import Answer, Arrival, Decided, HealthPerson, Journey, Order, Reading, Unclear, Withdrawn
+from health.domain.reports import holds_after, report_health, with_report
+from health.domain.state import Answer, Arrival, Decided, HealthPerson, Journey, Order, Unclear, Withdrawn
 
 _FIRST_DAY = date(YEAR_MIN, 1, 2)
 """The first day whose midnight in Shanghai is a time that an event can hold."""
-
-
-class ReadingIsInTheFuture(Rejection):
-    """A reading was taken before it is reported; clocks may differ by minutes."""
-
-    code = "reading-is-in-the-future"
-    status = 422
-    title_zh = "测量时间不能晚于当前时间"
-    title_en = "The reading time lies in the future"
-
-
-class NoSymptomIsTicked(Rejection):
-    """Nothing is preselected: whoever fills the form in ticks at least one box (manual, (四))."""
-
-    code = "no-symptom-is-ticked"
-    status = 422
-    title_zh = "请至少选择一项健康状况"
-    title_en = "At least one symptom, or 'none', must be ticked"
 
 
 def decide(command: HealthCommand, person: HealthPerson, *, policies: Callable[[], Policies]) -> Sequence[HealthEvent]:
@@ -70,7 +49,7 @@ def decide(command: HealthCommand, person: HealthPerson, *, policies: Callable[[
         case WithdrawOrder():
             return withdraw_order(command, person)
         case ReportHealth():
-            return _report_health(command, person, PolicySet(policies().on(day)))
+            return report_health(command, person, PolicySet(policies().on(day)))
         case ChangeDisposition():
             return change_disposition(command, person.decided)
         case _:
@@ -115,51 +94,13 @@ def _declared_reading(command: AssessArrival, person: HealthPerson, policy: Poli
         read_at=min(shanghai_midnight(max(declaration.reported_on, _FIRST_DAY)), command.at),
         reported_at=command.at,
     )
-    return [reported, *_holds_after(reported, person, policy)]
-
-
-def _report_health(command: ReportHealth, person: HealthPerson, policy: PolicySet) -> Sequence[HealthEvent]:
-    if is_ahead(command.read_at, command.at):
-        raise ReadingIsInTheFuture
-    if command.source is ReadingSource.REGISTRAR and not command.symptoms:
-        raise NoSymptomIsTicked
-    reported = HealthReported(
-        person_id=command.person_id,
-        report_id=command.report_id,
-        contract_no=command.contract_no,
-        reading_celsius=command.reading_celsius,
-        method=command.method,
-        symptoms=command.symptoms,
-        source=command.source,
-        read_at=command.read_at,
-        reported_at=command.at,
-    )
-    return [reported, *_holds_after(reported, person, policy)]
-
-
-def _holds_after(
-    reported: HealthReported, person: HealthPerson, policy: PolicySet
-) -> Iterator[HealthHoldPlaced | HealthHoldWithdrawn]:
-    """What the report changes: each hold is what follows from all readings, whenever they came in."""
-    after = evolve(person, reported)
-    wanted = {Hold.FEVER: has_fever(after.readings, policy), Hold.SYMPTOMS: has_symptoms(after.symptoms_at, after.no_symptoms_at)}
-    for hold, is_wanted in wanted.items():
-        follows: dict[str, Any] = {
-            "person_id": reported.person_id,
-            "hold": hold,
-            "report_id": reported.report_id,
-            "policy_version": policy.version,
-        }
-        if is_wanted and hold not in person.holds:
-            yield HealthHoldPlaced(**follows, placed_at=reported.reported_at)
-        if hold in person.holds and not is_wanted:
-            yield HealthHoldWithdrawn(**follows, withdrawn_at=reported.reported_at)
+    return [reported, *holds_after(reported, person, policy)]
 
 
 def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:
     match event:
         case HealthReported():
-            return _with_report(person, event)
+            return with_report(person, event)
         case HealthHoldPlaced(hold=hold):
             return replace(person, holds=person.holds | {hold})
         case HealthHoldWithdrawn(hold=hold):
@@ -183,17 +124,6 @@ def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:
             return replace(person, decided=_decided(event))
         case _:
             assert_never(event)
-
-
-def _with_report(person: HealthPerson, event: HealthReported) -> HealthPerson:
-    measured = event.source is not ReadingSource.DECLARATION
-    readings = with_reading(person.readings, Reading(event.read_at, event.reading_celsius, measured))
-    person = replace(person, readings=readings)
-    if not event.symptoms:
-        return person  # Nobody asked.
-    if event.symptoms == (Symptom.NONE,):
-        return replace(person, no_symptoms_at=_latest(person.no_symptoms_at, event.read_at))
-    return replace(person, symptoms_at=_latest(person.symptoms_at, event.read_at))
 
 
 def _with_journey(journeys: tuple[Journey, ...], event: ArrivalAssessed) -> tuple[Journey, ...]:
@@ -258,7 +188,3 @@ def _decided(event: DispositionChanged) -> Decided:
         method=event.method,
         reason_code=event.reason_code,
     )
-
-
-def _latest(known: datetime | None, new: datetime) -> datetime:
-    return new if known is None else max(known, new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -17,6 +18,31 @@ class Reading:
     celsius: float
     measured: bool
     """False: only declared by the person."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that may still be corrected, and so is kept by itself."""
+
+    report_id: UUID
+    contract_no: str
+    reading: Reading
+    symptoms: bool | None
+    """Whether there were some. None: nobody asked."""
+    reported_at: datetime
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What all reports together say that nobody can correct any more."""
+
+    readings: tuple[Reading, ...] = ()
+    """Only those that can still matter, see `readings.with_reading`."""
+    latest_read_at: datetime | None = None
+    symptoms_at: datetime | None = None
+    """Latest reading time of a report with symptoms."""
+    no_symptoms_at: datetime | None = None
+    """Latest reading time of a report that says there are none."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +127,11 @@ class Decided:
 class HealthPerson:
     """Everything that the next decision about the person needs."""
 
-    readings: tuple[Reading, ...] = ()
-    """Only those that can still matter, see `readings.with_reading`."""
-    symptoms_at: datetime | None = None
-    """Latest reading time of a report with symptoms."""
-    no_symptoms_at: datetime | None = None
-    """Latest reading time of a report that says there are none."""
+    settled: Settled = Settled()
+    reports: tuple[Report, ...] = ()
+    """In the order in which they came in, a bounded number, see `reports.with_report`."""
+    corrected: frozenset[UUID] = frozenset()
+    """Reports that another one replaced."""
     holds: frozenset[Hold] = frozenset()
     decided: Decided = Decided()
     orders: tuple[Order, ...] = ()
@@ -126,5 +151,28 @@ class HealthPerson:
     """Versions of the declarations that were judged: what each says of temperature counts once."""
 
     @property
+    def readings(self) -> tuple[Reading, ...]:
+        """All that count and can still matter."""
+        return (*self.settled.readings, *(each.reading for each in self.reports))
+
+    @property
+    def latest_read_at(self) -> datetime | None:
+        return _latest(self.settled.latest_read_at, (each.reading.read_at for each in self.reports))
+
+    @property
+    def symptoms_at(self) -> datetime | None:
+        """Latest reading time of a report with symptoms."""
+        return _latest(self.settled.symptoms_at, (each.reading.read_at for each in self.reports if each.symptoms is True))
+
+    @property
+    def no_symptoms_at(self) -> datetime | None:
+        """Latest reading time of a report that says there are none."""
+        return _latest(self.settled.no_symptoms_at, (each.reading.read_at for each in self.reports if each.symptoms is False))
+
+    @property
     def order_ids(self) -> frozenset[UUID]:
         return frozenset(order.order_id for order in self.orders)
+
+
+def _latest(settled: datetime | None, others: Iterable[datetime]) -> datetime | None:
+    return max((each for each in (settled, *others) if each is not None), default=None)

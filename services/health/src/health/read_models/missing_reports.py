@@ -2,7 +2,7 @@
 
 Asked about are those who are expected or on site: pre-registered, or entered, and not gone since. Registration and the
 gatekeeper tell that at different times; their facts are put in order by when they happened. What a person only declared
-is no report.
+is no report, and neither is what was corrected: the correction counts, on the day on which it says that it was measured.
 """
 
 from __future__ import annotations
@@ -45,14 +45,16 @@ class FollowedRow:
 
 @dataclass(slots=True)
 class ReportedRow:
-    """There was a report on that day, in Shanghai."""
+    """A report. Absent once another one replaced it."""
 
     person_id: UUID
+    report_id: UUID
     day: date
+    """Of the reading, in Shanghai."""
 
 
-FOLLOWED = Table("followed_person_v1", FollowedRow, key=("contract_no", "person_id"))
-REPORTED = Table("reported_day_v1", ReportedRow, key=("person_id", "day"))
+FOLLOWED = Table("followed_person_v2", FollowedRow, key=("contract_no", "person_id"))
+REPORTED = Table("reported_v2", ReportedRow, key=("person_id", "report_id"))
 
 
 def _changed(change: Callable[[FollowedRow, Any], None]) -> Fold:
@@ -91,8 +93,11 @@ def _left(row: FollowedRow, event: ExitRegistered) -> None:
 
 
 def _reported(rows: Rows, fact: Fact[HealthReported], _: int) -> None:
-    if fact.event.source is not ReadingSource.DECLARATION:
-        rows.put(REPORTED, ReportedRow(fact.event.person_id, shanghai_date(fact.event.read_at)))
+    event = fact.event
+    if event.corrects is not None:
+        rows.remove(REPORTED, (event.person_id, event.corrects))
+    if event.source is not ReadingSource.DECLARATION:
+        rows.put(REPORTED, ReportedRow(event.person_id, event.report_id, shanghai_date(event.read_at)))
 
 
 def _latest(known: datetime | None, new: datetime) -> datetime:
@@ -104,11 +109,14 @@ def _key(fact: Fact[Any]) -> tuple[str, UUID]:
 
 
 def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
-    return () if isinstance(fact.event, HealthReported) else ((FOLLOWED, _key(fact)),)
+    if not isinstance(fact.event, HealthReported):
+        yield FOLLOWED, _key(fact)
+    elif fact.event.corrects is not None:
+        yield REPORTED, (fact.event.person_id, fact.event.corrects)
 
 
 MISSING_REPORTS = ReadModel(
-    name="missing_reports_v1",
+    name="missing_reports_v2",
     tables=(FOLLOWED, REPORTED),
     folds={
         PersonPreRegistered: _changed(_expected),
@@ -127,11 +135,11 @@ MISSING_REPORTS = ReadModel(
 # The employer's people where an employer asks; known_person_v1 says whose they are.
 PAGE = """
 SELECT f.person_id
-FROM followed_person_v1 AS f JOIN known_person_v1 AS k USING (contract_no, person_id)
+FROM followed_person_v2 AS f JOIN known_person_v1 AS k USING (contract_no, person_id)
 WHERE f.contract_no = $1 AND f.person_id > $2
   AND greatest(f.expected_since, f.entered_at) > coalesce(f.left_at, '-infinity')
   AND ($3::text IS NULL OR $3 IN (k.pre_registered_for, k.rostered_for))
-  AND NOT EXISTS (SELECT FROM reported_day_v1 AS r WHERE r.person_id = f.person_id AND r.day = $4)
+  AND NOT EXISTS (SELECT FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $4)
 ORDER BY f.person_id
 LIMIT $5
 """
