@@ -16,11 +16,11 @@ from contracts.access import Role
 from devstack import demo
 from devstack.settings import REPOSITORY
 from tests.journeys.stack import JourneyStack
+from tests.portal.stand_ins import PAGE_BYTES_MAX
 
 PC: ViewportSize = {"width": 1366, "height": 768}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 WAIT_MS_MAX = 15_000
-PAGE_BYTES_MAX = 100_000
 ROLES: tuple[Literal["link", "button"], ...] = ("link", "button")
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
 SCREENS = REPOSITORY / ".local" / "screens" if os.environ.get("GATEHOUSE_SCREENS") else None

@@ -17,6 +17,8 @@ OF_SITES = {
     "pre-registrations": f"{SITE}/pre-registrations?done=pre_registered",
     "pre-registration-form": f"{SITE}/pre-registrations/new",
     "pre-registration": f"{SITE}/pre-registrations/{PERSON}",
+    "correction": f"{SITE}/pre-registrations/{PERSON}/corrections",
+    "history": f"{SITE}/people/{PERSON}/history",
     "family-members": f"{SITE}/pre-registrations/{PERSON}/family-members?done=pre_registered",
     "family-form": f"{SITE}/pre-registrations/{PERSON}/family-members/new",
     "family-member": f"{SITE}/pre-registrations/{PERSON}/family-members/{CHILD}",

@@ -32,6 +32,9 @@ SITE = f"/contracts/{CONTRACT}"
 EMPLOYER = "91310109MA1A00002C"
 NOW, GRANTED_UNTIL = "2020-02-18T07:44:35Z", "2020-02-18T07:44:40Z"
 
+PAGE_BYTES_MAX = 100_000
+"""Of HTML: on the line of a site office that is some seconds."""
+
 Answer = tuple[int, Any]
 
 PRE_REGISTRATION = {
@@ -154,8 +157,11 @@ class StandIns:
             ("GET", f"{of_contract}/resumption-checklists"): (200, {"items": [CHECKLIST]}),
             ("POST", f"{of_contract}/resumption-checklists"): (201, {}),
             ("GET", f"{of_person}/isolation-orders"): (200, {"items": [ORDER]}),
+            ("GET", f"{of_person}/assessments"): (200, {"items": [ASSESSMENT], "next_before": None}),
+            ("POST", f"{of_contract}/pre-registrations/{PERSON}/corrections"): (201, {}),
             ("GET", f"{of_person}/health-reports"): (200, {"items": [REPORT], "next_before": None, "holds": ["fever"]}),
             ("POST", f"{of_person}/health-reports"): (201, {"holds": []}),
+            ("POST", f"{of_contract}/health-rounds"): (200, {"people": [reported(PERSON)]}),
             ("GET", f"{of_contract}/missing-reports"): (200, {"date": "2020-02-18", "items": [str(PERSON)], "next": None}),
             ("GET", f"{of_person}/dispositions"): (
                 200,
@@ -200,7 +206,25 @@ ISOLATION_ENDS = {
     "items": [{"person_id": str(PERSON), "contracts": [CONTRACT], "anchor_date": "2020-02-04"}],
     "next": None,
 }
-ORDER = {"reason": "key_area", "anchor_date": "2020-02-14", "days": 14, "admissible_on": "2020-02-28", "day": 4, "withdrawn": False}
+ORDER = {
+    "reason": "key_area_origin",
+    "anchor_date": "2020-02-14",
+    "days": 14,
+    "admissible_on": "2020-02-28",
+    "day": 4,
+    "withdrawn": False,
+    "policy_version": 1,
+    "declaration_version": 1,
+    "ordered_at": NOW,
+}
+ASSESSMENT = {
+    "declaration_version": 1,
+    "policy_version": 1,
+    "order_ids": [str(UUID(int=72))],
+    "questions": [],
+    "arrived_on": "2020-02-14",
+    "assessed_at": NOW,
+}
 REPORT = {
     "version": 9,
     "reading_celsius": 38.0,
@@ -238,6 +262,9 @@ PAPER_ENTRY = {"person_id": str(PERSON), "reasons": REASONS, "needs_review": Tru
 REVIEWED = {
     "attempt_id": str(UUID(int=70)),
     "person_id": str(PERSON),
+    "kind": "entry",
+    "outcome": "admitted",
+    "decided_by": [str(UUID(int=73)), str(UUID(int=74))],
     "reasons": REASONS,
     "earliest": "2020-02-28",
     "attempted_at": NOW,
@@ -343,6 +370,11 @@ def attempt(outcome: str, reasons: list[dict[str, Any]]) -> dict[str, Any]:
         "attempted_at": NOW,
         "valid_until": GRANTED_UNTIL if outcome == "admitted" else None,
     }
+
+
+def reported(person_id: UUID, outcome: str = "done", code: str | None = None) -> dict[str, Any]:
+    """What became of one of a team."""
+    return {"person_id": str(person_id), "outcome": outcome, "code": code}
 
 
 def refusal(status: int, code: str, title: str, *errors: tuple[str, str], detail: str | None = None) -> Answer:

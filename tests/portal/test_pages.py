@@ -28,10 +28,12 @@ from tests.portal.stand_ins import (
     attempt,
     operator,
     refusal,
+    reported,
     supervisor,
 )
 
 PRE_REGISTRATIONS = f"/v1/contracts/{CONTRACT}/pre-registrations"
+ROUNDS = f"/v1/contracts/{CONTRACT}/health-rounds"
 REPORTS, DISPOSITIONS = f"/v1/people/{PERSON}/health-reports", f"/v1/people/{PERSON}/dispositions"
 FILLED = {
     "person_kind": "worker",
@@ -155,33 +157,37 @@ class TestMorningRound:
 
     async def test_reports_each_row_that_has_a_temperature(self, services: StandIns, browser: Browser) -> None:
         await browser.open(self.PATH)
-        nobody = f"reading-{UUID(int=8)}"
-        page = await browser.submit(self.PATH, **self.TYPED, **{self.ROW: "365", nobody: ""})
+        page = await browser.submit(self.PATH, **self.TYPED, **{self.ROW: "365", f"reading-{UUID(int=8)}": ""})
         assert "已登记 1 人" in page.text
-        sent = services.body_of("POST", REPORTS)
-        assert (36.5, ["none"], "2020-02-18T06:05:00+08:00") == (sent["reading_celsius"], sent["symptoms"], sent["read_at"])
-        assert 1 == len([each for each in services.asked if each.method == "POST"])
+        assert {
+            "read_at": "2020-02-18T06:05:00+08:00",
+            "method": "forehead",
+            "people": [{"person_id": str(PERSON), "reading_celsius": 36.5}],
+        } == services.body_of("POST", ROUNDS)
 
-    async def test_shows_next_what_it_did_for_all(self, services: StandIns, browser: Browser) -> None:
-        others = [UUID(int=8), UUID(int=9)]
-        for each in others:
-            services.answers["POST", f"/v1/people/{each}/health-reports"] = (201, {"holds": []})
-        services.tokens = iter(["health/1/8:3", "health/1/9:5"])
+    async def test_sent_again_after_a_silence_is_the_same_round(self, services: StandIns, browser: Browser) -> None:
         await browser.open(self.PATH)
-        await browser.submit(self.PATH, **self.TYPED, **{f"reading-{each}": "365" for each in others})
-        assert {"health": "health/1/8:3,9:5"} == services.remembered
+        services.answers["POST", ROUNDS] = (503, {})
+        for _ in range(2):
+            page = await browser.submit(self.PATH, **self.TYPED, **{self.ROW: "365"})
+            assert 'value="365"' in page.text
+        services.answers["POST", ROUNDS] = (200, {"people": [reported(PERSON)]})
+        assert "已登记 1 人" in (await browser.submit(self.PATH, **self.TYPED, **{self.ROW: "365"})).text
+        assert 1 == len({each.headers["Idempotency-Key"] for each in services.asked if each.method == "POST"})
 
-    async def test_sent_twice_is_one_report_and_corrected_another(self, services: StandIns, browser: Browser) -> None:
+    async def test_tells_whose_report_was_not_taken(self, services: StandIns, browser: Browser) -> None:
+        services.answers["POST", ROUNDS] = (
+            200,
+            {"people": [reported(PERSON, "refused", "reading-is-in-the-future"), reported(UUID(int=8))]},
+        )
         await browser.open(self.PATH)
-        services.answers["POST", REPORTS] = (503, {})
-        for reading in ("365", "36.5", "366"):
-            page = await browser.submit(self.PATH, **self.TYPED, **{self.ROW: reading})
-            assert f'href="#{self.ROW}"' in page.text
-        keys = [each.headers["Idempotency-Key"] for each in services.asked if each.method == "POST"]
-        assert keys[0] == keys[1] != keys[2]
+        page = await browser.submit(self.PATH, **self.TYPED, **{self.ROW: "365", f"reading-{UUID(int=8)}": "366"})
+        for words in (f'href="#{self.ROW}"', "测量时间晚于当前时间", "已登记 1 人"):
+            assert words in page.text
 
     @pytest.mark.parametrize(
-        ("changed", "field"), [({"all_normal": ""}, "all_normal"), ({"read_at": ""}, "read_at"), ({ROW: "warm"}, ROW)]
+        ("changed", "field"),
+        [({"all_normal": ""}, "all_normal"), ({"read_at": ""}, "read_at"), ({ROW: "warm"}, ROW), ({ROW: "505"}, ROW)],
     )
     async def test_needs_to_be_complete(self, services: StandIns, browser: Browser, changed: dict[str, str], field: str) -> None:
         await browser.open(self.PATH)

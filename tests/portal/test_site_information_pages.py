@@ -11,7 +11,16 @@ from contracts.access import Role
 from portal.session import Session
 from portal.users import SiteGrant
 from tests.portal.browsing import Browser
-from tests.portal.stand_ins import CONTRACT, EPIDEMIC_CONTROL, NEVER_SUBMITTED, SITE, StandIns, app_of, operator, refusal
+from tests.portal.stand_ins import (
+    CONTRACT,
+    EPIDEMIC_CONTROL,
+    NEVER_SUBMITTED,
+    SITE,
+    StandIns,
+    app_of,
+    operator,
+    refusal,
+)
 
 PATH = f"{SITE}/epidemic-control"
 CONTROL, COUNTS = f"/v1/contracts/{CONTRACT}/epidemic-control", f"/v1/contracts/{CONTRACT}/supply-counts"

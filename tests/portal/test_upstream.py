@@ -11,7 +11,9 @@ import contracts.site_information
 import gatekeeper.command_api
 import gatekeeper.query_api
 import health.command_api
+import health.many_people
 import health.query_api
+import health.round_api
 import healthcloud_bridge.command_api
 import registration.checklist_api
 import registration.command_api
@@ -50,7 +52,10 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (healths.Dispositions, health.query_api.DispositionPage),
     (healths.Decided, health.command_api.DispositionAnswer),
     (healths.Reported, health.command_api.HealthReportAnswer),
+    (healths.Round, health.round_api.HealthRoundAnswer),
+    (healths.RoundOutcome, health.many_people.PersonAnswer),
     (healths.IsolationOrder, health.query_api.IsolationOrderItem),
+    (healths.Assessment, health.query_api.AssessmentItem),
     (healths.MissingReports, health.query_api.MissingReportsAnswer),
     (gate.Clearance, gatekeeper.query_api.ClearanceAnswer),
     (gate.Attempt, gatekeeper.command_api.AttemptAnswer),

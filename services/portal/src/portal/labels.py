@@ -102,6 +102,12 @@ DISPOSITION_REASONS: Mapping[str, str] = {
     "other": _("其他"),
 }
 TEMPERATURE_METHODS: Mapping[str, str] = {"axillary": _("腋下"), "forehead": _("额温")}
+ROUND_REFUSALS: Mapping[str, str] = {
+    "not-found": _("不在本合同的名单中,请刷新本页"),
+    "reading-is-in-the-future": _("测量时间晚于当前时间"),
+    "": _("未能登记,请单独登记"),
+}
+"""Why one of a team was not reported."""
 READING_SOURCES: Mapping[str, str] = {"registrar": _("人工登记"), "gate": _("闸机"), "declaration": _("健康云")}
 HOLDS: Mapping[str, str] = {"fever": _("发热"), "symptoms": _("有症状")}
 SYMPTOMS: Mapping[str, str] = {symptom.value: words for symptom, words in SYMPTOM_LABELS.items()}
@@ -139,6 +145,13 @@ WHAT_CLEARS: Mapping[str, str] = {
     "operator": _("请拨打咨询电话"),
     "fresh_state": _("请稍后再试;紧急时由两人书面决定,事后补录"),
 }
+ISOLATION_REASONS: Mapping[str, str] = {
+    "key_area_origin": _("出发地为重点地区"),
+    "key_area_declared": _("健康云登记为重点地区出发"),
+    "key_area_stopover": _("停留地点为重点地区"),
+}
+QUESTIONS: Mapping[str, str] = {"stopover_unknown": _("停留地点不明,待核实")}
+ENTRY_KINDS: Mapping[str, str] = {"entry": _("进场登记"), "gate_pass": _("过闸")}
 CONTRADICTIONS: Mapping[str, str] = {
     "temperature_unreadable": _("体温无法识别"),
     "departure_unreadable": _("出行时间无法识别"),
@@ -177,6 +190,22 @@ SERVICES: Mapping[str, str] = {
     "healthcloud_bridge": _("健康云"),
     "police_bridge": _("公安"),
 }
+CONTRADICTED: Mapping[str, tuple[str, ...]] = {
+    "temperature_unreadable": ("temperature",),
+    "departure_unreadable": ("departed_on",),
+    "from_hubei_unreadable": ("from_hubei",),
+    "from_wuhan_unreadable": ("from_wuhan",),
+    "stopover_unreadable": ("stopover",),
+    "temperature_implausible": ("temperature",),
+    "temperature_against_health_text": ("temperature", "health_text"),
+    "report_place_against_travel": ("report_place", "travel"),
+    "report_before_departure": ("reported_on", "departed_on"),
+    "report_in_the_future": ("reported_on",),
+    "wuhan_against_hubei": ("from_hubei", "from_wuhan"),
+    "stopover_against_place": ("stopover", "stopover_place"),
+    "origin_against_stopover": ("stopover_place",),
+}
+"""Contradiction → the lines of 健康云返回信息 that it lies between."""
 
 
 def label_of(labels: Mapping[str, str], code: str | None) -> str:

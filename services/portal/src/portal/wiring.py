@@ -17,9 +17,11 @@ from portal.digests import Digests
 from portal.login_codes import LoginCodes
 from portal.message_gateway import ConsoleGateway, HttpGateway, Outbox
 from portal.pages import (
+    corrections,
     family,
     gate,
     health,
+    history,
     home,
     login,
     morning_round,
@@ -54,6 +56,8 @@ PAGES = [
         pre_registrations,
         family,
         health,
+        history,
+        corrections,
         morning_round,
         gate,
         turnstile,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import ValidationError
 
 from portal.forms import Form
 from portal.upstream.healthcloud import Declaration
+from portal.visits import Visit
 
 DECLARATION_CHARS_MAX = 8_000
 
@@ -15,13 +18,26 @@ def document_of(form: Form) -> dict[str, str]:
     return {"type": form.text("document_type") or "citizen_id", "number": form.text("document_number").strip()}
 
 
-def shown_declaration(form: Form) -> Declaration | None:
+class ShownDeclaration(Declaration):
+    """健康云返回信息 as it stands on a form, with when it was fetched."""
+
+    fetched_at: datetime
+
+
+async def fetched_declaration(visit: Visit) -> ShownDeclaration:
+    """获取健康云信息 for whoever stands on the form. Raises: UpstreamRefused, UpstreamAway."""
+    form = visit.form
+    found = await visit.services().healthcloud.look_up(document=document_of(form), name=form.text("name"))
+    return ShownDeclaration(**dict(found), fetched_at=visit.portal.clock.now())
+
+
+def shown_declaration(form: Form) -> ShownDeclaration | None:
     """What was shown as 健康云返回信息. It comes back from the browser, so it is shown again and not relied on: registration
     holds the version that it names against what it knows."""
     kept = form.text("declaration")
     if not kept or len(kept) > DECLARATION_CHARS_MAX:
         return None
     try:
-        return Declaration.model_validate_json(kept)
+        return ShownDeclaration.model_validate_json(kept)
     except ValidationError:
         return None

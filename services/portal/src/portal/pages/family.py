@@ -12,9 +12,8 @@ from chassis.faults import NotFound
 from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
-from portal.pages.declarations import document_of, shown_declaration
+from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, shown_declaration
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.healthcloud import Declaration
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/pre-registrations/{person_id}/family-members", tags=["pages"])
@@ -59,7 +58,7 @@ async def show_family_form(visit: Visit, person_id: UUID) -> Response:
 async def fetch_declaration_of_family_member(visit: Visit, person_id: UUID) -> Response:
     """获取健康云信息 of the family member."""
     try:
-        found = await visit.services().healthcloud.look_up(document=document_of(visit.form), name=visit.form.text("name"))
+        found = await fetched_declaration(visit)
     except (UpstreamRefused, UpstreamAway) as refused:
         return await _refused(visit, person_id, refused, declaration=None)
     return await _form(visit, person_id, declaration=found)
@@ -139,7 +138,7 @@ async def _form(
     visit: Visit,
     person_id: UUID,
     *,
-    declaration: Declaration | None = None,
+    declaration: ShownDeclaration | None = None,
     errors: list[FieldError] | None = None,
     status: int = 200,
     key: str | None = None,
@@ -159,7 +158,7 @@ async def _form(
 
 
 async def _refused(
-    visit: Visit, person_id: UUID, refused: UpstreamRefused | UpstreamAway, *, declaration: Declaration | None
+    visit: Visit, person_id: UUID, refused: UpstreamRefused | UpstreamAway, *, declaration: ShownDeclaration | None
 ) -> Response:
     """The form again, with what was typed."""
     if isinstance(refused, UpstreamRefused) and refused.code == "declaration-missing":

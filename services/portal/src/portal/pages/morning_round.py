@@ -6,29 +6,28 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
 
-from chassis.consistency import ConsistencyToken
 from chassis.web import Router
 from contracts.access import Action
+from contracts.invalid import InvalidValue
+from contracts.temperatures import parse_measured
 from contracts.times import SHANGHAI
 from portal.forms import FieldError, Form
+from portal.labels import ROUND_REFUSALS, flaw_title
 from portal.languages import _
 from portal.pages.health import REPORT_FIELDS, celsius, shanghai_moment
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.health import SERVICE as HEALTH
+from portal.upstream.health import RoundOutcome
 from portal.upstream.registration import ROWS_MAX, PreRegistration
-from portal.visits import PAGE, Remember, Visit, page
+from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/morning-round", tags=["pages"])
 
 PEOPLE_MAX = 100
 """On one screen; the others come when these are done."""
-AT_ONCE_MAX = 8
-"""Reports that are under way at the same time."""
 READING = "reading-"
 """A row's field: this, and whose it is."""
 
@@ -46,7 +45,7 @@ class Missed:
 
 
 @router.get("", **PAGE)
-@page(Action.REPORT_HEALTH)
+@page(Action.REPORT_HEALTH_ROUND)
 async def show_round(visit: Visit, done: int | None = None) -> Response:
     """Nobody is filled in beforehand but the time, which is now."""
     now = visit.portal.clock.now().astimezone(SHANGHAI)
@@ -55,47 +54,36 @@ async def show_round(visit: Visit, done: int | None = None) -> Response:
 
 
 @router.post("", **PAGE)
-@page(Action.REPORT_HEALTH)
+@page(Action.REPORT_HEALTH_ROUND)
 async def report_round(visit: Visit) -> Response:
-    """A report for each row that has a temperature, each once however often this is sent; rows without one are left alone."""
+    """One request for all rows that have a temperature; rows without one are left alone. Sent again under the same key after a
+    silence, it is answered as before: nobody is reported twice."""
     read_at, readings, errors = _typed(visit)
     if errors or read_at is None:
         return await _round(visit, errors=errors, key=visit.form.text("key"))
-    at_once, tokens = asyncio.Semaphore(AT_ONCE_MAX), list[ConsistencyToken]()
-
-    async def remember(service: str, token: str) -> None:
-        tokens.append(ConsistencyToken.parse(token))
-
-    async def report(person_id: UUID, reading: float) -> FieldError | None:
-        body = {
-            "contract_no": visit.contract_no,
-            "read_at": read_at.isoformat(),
-            "reading_celsius": reading,
-            "method": visit.form.text("method") or "forehead",
-            "symptoms": ["none"],
-        }
-        async with at_once:
-            return await _report(visit, remember, person_id, body)
-
-    wrong = [each for each in await asyncio.gather(*(report(*row) for row in readings.items())) if each is not None]
-    # All of them at once: one token would stand for the last person alone, and the others would still be on the list.
-    if (seen := ConsistencyToken.merged(tokens)) is not None:
-        await visit.remember(HEALTH, str(seen))
+    body = {
+        "read_at": read_at.isoformat(),
+        "method": visit.form.text("method") or "forehead",
+        "people": [{"person_id": str(each), "reading_celsius": reading} for each, reading in readings.items()],
+    }
+    try:
+        told = await visit.services().health.report_round(str(visit.contract_no), body, key=visit.form.text("key"))
+    except (UpstreamRefused, UpstreamAway) as refused:
+        return await _round(visit, errors=visit.wrong(refused, _fields(readings)), key=visit.key_after(refused))
+    wrong = [FieldError(f"{READING}{each.person_id}", _why_not(visit, each)) for each in told.people if each.outcome == "refused"]
     if wrong:
-        return await _round(visit, errors=wrong, key=visit.form.text("key"), done=len(readings) - len(wrong))
+        return await _round(visit, errors=wrong, done=len(readings) - len(wrong))
     return visit.go(f"{visit.site}/morning-round?done={len(readings)}")
 
 
-async def _report(visit: Visit, remember: Remember, person_id: UUID, body: Mapping[str, Any]) -> FieldError | None:
-    """What is wrong with this row. Its key is the form's and his own, so that nobody is reported twice."""
-    field = f"{READING}{person_id}"
-    reading = round(float(body["reading_celsius"]) * 10)
-    try:
-        # With the reading in it: after a correction the row is another report, before it the same.
-        await visit.services(remember).health.report(person_id, body, key=f"{visit.form.text('key')}-{person_id}-{reading}")
-    except (UpstreamRefused, UpstreamAway) as refused:
-        return FieldError(field, visit.wrong(refused, REPORT_FIELDS)[0].message)
-    return None
+def _fields(readings: Mapping[UUID, float]) -> dict[str, str]:
+    """Health's pointers → fields of the form."""
+    rows = {f"/people/{index}": f"{READING}{person_id}" for index, person_id in enumerate(readings)}
+    return {**REPORT_FIELDS, **rows}
+
+
+def _why_not(visit: Visit, refused: RoundOutcome) -> str:
+    return visit.text(ROUND_REFUSALS.get(refused.code or "", ROUND_REFUSALS[""]))
 
 
 def _typed(visit: Visit) -> tuple[datetime | None, dict[UUID, float], list[FieldError]]:
@@ -114,6 +102,8 @@ def _typed(visit: Visit) -> tuple[datetime | None, dict[UUID, float], list[Field
             continue
         if reading is None:
             errors.append(FieldError(name, visit.text(_("请填写体温,例如 36.5"))))
+        elif (flaw := _flaw(reading)) is not None:
+            errors.append(FieldError(name, flaw_title(flaw, visit.language)))
         else:
             readings[person_id] = reading
     if not readings and not errors:
@@ -121,6 +111,15 @@ def _typed(visit: Visit) -> tuple[datetime | None, dict[UUID, float], list[Field
     if form.text("all_normal") != "true":
         errors.append(FieldError("all_normal", visit.text(_("请确认填写体温的人员均无异常症状"))))
     return read_at, readings, errors
+
+
+def _flaw(reading: float) -> str | None:
+    """Of one row before all are sent: health would refuse the others with it."""
+    try:
+        parse_measured(reading)
+    except InvalidValue as invalid:
+        return invalid.type
+    return None
 
 
 async def _round(

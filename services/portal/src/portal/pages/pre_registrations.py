@@ -12,9 +12,8 @@ from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
 from portal.labels import PRE_REGISTRATION_STATES, PROVINCES
-from portal.pages.declarations import document_of, shown_declaration
+from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, shown_declaration
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.healthcloud import Declaration
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/pre-registrations", tags=["pages"])
@@ -71,9 +70,8 @@ async def show_form(visit: Visit) -> Response:
 @page(Action.LOOK_UP_DECLARATION)
 async def fetch_declaration(visit: Visit) -> Response:
     """获取健康云信息: the same form, with what Health Cloud knows."""
-    form = visit.form
     try:
-        found = await visit.services().healthcloud.look_up(document=document_of(form), name=form.text("name"))
+        found = await fetched_declaration(visit)
     except (UpstreamRefused, UpstreamAway) as refused:
         return await _refused(visit, refused, declaration=None)
     return await _form(visit, declaration=found)
@@ -95,9 +93,9 @@ async def pre_register(visit: Visit) -> Response:
 
 @router.get("/{person_id}", **PAGE)
 @page(Action.VIEW_SITE)
-async def show_pre_registration(visit: Visit, person_id: UUID) -> Response:
+async def show_pre_registration(visit: Visit, person_id: UUID, done: str | None = None) -> Response:
     """查看."""
-    return await _detail(visit, person_id)
+    return await _detail(visit, person_id, done=done)
 
 
 @router.post("/{person_id}/withdrawal", **PAGE)
@@ -113,7 +111,14 @@ async def withdraw(visit: Visit, person_id: UUID) -> Response:
     return visit.go(f"{visit.site}/pre-registrations?done=withdrawn")
 
 
-async def _detail(visit: Visit, person_id: UUID, *, errors: list[FieldError] | None = None, key: str | None = None) -> Response:
+async def _detail(
+    visit: Visit,
+    person_id: UUID,
+    *,
+    errors: list[FieldError] | None = None,
+    key: str | None = None,
+    done: str | None = None,
+) -> Response:
     services, contract_no = visit.services(), str(visit.contract_no)
     person, employers, orders = await asyncio.gather(
         services.registration.pre_registration(contract_no, person_id),
@@ -129,13 +134,14 @@ async def _detail(visit: Visit, person_id: UUID, *, errors: list[FieldError] | N
         employers=names,
         orders=orders,
         key=key,
+        done=done,
     )
 
 
 async def _form(
     visit: Visit,
     *,
-    declaration: Declaration | None = None,
+    declaration: ShownDeclaration | None = None,
     errors: list[FieldError] | None = None,
     status: int = 200,
     key: str | None = None,
@@ -155,7 +161,7 @@ async def _form(
     )
 
 
-async def _refused(visit: Visit, refused: UpstreamRefused | UpstreamAway, *, declaration: Declaration | None) -> Response:
+async def _refused(visit: Visit, refused: UpstreamRefused | UpstreamAway, *, declaration: ShownDeclaration | None) -> Response:
     """The form again, with what was typed."""
     if isinstance(refused, UpstreamAway):
         return await _form(
@@ -169,9 +175,14 @@ async def _refused(visit: Visit, refused: UpstreamRefused | UpstreamAway, *, dec
     return await _form(visit, declaration=declaration, errors=errors, status=422)
 
 
-def _body(form: Form, declaration: Declaration | None) -> dict[str, Any]:
-    kind, trade, text = form.text("person_kind"), form.text("trade"), form.text("origin_text").strip()
-    code = form.text("origin_code")
+def origin_of(form: Form) -> dict[str, str]:
+    """出发地. The list goes down to provinces; of cities only Wuhan matters to a rule."""
+    text, code = form.text("origin_text").strip(), form.text("origin_code")
+    return {"code": WUHAN if code == HUBEI and "武汉" in text else code, "text": PROVINCES.get(code, "") + text}
+
+
+def _body(form: Form, declaration: ShownDeclaration | None) -> dict[str, Any]:
+    kind, trade = form.text("person_kind"), form.text("trade")
     optional: dict[str, Any] = {
         "trade": trade if kind == "worker" and trade else None,
         "arrival_date": form.text("arrival_date") or None,
@@ -183,7 +194,6 @@ def _body(form: Form, declaration: Declaration | None) -> dict[str, Any]:
         "name": form.text("name"),
         "person_kind": kind,
         "employer_credit_code": form.text("employer"),
-        # The list goes down to provinces; of cities only Wuhan matters to a rule.
-        "origin": {"code": WUHAN if code == HUBEI and "武汉" in text else code, "text": PROVINCES.get(code, "") + text},
+        "origin": origin_of(form),
         **{name: value for name, value in optional.items() if value is not None},
     }

@@ -66,6 +66,9 @@ class PaperEntry(Reasons):
 class RecordedAttempt(Reasons):
     attempt_id: UUID
     person_id: UUID
+    kind: str
+    outcome: str
+    decided_by: list[UUID]
     attempted_at: datetime
     recorded_at: datetime
 
@@ -136,6 +139,10 @@ class Gatekeeper:
         return await self.calls.get(
             self.caller, SERVICE, f"/v1/contracts/{contract_no}/attempts", Attempts, needs_review="true", after=after, limit=limit
         )
+
+    async def attempts_of(self, contract_no: str, person_id: UUID, *, limit: int) -> Attempts:
+        path = f"/v1/contracts/{contract_no}/attempts"
+        return await self.calls.get(self.caller, SERVICE, path, Attempts, person_id=str(person_id), limit=limit)
 
     async def leave(self, contract_no: str, who: Mapping[str, Any], *, key: str) -> Exit:
         return await self.calls.post(self.caller, SERVICE, f"/v1/contracts/{contract_no}/exits", who, Exit, key=key)

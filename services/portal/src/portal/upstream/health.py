@@ -16,6 +16,7 @@ SERVICE = "health"
 IN_FORCE_WAIT_S = 5
 ITEMS_MAX = 200
 """Of one page."""
+PAGE_ROWS = 50
 
 
 class HealthReport(BaseModel):
@@ -60,6 +61,18 @@ class Reported(BaseModel):
     holds: list[str]
 
 
+class RoundOutcome(BaseModel):
+    """What became of one of the team."""
+
+    person_id: UUID
+    outcome: str
+    code: str | None
+
+
+class Round(BaseModel):
+    people: list[RoundOutcome]
+
+
 class IsolationOrder(BaseModel):
     reason: str
     anchor_date: date
@@ -67,10 +80,29 @@ class IsolationOrder(BaseModel):
     admissible_on: date
     day: int
     withdrawn: bool
+    policy_version: int
+    declaration_version: int
+    ordered_at: datetime
 
 
 class IsolationOrders(BaseModel):
     items: list[IsolationOrder]
+
+
+class Assessment(BaseModel):
+    """来沪评估 of one declaration version."""
+
+    declaration_version: int
+    policy_version: int
+    order_ids: list[UUID]
+    questions: list[str]
+    arrived_on: date | None
+    assessed_at: datetime
+
+
+class Assessments(BaseModel):
+    items: list[Assessment]
+    next_before: int | None
 
 
 class MissingReports(BaseModel):
@@ -96,23 +128,31 @@ class Health:
     calls: Calls
     caller: Caller
 
-    async def reports(self, person_id: UUID, *, before: int | None = None) -> HealthReports:
-        return await self.calls.get(self.caller, SERVICE, f"/v1/people/{person_id}/health-reports", HealthReports, before=before)
+    async def reports(self, person_id: UUID, *, before: int | None = None, limit: int = PAGE_ROWS) -> HealthReports:
+        path = f"/v1/people/{person_id}/health-reports"
+        return await self.calls.get(self.caller, SERVICE, path, HealthReports, before=before, limit=limit)
 
     async def report(self, person_id: UUID, body: Mapping[str, Any], *, key: str) -> Reported:
         return await self.calls.post(self.caller, SERVICE, f"/v1/people/{person_id}/health-reports", body, Reported, key=key)
 
-    async def dispositions(self, person_id: UUID) -> Dispositions:
-        return await self.calls.get(self.caller, SERVICE, f"/v1/people/{person_id}/dispositions", Dispositions)
+    async def report_round(self, contract_no: str, body: Mapping[str, Any], *, key: str) -> Round:
+        """每日健康 of a whole team; one report a person."""
+        return await self.calls.post(self.caller, SERVICE, f"/v1/contracts/{contract_no}/health-rounds", body, Round, key=key)
+
+    async def dispositions(self, person_id: UUID, *, limit: int = PAGE_ROWS) -> Dispositions:
+        return await self.calls.get(self.caller, SERVICE, f"/v1/people/{person_id}/dispositions", Dispositions, limit=limit)
 
     async def decide(self, person_id: UUID, body: Mapping[str, Any], *, key: str) -> Decided:
         """处置方式. `in_force_at` is None where the gates did not know it within `IN_FORCE_WAIT_S`."""
         path = f"/v1/people/{person_id}/dispositions"
         return await self.calls.post(self.caller, SERVICE, path, body, Decided, key=key, wait=IN_FORCE_WAIT_S)
 
-    async def isolation_orders(self, person_id: UUID) -> list[IsolationOrder]:
+    async def isolation_orders(self, person_id: UUID, *, limit: int = PAGE_ROWS) -> list[IsolationOrder]:
         path = f"/v1/people/{person_id}/isolation-orders"
-        return (await self.calls.get(self.caller, SERVICE, path, IsolationOrders)).items
+        return (await self.calls.get(self.caller, SERVICE, path, IsolationOrders, limit=limit)).items
+
+    async def assessments(self, person_id: UUID, *, limit: int) -> Assessments:
+        return await self.calls.get(self.caller, SERVICE, f"/v1/people/{person_id}/assessments", Assessments, limit=limit)
 
     async def missing(self, contract_no: str, *, after: UUID | None = None, limit: int = 200) -> MissingReports:
         path = f"/v1/contracts/{contract_no}/missing-reports"

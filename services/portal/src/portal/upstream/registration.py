@@ -125,6 +125,10 @@ class Registration:
         path = f"/v1/contracts/{contract_no}/pre-registrations"
         return await self.calls.post(self.caller, SERVICE, path, form, PreRegistered, key=key)
 
+    async def correct(self, contract_no: str, person_id: UUID, correction: Mapping[str, Any], *, key: str) -> None:
+        path = f"/v1/contracts/{contract_no}/pre-registrations/{person_id}/corrections"
+        await self.calls.post(self.caller, SERVICE, path, correction, Nothing, key=key)
+
     async def withdraw(self, contract_no: str, person_id: UUID, *, reason: str, key: str) -> None:
         path = f"/v1/contracts/{contract_no}/pre-registrations/{person_id}/withdrawal"
         await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key)

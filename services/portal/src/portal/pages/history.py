@@ -1,0 +1,75 @@
+"""What became of one person: every fact that the services tell of him, in the order of time, with why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from starlette.responses import Response
+
+from chassis.web import Router
+from contracts.access import Action, may
+from portal.pages.health import Accompanies, person_of
+from portal.upstream.gatekeeper import Attempts
+from portal.visits import PAGE, Visit, page
+
+router = Router(prefix="/contracts/{contract_no}/people/{person_id}", tags=["pages"])
+
+
+SHOWN_MAX = 25
+"""Of each kind: with all kinds it keeps the page light enough for a slow line."""
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One fact. `kind` says how the page tells it."""
+
+    at: datetime
+    kind: str
+    fact: object
+
+
+@router.get("/history", **PAGE)
+@page(Action.VIEW_SITE)
+async def show_history(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
+    """The latest of each kind, the last one first."""
+    services, contract_no = visit.services(), str(visit.contract_no)
+    person, reports, dispositions, orders, assessments, attempts = await asyncio.gather(
+        person_of(visit, person_id),
+        services.health.reports(person_id, limit=SHOWN_MAX),
+        services.health.dispositions(person_id, limit=SHOWN_MAX),
+        services.health.isolation_orders(person_id, limit=SHOWN_MAX),
+        services.health.assessments(person_id, limit=SHOWN_MAX),
+        _attempts(visit, contract_no, person_id),
+    )
+    happened = [
+        *_told("registered", [person] if person else (), "changed_at"),
+        *_told("report", reports.items, "reported_at"),
+        *_told("disposition", dispositions.items, "changed_at"),
+        *_told("order", orders, "ordered_at"),
+        *_told("assessment", assessments.items, "assessed_at"),
+        *_told("attempt", attempts.items, "recorded_at"),
+    ]
+    return visit.render(
+        "history.html",
+        person=person,
+        person_id=person_id,
+        happened=sorted(happened, key=lambda each: each.at, reverse=True),
+        disposition=dispositions.disposition,
+        holds=reports.holds,
+        is_cut=bool(reports.next_before or dispositions.next_before or assessments.next_before or attempts.next),
+    )
+
+
+async def _attempts(visit: Visit, contract_no: str, person_id: UUID) -> Attempts:
+    """None for whoever may not see what the gate says."""
+    if visit.principal is None or not may(visit.principal.role, Action.VIEW_CLEARANCE):
+        return Attempts(items=[], next=None)
+    return await visit.services().gatekeeper.attempts_of(contract_no, person_id, limit=SHOWN_MAX)
+
+
+def _told(kind: str, facts: Iterable[object], at: str) -> list[Happened]:
+    return [Happened(getattr(each, at), kind, each) for each in facts]

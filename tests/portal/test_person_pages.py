@@ -1,0 +1,129 @@
+"""One person: what became of him, and what was typed wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.access import Role
+from portal.labels import CONTRADICTED, CONTRADICTIONS
+from portal.pages.history import SHOWN_MAX
+from portal.session import Session
+from portal.users import SiteGrant
+from tests.portal.browsing import Browser
+from tests.portal.stand_ins import CONTRACT, EMPLOYER, PAGE_BYTES_MAX, PERSON, SITE, StandIns, app_of, operator, refusal
+
+HISTORY, CORRECTIONS = f"{SITE}/people/{PERSON}/history", f"{SITE}/pre-registrations/{PERSON}/corrections"
+CORRECTED = f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}/corrections"
+SHOWN = {
+    "origin_code": "420000",
+    "arrival_date": "2020-02-14",
+    "person_kind": "worker",
+    "trade": "020",
+    "employer": EMPLOYER,
+    "reason": "登记有误",
+}
+"""As the form comes: nothing of it differs."""
+
+
+@pytest.fixture
+def services() -> StandIns:
+    return StandIns()
+
+
+@pytest.fixture
+def browser(services: StandIns) -> Browser:
+    return Browser(app_of(services))
+
+
+class TestHistory:
+    async def test_tells_every_fact_and_why(self, browser: Browser) -> None:
+        page = (await browser.open(HISTORY)).text
+        for words in (
+            "进场预登记",
+            "38.0 ℃",
+            "人工登记",
+            "与病例有接触",
+            "出发地为重点地区",
+            "来沪评估",
+            "依据健康云第 1 次上报",
+            "政策第 1 版",
+            "两人书面放行",
+        ):
+            assert words in page
+
+    async def test_begins_with_what_came_last(self, services: StandIns, browser: Browser) -> None:
+        status, reports = services.answers["GET", f"/v1/people/{PERSON}/health-reports"]
+        later = reports["items"][0] | {"reported_at": "2020-02-19T00:00:00Z", "reading_celsius": 36.4}
+        services.answers["GET", f"/v1/people/{PERSON}/health-reports"] = (status, {**reports, "items": [*reports["items"], later]})
+        page = (await browser.open(HISTORY)).text
+        assert page.index("36.4 ℃") < page.index("两人书面放行")
+
+    async def test_says_that_there_is_more(self, services: StandIns, browser: Browser) -> None:
+        assert "每类只显示最近 25 条" not in (await browser.open(HISTORY)).text
+        services.answers["GET", f"/v1/people/{PERSON}/assessments"] = (200, {"items": [], "next_before": 7})
+        assert "每类只显示最近 25 条" in (await browser.open(HISTORY)).text
+
+    async def test_without_what_the_gate_said_for_whoever_may_not_know(self, services: StandIns) -> None:
+        session = operator()
+        registrar = Session(b"", session.user_id, None, (SiteGrant(CONTRACT, Role.EMPLOYER_REGISTRAR, EMPLOYER),), {})
+        page = await Browser(app_of(services, lambda: registrar)).open(HISTORY)
+        assert (200, False) == (page.status_code, "两人书面放行" in page.text)
+        assert not [each for each in services.asked if "attempts" in each.url.path]
+
+
+class TestCorrect:
+    @pytest.mark.parametrize(
+        ("typed", "sent"),
+        [
+            ({"name": "吴远红"}, {"name": "吴远红"}),
+            ({"mobile": "13800000016"}, {"mobile": "13800000016"}),
+            ({"origin_text": "武汉市"}, {"origin": {"code": "420100", "text": "湖北省武汉市"}}),
+            ({"origin_code": "320000"}, {"origin": {"code": "320000", "text": "江苏省"}}),
+            ({"arrival_date": "2020-02-15"}, {"arrival_date": "2020-02-15"}),
+            ({"trade": "030"}, {"person_kind": "worker", "trade": "030"}),
+            ({"person_kind": "manager"}, {"person_kind": "manager"}),
+        ],
+    )
+    async def test_sends_what_differs(self, services: StandIns, browser: Browser, typed: dict[str, str], sent: Any) -> None:
+        await browser.open(CORRECTIONS)
+        assert "更正已登记" in (await browser.submit(CORRECTIONS, **{**SHOWN, **typed})).text
+        assert {**sent, "reason": "登记有误"} == services.body_of("POST", CORRECTED)
+
+    async def test_of_nothing_is_told_so(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(CORRECTIONS)
+        assert "没有需要更正的内容" in (await browser.submit(CORRECTIONS, **SHOWN)).text
+        assert not [each for each in services.asked if each.method == "POST"]
+
+    async def test_says_at_the_field_what_was_not_taken(self, services: StandIns, browser: Browser) -> None:
+        services.answers["POST", CORRECTED] = refusal(409, "name-differs-from-declaration", "姓名不一致")
+        await browser.open(CORRECTIONS)
+        page = await browser.submit(CORRECTIONS, **{**SHOWN, "name": "吴远红"})
+        assert 'href="#name"' in page.text
+        assert 'value="吴远红"' in page.text
+
+
+class TestDeclaration:
+    async def test_is_shown_with_its_source_and_its_contradictions_where_they_lie(self, browser: Browser) -> None:
+        await browser.open(f"{SITE}/pre-registrations/new")
+        page = await browser.submit(f"{SITE}/pre-registrations/declaration", document_number="420106199007250153", name="吴远江")
+        for words in ("来源", "第 3 次上报", "获取时间"):
+            assert words in page.text
+        assert 4 == page.text.count("有矛盾</span>")
+
+    def test_has_a_line_for_every_contradiction(self) -> None:
+        assert CONTRADICTIONS.keys() - {"mobile_unreadable"} == CONTRADICTED.keys()
+
+
+class TestHeaviestPage:
+    async def test_stays_light(self, services: StandIns, browser: Browser) -> None:
+        for path in (
+            f"/v1/people/{PERSON}/{each}" for each in ("health-reports", "dispositions", "isolation-orders", "assessments")
+        ):
+            status, told = services.answers["GET", path]
+            services.answers["GET", path] = (status, {**told, "items": told["items"] * SHOWN_MAX, "next_before": 1})
+        attempts = f"/v1/contracts/{CONTRACT}/attempts"
+        status, told = services.answers["GET", attempts]
+        services.answers["GET", attempts] = (status, {**told, "items": told["items"] * SHOWN_MAX})
+        assert len((await browser.open(HISTORY)).content) < PAGE_BYTES_MAX
