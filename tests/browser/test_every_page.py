@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Browser, ViewportSize
 
 from tests.browser.desk import PC, PHONE, Desk
-from tests.portal.stand_ins import CHILD, CONTRACT, PERSON, SITE
+from tests.portal.stand_ins import CHILD, CONTRACT, IMPORT, PERSON, SITE
 
 OF_SITES = {
     "home": "/",
@@ -28,6 +28,8 @@ OF_SITES = {
     "dispositions": f"{SITE}/people/{PERSON}/dispositions?done=in_force",
     "morning-round": f"{SITE}/morning-round?done=12",
     "today": f"{SITE}/today",
+    "imports": f"{SITE}/imports",
+    "import": f"{SITE}/imports/{IMPORT['import_id']}",
     "entry": f"{SITE}/entries",
     "entry-of-one": f"{SITE}/entries?person={PERSON}",
     "exits": f"{SITE}/exits",

@@ -182,6 +182,11 @@ class StandIns:
                 200,
                 {"registered": 13, "on_site": 2, "banned_on_site": 1, "items": [MEMBER], "next": None},
             ),
+            ("POST", f"{of_contract}/pre-registration-imports/files"): (202, IMPORT),
+            ("GET", f"{of_contract}/import-templates/pre-registration"): (200, {}),
+            ("GET", f"/v1/imports/{UUID(int=9)}"): (200, IMPORT),
+            ("GET", f"/v1/imports/{UUID(int=9)}/rows"): (200, {"items": ROWS, "next": None}),
+            ("GET", f"/v1/imports/{UUID(int=9)}/refused-rows"): (200, {}),
             ("GET", f"{of_contract}/isolation-ends"): (200, ISOLATION_ENDS),
             ("POST", f"{of_contract}/exits"): (200, {"person_id": str(PERSON), "exited_at": NOW}),
             **SUPERVISION,
@@ -201,6 +206,26 @@ class StandIns:
         return json.loads(found[-1].content)
 
 
+IMPORT = {
+    "import_id": str(UUID(int=9)),
+    "kind": "pre-registration",
+    "contract_no": CONTRACT,
+    "dry_run": True,
+    "state": "finished",
+    "rows": 5,
+    "waiting": 0,
+    "applied": 2,
+    "unchanged": 1,
+    "awaiting": 1,
+    "refused": 1,
+    "handed_in_at": NOW,
+    "finished_at": NOW,
+}
+ROWS = [
+    {"row_no": 2, "outcome": "applied", "code": None, "wrong_columns": []},
+    {"row_no": 3, "outcome": "refused", "code": "invalid-request", "wrong_columns": ["身份证号"]},
+    {"row_no": 4, "outcome": "awaiting", "code": "declaration-missing", "wrong_columns": []},
+]
 ISOLATION_ENDS = {
     "date": "2020-02-18",
     "items": [{"person_id": str(PERSON), "contracts": [CONTRACT], "anchor_date": "2020-02-04"}],

@@ -207,6 +207,26 @@ CONTRADICTED: Mapping[str, tuple[str, ...]] = {
 }
 """Contradiction → the lines of 健康云返回信息 that it lies between."""
 
+IMPORT_KINDS: Mapping[str, str] = {"pre-registration": _("进场预登记"), "roster": _("旧实名制名册")}
+ROW_OUTCOMES: Mapping[str, str] = {
+    "waiting": _("等待处理"),
+    "applied": _("已登记"),
+    "unchanged": _("以前已登记"),
+    "awaiting": _("等待健康云登记"),
+    "refused": _("有误"),
+}
+ROW_REFUSALS: Mapping[str, str] = {
+    "invalid-request": _("内容有误"),
+    "employer-is-missing": _("请先去“合同报送系统”进行合同登记"),
+    "declaration-missing": _("请先去“健康云 APP”进行登记后再进行预进场登记"),
+    "declaration-has-changed": _("健康云登记有更新,请再次导入"),
+    "name-differs-from-declaration": _("姓名与“健康云”登记不一致"),
+    "mobile-is-missing": _("“健康云”未登记手机号,请填写手机号"),
+    "person-is-registered-otherwise": _("该人员已在本合同以其他身份登记"),
+    "person-is-on-too-many-contracts": _("该人员登记的合同数量已达上限"),
+    "person-is-erased": _("该人员的个人信息已删除"),
+}
+
 
 def label_of(labels: Mapping[str, str], code: str | None) -> str:
     """The words for a code; a code that is newer than this portal is shown as it is, and none as a dash."""

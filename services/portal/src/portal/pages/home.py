@@ -18,6 +18,7 @@ STATIC = {
     "htmx-2.0.11.min.js": "text/javascript",
     "charts.js": "text/javascript",
     "echarts-6.1.0.simple.min.js": "text/javascript",
+    "imports.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 """Everything that is served as it is."""

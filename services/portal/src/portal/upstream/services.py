@@ -8,6 +8,7 @@ from portal.upstream.calls import Caller, Calls
 from portal.upstream.gatekeeper import Gatekeeper
 from portal.upstream.health import Health
 from portal.upstream.healthcloud import HealthCloud
+from portal.upstream.imports import Imports
 from portal.upstream.registration import Registration
 from portal.upstream.reporting import Reporting
 from portal.upstream.site_information import SiteInformation
@@ -29,6 +30,10 @@ class Services:
     @property
     def healthcloud(self) -> HealthCloud:
         return HealthCloud(self.calls, self.caller)
+
+    @property
+    def imports(self) -> Imports:
+        return Imports(self.calls, self.caller)
 
     @property
     def health(self) -> Health:
