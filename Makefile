@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults check bench reset token code doctor parts lock venv
+.PHONY: help run test screens faults check bench reset token code doctor parts lock venv
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ ifeq ($(ARGS),)
 else
 	@$(BIN)/python -m devstack test -- --numprocesses 2 $(ARGS)
 endif
+
+screens: venv ## Screenshots of every page into docs/screens/, on a PC and on a phone
+	@GATEHOUSE_SCREENS=1 $(BIN)/python -m devstack test -- tests/browser -k TestEveryPage
 
 faults: venv ## Every fault on the whole system, with the long ones; ARGS="-k clocks" for a part of it, SEED=… ROUNDS=… for the combined ones
 	@$(if $(SEED),GATEHOUSE_FAULTS_SEED=$(SEED)) $(if $(ROUNDS),GATEHOUSE_FAULTS_ROUNDS=$(ROUNDS)) $(BIN)/python -m devstack test -- tests/faults $(ARGS)

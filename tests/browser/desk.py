@@ -15,6 +15,7 @@ from playwright.async_api import Browser, Page, ViewportSize
 from contracts.access import Role
 from devstack import demo
 from devstack.settings import REPOSITORY
+from tests.browser.screens import small_png
 from tests.journeys.stack import JourneyStack
 from tests.portal.stand_ins import PAGE_BYTES_MAX
 
@@ -23,8 +24,8 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 WAIT_MS_MAX = 15_000
 ROLES: tuple[Literal["link", "button"], ...] = ("link", "button")
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
-SCREENS = REPOSITORY / ".local" / "screens" if os.environ.get("GATEHOUSE_SCREENS") else None
-"""Where screenshots of every page go: `GATEHOUSE_SCREENS=1 make test ARGS="-n0 tests/browser"`. Documents show copies of some."""
+SCREENS = REPOSITORY / "docs" / "screens" if os.environ.get("GATEHOUSE_SCREENS") else None
+"""Where screenshots of every page go: `make screens`."""
 
 UNLABELLED = """() => [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
     .filter(each => ![...(each.labels || [])].some(label => label.textContent.trim()))
@@ -115,4 +116,7 @@ class Desk:
         if SCREENS is not None and not name.endswith("-en"):
             SCREENS.mkdir(parents=True, exist_ok=True)
             suffix = "-phone" if size["width"] < PC["width"] else ""
-            await self.page.screenshot(path=SCREENS / f"{name}{suffix}.png", full_page=True)
+            blank = await self.page.context.new_page()
+            picture = await small_png(await self.page.screenshot(full_page=True), blank=blank)
+            await blank.close()
+            (SCREENS / f"{name}{suffix}.png").write_bytes(picture)
