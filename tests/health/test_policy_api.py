@@ -306,6 +306,7 @@ async def test_bad_requests_are_refused_and_change_nothing(running: Running, off
         "draft_policy": Good(body={"terms": district()}),
         "activate_draft": Good({"draft_id": draft_id}, body=REFERENCE),
         "list_proposals": Good(query={"limit": "5"}),
+        "read_draft": Good({"draft_id": draft_id}),
         "rehearse_draft": Good({"draft_id": draft_id}, query={"limit": "5"}),
         "list_policies": Good(query={"limit": "5"}),
     }

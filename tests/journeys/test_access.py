@@ -97,6 +97,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "list_policies": "view_policies -",
         "draft_policy": "decide_policy district",
         "list_proposals": "decide_policy -",
+        "read_draft": "decide_policy district",
         "rehearse_draft": "decide_policy district",
         "activate_draft": "decide_policy district",
     },

@@ -332,6 +332,7 @@ async def health(running: InProcess[Any]) -> Examples:
         "list_policies": Example(Good(query={"limit": "5", "after": "1"})),
         "draft_policy": Example(Good(body=draft), 201, [{"terms": {**draft["terms"], "isolation_days": 28}}]),
         "list_proposals": Example(Good(query={"limit": "5"})),
+        "read_draft": Example(Good(of_draft)),
         "rehearse_draft": Example(Good(of_draft, query={"limit": "5"})),
         "activate_draft": Example(Good(of_draft, body={"reference": "虹建委〔2020〕9号"}), 201, [{"reference": "甲"}]),
         "list_isolation_ends": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),

@@ -78,6 +78,13 @@ class DraftAnswer(BaseModel):
     drafted_at: datetime
 
 
+class ReadDraftAnswer(BaseModel):
+    """The draft, as stored. Nobody is judged by it."""
+
+    draft_id: UUID
+    terms: PolicyTerms
+
+
 class ActivationBody(StrictModel):
     """On what the decision rests."""
 
@@ -205,6 +212,13 @@ async def draft_policy(
     outcome = await parts.drafts.handle(draft_id, command, key=_key(officer, key))
     _tell(response, outcome, outcome.token)
     return DraftAnswer(**dict(outcome.events[0]))
+
+
+@router.get("/drafts/{draft_id}")
+async def read_draft(draft_id: UUID, officer: Officer, seen: Consistency, parts: Parts) -> ReadDraftAnswer:
+    """A draft of the own authority, to be looked at before it is rehearsed and activated."""
+    await parts.wait_for(seen)
+    return ReadDraftAnswer(draft_id=draft_id, terms=await own_draft(officer, draft_id, parts))
 
 
 @router.post(
