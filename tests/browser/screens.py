@@ -31,7 +31,8 @@ PALETTE = """async ([encoded, coloursMax]) => {
         .map(([bucket, [r, g, b, count]]) => [bucket, [r, g, b].map((sum) => Math.round(sum / count))]);
     const palette = means.slice(0, coloursMax).map(([, colour]) => colour);
     const distance = (one, other) => one.reduce((sum, part, n) => sum + (part - other[n]) ** 2, 0);
-    const nearest = (colour) => palette.reduce((best, each, n) => distance(each, colour) < distance(palette[best], colour) ? n : best, 0);
+    const nearest = (colour) => palette.reduce(
+        (best, each, n) => distance(each, colour) < distance(palette[best], colour) ? n : best, 0);
     const places = new Map(means.map(([bucket, colour], n) => [bucket, n < coloursMax ? n : nearest(colour)]));
     const indices = new Uint8Array(width * height);
     for (let n = 0; n < indices.length; n += 1) indices[n] = places.get(bucketOf(n * 4));

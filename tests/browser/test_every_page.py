@@ -6,10 +6,11 @@ import pytest
 from playwright.async_api import Browser, ViewportSize
 
 from tests.browser.desk import PC, PHONE, Desk
-from tests.portal.stand_ins import CHILD, CONTRACT, IMPORT, PERSON, SITE
+from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, IMPORT, PERSON, SITE
 
 OF_SITES = {
     "home": "/",
+    "help": "/help",
     "services": "/services",
     "login": "/login?ended=true",
     "supervisor-login": "/supervision/login",
@@ -44,6 +45,10 @@ OF_SUPERVISION = {
     "supervision-people": "/supervision/people?counted=pre_registered",
     "supervision-person": f"/supervision/people/{PERSON}",
     "supervision-today": "/supervision/today",
+    "policies": "/supervision/policies",
+    "policy-form": "/supervision/policies/drafts/new",
+    "policy-draft": f"/supervision/policies/drafts/{DRAFT['draft_id']}",
+    "policy-proposals": "/supervision/policies/proposals",
     "supervision-search": "/supervision/search",
     "supervision-firms": "/supervision/firms?kind=employer",
 }

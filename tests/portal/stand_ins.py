@@ -352,7 +352,55 @@ ACCESS = {
     "reference": "HK-2020/18",
     "contract_no": CONTRACT,
 }
+TERMS = {
+    "authority": "city",
+    "district": None,
+    "contract_no": None,
+    "valid_from": "2020-02-01",
+    "valid_until": None,
+    "allows_extras": True,
+    "fever": {"operator": ">=", "threshold_celsius": 37.3, "method": "axillary", "remeasured_after_min": 5},
+    "isolation_days": 14,
+    "key_areas": [
+        {"code_prefix": "42", "name": "湖北省", "since": "2020-01-01", "until": None},
+        {"code_prefix": "3303", "name": "温州市", "since": "2020-02-20", "until": "2020-03-20"},
+    ],
+    "switches": {"fever": "forbid", "symptoms": "forbid", "no_report_today": "remind", "on_site_elsewhere": "remind"},
+}
+POLICIES = [
+    {"version": 1, "terms": TERMS, "reference": None, "adopted_at": None, "in_force": False},
+    {"version": 2, "terms": TERMS, "reference": "沪建防疫〔2020〕7号", "adopted_at": NOW, "in_force": True},
+]
+DRAFT = {"draft_id": str(UUID(int=11)), "terms": {**TERMS, "isolation_days": 21, "valid_from": "2020-03-01"}}
+DRAFTS = "/v1/policies/drafts"
+REHEARSAL = {
+    "day": "2020-03-01",
+    "looked_at": 1000,
+    "told_in_part": 2,
+    "switched": [{"rule": "no_report_today", "now": "remind", "then": "forbid"}],
+    "items": [
+        {
+            "person_id": str(PERSON),
+            "now": {"fever": None, "symptoms": None, "admissible_on": "2020-02-28"},
+            "then": {"fever": None, "symptoms": None, "admissible_on": "2020-03-06"},
+        }
+    ],
+    "next": str(UUID(int=12)),
+}
 SUPERVISION: dict[tuple[str, str], Answer] = {
+    ("GET", "/v1/policies"): (200, {"items": POLICIES, "next": None}),
+    ("POST", DRAFTS): (201, DRAFT),
+    ("GET", f"{DRAFTS}/{UUID(int=11)}"): (200, DRAFT),
+    ("POST", f"{DRAFTS}/{UUID(int=11)}/rehearsal"): (200, REHEARSAL),
+    ("POST", f"{DRAFTS}/{UUID(int=11)}/activation"): (201, {"version": 3}),
+    ("GET", "/v1/policies/proposals"): (
+        200,
+        {
+            "looked_at": 1000,
+            "items": [{"person_id": str(PERSON), "ordered": "2020-02-28", "proposed": "2020-03-06"}],
+            "next": None,
+        },
+    ),
     ("GET", "/v1/supervision/stations"): (200, {"stations": ["虹口", "浦东"]}),
     ("POST", "/v1/supervision/person-searches"): (200, {**PAGE, "rows": [PEOPLE_ROW], "total": 1, "is_complete": True}),
     ("POST", "/v1/reveals"): (200, IDENTITY),

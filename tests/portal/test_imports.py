@@ -48,9 +48,7 @@ class TestHandIn:
         assert HERE == page.url.path
 
     @pytest.mark.parametrize(("mode", "is_dry_run"), [("dry", "true"), ("real", "false"), ("", "true")])
-    async def test_is_a_dry_run_unless_it_is_meant(
-        self, services: StandIns, browser: Browser, mode: str, is_dry_run: str
-    ) -> None:
+    async def test_is_a_dry_run_unless_it_is_meant(self, services: StandIns, browser: Browser, mode: str, is_dry_run: str) -> None:
         await browser.open(PATH)
         await browser.upload(PATH, ("people.csv", b"x", "text/csv"), **{**FILLED, "mode": mode})
         sent = next(each for each in services.asked if each.url.path == FILES)

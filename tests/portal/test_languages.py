@@ -30,7 +30,11 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 TEXTS = sorted(set(texts()))
-FROM_CONTRACTS = {label for labels in (portal.labels.SYMPTOMS, portal.labels.TRADE_NAMES) for label in labels.values()}
+FROM_CONTRACTS = {
+    label
+    for labels in (portal.labels.SYMPTOMS, portal.labels.TRADE_NAMES, portal.labels.DISTRICT_NAMES)
+    for label in labels.values()
+}
 
 
 class TestEnglish:

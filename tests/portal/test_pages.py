@@ -431,6 +431,12 @@ class TestSearchPeople:
         assert (422, True) == (page.status_code, words in page.text)
 
 
+async def test_help_says_whom_to_call(browser: Browser) -> None:
+    page = (await browser.open("/help")).text
+    assert 2 == page.count("021-00000000"), "in the text, and at the foot of every page"
+    assert 'href="/help"' in (await browser.open("/")).text
+
+
 class TestToday:
     PATH = f"{SITE}/today"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from contracts.access import Role
+from contracts.districts import DISTRICTS
 from contracts.invalid import TITLES, Flaw, Titles
 from contracts.symptoms import SYMPTOM_LABELS
 from contracts.trades import TRADES
@@ -226,6 +227,12 @@ ROW_REFUSALS: Mapping[str, str] = {
     "person-is-on-too-many-contracts": _("该人员登记的合同数量已达上限"),
     "person-is-erased": _("该人员的个人信息已删除"),
 }
+
+POLICY_AUTHORITIES: Mapping[str, str] = {"city": _("全市"), "district": _("区"), "site": _("工地")}
+DISTRICT_NAMES: Mapping[str, str] = DISTRICTS
+FEVER_OPERATORS: Mapping[str, str] = {">=": _("达到或超过"), ">": _("超过")}
+SWITCHES: Mapping[str, str] = {"forbid": _("禁止"), "remind": _("提醒"), "off": _("不管")}
+SWITCHED_RULES: Mapping[str, str] = {rule: REASONS[rule] for rule in ("fever", "symptoms", "no_report_today", "on_site_elsewhere")}
 
 
 def label_of(labels: Mapping[str, str], code: str | None) -> str:

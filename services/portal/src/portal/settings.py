@@ -40,6 +40,8 @@ class Settings(ServiceSettings):
     """Where police-bridge is."""
     consultation_line: str = "021-00000000"
     """咨询电话, shown on every page."""
+    help_notice: str = ""
+    """What the authority wants to be read first on the help page, such as office hours."""
     message_gateway_url: str | None = None
     """Where short messages are posted to. None: codes are printed on the terminal of whoever started the portal."""
     shows_login_codes: bool = False

@@ -27,6 +27,7 @@ from portal.pages import (
     login,
     morning_round,
     paper_entries,
+    policies,
     pre_registrations,
     site_information,
     supervised_people,
@@ -67,6 +68,7 @@ PAGES = [
         today,
         supervision,
         supervised_people,
+        policies,
     )
 ]
 

@@ -32,6 +32,13 @@ async def show_home(visit: Visit) -> Response:
     return visit.render("home.html")
 
 
+@router.get("/help", **PAGE)
+@page(None)
+async def show_help(visit: Visit) -> Response:
+    """The manual in one page, and what the authority wants to be read first."""
+    return visit.render("help.html", help_notice=visit.portal.settings.help_notice)
+
+
 @router.get("/services", **PAGE)
 @page(None)
 async def show_services(visit: Visit) -> Response:

@@ -9,6 +9,7 @@ from portal.upstream.gatekeeper import Gatekeeper
 from portal.upstream.health import Health
 from portal.upstream.healthcloud import HealthCloud
 from portal.upstream.imports import Imports
+from portal.upstream.policies import Policies
 from portal.upstream.registration import Registration
 from portal.upstream.reporting import Reporting
 from portal.upstream.site_information import SiteInformation
@@ -34,6 +35,10 @@ class Services:
     @property
     def imports(self) -> Imports:
         return Imports(self.calls, self.caller)
+
+    @property
+    def policies(self) -> Policies:
+        return Policies(self.calls, self.caller)
 
     @property
     def health(self) -> Health:
