@@ -20,7 +20,7 @@ PALETTE = """async ([encoded, coloursMax]) => {
     const context = new OffscreenCanvas(width, height).getContext('2d');
     context.drawImage(picture, 0, 0);
     const pixels = context.getImageData(0, 0, width, height).data;
-    const bucketOf = (n) => ((pixels[n] >> 4) << 8) | ((pixels[n + 1] >> 4) << 4) | (pixels[n + 2] >> 4);
+    const bucketOf = (n) => ((pixels[n] >> 3) << 10) | ((pixels[n + 1] >> 3) << 5) | (pixels[n + 2] >> 3);
     const sums = new Map();
     for (let n = 0; n < pixels.length; n += 4) {
         const bucket = bucketOf(n);

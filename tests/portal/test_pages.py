@@ -487,7 +487,7 @@ class TestSupervisedToday:
         page = (await browser.open(f"{self.PATH}?station=虹口&days=30")).text
         asked = next(each for each in services.asked if each.url.path == "/v1/supervision/days")
         assert {"station": "虹口", "days": "30"} == dict(asked.url.params)
-        assert '<th scope="row">2020-02-28</th><td class="number">3</td>' in page
+        assert '<th scope="row" class="nowrap">2020-02-28</th><td class="number">3</td>' in page
 
     async def test_turns_every_page_of_the_banned_to_name_them(self, services: StandIns, browser: Browser) -> None:
         services.answers["GET", "/v1/supervision/employments"] = (200, {**TABLE, "rows": [], "total": 20, "pages": 2})

@@ -3,6 +3,7 @@
 
 const COLOURS = ["#1f4e9c", "#17692f", "#b3261e", "#7a4d00"]; // as in portal.css
 const SHAPES = ["circle", "rect", "triangle", "diamond"]; // so that colour is not all that tells them apart
+const SIGNS = ["●", "■", "▲", "◆"];
 
 for (const place of document.querySelectorAll("[data-chart]")) {
   const table = document.getElementById(place.dataset.chart);
@@ -15,8 +16,7 @@ for (const place of document.querySelectorAll("[data-chart]")) {
     animation: false,
     textStyle: font,
     color: COLOURS,
-    legend: { data: headings.slice(1), top: 0 },
-    grid: { left: 8, right: 16, top: 36, bottom: 8, containLabel: true },
+    grid: { left: 8, right: 16, top: 12, bottom: 8, containLabel: true },
     xAxis: { type: "category", data: rows.map((row) => row[0].slice(5)) },
     yAxis: { type: "value", minInterval: 1 },
     series: headings.slice(1).map((name, n) => ({
@@ -27,5 +27,13 @@ for (const place of document.querySelectorAll("[data-chart]")) {
       data: rows.map((row) => Number(row[n + 1])),
     })),
   });
+  // The build that is vendored has no legend.
+  const legend = document.getElementById(`${table.id}-legend`);
+  for (const [n, name] of headings.slice(1).entries()) {
+    const item = document.createElement("li");
+    item.textContent = `${SIGNS[n]} ${name}`;
+    item.style.color = COLOURS[n];
+    legend.append(item);
+  }
   new ResizeObserver(() => chart.resize()).observe(place);
 }
