@@ -352,7 +352,7 @@ ACCESS = {
     "reference": "HK-2020/18",
     "contract_no": CONTRACT,
 }
-TERMS = {
+TERMS: dict[str, Any] = {
     "authority": "city",
     "district": None,
     "contract_no": None,
@@ -371,9 +371,9 @@ POLICIES = [
     {"version": 1, "terms": TERMS, "reference": None, "adopted_at": None, "in_force": False},
     {"version": 2, "terms": TERMS, "reference": "沪建防疫〔2020〕7号", "adopted_at": NOW, "in_force": True},
 ]
-DRAFT = {"draft_id": str(UUID(int=11)), "terms": {**TERMS, "isolation_days": 21, "valid_from": "2020-03-01"}}
+DRAFT: dict[str, Any] = {"draft_id": str(UUID(int=11)), "terms": {**TERMS, "isolation_days": 21, "valid_from": "2020-03-01"}}
 DRAFTS = "/v1/policies/drafts"
-REHEARSAL = {
+REHEARSAL: dict[str, Any] = {
     "day": "2020-03-01",
     "looked_at": 1000,
     "told_in_part": 2,

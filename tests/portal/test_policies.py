@@ -72,7 +72,7 @@ class TestDraft:
             "remeasured_after_min": "5",
             "isolation_days": "21",
             "key_areas": "42 湖北省 2020-01-01\r\n3303 温州市 2020-02-20 2020-03-20\r\n",
-            **{f"switch-{rule}": switch for rule, switch in TERMS["switches"].items()},  # type: ignore[attr-defined]
+            **{f"switch-{rule}": switch for rule, switch in TERMS["switches"].items()},
         }
         page = await browser.submit(f"{PATH}/drafts", **typed)
         sent = services.body_of("POST", DRAFTS)["terms"]
