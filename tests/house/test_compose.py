@@ -82,6 +82,12 @@ class TestFile:
             assert (f"services/{folder.folder.name}", folder.package) == (arguments["DISTRIBUTION"], arguments["PACKAGE"])
 
 
+class TestKafka:
+    def test_can_unpack_what_it_compresses_with(self) -> None:
+        # An engine mounts a tmpfs so that nothing on it runs: the broker would start, and take no batch of zstd.
+        assert ["/tmp:exec"] == CONTAINERS["kafka"]["tmpfs"]  # noqa: S108
+
+
 @each_container
 class TestContainer:
     def test_is_hardened(self, name: str) -> None:
