@@ -4,25 +4,25 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test screens faults check bench reset token code doctor parts lock venv
+.PHONY: help run test test-compose faults check bench reset token code doctor parts lock venv
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: venv ## Everything on this machine, with the manual's example, until Ctrl-C; ONCE=1 ends after the example
 	@$(BIN)/python -m devstack run $(if $(filter 1,$(ONCE)),--once)
 
 test: venv ## The whole suite on PostgreSQL and Kafka of its own; ARGS="tests/chassis -k lease" for a part of it
 ifeq ($(ARGS),)
-	@$(BIN)/python -m devstack test -- --numprocesses 2 --ignore tests/faults --ignore tests/browser
+	@$(BIN)/python -m devstack test -- --numprocesses 2 --ignore tests/faults --ignore tests/browser --ignore tests/compose
 	@$(BIN)/python -m devstack test -- tests/browser # a process of its own: a browser that is slow must not slow the others
 	@$(BIN)/python -m devstack test -- tests/faults -m 'not long' # alone: what is frozen or killed there must not meet a busy machine
 else
 	@$(BIN)/python -m devstack test -- --numprocesses 2 $(ARGS)
 endif
 
-screens: venv ## Screenshots of every page into docs/screens/, on a PC and on a phone
-	@GATEHOUSE_SCREENS=1 $(BIN)/python -m devstack test -- tests/browser -k TestEveryPage
+test-compose: venv ## docker-compose.yml for real: brought up, the manual's example, each container restarted under load
+	@$(BIN)/python -m pytest tests/compose --capture no $(ARGS)
 
 faults: venv ## Every fault on the whole system, with the long ones; ARGS="-k clocks" for a part of it, SEED=… ROUNDS=… for the combined ones
 	@$(if $(SEED),GATEHOUSE_FAULTS_SEED=$(SEED)) $(if $(ROUNDS),GATEHOUSE_FAULTS_ROUNDS=$(ROUNDS)) $(BIN)/python -m devstack test -- tests/faults $(ARGS)

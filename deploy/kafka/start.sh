@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts the broker of this container, on what an earlier one left. Arguments change properties: `--override name=value`. It needs of the image /opt/kafka/bin and nothing else,
-# and writes nowhere but into the data folder and /tmp.
+# Starts the broker of this container, on what an earlier one left. Arguments change properties: `--override name=value`.
+# It needs of the image /opt/kafka/bin and nothing else, and writes nowhere but into the data folder and /tmp.
 set -eu
 properties=/etc/gatehouse/kafka/server.properties
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 import httpx2
@@ -20,17 +21,25 @@ from devstack.tokens import Account, token
 TIMEOUT_S = 15.0
 BOTH = (PUDONG, HONGKOU)
 
+Issue = Callable[[Account], Awaitable[tuple[str, float]]]
+"""A fresh access token of an account, and its life in seconds."""
+
 
 async def play(stack: Stack, say: Say) -> list[str]:
+    """Play the story on a local stack, whose accounts are made as they are needed. See `play_at`."""
+    urls = {program.package.replace("_", "-"): stack.url(program.package) for program in PROGRAMS}
+    return await play_at(urls, lambda account: token(stack.portal, stack.state, account), say)
+
+
+async def play_at(urls: Mapping[str, str], issue: Issue, say: Say) -> list[str]:
     """Play the story, or see that it was played. What differs from the manual's table, a sentence each.
 
-    Raises: story.callers.Unexpected, TimeoutError; what was done until then stays done.
+    `urls` says where each service is, by name. Raises: story.callers.Unexpected, TimeoutError; what was done until then stays done.
     """
-    urls = {program.package.replace("_", "-"): stack.url(program.package) for program in PROGRAMS}
     async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
 
         def caller(account: Account) -> Caller:
-            return Caller(client, lambda: token(stack.portal, stack.state, account), urls)
+            return Caller(client, lambda: issue(account), urls)
 
         cast = Cast(
             contract_system=caller(Account("contract_system")),
@@ -40,5 +49,5 @@ async def play(stack: Stack, say: Say) -> list[str]:
             city=caller(Account("city_supervisor")),
             police=caller(Account("police_subscriber", districts=("310115", "310109"))),
         )
-        story = Story(cast, client, stack.url("healthcloud_simulator"), say, shanghai_date(datetime.now(UTC)))
+        story = Story(cast, client, urls["healthcloud-simulator"], say, shanghai_date(datetime.now(UTC)))
         return await story.play()

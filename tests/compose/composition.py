@@ -1,0 +1,105 @@
+"""One installation by docker-compose.yml, with secrets, ports and a name of its own."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from devstack.engine import Engine, compose_command
+from devstack.ports import HOST
+from devstack.services import PROGRAMS, free_ports
+from devstack.settings import REPOSITORY
+from devstack.tokens import Account
+
+TIMEOUT_S = 15.0
+HEALTHY_S_MAX = 600.0
+"""Long, for a machine that does other things: thirteen processes start at once."""
+TOKEN_MARGIN_S = 10.0
+
+
+@dataclass
+class Composition:
+    """Containers are called as their services in the file."""
+
+    engine: Engine
+    images: Mapping[str, str]
+    secrets_folder: Path
+    ports: Mapping[str, int] = field(default_factory=free_ports)
+    name: str = field(default_factory=lambda: f"gatehouse-{secrets.token_hex(4)}")
+    passwords: dict[str, str] = field(default_factory=dict)
+    """Of accounts of programs that were made, by client id."""
+    tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Of the same accounts, with the time by the monotonic clock until which they are good enough."""
+
+    @property
+    def urls(self) -> dict[str, str]:
+        return {program.package.replace("_", "-"): f"http://{HOST}:{self.ports[program.package]}" for program in PROGRAMS}
+
+    def compose(self, *arguments: str, check: bool = True) -> str:
+        told = {
+            "COMPOSE_PROJECT_NAME": self.name,
+            "GATEHOUSE_VERSION": "under-test",
+            "GATEHOUSE_SECRETS": str(self.secrets_folder),
+            **{program.port_variable: str(self.ports[program.package]) for program in PROGRAMS},
+            **self.images,
+        }
+        file = REPOSITORY / "docker-compose.yml"
+        place = ["--project-directory", str(REPOSITORY), "--file", str(file), "--profile", "simulator"]
+        return self.engine.run(*compose_command(), *place, *arguments, told=told, check=check)
+
+    def docker(self, *arguments: str, told: Mapping[str, str] | None = None, check: bool = True) -> str:
+        return self.engine.run("docker", *arguments, told=told, check=check)
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """What the engine says of each, by its service's name."""
+        ids = self.docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={self.name}").split()
+        found = json.loads(self.docker("inspect", *ids)) if ids else []
+        return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in found}
+
+    async def healthy(self, *services: str) -> None:
+        """Wait until these, or all that stay, are. Raises: TimeoutError."""
+        await self.engine.healthy(self.name, services or self.stay, within_s=HEALTHY_S_MAX)
+
+    @cached_property
+    def stay(self) -> list[str]:
+        """Services whose containers are no jobs."""
+        return [name for name, each in self.containers().items() if each["HostConfig"]["RestartPolicy"]["Name"] != "no"]
+
+    def inside(self, service: str, command: Sequence[str], *, told: Mapping[str, str] | None = None, check: bool = True) -> str:
+        """What a command says that is run beside the process in its container."""
+        names = [part for name in told or () for part in ("--env", name)]
+        return self.docker("exec", *names, self.containers()[service]["Id"], *command, told=told, check=check)
+
+    async def token(self, account: Account) -> str:
+        """One that is good for a while."""
+        token, until = self.tokens.get(account.client_id, ("", 0.0))
+        if time.monotonic() > until:
+            token, life_s = await self.issue(account)
+            self.tokens[account.client_id] = token, time.monotonic() + life_s - TOKEN_MARGIN_S
+        return token
+
+    async def issue(self, account: Account) -> tuple[str, float]:
+        """A token. The account is made by the command that an operator has."""
+        if account.client_id not in self.passwords:
+            self.passwords[account.client_id] = secrets.token_urlsafe(24)
+            scope = [part for contract in account.contracts for part in ("--contract", contract)]
+            scope += [part for district in account.districts for part in ("--district", district)]
+            self.inside(
+                "portal-api",
+                ["python3", "-m", "portal", "client-put", "--id", account.client_id, "--role", account.role, *scope],
+                told={"GATEHOUSE_CLIENT_SECRET": self.passwords[account.client_id]},
+            )
+        credentials = {"client_id": account.client_id, "client_secret": self.passwords[account.client_id]}
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
+            answer = await client.post(f"{self.urls['portal']}/v1/tokens", json=credentials)
+        assert HTTPStatus.OK == answer.status_code, answer.text
+        return answer.json()["access_token"], answer.json()["expires_in"]

@@ -1,0 +1,80 @@
+"""docker-compose.yml, as it runs. In the order of an installation's life: each test begins where the one before ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from devstack.story import play_at
+from tests.compose.composition import Composition
+from tests.compose.conftest import say
+from tests.compose.load import under_load
+from tests.house.test_compose import OURS, SIMULATOR
+
+REACHES = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3)
+except OSError:
+    sys.exit("closed")
+print("open")
+"""
+WITH_LOGS = ("registration", "health", "gatekeeper", "healthcloud-bridge", "police-bridge")
+
+
+def reaches(composition: Composition, service: str, host: str, port: int) -> bool:
+    return "open" in composition.inside(service, ["python3", "-c", REACHES, host, str(port)], check=False)
+
+
+class TestInstallation:
+    async def test_plays_the_manuals_story(self, composition: Composition) -> None:
+        assert [] == await play_at(composition.urls, composition.issue, say)
+
+    def test_lets_nobody_else_to_a_database(self, composition: Composition) -> None:
+        assert reaches(composition, "registration-api", "logs-postgres", 5432)
+        assert reaches(composition, "portal-api", "registration-api", 8000)
+        for host, port in (("logs-postgres", 5432), ("keys-postgres", 5432), ("kafka", 9092)):
+            assert not reaches(composition, "portal-api", host, port)
+        assert not reaches(composition, "registration-api", "accounts-postgres", 5432)
+        # By its address, too, and not only by its name.
+        networks = composition.containers()["logs-postgres"]["NetworkSettings"]["Networks"]
+        assert not reaches(composition, "portal-api", next(iter(networks.values()))["IPAddress"], 5432)
+
+    @pytest.mark.parametrize("service", ["registration-worker", "portal-api", "logs-postgres", "kafka"])
+    def test_runs_without_rights_on_a_disk_that_it_cannot_write(self, composition: Composition, service: str) -> None:
+        attempt = "id -u; touch /etc/written /opt/written 2>/dev/null && echo written; grep CapEff /proc/self/status"
+        said = composition.inside(service, ["sh", "-c", attempt]).split()
+        assert "0" != said[0]
+        assert "written" not in said
+        assert "0000000000000000" == said[-1]
+
+    async def test_loses_nothing_while_each_container_is_restarted_under_load(self, composition: Composition) -> None:
+        async with under_load(composition) as load:
+            for service in composition.stay:
+                identity = composition.containers()[service]["Id"]
+                await asyncio.to_thread(composition.docker, "restart", "--time", "30", identity)
+                await composition.healthy(service)
+                await load.goes_on()
+                say(f"{service} restarted: {len(load.acknowledged)} reports answered, {load.repeated} attempts repeated")
+        assert len(load.after) == len(set(load.after))
+        assert load.acknowledged == set(load.after) - load.before
+
+    async def test_has_the_same_everywhere_afterwards(self, composition: Composition) -> None:
+        await composition.healthy()
+        for service in WITH_LOGS:
+            package = service.replace("-", "_")
+            composition.inside(f"{service}-worker", ["python3", "-m", package, "verify"])
+        assert [] == await play_at(composition.urls, composition.issue, say)
+
+    def test_changes_nothing_where_it_is_brought_up_again(self, composition: Composition) -> None:
+        before = {name: each["Id"] for name, each in composition.containers().items() if name in composition.stay}
+        composition.compose("up", "--detach", "--no-build")
+        after = composition.containers()
+        assert before == {name: each["Id"] for name, each in after.items() if name in composition.stay}
+        assert {0} == {each["State"]["ExitCode"] for name, each in after.items() if name not in composition.stay}
+
+    def test_ends_well_when_it_is_told_to(self, composition: Composition) -> None:
+        composition.compose("stop")
+        ended = {name: each["State"]["ExitCode"] for name, each in composition.containers().items() if name in OURS}
+        assert {name: 0 for name in OURS if name != SIMULATOR} == {name: code for name, code in ended.items() if name != SIMULATOR}
