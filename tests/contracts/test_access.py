@@ -18,6 +18,7 @@ withdraw_pre_registration yes          yes           yes                -       
 report_health             yes          yes           yes                yes              yes                  yes
 report_health_round       yes          yes           yes                yes              yes                  -
 set_disposition           yes          yes           -                  yes              yes                  -
+note_objection            yes          yes           yes                yes              yes                  -
 view_policies             yes          yes           yes                yes              yes                  -
 decide_policy             -            -             -                  -                -                    -
 correct_judgement         yes          yes           -                  yes              yes                  -
@@ -43,6 +44,7 @@ withdraw_pre_registration -               -                   -               - 
 report_health             -               -                   -               -               -                 -
 report_health_round       -               -                   -               -               -                 -
 set_disposition           -               -                   -               -               -                 -
+note_objection            -               -                   -               -               -                 -
 view_policies             yes             yes                 yes             -               -                 -
 decide_policy             -               yes                 yes             -               -                 -
 correct_judgement         -               -                   -               -               -                 -

@@ -184,6 +184,7 @@ def disposed(command: ChangeDisposition) -> DispositionChanged:
         method=command.method,
         reason_code=command.reason_code,
         evidence=command.evidence,
+        review_on=None if command.disposition is Disposition.ADMISSIBLE else command.review_on or TODAY + timedelta(days=7),
         release_document=command.release_document,
         changed_at=command.at,
     )

@@ -26,7 +26,7 @@ BAN = {
 }
 
 
-OF_AUTHORITIES = {"policies", "isolation-ends"}
+OF_AUTHORITIES = {"policies", "isolation-ends", "ban-reviews"}
 
 
 def reports(person_id: UUID) -> str:
@@ -307,6 +307,9 @@ async def test_bad_requests_are_refused_and_change_nothing(
         ),
         "propose_disposition_batch": Good(body={"contract_no": contract_no, "person_ids": [str(person_id)], **BAN}),
         **dict.fromkeys(("read_disposition_batch", "approve_disposition_batch"), Good({"batch_id": str(uuid4())})),
+        "review_ban": Good(person, body={"contract_no": contract_no, "evidence": "说明"}),
+        "object_to_ban": Good(person, body={"contract_no": contract_no, "note": "说明"}),
+        "list_ban_reviews": Good({"contract_no": contract_no}, query={"limit": "5"}),
         "list_isolation_ends": Good({"contract_no": contract_no}, query={"limit": "5"}),
         "list_missing_reports": Good({"contract_no": contract_no}, query={"limit": "5"}),
         "clarify_travel": Good(
@@ -318,7 +321,7 @@ async def test_bad_requests_are_refused_and_change_nothing(
         ),
         **{
             name: Good(person, query={"limit": "5"})
-            for name in ("list_health_reports", "list_dispositions", "list_isolation_orders", "list_assessments")
+            for name in ("list_health_reports", "list_dispositions", "list_objections", "list_isolation_orders", "list_assessments")
         },
     }
     before = await running.facts(person_id)

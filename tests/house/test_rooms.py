@@ -38,6 +38,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "round_api.py": "a report of a whole team is neither one command nor one answer",
         "disposition_batches.py": "what waits for a second person is no fact yet: plain rows",
         "batch_api.py": "two requests of two people, and many commands of one",
+        "ban_api.py": "bans are looked at again and objected to: its words are about a decision that stands, not about a new one",
         "policy_api.py": "of authorities, not of people: drafts, rehearsals and what was adopted",
     },
     "healthcloud_bridge": {

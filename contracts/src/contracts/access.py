@@ -43,7 +43,8 @@ class Action(StrEnum):
     WITHDRAW_PRE_REGISTRATION = "withdraw_pre_registration"
     REPORT_HEALTH = "report_health"
     REPORT_HEALTH_ROUND = "report_health_round"  # of a whole team at once
-    SET_DISPOSITION = "set_disposition"
+    SET_DISPOSITION = "set_disposition"  # also to look at a ban again
+    NOTE_OBJECTION = "note_objection"  # of somebody who is banned
     VIEW_POLICIES = "view_policies"  # the values of the rules
     DECIDE_POLICY = "decide_policy"  # policy officers: draft, rehearse and adopt the values of the rules
     CORRECT_JUDGEMENT = "correct_judgement"  # answers to questions, withdrawal of isolation orders, corrected readings
@@ -76,6 +77,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.REPORT_HEALTH: _REGISTRARS | _SITE_SUPERVISION | {Role.GATE_DEVICE},
         Action.REPORT_HEALTH_ROUND: _REGISTRARS | _SITE_SUPERVISION,
         Action.SET_DISPOSITION: _SITE | _SITE_SUPERVISION,
+        Action.NOTE_OBJECTION: _REGISTRARS | _SITE_SUPERVISION,
         Action.VIEW_POLICIES: _REGISTRARS | _SITE_SUPERVISION | _AUTHORITIES,
         Action.DECIDE_POLICY: frozenset({Role.DISTRICT_SUPERVISOR, Role.CITY_SUPERVISOR}),
         Action.CORRECT_JUDGEMENT: _SITE | _SITE_SUPERVISION,

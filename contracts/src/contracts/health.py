@@ -253,6 +253,8 @@ class DispositionChanged(Event):
     """Why, in codes."""
     evidence: Sealed | None = None
     """Why, in words."""
+    review_on: Day | None = None
+    """Until when somebody has to look at the ban again, a day in Shanghai. Lifts nothing. Absent in bans of before reviews."""
     release_document: Sealed | None = None
     """Reference of the document that releases from 疑似 or 确诊. Always with a step out of them."""
     changed_at: UtcTime
@@ -265,6 +267,32 @@ class DispositionChanged(Event):
         return self
 
 
+class BanReviewed(Event):
+    """Somebody responsible looked at a ban again, and it stays. To lift it is a `DispositionChanged`."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.ban-reviewed.v1"]] = "gatehouse.health.ban-reviewed.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    review_on: Day
+    """Until when it has to be looked at again, a day in Shanghai."""
+    evidence: Sealed
+    """What the ban still rests on, in words."""
+    reviewed_at: UtcTime
+    """UTC, taken from the command."""
+
+
+class BanObjected(Event):
+    """The banned person says that the ban is wrong. It stays until somebody decides, and is due for a review at once."""
+
+    TYPE: ClassVar[Literal["gatehouse.health.ban-objected.v1"]] = "gatehouse.health.ban-objected.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    note: Sealed
+    """What the person says, in words."""
+    objected_at: UtcTime
+    """UTC, taken from the command."""
+
+
 HealthEvent = (
     ArrivalAssessed
     | IsolationOrdered
@@ -274,6 +302,8 @@ HealthEvent = (
     | HealthHoldPlaced
     | HealthHoldWithdrawn
     | DispositionChanged
+    | BanReviewed
+    | BanObjected
 )
 """Every fact that health tells of a person."""
 

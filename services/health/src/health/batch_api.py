@@ -26,6 +26,7 @@ from contracts.event import shard_of
 from contracts.health import Disposition, IsolationMethod
 from health.command_api import DispositionBody
 from health.disposition_batches import Batch, ProposalHasLapsed, SecondPersonIsTheFirst, approve, batch_of, propose
+from health.domain.ban_reviews import ReviewIsOutOfReach
 from health.domain.dispositions import EvidenceIsMissing, IsolationEndsBeforeItBegins, IsolationIsIncomplete
 from health.domain.state import HealthPerson
 from health.many_people import PEOPLE_MAX, PersonAnswer, PersonIsNamedTwice, done, require_distinct
@@ -69,6 +70,7 @@ class BatchItem(BaseModel):
     isolation_until: date | None
     method: IsolationMethod | None
     reason_code: str
+    review_on: date | None
     evidence: str | None
     """What it rests on, in the words of whoever proposed it. Reading it is recorded."""
     person_ids: list[UUID]
@@ -77,7 +79,9 @@ class BatchItem(BaseModel):
 @router.post(
     "",
     status_code=201,
-    responses=problems(PersonIsNamedTwice, IsolationIsIncomplete, IsolationEndsBeforeItBegins, EvidenceIsMissing),
+    responses=problems(
+        PersonIsNamedTwice, IsolationIsIncomplete, IsolationEndsBeforeItBegins, EvidenceIsMissing, ReviewIsOutOfReach
+    ),
 )
 async def propose_disposition_batch(
     body: BatchBody, key: IdempotencyKey, caller: Decider, seen: Consistency, parts: Parts, response: Response
@@ -115,6 +119,7 @@ async def read_disposition_batch(batch_id: UUID, caller: Decider, seen: Consiste
         isolation_until=batch.isolation_until,
         method=batch.method,
         reason_code=batch.reason_code,
+        review_on=batch.review_on,
         evidence=await _evidence(batch, caller, parts),
         person_ids=list(batch.person_ids),
     )
@@ -156,6 +161,7 @@ async def _proposed(body: BatchBody, command: CommandKey, parts: Wired) -> Batch
         isolation_until=body.isolation_until,
         method=body.method,
         reason_code=body.reason_code,
+        review_on=body.review_on,
         evidence=sealed("evidence", body.evidence),
         release_documents=sealed("release_document", body.release_document),
         proposed_by=command.principal,

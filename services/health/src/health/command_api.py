@@ -35,6 +35,7 @@ from contracts.symptoms import Symptom, Symptoms, TemperatureMethod
 from contracts.temperatures import MeasuredCelsius
 from contracts.texts import VisibleText
 from contracts.times import Day, UtcTime
+from health.domain.ban_reviews import ReviewIsOutOfReach
 from health.domain.commands import ChangeDisposition, ClarifyTravel, ReportHealth, WithdrawOrder
 from health.domain.corrections import IsolationOrderIsUnknown, NoQuestionIsOpen
 from health.domain.dispositions import (
@@ -102,6 +103,8 @@ class DispositionBody(StrictModel):
     reason_code: Code
     evidence: VisibleText | None = None
     """What a ban rests on. Always with a ban."""
+    review_on: Day | None = None
+    """复核日期: until when a ban has to be looked at again, within 30 days; without it, in a week."""
     release_document: VisibleText | None = None
     """Reference of the document that releases from 疑似 or 确诊."""
 
@@ -222,9 +225,9 @@ async def _reported(
         at=parts.clock.now(),
         corrects=corrects,
     )
-    outcome = await parts.handler.handle(person_id, command, key=_key(caller, key))
+    outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
     _, person = await parts.handler.read(person_id)
-    await _tell_version(response, person_id, outcome, parts)
+    await tell_version(response, person_id, outcome, parts)
     return HealthReportAnswer(**dict(outcome.events[0]), holds=tuple(sorted(person.holds)))
 
 
@@ -234,7 +237,9 @@ async def _reported(
     responses={
         200: {"description": "Asked to wait (`Prefer: wait=5`): it is in force at all gates."},
         202: {"description": "Asked to wait: it is stored, and the gates do not know it yet."},
-        **problems(IsolationIsIncomplete, IsolationEndsBeforeItBegins, EvidenceIsMissing, ReleaseDocumentIsMissing),
+        **problems(
+            IsolationIsIncomplete, IsolationEndsBeforeItBegins, EvidenceIsMissing, ReleaseDocumentIsMissing, ReviewIsOutOfReach
+        ),
     },
 )
 async def change_disposition(
@@ -255,8 +260,8 @@ async def change_disposition(
     await parts.wait_for(seen)
     await parts.require_known(caller, person_id, body.contract_no)
     command = await _sealed(body, person_id, parts)
-    outcome = await parts.handler.handle(person_id, command, key=_key(caller, key))
-    await _tell_version(response, person_id, outcome, parts)
+    outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
+    await tell_version(response, person_id, outcome, parts)
     (decided,) = await facts_of(parts.pool, person_id, DispositionChanged, before=outcome.version + 1, limit=1)
     in_force_at = await parts.in_force.since(decided.event_id, within_s=wait or 0)
     if wait is not None:
@@ -292,11 +297,11 @@ async def clarify_travel(
         person_id=person_id,
         declaration_version=version,
         stopover_code=body.stopover_code,
-        evidence=await _seal(parts, person_id, "evidence", body.evidence),
+        evidence=await seal(parts, person_id, "evidence", body.evidence),
         at=parts.clock.now(),
     )
-    outcome = await parts.handler.handle(person_id, command, key=_key(caller, key))
-    await _tell_version(response, person_id, outcome, parts)
+    outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
+    await tell_version(response, person_id, outcome, parts)
     orders = [OrderAnswer(**dict(event)) for event in outcome.events if isinstance(event, IsolationOrdered)]
     return ClarifiedAnswer(person_id=person_id, declaration_version=version, stopover_code=body.stopover_code, orders=orders)
 
@@ -319,14 +324,15 @@ async def withdraw_isolation_order(
         person_id=person_id,
         order_id=order_id,
         reason_code=body.reason_code,
-        evidence=await _seal(parts, person_id, "evidence", body.evidence),
+        evidence=await seal(parts, person_id, "evidence", body.evidence),
         at=parts.clock.now(),
     )
-    outcome = await parts.handler.handle(person_id, command, key=_key(caller, key))
-    await _tell_version(response, person_id, outcome, parts)
+    outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
+    await tell_version(response, person_id, outcome, parts)
 
 
-async def _seal(parts: Wired, person_id: UUID, name: str, text: str) -> str:
+async def seal(parts: Wired, person_id: UUID, name: str, text: str) -> str:
+    """The text, under the person's key."""
     return (await parts.sealing.sealer_for([person_id])).seal(person_id, name, text)
 
 
@@ -339,17 +345,20 @@ async def _sealed(body: DispositionBody, person_id: UUID, parts: Wired) -> Chang
         isolation_until=body.isolation_until,
         method=body.method,
         reason_code=body.reason_code,
+        review_on=body.review_on,
         evidence=sealer.seal(person_id, "evidence", body.evidence) if body.evidence else None,
         release_document=sealer.seal(person_id, "release_document", body.release_document) if body.release_document else None,
         at=parts.clock.now(),
     )
 
 
-def _key(caller: Principal, key: str) -> CommandKey:
+def key_of(caller: Principal, key: str) -> CommandKey:
+    """Of this request."""
     return command_key(principal=caller.subject, key=key, body=request_context().content)
 
 
-async def _tell_version(response: Response, person_id: UUID, outcome: Outcome[HealthEvent], parts: Wired) -> None:
+async def tell_version(response: Response, person_id: UUID, outcome: Outcome[HealthEvent], parts: Wired) -> None:
+    """The version after it, and what a query waits for to see it."""
     response.headers["ETag"] = etag(outcome.version)
     # Also where nothing new was decided: whoever repeats a ban waits for the same fact.
     token = await parts.handler.token_after(person_id, outcome)

@@ -58,6 +58,7 @@ class Batch:
     proposed_at: datetime
     approved_by: str | None = None
     approved_at: datetime | None = None
+    review_on: date | None = None
 
     @property
     def needs_second_person(self) -> bool:
@@ -80,6 +81,7 @@ class Batch:
                 evidence=self.evidence[n] if self.evidence else None,
                 release_document=self.release_documents[n] if self.release_documents else None,
                 at=at,
+                review_on=self.review_on,
             )
             for n, person_id in enumerate(self.person_ids)
         }

@@ -98,6 +98,8 @@ class DispositionItem(Item):
     isolation_until: date | None
     method: IsolationMethod | None
     reason_code: str
+    review_on: date | None
+    """Until when the ban had to be looked at again when it was decided."""
     has_evidence: bool
     """The note itself is sealed and shown to nobody here."""
     has_release_document: bool
@@ -111,6 +113,10 @@ class DispositionPage(Page[DispositionItem]):
 
     disposition: Disposition
     """The one that stands. 可进场 until somebody decides otherwise."""
+    review_on: date | None
+    """复核日期: until when the ban that stands has to be looked at again. None: there is none."""
+    objects: bool
+    """Whether the person objects to it, and nobody has looked at it since."""
 
 
 class IsolationOrderItem(Item):
@@ -151,7 +157,7 @@ async def list_health_reports(
         HealthReportItem(version=each.version, corrected=each.event.report_id in person.corrected, **dict(each.event))
         for each in found
     ]
-    return HealthReportPage(items=items, next_before=_next(found, limit), holds=sorted(person.holds))
+    return HealthReportPage(items=items, next_before=next_before(found, limit), holds=sorted(person.holds))
 
 
 @router.get("/dispositions")
@@ -163,7 +169,13 @@ async def list_dispositions(
     found = await facts_of(parts.pool, person_id, DispositionChanged, before=before, limit=limit)
     known = await in_force_since(parts.pool, [each.event_id for each in found])
     items = [_disposition(each, known.get(each.event_id)) for each in found]
-    return DispositionPage(items=items, next_before=_next(found, limit), disposition=person.decided.disposition)
+    return DispositionPage(
+        items=items,
+        next_before=next_before(found, limit),
+        disposition=person.decided.disposition,
+        review_on=person.review_on,
+        objects=person.objects,
+    )
 
 
 @router.get("/isolation-orders")
@@ -183,7 +195,7 @@ async def list_isolation_orders(
         )
         for each in found
     ]
-    return Page(items=items, next_before=_next(found, limit))
+    return Page(items=items, next_before=next_before(found, limit))
 
 
 @router.get("/assessments")
@@ -194,7 +206,7 @@ async def list_assessments(
     await _visible(person_id, caller, seen, parts, response)
     found = await facts_of(parts.pool, person_id, ArrivalAssessed, before=before, limit=limit)
     items = [AssessmentItem(version=each.version, **dict(each.event)) for each in found]
-    return Page(items=items, next_before=_next(found, limit))
+    return Page(items=items, next_before=next_before(found, limit))
 
 
 class MissingReportsAnswer(BaseModel):
@@ -225,7 +237,7 @@ async def list_missing_reports(
     covers_contract(caller, contract_no)
     await parts.wait_for(seen)
     day = date or shanghai_date(parts.clock.now())
-    found = await page_of_missing(parts.pool, contract_no, day, employer=_own_firm(caller), after=after, limit=limit + 1)
+    found = await page_of_missing(parts.pool, contract_no, day, employer=own_firm(caller), after=after, limit=limit + 1)
     items = list(found[:limit])
     return MissingReportsAnswer(date=day, items=items, next=items[-1] if len(found) > limit else None)
 
@@ -266,7 +278,7 @@ async def list_isolation_ends(
 ) -> IsolationEndsAnswer:
     """隔离期满: of whose isolation this is the first free day. The latest end of all orders counts; other bans may stand."""
     covers_contract(caller, contract_no)
-    return await _isolation_ends(Whose(contract_no=contract_no, employer=_own_firm(caller)), seen, parts, on_day, after, limit)
+    return await _isolation_ends(Whose(contract_no=contract_no, employer=own_firm(caller)), seen, parts, on_day, after, limit)
 
 
 @supervised.get("")
@@ -274,12 +286,7 @@ async def list_supervised_isolation_ends(
     caller: Supervisor, seen: Consistency, parts: Parts, on_day: OnDay = None, after: UUID = NOBODY, limit: Limit = 50
 ) -> IsolationEndsAnswer:
     """隔离期满 on all contracts of a station, a district or the city."""
-    scope = SCOPES[caller.role]
-    whose = Whose(
-        stations=None if scope is not Scope.STATIONS else caller.stations,
-        districts=None if scope is not Scope.DISTRICTS else caller.districts,
-    )
-    return await _isolation_ends(whose, seen, parts, on_day, after, limit)
+    return await _isolation_ends(whose_of(caller), seen, parts, on_day, after, limit)
 
 
 async def _isolation_ends(
@@ -298,7 +305,16 @@ def _isolation_end(each: IsolationEnd) -> IsolationEndItem:
     )
 
 
-def _own_firm(caller: Principal) -> str | None:
+def whose_of(caller: Principal) -> Whose:
+    """Everybody on the contracts that an authority supervises."""
+    scope = SCOPES[caller.role]
+    return Whose(
+        stations=None if scope is not Scope.STATIONS else caller.stations,
+        districts=None if scope is not Scope.DISTRICTS else caller.districts,
+    )
+
+
+def own_firm(caller: Principal) -> str | None:
     """An employer sees its own people; one that is not told which it is sees nobody. None: everybody's."""
     return (caller.employer_credit_code or "") if caller.role is Role.EMPLOYER_REGISTRAR else None
 
@@ -321,6 +337,7 @@ def _disposition(each: Versioned[DispositionChanged], in_force_at: datetime | No
         isolation_until=event.isolation_until,
         method=event.method,
         reason_code=event.reason_code,
+        review_on=event.review_on,
         has_evidence=event.evidence is not None,
         has_release_document=event.release_document is not None,
         changed_at=event.changed_at,
@@ -328,5 +345,6 @@ def _disposition(each: Versioned[DispositionChanged], in_force_at: datetime | No
     )
 
 
-def _next(found: Sequence[Versioned[E]], limit: int) -> int | None:
+def next_before(found: Sequence[Versioned[E]], limit: int) -> int | None:
+    """`before` of the page after this one."""
     return found[-1].version if len(found) == limit else None

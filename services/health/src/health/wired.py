@@ -27,6 +27,7 @@ from health.domain.commands import HealthCommand
 from health.domain.state import HealthPerson
 from health.many_people import ManyPeople
 from health.policies import ARRIVAL_POLICY
+from health.read_models.ban_reviews import BAN_REVIEWS
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.isolation_ends import ISOLATION_ENDS
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, of_contract, on_contract
@@ -37,7 +38,7 @@ READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "registration": (KNOWN_PEOPLE.name, MISSING_REPORTS.name, ISOLATION_ENDS.name, ARRIVAL_POLICY),
         "gatekeeper": (IN_FORCE.name, MISSING_REPORTS.name),
-        "health": (MISSING_REPORTS.name, ISOLATION_ENDS.name),
+        "health": (MISSING_REPORTS.name, ISOLATION_ENDS.name, BAN_REVIEWS.name),
     }
 )
 """Service to what reads its events here."""

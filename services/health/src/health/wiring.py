@@ -14,7 +14,7 @@ from chassis.service import Application, Machinery, NotConfigured, Service
 from chassis.settings import ServiceSettings
 from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
 from contracts.policy import Policies
-from health import batch_api, command_api, policy_api, query_api, round_api
+from health import ban_api, batch_api, command_api, policy_api, query_api, round_api
 from health.adopted_policies import watched_policies
 from health.domain.adoption import (
     Adoptions,
@@ -31,6 +31,7 @@ from health.domain.decider import decide, evolve
 from health.domain.state import HealthPerson
 from health.many_people import ManyPeople
 from health.policies import arrival_policy
+from health.read_models.ban_reviews import BAN_REVIEWS
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.isolation_ends import ISOLATION_ENDS
 from health.read_models.known_people import KNOWN_PEOPLE
@@ -47,7 +48,7 @@ def person_decider(policies: Callable[[], Policies]) -> Decider[HealthCommand, H
         decide=partial(decide, policies=policies),
         evolve=evolve,
         events={event.TYPE: event for event in get_args(HealthEvent)},
-        state_version=4,
+        state_version=5,
     )
 
 
@@ -81,6 +82,9 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
             command_api.router,
             round_api.router,
             batch_api.router,
+            ban_api.router,
+            ban_api.site,
+            ban_api.supervised,
             query_api.router,
             query_api.site,
             query_api.supervised,
@@ -101,7 +105,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
                 remembered=RememberedAnswers(parts.pool),
             )
         },
-        read_models=[KNOWN_PEOPLE, IN_FORCE, MISSING_REPORTS, ISOLATION_ENDS],
+        read_models=[KNOWN_PEOPLE, IN_FORCE, MISSING_REPORTS, ISOLATION_ENDS, BAN_REVIEWS],
         policies=[arrival_policy(handler)],
         api_tasks=[in_force.run, policies.run],
         ready=[policies.ready],

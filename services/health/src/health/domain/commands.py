@@ -62,6 +62,30 @@ class ChangeDisposition:
     release_document: str | None
     """Sealed."""
     at: datetime
+    review_on: date | None = None
+    """Until when a ban has to be looked at again. None: as soon as is usual."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewBan:
+    """Somebody responsible has looked at a ban again, and it stays."""
+
+    person_id: UUID
+    review_on: date | None
+    """Until when it has to be looked at again. None: as soon as is usual."""
+    evidence: str
+    """Sealed."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectToBan:
+    """The banned person says that the ban is wrong."""
+
+    person_id: UUID
+    note: str
+    """Sealed."""
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +113,4 @@ class WithdrawOrder:
     at: datetime
 
 
-HealthCommand = AssessArrival | ClarifyTravel | WithdrawOrder | ReportHealth | ChangeDisposition
+HealthCommand = AssessArrival | ClarifyTravel | WithdrawOrder | ReportHealth | ChangeDisposition | ReviewBan | ObjectToBan

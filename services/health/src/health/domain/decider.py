@@ -10,6 +10,8 @@ from uuid import UUID, uuid5
 
 from contracts.health import (
     ArrivalAssessed,
+    BanObjected,
+    BanReviewed,
     DispositionChanged,
     HealthEvent,
     HealthHoldPlaced,
@@ -23,7 +25,17 @@ from contracts.health import (
 from contracts.policy import Policies
 from contracts.times import YEAR_MIN, shanghai_date, shanghai_midnight
 from health.domain.arrivals import judge
-from health.domain.commands import AssessArrival, ChangeDisposition, ClarifyTravel, HealthCommand, ReportHealth, WithdrawOrder
+from health.domain.ban_reviews import object_to_ban, review_ban
+from health.domain.commands import (
+    AssessArrival,
+    ChangeDisposition,
+    ClarifyTravel,
+    HealthCommand,
+    ObjectToBan,
+    ReportHealth,
+    ReviewBan,
+    WithdrawOrder,
+)
 from health.domain.corrections import clarify_travel, withdraw_order
 from health.domain.dispositions import change_disposition
 from health.domain.policy_set import PolicySet, in_force
@@ -52,6 +64,10 @@ def decide(command: HealthCommand, person: HealthPerson, *, policies: Callable[[
             return report_health(command, person, PolicySet(policies().on(day)))
         case ChangeDisposition():
             return change_disposition(command, person.decided)
+        case ReviewBan():
+            return review_ban(command, person)
+        case ObjectToBan():
+            return object_to_ban(command, person)
         case _:
             assert_never(command)
 
@@ -121,7 +137,11 @@ def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:
                 unclear=_with_judgement(person.unclear, event),
             )
         case DispositionChanged():
-            return replace(person, decided=_decided(event))
+            return replace(person, decided=_decided(event), review_on=event.review_on, objects=False)
+        case BanReviewed():
+            return replace(person, review_on=event.review_on, objects=False)
+        case BanObjected():
+            return replace(person, objects=True)
         case _:
             assert_never(event)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from contracts.health import Disposition, DispositionChanged
 from contracts.rejection import Rejection
+from contracts.times import shanghai_date
+from health.domain.ban_reviews import review_day
 from health.domain.commands import ChangeDisposition
 from health.domain.state import Decided
 
@@ -67,6 +70,7 @@ def change_disposition(command: ChangeDisposition, standing: Decided) -> Sequenc
             method=command.method,
             reason_code=command.reason_code,
             evidence=command.evidence,
+            review_on=_review_on(command),
             release_document=command.release_document,
             changed_at=command.at,
         )
@@ -86,6 +90,13 @@ def _check(command: ChangeDisposition, before: Disposition) -> None:
     is_released = before in _NEEDS_RELEASE and _SEVERITY.index(command.disposition) < _SEVERITY.index(before)
     if is_released and command.release_document is None:
         raise ReleaseDocumentIsMissing
+
+
+def _review_on(command: ChangeDisposition) -> date | None:
+    """Raises: ReviewIsOutOfReach."""
+    if command.disposition is Disposition.ADMISSIBLE:
+        return None
+    return review_day(command.review_on, shanghai_date(command.at))
 
 
 def _content(command: ChangeDisposition) -> Decided:

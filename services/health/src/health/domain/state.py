@@ -134,6 +134,10 @@ class HealthPerson:
     """Reports that another one replaced."""
     holds: frozenset[Hold] = frozenset()
     decided: Decided = Decided()
+    review_on: date | None = None
+    """Until when the ban that stands has to be looked at again. None: nobody is banned, or it is of before reviews."""
+    objects: bool = False
+    """Whether the person has objected, and nobody has looked at the ban since."""
     orders: tuple[Order, ...] = ()
     """Every isolation order that was made and not withdrawn."""
     withdrawn: tuple[Withdrawn, ...] = ()

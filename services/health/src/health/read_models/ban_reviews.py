@@ -1,0 +1,111 @@
+"""Which bans have to be looked at again by a day, on one contract or on all that an authority supervises?
+
+Due is a ban whose day of review has come, and one that the banned person objects to, whatever its day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from chassis.subscribers import Fact
+from chassis.tables import Key, ReadModel, Rows, Table
+from contracts.health import BanObjected, BanReviewed, Disposition, DispositionChanged
+from contracts.times import shanghai_date
+from health.domain.ban_reviews import REVIEWED_WITHIN_DAYS
+from health.read_models.isolation_ends import Whose
+
+
+@dataclass(slots=True)
+class BanRow:
+    """Absent once the person is 可进场."""
+
+    person_id: UUID
+    disposition: str
+    banned_at: datetime
+    review_on: date
+    objected_at: datetime | None = None
+    """None: nobody has objected since it was last looked at."""
+
+
+BANS = Table("ban_v1", BanRow, key=("person_id",))
+
+
+def _decided(rows: Rows, fact: Fact[DispositionChanged], _: int) -> None:
+    event = fact.event
+    if event.disposition is Disposition.ADMISSIBLE:
+        rows.remove(BANS, event.person_id)
+        return
+    # Of before bans had a day of review: it is due when it would be now.
+    review_on = event.review_on or shanghai_date(event.changed_at) + timedelta(days=REVIEWED_WITHIN_DAYS)
+    rows.put(BANS, BanRow(event.person_id, event.disposition, event.changed_at, review_on))
+
+
+def _reviewed(rows: Rows, fact: Fact[BanReviewed], _: int) -> None:
+    row = rows.get(BANS, fact.event.person_id)
+    if row is not None:
+        row.review_on, row.objected_at = fact.event.review_on, None
+        rows.put(BANS, row)
+
+
+def _objected(rows: Rows, fact: Fact[BanObjected], _: int) -> None:
+    row = rows.get(BANS, fact.event.person_id)
+    if row is not None:
+        row.objected_at = fact.event.objected_at
+        rows.put(BANS, row)
+
+
+def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
+    yield BANS, fact.event.person_id
+
+
+BAN_REVIEWS = ReadModel(
+    name="ban_reviews_v1",
+    tables=(BANS,),
+    folds={DispositionChanged: _decided, BanReviewed: _reviewed, BanObjected: _objected},
+    reads=_read,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DueReview:
+    """A ban that somebody has to look at."""
+
+    person_id: UUID
+    contracts: Sequence[str]
+    """Those asked for that know the person, ascending."""
+    disposition: str
+    banned_at: datetime
+    review_on: date
+    objected_at: datetime | None
+
+
+# isolation_ends.py fills contract_place_v1. Few are banned: they lead the way.
+PAGE = """
+SELECT b.person_id, array_agg(DISTINCT k.contract_no ORDER BY k.contract_no) AS contracts,
+       b.disposition, b.banned_at, b.review_on, b.objected_at
+FROM ban_v1 AS b
+JOIN known_person_v1 AS k USING (person_id)
+LEFT JOIN contract_place_v1 AS p USING (contract_no)
+WHERE (b.review_on <= $1 OR b.objected_at IS NOT NULL) AND b.person_id > $2
+  AND ($3::text IS NULL OR k.contract_no = $3)
+  AND ($4::text IS NULL OR $4 IN (k.pre_registered_for, k.rostered_for))
+  AND ($5::text[] IS NULL OR p.station_name = ANY ($5))
+  AND ($6::text[] IS NULL OR p.district = ANY ($6))
+GROUP BY b.person_id
+ORDER BY b.person_id
+LIMIT $7
+"""
+
+
+async def page_of_due_reviews(pool: asyncpg.Pool, day: date, whose: Whose, *, after: UUID, limit: int) -> Sequence[DueReview]:
+    """At most `limit` people whose ban has to be looked at by that day in Shanghai, by `person_id`."""
+    stations = None if whose.stations is None else sorted(whose.stations)
+    districts = None if whose.districts is None else sorted(whose.districts)
+    rows = await pool.fetch(PAGE, day, after, whose.contract_no, whose.employer, stations, districts, limit)
+    return [DueReview(**row) for row in rows]

@@ -1,0 +1,258 @@
+"""When a ban has to be looked at again, and what the banned say: the decider, then the list, then HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from chassis.auth import Principal
+from chassis.testing.specification import Specification
+from contracts.access import Role
+from contracts.health import BanObjected, BanReviewed, Disposition, HealthEvent
+from contracts.policy import Policies
+from contracts.registration import ContractReported
+from health.domain.ban_reviews import REVIEWED_WITHIN_DAYS, REVIEWED_WITHIN_DAYS_MAX, PersonIsNotBanned, ReviewIsOutOfReach
+from health.domain.commands import HealthCommand, ObjectToBan, ReviewBan
+from health.domain.state import HealthPerson
+from health.read_models.ban_reviews import BAN_REVIEWS, page_of_due_reviews
+from health.read_models.isolation_ends import ISOLATION_ENDS, Whose
+from health.wiring import person_decider
+from tests.health.facts import (
+    EMPLOYER,
+    NOW,
+    OTHER_EMPLOYER,
+    PERSON,
+    SEALED,
+    TODAY,
+    dispose,
+    disposed,
+    pre_registered,
+)
+from tests.health.service import Running
+from tests.in_process import Caller
+from tests.journeys.worlds import example_of
+from tests.told import fact
+
+Person = Specification[HealthCommand, HealthPerson, HealthEvent]
+person: Person = Specification(person_decider(Policies))
+
+DAY = timedelta(days=1)
+USUAL = TODAY + REVIEWED_WITHIN_DAYS * DAY
+NOBODY = UUID(int=0)
+BANNED = person.given(disposed(dispose(Disposition.SUSPECTED)))
+
+
+def review(**changes: Any) -> ReviewBan:
+    return ReviewBan(**{"person_id": PERSON, "review_on": None, "evidence": SEALED, "at": NOW + DAY} | changes)
+
+
+def reviewed(person_id: UUID = PERSON, *, review_on: Any = USUAL + DAY) -> BanReviewed:
+    return BanReviewed(person_id=person_id, review_on=review_on, evidence=SEALED, reviewed_at=NOW + DAY)
+
+
+def objected(person_id: UUID = PERSON) -> BanObjected:
+    return BanObjected(person_id=person_id, note=SEALED, objected_at=NOW)
+
+
+OBJECT = ObjectToBan(person_id=PERSON, note=SEALED, at=NOW)
+
+
+class TestBan:
+    def test_is_reviewed_in_a_week_unless_it_says_otherwise(self) -> None:
+        assert USUAL == BANNED.state.review_on
+        sooner = dispose(Disposition.SUSPECTED, review_on=TODAY)
+        person.when(sooner).then(disposed(sooner))
+
+    @pytest.mark.parametrize("days", [-1, REVIEWED_WITHIN_DAYS_MAX + 1])
+    def test_is_refused_without_a_review_in_reach(self, days: int) -> None:
+        person.when(dispose(Disposition.SUSPECTED, review_on=TODAY + days * DAY)).then_rejected(ReviewIsOutOfReach)
+
+    def test_has_no_review_once_it_is_lifted(self) -> None:
+        free = dispose(Disposition.ADMISSIBLE, release_document=SEALED, review_on=TODAY)
+        assert None is BANNED.given(*BANNED.when(free).events).state.review_on
+
+
+class TestReviewBan:
+    def test_names_the_next_day(self) -> None:
+        BANNED.when(review()).then(reviewed())
+
+    @pytest.mark.parametrize("days", [0, REVIEWED_WITHIN_DAYS_MAX])
+    def test_may_name_another_one(self, days: int) -> None:
+        day = TODAY + (1 + days) * DAY
+        BANNED.when(review(review_on=day)).then(reviewed(review_on=day))
+
+    @pytest.mark.parametrize("days", [-1, REVIEWED_WITHIN_DAYS_MAX + 1])
+    def test_is_refused_out_of_reach(self, days: int) -> None:
+        BANNED.when(review(review_on=TODAY + (1 + days) * DAY)).then_rejected(ReviewIsOutOfReach)
+
+    def test_does_nothing_when_repeated(self) -> None:
+        BANNED.given(reviewed()).when(review()).then_nothing()
+
+    def test_answers_an_objection(self) -> None:
+        stream = BANNED.given(reviewed(), objected())
+        stream.when(review()).then(reviewed())
+        assert (True, False) == (stream.state.objects, stream.given(reviewed()).state.objects)
+
+    def test_is_refused_where_nobody_is_banned(self) -> None:
+        person.when(review()).then_rejected(PersonIsNotBanned)
+
+
+class TestObjectToBan:
+    def test_is_kept_each_time_and_lifts_nothing(self) -> None:
+        again = BANNED.given(objected())
+        again.when(OBJECT).then(objected())
+        assert Disposition.SUSPECTED is again.state.decided.disposition
+
+    def test_is_refused_where_nobody_is_banned(self) -> None:
+        person.when(OBJECT).then_rejected(PersonIsNotBanned)
+
+    def test_is_over_with_the_next_decision(self) -> None:
+        worse = disposed(dispose(Disposition.CONFIRMED))
+        assert BANNED.given(objected(), worse).state.objects is False
+
+
+@pytest.fixture
+async def operator(running: Running, person_id: UUID, contract_no: str) -> Caller:
+    """Of a contract on which the person is expected."""
+    caller = running.caller(Role.SITE_OPERATOR, contract_no)
+    seen = running.registration.tell(pre_registered(person_id, contract_no=contract_no))
+    assert 200 == (await caller.get(f"/v1/contracts/{contract_no}/ban-reviews", seen=seen)).status_code
+    return caller
+
+
+async def told(running: Running, *events: Any) -> None:
+    """As one batch after the other, so that rows are read again."""
+    for event in events:
+        async with running.parts.pool.acquire() as connection, connection.transaction():
+            await BAN_REVIEWS.project(connection, [fact(event)], partition=0)
+
+
+async def due(running: Running, contract_no: str, day: Any) -> list[UUID]:
+    found = await page_of_due_reviews(running.parts.pool, day, Whose(contract_no=contract_no), after=NOBODY, limit=10)
+    return [each.person_id for each in found]
+
+
+def ban_of(person_id: UUID, **changes: Any) -> HealthEvent:
+    return disposed(dispose(Disposition.SUSPECTED, person_id=person_id)).model_copy(update=changes)
+
+
+@pytest.mark.usefixtures("operator")
+class TestDueReviews:
+    async def test_are_there_from_their_day_on_until_somebody_has_looked(
+        self, running: Running, person_id: UUID, contract_no: str
+    ) -> None:
+        await told(running, ban_of(person_id), ban_of(person_id))
+        assert [[], [person_id], [person_id]] == [await due(running, contract_no, USUAL + n * DAY) for n in (-1, 0, 30)]
+        await told(running, reviewed(person_id))
+        assert [[], [person_id]] == [await due(running, contract_no, USUAL + n * DAY) for n in (0, 1)]
+
+    async def test_are_there_at_once_where_somebody_objects(self, running: Running, person_id: UUID, contract_no: str) -> None:
+        await told(running, ban_of(person_id), objected(person_id))
+        assert [person_id] == await due(running, contract_no, TODAY)
+        await told(running, reviewed(person_id))
+        assert [] == await due(running, contract_no, TODAY)
+
+    async def test_are_gone_with_the_ban(self, running: Running, person_id: UUID, contract_no: str) -> None:
+        free = disposed(dispose(Disposition.ADMISSIBLE, person_id=person_id))
+        await told(running, ban_of(person_id), free, objected(person_id), reviewed(person_id))
+        assert [] == await due(running, contract_no, USUAL + 30 * DAY)
+
+    async def test_of_bans_from_before_reviews_come_as_if_decided_now(
+        self, running: Running, person_id: UUID, contract_no: str
+    ) -> None:
+        await told(running, ban_of(person_id, review_on=None))
+        assert [[], [person_id]] == [await due(running, contract_no, USUAL + n * DAY) for n in (-1, 0)]
+
+
+class TestOverHttp:
+    def ban(self, contract_no: str) -> Mapping[str, Any]:
+        return {
+            "contract_no": contract_no,
+            "disposition": "suspected",
+            "isolation_from": "2020-02-18",
+            "method": "hospital",
+            "reason_code": "contact_of_a_case",
+            "evidence": "电话通知",
+        }
+
+    async def test_a_ban_is_objected_to_and_looked_at_again(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        path, lists = f"/v1/people/{person_id}/dispositions", f"/v1/contracts/{contract_no}/ban-reviews"
+        await operator.post(path, self.ban(contract_no))
+        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        note = {"contract_no": contract_no, "note": "本人未接触病例"}
+        first, again = [await registrar.post(f"{path}/objections", note, key="one") for _ in range(2)]
+        assert (201, "suspected", True) == (first.status_code, first.json()["disposition"], first.json()["objects"])
+        assert first.json() == again.json()
+        listed = (await registrar.get(lists, seen=first.headers["consistency-token"])).json()
+        assert [(str(person_id), [contract_no], "suspected")] == [
+            (each["person_id"], each["contracts"], each["disposition"]) for each in listed["items"]
+        ]
+        other = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=OTHER_EMPLOYER)
+        assert [] == (await other.get(lists)).json()["items"]
+        assert ["本人未接触病例"] == [each["note"] for each in (await operator.get(f"{path}/objections")).json()["items"]]
+        assert 403 == (await registrar.get(f"{path}/objections")).status_code
+
+        reviewed = await operator.post(f"{path}/reviews", {"contract_no": contract_no, "evidence": "核酸阳性"})
+        assert (201, False) == (reviewed.status_code, reviewed.json()["objects"])
+        assert [] == (await operator.get(lists, seen=reviewed.headers["consistency-token"])).json()["items"]
+        standing = (await operator.get(path)).json()
+        assert ("suspected", reviewed.json()["review_on"]) == (standing["disposition"], standing["review_on"])
+
+    @pytest.mark.parametrize(
+        ("what", "changes", "status", "code"),
+        [
+            ("objections", {}, 409, "person-is-not-banned"),
+            ("reviews", {}, 409, "person-is-not-banned"),
+            ("objections", {"contract_no": "W-elsewhere"}, 404, "not-found"),
+            ("reviews", {"review_on": "2020-02-30"}, 422, "invalid-request"),
+        ],
+    )
+    async def test_refusals_change_nothing(
+        self,
+        running: Running,
+        operator: Caller,
+        person_id: UUID,
+        contract_no: str,
+        what: str,
+        changes: dict[str, Any],
+        status: int,
+        code: str,
+    ) -> None:
+        before = await running.facts(person_id)
+        body = {"contract_no": contract_no, "note" if what == "objections" else "evidence": "说明", **changes}
+        response = await operator.post(f"/v1/people/{person_id}/dispositions/{what}", body)
+        assert (status, code) == (response.status_code, response.json()["code"])
+        assert before == await running.facts(person_id)
+
+    async def test_a_review_is_not_for_employers(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        await operator.post(f"/v1/people/{person_id}/dispositions", self.ban(contract_no))
+        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        body = {"contract_no": contract_no, "evidence": "说明"}
+        assert 403 == (await registrar.post(f"/v1/people/{person_id}/dispositions/reviews", body)).status_code
+
+    async def test_authorities_see_what_they_supervise(self, running: Running, operator: Caller, contract_no: str) -> None:
+        people, station = sorted((uuid4() for _ in range(3)), key=str), f"测试{contract_no}"
+        reported = example_of(ContractReported, contract_no=contract_no, station_name=station, district="310151")
+        seen = running.registration.tell(*(pre_registered(each, contract_no=contract_no) for each in people))
+        assert 200 == (await operator.get(f"/v1/contracts/{contract_no}/ban-reviews", seen=seen)).status_code
+        async with running.parts.pool.acquire() as connection, connection.transaction():
+            await ISOLATION_ENDS.project(connection, [fact(reported, stream_id=uuid4())], partition=0)
+        await told(running, *(ban_of(each) for each in people))
+
+        async def shown(role: Role, after: str = str(NOBODY), **granted: Any) -> Any:
+            caller = running.service.caller(Principal(f"{role}-{uuid4()}", role, **granted))
+            return (await caller.get("/v1/ban-reviews", date=USUAL.isoformat(), limit=2, after=after)).json()
+
+        first = await shown(Role.STATION_OFFICER, stations=frozenset({station}))
+        rest = await shown(Role.STATION_OFFICER, after=first["next"], stations=frozenset({station}))
+        assert [str(each) for each in people] == [each["person_id"] for each in first["items"] + rest["items"]]
+        assert [] == (await shown(Role.STATION_OFFICER, stations=frozenset({"浦东"})))["items"]
+        assert 403 == (await operator.get("/v1/ban-reviews")).status_code
