@@ -1,7 +1,12 @@
-"""A draft policy over a million people, over HTTP. They came as events: registration's topic, health's worker, health's log."""
+"""A draft policy over a million people, over HTTP. They came as events: registration's topic, health's worker, health's log.
+
+python -m bench rehearsal                                # a million: about an hour, nearly all of it to load them
+GATEHOUSE_BENCH_PEOPLE=20000 python -m bench rehearsal   # a first look; its time grows with the number of people
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +37,8 @@ from devstack.story.callers import Caller
 from devstack.suite import throwaway_state
 from devstack.tokens import Account, token
 
-PEOPLE = 1_000_000
+PEOPLE = int(os.environ.get("GATEHOUSE_BENCH_PEOPLE", "1000000"))
+"""A multiple of the number of origins, so that exactly a tenth would change."""
 PEOPLE_AT_ONCE = 50_000
 """Prepared in memory for publishing."""
 BATCH = 100
@@ -108,7 +114,7 @@ async def _rehearse(stack: Stack) -> int:
 
 def _batches() -> Iterator[list[tuple[UUID, Event]]]:
     for first in range(0, PEOPLE, PEOPLE_AT_ONCE):
-        people = ((uuid4(), n) for n in range(first, first + PEOPLE_AT_ONCE))
+        people = ((uuid4(), n) for n in range(first, min(first + PEOPLE_AT_ONCE, PEOPLE)))
         yield [(person_id, _pre_registered(person_id, n)) for person_id, n in people]
 
 

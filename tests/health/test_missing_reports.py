@@ -21,6 +21,8 @@ from tests.health.facts import (
     OTHER_EMPLOYER,
     REPORT,
     TODAY,
+    family_member,
+    family_member_withdrawn,
     imported,
     pre_registered,
     pre_registration_withdrawn,
@@ -170,6 +172,28 @@ class TestListMissingReports:
         stored = await caller.post(f"/v1/people/{people[0]}/health-reports", reading)
         after = (await caller.get(path, seen=stored.headers["consistency-token"])).json()
         assert [str(each) for each in people[1:]] == after["items"]
+
+    async def test_shows_family_who_are_then_reported_for_and_dropped_once_withdrawn(
+        self, running: Running, person_id: UUID, contract_no: str
+    ) -> None:
+        path = f"/v1/contracts/{contract_no}/missing-reports"
+        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        other = uuid4()
+        seen = running.registration.tell(
+            family_member(person_id, contract_no=contract_no), family_member(other, contract_no=contract_no)
+        )
+        assert sorted(map(str, (person_id, other))) == (await registrar.get(path, seen=seen)).json()["items"]
+        reading = {
+            "contract_no": contract_no,
+            "read_at": datetime.now(UTC).isoformat(),
+            "reading_celsius": 36.5,
+            "symptoms": ["none"],
+        }
+        stored = await registrar.post(f"/v1/people/{person_id}/health-reports", reading)
+        assert 201 == stored.status_code
+        assert [str(other)] == (await registrar.get(path, seen=stored.headers["consistency-token"])).json()["items"]
+        seen = running.registration.tell(family_member_withdrawn(other, contract_no=contract_no))
+        assert [] == (await registrar.get(path, seen=seen)).json()["items"]
 
     async def test_shows_an_employer_its_own_people_and_strangers_nothing(
         self, running: Running, person_id: UUID, contract_no: str

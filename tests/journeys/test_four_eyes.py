@@ -73,3 +73,22 @@ async def test_many_are_banned_by_two_and_looked_for_until_they_have_left(site: 
         return [] == await have_to_leave(site)
 
     await eventually(have_left, within_s=WITHIN_S)
+
+
+async def test_a_ban_that_somebody_objects_to_is_on_the_stations_list_until_it_is_looked_at(site: Site) -> None:
+    banned = await site.arrives()
+    await site.is_banned(banned)
+    path = f"/v1/people/{banned.person_id}/dispositions"
+    note = {"contract_no": site.contract_no, "note": "本人未接触病例"}
+    noted = await site.ask("employer_registrar", "POST", "health", f"{path}/objections", note)
+    assert [banned.person_id] == await are_to_be_looked_at(site, seen=noted.headers["Consistency-Token"])
+    evidence = {"contract_no": site.contract_no, "evidence": "流调报告"}
+    looked_at = await site.ask("supervision_lead", "POST", "health", f"{path}/reviews", evidence)
+    assert [] == await are_to_be_looked_at(site, seen=looked_at.headers["Consistency-Token"])
+    assert ["suspected"] == await site.reasons(banned)
+
+
+async def are_to_be_looked_at(site: Site, *, seen: str) -> list[str]:
+    """On the list of the station that supervises the site."""
+    listed = (await site.ask("station_officer", "GET", "health", "/v1/ban-reviews", seen=seen)).json()
+    return [each["person_id"] for each in listed["items"]]

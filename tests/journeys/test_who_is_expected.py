@@ -8,6 +8,7 @@ from typing import Any
 from chassis.testing.wait import eventually
 from contracts.times import shanghai_date
 from tests.journeys.sites import WITHIN_S, Arrived, Site, somebody
+from tests.journeys.test_daily_health import misses
 
 
 async def told_to_the_police(site: Site, person_id: str, *, seen: str = "") -> list[dict[str, Any]]:
@@ -76,7 +77,9 @@ async def test_family_is_told_to_the_police_and_followed_and_never_admitted(site
         return {"not_pre_registered", "isolation_not_completed"} <= {each["code"] for each in refused["reasons"]}
 
     await eventually(is_kept_out, within_s=WITHIN_S)
+    await misses(site, arrived, member)
     await site.is_measured(member)
+    await misses(site, arrived)
     withdrawn = await site.post("site_operator", "registration", f"{family}/{member.person_id}/withdrawal", {"reason": "不来沪"})
     told = await told_to_the_police(site, member.person_id, seen=withdrawn.headers["Consistency-Token"])
     assert ["arrival-shared", "arrival-withdrawn"] == [each["what"] for each in told]
