@@ -319,6 +319,10 @@ async def health(running: InProcess[Any]) -> Examples:
     proposer = running.caller(Principal("proposer", Role.SITE_OPERATOR, contracts=frozenset({OWN})))
     proposed = {"contract_no": OWN, "person_ids": [str(person_id)], "disposition": "admissible", "reason_code": "recovered"}
     of_batch = {"batch_id": (await done(proposer, "/v1/disposition-batches", proposed)).json()["batch_id"]}
+    reported = (await done(proposer, f"/v1/people/{person_id}/health-reports", report)).json()
+    of_report = {**somebody, "report_id": reported["report_id"]}
+    await done(proposer, f"/v1/people/{person_id}/dispositions", {**ban, "reason_code": "close_contact"})
+    review, objection = {"contract_no": OWN, "evidence": "流调报告"}, {"contract_no": OWN, "note": "未接触病例"}
     district = {"authority": "district", "district": STATIONS[OWN][1], "valid_from": "2999-01-01", "valid_until": None}
     area = {"code_prefix": "3303", "name": "温州市", "since": "2020-02-20", "until": "2020-03-20"}
     draft = {"terms": {**district, "allows_extras": False, "isolation_days": 21, "key_areas": [area]}}
@@ -347,10 +351,15 @@ async def health(running: InProcess[Any]) -> Examples:
         "approve_disposition_batch": Example(Good(of_batch)),
         "report_health_round": Example(Good({"contract_no": OWN}, body=team), 200, [{**team, "method": "forehead"}]),
         "report_health": Example(Good(somebody, body=report), 201, [{**report, "reading_celsius": 36.6}]),
+        "correct_health_report": Example(Good(of_report, body=report), 201, [{**report, "reading_celsius": 36.7}]),
+        "review_ban": Example(Good(somebody, body=review), 201, [{**review, "evidence": "甲"}]),
+        "object_to_ban": Example(Good(somebody, body=objection), 201, [{**objection, "note": "甲"}]),
+        "list_ban_reviews": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),
+        "list_supervised_ban_reviews": Example(Good(query={"limit": "5"})),
         "change_disposition": Example(Good(somebody, body=ban), 201, [{**ban, "method": "home"}]),
         **{
             name: Example(Good(somebody, query={"limit": "5", "before": "100"}))
-            for name in ("list_health_reports", "list_dispositions", "list_isolation_orders", "list_assessments")
+            for name in ("list_health_reports", "list_dispositions", "list_objections", "list_isolation_orders", "list_assessments")
         },
     }
 
