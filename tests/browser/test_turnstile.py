@@ -50,7 +50,7 @@ async def scan(desk: Desk, number: str) -> None:
     await desk.page.keyboard.press("Enter")
 
 
-class TestTurnstile:
+class TestEveryPageOfTheTurnstile:
     @pytest.mark.parametrize("size", [PC, PHONE], ids=["pc", "phone"])
     async def test_is_for_everybody_in_every_state(self, url: str, gate: Gate, chromium: Browser, size: ViewportSize) -> None:
         async with Desk.opened(url, chromium, size=size) as desk:
@@ -65,6 +65,8 @@ class TestTurnstile:
             await desk.sees("无法确认,请勿放行")
             await desk.is_as_it_should_be("turnstile-unknown", size)
 
+
+class TestTurnstile:
     async def test_takes_the_answer_away_with_the_next_character(self, url: str, chromium: Browser) -> None:
         async with Desk.opened(url, chromium) as desk:
             await desk.page.goto(PATH)

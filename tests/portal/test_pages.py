@@ -11,7 +11,9 @@ from joserfc import jwt
 
 from contracts.access import Role
 from portal.pages.health import celsius
+from portal.pages.morning_round import PEOPLE_MAX
 from portal.session import Session
+from portal.upstream.registration import PAGE_ROWS
 from portal.users import SiteGrant
 from portal.wiring import signing_key
 from tests.portal.browsing import Browser
@@ -20,7 +22,9 @@ from tests.portal.stand_ins import (
     DECLARATION,
     EMPLOYER,
     IDENTITY,
+    PAGE_BYTES_MAX,
     PERSON,
+    PRE_REGISTRATION,
     SITE,
     TABLE,
     StandIns,
@@ -106,6 +110,15 @@ class TestPreRegister:
             assert "不会重复登记" in page.text
         keys = {each.headers["Idempotency-Key"] for each in services.asked if each.method == "POST"}
         assert 1 == len(keys)
+
+    async def test_sent_again_from_an_old_page_with_other_words_is_asked_about(self, services: StandIns, browser: Browser) -> None:
+        services.answers["POST", PRE_REGISTRATIONS] = refusal(422, "idempotency-key-reused", "该 Idempotency-Key 已用于另一请求")
+        await browser.open(f"{self.PATH}/new")
+        first = await browser.submit(self.PATH, **FILLED)
+        assert "这张表单已经提交过" in first.text
+        assert FILLED["name"] in first.text
+        await browser.submit(self.PATH, **FILLED)
+        assert 2 == len({each.headers["Idempotency-Key"] for each in services.asked if each.url.path == PRE_REGISTRATIONS})
 
     async def test_takes_another_key_after_a_refusal(self, services: StandIns, browser: Browser) -> None:
         services.answers["POST", PRE_REGISTRATIONS] = refusal(409, "name-differs-from-declaration", "姓名不一致")
@@ -291,6 +304,31 @@ class TestSession:
     async def test_says_that_a_service_is_away(self, services: StandIns, browser: Browser) -> None:
         services.is_away = True
         assert 503 == (await browser.open("/contracts")).status_code
+
+
+class TestHeaviestPage:
+    """As many rows as a page ever shows, and names as long as they come."""
+
+    NAME = "阿卜杜热合曼·*"
+
+    async def test_of_a_list_stays_light(self, services: StandIns, browser: Browser) -> None:
+        people = [PRE_REGISTRATION | {"name": self.NAME}] * PAGE_ROWS
+        services.answers["GET", PRE_REGISTRATIONS] = (200, {"items": people, "next": None})
+        assert len((await browser.open(f"{SITE}/pre-registrations")).content) < PAGE_BYTES_MAX
+
+    async def test_of_a_round_stays_light(self, services: StandIns, browser: Browser) -> None:
+        team = [str(UUID(int=1_000 + number)) for number in range(PEOPLE_MAX)]
+        missing = {"date": "2020-02-18", "items": team, "next": team[-1]}
+        services.answers["GET", f"/v1/contracts/{CONTRACT}/missing-reports"] = (200, missing)
+        people = [PRE_REGISTRATION | {"name": self.NAME, "person_id": each} for each in team]
+        services.answers["GET", PRE_REGISTRATIONS] = (200, {"items": people, "next": None})
+        assert len((await browser.open(f"{SITE}/morning-round")).content) < PAGE_BYTES_MAX
+
+    async def test_of_exits_stays_light(self, services: StandIns, browser: Browser) -> None:
+        path = f"/v1/contracts/{CONTRACT}/roster"
+        _, roster = services.answers["GET", path]
+        services.answers["GET", path] = (200, {**roster, "items": roster["items"] * PAGE_ROWS})
+        assert len((await browser.open(f"{SITE}/exits")).content) < PAGE_BYTES_MAX
 
 
 class TestSupervision:

@@ -135,6 +135,10 @@ class Visit:
         """What a service did not accept, beside the fields of the form. `fields`: pointer into its body → field."""
         if isinstance(refused, UpstreamAway):
             return [FieldError("", self.text(_("系统暂时没有应答,您填写的内容都在,请再次提交(不会重复登记)。")))]
+        if refused.code == "idempotency-key-reused":
+            return [
+                FieldError("", self.text(_("这张表单已经提交过,现在填写的内容与当时不同。请核对;确认要另行登记的,请再次提交。")))
+            ]
         told = [
             FieldError(field, flaw_title(code, self.language))
             for pointer, code in refused.errors

@@ -1,24 +1,79 @@
 // Small comforts. Every page works without them.
-"use strict";
 
-// A form is sent once: a second click finds the button asleep. (The key in the form would make it one fact anyway.)
+// --- Sending a form ---
+// Without leaving the page, so that what was typed is still there when the line breaks in the middle. The key in the form makes it
+// one fact however often it is sent, and a second click finds the button asleep.
+const ANSWER_MS_MAX = 30_000; // longer than the portal waits for any service
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.method !== "post" || form.dataset.sent) {
-    if (form.dataset.sent) event.preventDefault();
-    return;
-  }
-  if ("download" in form.dataset) return; // The page stays, and may be asked for the file again.
+  // The page stays when a file comes, and may be asked for it again. An old browser sends the form itself.
+  // Attributes are asked for by name: `form.method` may be a field of that name.
+  if (form.getAttribute("method") !== "post" || "download" in form.dataset || !AbortSignal.timeout) return;
+  event.preventDefault();
+  if (!form.dataset.sent) send(form, event.submitter);
+});
+
+async function send(form, submitter) {
   form.dataset.sent = "true";
   form.setAttribute("aria-busy", "true");
-});
+  const answer = await answerTo(form, submitter);
+  if (answer.leadsTo) return window.location.assign(answer.leadsTo);
+  wake(form);
+  if (answer.page) takeIn(answer.page);
+  else tell(answer.trouble);
+}
+
+function wake(form) {
+  delete form.dataset.sent;
+  form.removeAttribute("aria-busy");
+}
 // Back from another page, a form can be sent again.
-window.addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[data-sent]")) {
-    delete form.dataset.sent;
-    form.removeAttribute("aria-busy");
+window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(wake));
+
+// What became of it: another page, this page with something said, or a trouble that leaves the form as it is.
+async function answerTo(form, submitter) {
+  const fields = new FormData(form);
+  if (submitter?.name) fields.append(submitter.name, submitter.value);
+  const body = form.getAttribute("enctype") === "multipart/form-data" ? fields : new URLSearchParams(fields);
+  const address = submitter && submitter.hasAttribute("formaction") ? submitter.formAction : form.getAttribute("action");
+  try {
+    const response = await fetch(address, { method: "POST", body, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+    const reached = new URL(response.url);
+    const isSentToLogin = reached.searchParams.has("ended") && reached.pathname !== window.location.pathname;
+    if (isSentToLogin) return { trouble: "ended" };
+    if (response.redirected) return { leadsTo: response.url };
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const keepsForm = page.querySelector("#content form[method=post]");
+    if (keepsForm || (page.getElementById("content") && response.status !== 403 && response.status < 500)) return { page };
+    return { trouble: response.status === 403 ? "ended" : "silent" };
+  } catch {
+    return { trouble: navigator.onLine ? "silent" : "offline" };
   }
+}
+
+function takeIn(page) {
+  document.title = page.title;
+  document.getElementById("content").replaceWith(page.getElementById("content"));
+  window.htmx?.process(document.getElementById("content"));
+  window.scrollTo(0, 0);
+  (document.getElementById("errors") || document.getElementById("declaration") || document.getElementById("content")).focus();
+}
+
+// From the summary to the field; of a group, to its first box.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest(".summary a");
+  const field = link && document.getElementById(link.hash.slice(1));
+  if (!field) return;
+  event.preventDefault();
+  (field.matches("input, select, textarea") ? field : field.querySelector("input"))?.focus();
 });
+
+function tell(trouble) {
+  document.getElementById("trouble")?.remove();
+  document.getElementById("content").prepend(document.getElementById(`trouble-${trouble}`).content.cloneNode(true));
+  document.getElementById("trouble").focus();
+}
 
 // 无上述异常症状 excludes all others.
 document.addEventListener("change", (event) => {

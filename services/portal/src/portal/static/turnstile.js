@@ -1,7 +1,5 @@
 // The gate's tablet: asks without leaving the page, and never shows the last person's answer for the next.
 // Without this script each answer is a page of its own, which goes back by itself.
-"use strict";
-
 const ANSWER_MS_MAX = 12_000; // longer than the portal itself waits for the gate
 const form = document.getElementById("turnstile");
 const place = document.getElementById("answer");
