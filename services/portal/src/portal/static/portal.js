@@ -56,6 +56,7 @@ function takeIn(page) {
   document.title = page.title;
   document.getElementById("content").replaceWith(page.getElementById("content"));
   window.htmx?.process(document.getElementById("content"));
+  offerPrinting();
   window.scrollTo(0, 0);
   (document.getElementById("errors") || document.getElementById("declaration") || document.getElementById("content")).focus();
 }
@@ -96,10 +97,11 @@ document.addEventListener("keydown", (event) => {
 });
 
 // 打印 needs a script, so without one there is no button.
-for (const button of document.querySelectorAll("[data-print]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => window.print());
+function offerPrinting() {
+  for (const button of document.querySelectorAll("[data-print]")) button.hidden = false;
 }
+offerPrinting();
+document.addEventListener("click", (event) => event.target.closest("[data-print]") && window.print());
 
 // What was wrong is told first.
 const errors = document.getElementById("errors");
