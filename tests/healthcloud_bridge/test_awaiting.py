@@ -17,7 +17,7 @@ from contracts.access import Role
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.identity import Document, DocumentType
 from contracts.people import PersonKind
-from contracts.registration import DeclarationAwaited, PersonErased
+from contracts.registration import DeclarationAwaited, FormWithdrawn, PersonErased
 from healthcloud_bridge import poller
 from healthcloud_bridge.read_models.awaited import AWAITED
 from tests.health.facts import EMPLOYER, HERE, SEALED, pre_registered
@@ -52,6 +52,10 @@ async def awaited(
         complete=True,
         asked_at=asked_at,
     )
+
+
+def form_withdrawn(person_id: UUID) -> FormWithdrawn:
+    return FormWithdrawn(person_id=person_id, contract_no=HERE, district="310109", reason=SEALED, withdrawn_at=NOW)
 
 
 async def waiting(running: Running, person_id: UUID) -> set[str]:
@@ -90,6 +94,12 @@ class TestAwaited:
         here, there = await awaited(running.parts, number), await awaited(running.parts, number, contract_no=ELSEWHERE)
         events = [here, there, pre_registered(here.person_id, contract_no=HERE)]
         await self.project(running, *([events] if in_one_batch else [[each] for each in events]))
+        assert {ELSEWHERE} == await waiting(running, here.person_id)
+
+    async def test_is_over_on_this_contract_by_a_withdrawal(self, running: Running, upstream: Upstream, number: str) -> None:
+        await upstream.misbehave(down=True)
+        here, there = await awaited(running.parts, number), await awaited(running.parts, number, contract_no=ELSEWHERE)
+        await self.project(running, [here, there, form_withdrawn(here.person_id)])
         assert {ELSEWHERE} == await waiting(running, here.person_id)
 
     @pytest.mark.parametrize("in_one_batch", [True, False])

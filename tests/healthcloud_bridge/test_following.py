@@ -25,7 +25,7 @@ from tests.health.facts import (
     pre_registration_withdrawn,
 )
 from tests.health.service import Running
-from tests.healthcloud_bridge.test_awaiting import ELSEWHERE, awaited, versions
+from tests.healthcloud_bridge.test_awaiting import ELSEWHERE, awaited, form_withdrawn, versions
 from tests.healthcloud_bridge.upstream import Upstream, form
 from tests.told import fact
 
@@ -71,7 +71,7 @@ class TestFollowed:
                 await FOLLOWED.project(connection, [fact(event) for event in batch], partition=0)
 
     @pytest.mark.parametrize("in_one_batch", [True, False])
-    @pytest.mark.parametrize("over", [pre_registration_withdrawn, closed])
+    @pytest.mark.parametrize("over", [form_withdrawn, pre_registration_withdrawn, closed])
     async def test_is_whoever_is_awaited_or_pre_registered_until_that_is_over(
         self, running: Running, number: str, in_one_batch: bool, over: Callable[[UUID], Any]
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,6 +58,50 @@ async def test_a_corrected_mobile_keeps_nobody_out(site: Site) -> None:
     assert "admitted" == (await site.enters(arrived))["outcome"]
     shared, corrected = await told_to_the_police(site, arrived.person_id, seen=seen)
     assert ("13800000011", "13900000022") == (shared["mobile"], corrected["mobile"])
+
+
+async def test_a_name_that_differs_keeps_a_form_waiting_until_health_cloud_says_it_too(site: Site) -> None:
+    person = somebody()
+    await site.declares(replace(person, name="陈平安"))
+    asked = {"document": person.document, "name": person.name, "purpose": "pre_registration"}
+    await site.ask("site_operator", "POST", "healthcloud_bridge", "/v1/declaration-lookups", asked, expect=(404,))
+
+    async def is_refused_for_the_name() -> bool:
+        refused = await site.hands_in(person, seen="", expect=(409,))
+        assert "陈平安" not in refused.text
+        return bool("name-differs-from-declaration" == refused.json()["code"])
+
+    await eventually(is_refused_for_the_name, within_s=WITHIN_S)
+    await site.declares(person)
+    await eventually(lambda: is_in_state(site, "open", 1), within_s=WITHIN_S)
+    assert [True] == [each["taken_up"] for each in (await site.get(*LIST, state="open"))["items"]]
+
+
+async def test_a_form_that_waits_is_withdrawn_and_taken_up_by_nothing(site: Site) -> None:
+    person, other = somebody(), somebody()
+    seen = ""
+    for each in (person, other):
+        seen = (await site.hands_in(each, seen="", expect=(409,))).headers["Consistency-Token"]
+    lookup = await site.ask("site_operator", "POST", "registration", "/v1/person-lookups", {"document": person.document})
+    await site.post(
+        "site_operator",
+        "registration",
+        f"pre-registrations/{lookup.json()['person_id']}/withdrawal",
+        {"reason": "不来沪"},
+        seen=seen,
+    )
+    for each in (person, other):
+        await site.declares(each)
+    await eventually(lambda: is_in_state(site, "open", 1), within_s=WITHIN_S)
+    assert await is_in_state(site, "withdrawn", 1)
+
+
+LIST = ("site_operator", "registration", "pre-registrations")
+
+
+async def is_in_state(site: Site, state: str, count: int) -> bool:
+    """Whether so many are."""
+    return count == len((await site.get(*LIST, state=state))["items"])
 
 
 async def test_family_is_told_to_the_police_and_followed_and_never_admitted(site: Site) -> None:

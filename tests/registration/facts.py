@@ -16,6 +16,7 @@ from contracts.registration import (
     ContractReported,
     DeclarationAwaited,
     EmployerAdded,
+    FormWithdrawn,
     PersonDetailsCorrected,
     PersonErased,
     PersonPreRegistered,
@@ -28,7 +29,8 @@ from registration.domain.corrections import Correct
 from registration.domain.declaration import Declaration, declaration_of
 from registration.domain.erasure import Erase
 from registration.domain.form import Form, Left
-from registration.domain.person import Close, ImportRosterMember, PreRegister, TakeUp, Withdraw
+from registration.domain.person import Close, ImportRosterMember, PreRegister, Withdraw
+from registration.domain.waiting import TakeUp
 
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
 HERE, ELSEWHERE = "W2019010100011", "W2017050130174"
@@ -235,6 +237,10 @@ def corrected(
 
 def withdrawn(*, person_id: UUID = PERSON, contract_no: str = HERE, at: datetime = NOW) -> PreRegistrationWithdrawn:
     return PreRegistrationWithdrawn(person_id=person_id, contract_no=contract_no, district="310109", reason=SEALED, withdrawn_at=at)
+
+
+def form_withdrawn(*, person_id: UUID = PERSON, at: datetime = NOW) -> FormWithdrawn:
+    return FormWithdrawn(person_id=person_id, contract_no=HERE, district="310109", reason=SEALED, withdrawn_at=at)
 
 
 def closed(*, contract_no: str = HERE) -> PreRegistrationClosed:

@@ -158,7 +158,6 @@ class TestPreRegister:
     @pytest.mark.parametrize(
         ("told", "changed", "code"),
         [
-            ({"name": "李四"}, {}, "name-differs-from-declaration"),
             ({"mobile": None}, {}, "mobile-is-missing"),
             ({"declaration_version": 2}, {"declaration_version": 1}, "declaration-has-changed"),
         ],
@@ -229,7 +228,8 @@ class TestDeclarationMissing:
         (kept,) = await events_of(running, await person_id(running))
         assert isinstance(kept, DeclarationAwaited)
         listed = await operator.get(path(contract_no), state="awaiting", seen=refused.headers["consistency-token"])
-        assert [("张*三", None)] == [(each["name"], each["declaration_version"]) for each in listed.json()["items"]]
+        found = [(each["name"], each["declaration_version"], each["waits_for"]) for each in listed.json()["items"]]
+        assert [("张*三", None, "declaration")] == found
 
     async def test_speaks_english_to_who_asks_for_it(self, contract_no: str, operator: Caller) -> None:
         refused = await operator.post(path(contract_no), form(), **{"Accept-Language": "en"})
@@ -259,6 +259,33 @@ class TestDeclarationMissing:
         listed = await operator.get(path(contract_no), state="awaiting", seen=seen)
         assert 1 == len(listed.json()["items"])
         assert 0 == (await running.facts()).count("person-pre-registered")
+
+
+class TestNameDiffers:
+    async def test_keeps_the_form_and_says_no_more_than_that(self, running: Running, contract_no: str, operator: Caller) -> None:
+        seen = await declare(running, name="李四")
+        refused = await operator.post(path(contract_no), form(), seen=seen)
+        assert (409, "name-differs-from-declaration") == problem(refused)
+        assert "李" not in refused.text
+        listed = await operator.get(path(contract_no), state="awaiting", seen=refused.headers["consistency-token"])
+        assert ["agreeing_name"] == [each["waits_for"] for each in listed.json()["items"]]
+
+    async def test_repeated_is_answered_alike(self, running: Running, contract_no: str, operator: Caller) -> None:
+        seen = await declare(running, name="李四")
+        answers = [await operator.post(path(contract_no), form(), key=key, seen=seen) for key in ("one", "one", "two")]
+        assert [(409, "name-differs-from-declaration")] * 3 == [problem(each) for each in answers]
+        assert 1 == (await running.facts()).count("declaration-awaited")
+
+    async def test_ends_with_the_right_name_on_the_form(self, running: Running, contract_no: str, operator: Caller) -> None:
+        seen = await declare(running)
+        assert 409 == (await operator.post(path(contract_no), form(name="李四"), seen=seen)).status_code
+        assert 201 == (await operator.post(path(contract_no), form(), seen=seen)).status_code
+
+    async def test_ends_with_the_right_name_in_health_cloud(self, running: Running, contract_no: str, operator: Caller) -> None:
+        seen = await declare(running, name="李四")
+        await operator.post(path(contract_no), form(), seen=seen)
+        await declare(running, declaration_version=2)
+        await eventually(lambda: opened(operator, contract_no))
 
 
 class TestListPreRegistrations:
@@ -417,6 +444,19 @@ class TestWithdraw:
             listed = await operator.get(path(contract_no), state="withdrawn", seen=withdrawn.headers["consistency-token"])
             assert [str(person)] == [each["person_id"] for each in listed.json()["items"]]
         assert 1 == (await running.facts()).count("pre-registration-withdrawn")
+
+    async def test_drops_a_form_that_waits(self, running: Running, contract_no: str, operator: Caller) -> None:
+        await operator.post(path(contract_no), form())
+        person = await person_id(running)
+        stranger = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=OTHER_EMPLOYER)
+        withdrawal = f"{path(contract_no)}/{person}/withdrawal"
+        assert (404, "person-is-not-pre-registered") == problem(await stranger.post(withdrawal, {"reason": "登记错误"}))
+        dropped, again = [await operator.post(withdrawal, {"reason": "登记错误"}) for _ in range(2)]
+        assert [204, 204] == [dropped.status_code, again.status_code]
+        listed = await operator.get(path(contract_no), state="withdrawn", seen=dropped.headers["consistency-token"])
+        assert [(str(person), None)] == [(each["person_id"], each["waits_for"]) for each in listed.json()["items"]]
+        seen = await declare(running)
+        assert [] == (await operator.get(path(contract_no), state="open", seen=seen)).json()["items"]
 
     async def test_is_refused_after_entry(self, running: Running, contract_no: str, operator: Caller) -> None:
         person = await pre_registered(running, contract_no, operator)

@@ -10,7 +10,7 @@ import pytest
 from chassis.testing.specification import Specification
 from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.people import PersonKind
-from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing, NameDiffersFromDeclaration
+from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing
 from registration.domain.erasure import EpidemicIsNotOver, PersonIsErased, PersonIsUnknown
 from registration.domain.person import (
     Person,
@@ -37,6 +37,7 @@ from tests.registration.facts import (
     declared,
     erase,
     erased,
+    form_withdrawn,
     import_member,
     imported,
     pre_register,
@@ -50,6 +51,8 @@ person: Specification[PersonCommand, Person, PersonEvent] = Specification(PERSON
 BACK_AT = EXITED_AT + timedelta(days=3)
 SINCE = declared(declaration_version=2, reported_on=TODAY + timedelta(days=3))
 """Declared after the exit."""
+MISNAMED = declared(name_fingerprint=OTHER_FINGERPRINT)
+"""Declared under another name."""
 EVERYWHERE = tuple(imported(contract_no=f"W{n:05}") for n in range(CONTRACTS_MAX))
 
 
@@ -75,9 +78,6 @@ class TestPreRegister:
 
     def test_is_for_people_of_the_old_roster_too(self) -> None:
         person.given(imported()).when(pre_register(declared())).then(pre_registered())
-
-    def test_is_refused_under_another_name(self) -> None:
-        person.when(pre_register(declared(name_fingerprint=OTHER_FINGERPRINT))).then_rejected(NameDiffersFromDeclaration)
 
     @pytest.mark.parametrize("seen", [1, 3])
     def test_is_refused_on_another_version_than_was_seen(self, seen: int) -> None:
@@ -127,6 +127,12 @@ class TestAwaitADeclaration:
         corrected = person.given(awaited()).when(pre_register(None, **changed)).then(awaited(**changed))
         assert 1 == len(corrected.state.awaited)
 
+    def test_keeps_a_form_of_another_name_than_declared(self) -> None:
+        kept = person.when(pre_register(MISNAMED, seen=1)).then(awaited())
+        kept.when(pre_register(MISNAMED)).then_nothing()
+        corrected_form = kept.when(pre_register(MISNAMED, name_fingerprint=OTHER_FINGERPRINT))
+        assert {} == corrected_form.then(pre_registered(name_fingerprint=OTHER_FINGERPRINT)).state.awaited
+
     def test_ends_when_the_form_is_handed_in_again_after_the_declaration(self) -> None:
         opened = person.given(awaited()).when(pre_register(declared())).then(pre_registered())
         assert {} == opened.state.awaited
@@ -159,7 +165,14 @@ class TestTakeUp:
     def test_does_nothing_for_who_does_not_wait(self) -> None:
         person.when(take_up(declared())).then_nothing()
 
+    def test_follows_a_declaration_under_the_right_name(self) -> None:
+        right = declared(declaration_version=2)
+        kept = person.given(awaited())
+        kept.when(take_up(MISNAMED)).then_nothing()
+        kept.when(take_up(right)).then(pre_registered(right, taken_up=True))
+
     def test_never_undoes_a_withdrawal(self) -> None:
+        person.given(awaited(), form_withdrawn()).when(take_up(declared())).then_nothing()
         person.given(awaited(), pre_registered(taken_up=True), withdrawn()).when(take_up(declared())).then_nothing()
 
 
@@ -193,7 +206,26 @@ class TestWithdraw:
 
     def test_is_refused_where_nobody_was_pre_registered(self) -> None:
         person.when(withdraw()).then_rejected(PersonIsNotPreRegistered)
-        person.given(awaited()).when(withdraw()).then_rejected(PersonIsNotPreRegistered)
+
+
+class TestWithdrawAForm:
+    """That waits for a declaration."""
+
+    def test_drops_it_once(self) -> None:
+        person.given(awaited()).when(withdraw()).then(form_withdrawn()).when(withdraw()).then_nothing()
+
+    def test_leaves_those_for_other_contracts(self) -> None:
+        both = person.given(awaited(), awaited(contract_no=ELSEWHERE)).when(withdraw()).then(form_withdrawn())
+        both.when(take_up(declared())).then(pre_registered(contract_no=ELSEWHERE, taken_up=True))
+
+    def test_of_who_comes_back_is_never_refused(self) -> None:
+        back = person.given(pre_registered(), closed(), awaited(left=LEFT))
+        back.when(withdraw(entered_at=NOW)).then(form_withdrawn()).when(withdraw(entered_at=NOW)).then_nothing()
+
+    def test_may_be_followed_by_another_form(self) -> None:
+        person.given(awaited(), form_withdrawn()).when(pre_register(None)).then(awaited())
+        opened = person.given(awaited(), form_withdrawn()).when(pre_register(declared())).then(pre_registered())
+        opened.when(withdraw()).then(withdrawn())
 
 
 class TestClose:

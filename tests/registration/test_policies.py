@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registration.domain.person import TakeUp
+from registration.domain.waiting import TakeUp
 from registration.policies import when_a_declaration_appears
 from tests.registration.facts import PERSON, declaration_received, declared
 from tests.told import RECORDED_AT, fact

@@ -112,6 +112,22 @@ class DeclarationAwaited(Event):
     """UTC, taken from the command."""
 
 
+class FormWithdrawn(Event):
+    """A form that waited for a declaration was a mistake: nothing is to be taken up any more."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.form-withdrawn.v1"]] = "gatehouse.registration.form-withdrawn.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    contract_no: ContractNo
+    """Where the person was to be expected."""
+    district: DistrictCode
+    """The site's, as on the form."""
+    reason: Sealed
+    """Why, in the registrar's words."""
+    withdrawn_at: UtcTime
+    """UTC, taken from the command."""
+
+
 class PinnedDeclaration(BaseModel):
     """What a pre-registration relied on: one version of a declaration, as far as health and police need it."""
 
@@ -328,6 +344,7 @@ RegistrationEvent = (
     | SuppliesCounted
     | ResumptionChecklistUploaded
     | DeclarationAwaited
+    | FormWithdrawn
     | PersonPreRegistered
     | PersonDetailsCorrected
     | PreRegistrationWithdrawn

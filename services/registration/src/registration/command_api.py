@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
 from contracts.access import Action, covers_employer
 from contracts.event import shard_of
 from contracts.firms import ContractNo
+from contracts.rejection import Rejection
 from contracts.texts import VisibleText
 from registration.bodies import ContractBody, CorrectionBody, EmployerBody, PreRegistrationBody, RosterRowBody
 from registration.domain.contract import (
@@ -46,6 +48,7 @@ from registration.domain.person import (
     Withdraw,
 )
 from registration.domain.station import StationWorksElsewhere
+from registration.domain.waiting import WaitsFor
 from registration.read_models.entries import last_entered_at
 from registration.roster_import import ROWS_MAX, RowAnswer
 from registration.wired import Wired, wired
@@ -168,6 +171,11 @@ WAY_TO_HEALTH_CLOUD = {
     "account 上海健康云. The form is kept and taken up by itself once the declaration is there.",
 }
 """Manual, (二) 1."""
+WAY_TO_ONE_NAME = {
+    "zh": "表单已保留。请核对证件上的姓名后重新提交;若“健康云”登记的姓名有误,请本人更正登记,更正后预登记自动完成。",
+    "en": "The form is kept. Check the name on the document and hand it in again; if the declaration is wrong, have it put "
+    "right in Health Cloud: then the form is taken up by itself.",
+}
 
 
 @router.post(
@@ -194,8 +202,9 @@ async def pre_register(
     request: Request,
     response: Response,
 ) -> PreRegistrationReceipt | Response:
-    """进场预登记. Without a declaration in Health Cloud the form is kept and answered with `declaration-missing`; once a
-    declaration appears that agrees with it, the person is pre-registered without anybody's act."""
+    """进场预登记. Without a declaration in Health Cloud the form is kept and answered with `declaration-missing`, with one of
+    another name with `name-differs-from-declaration`; once a declaration appears that agrees with it, the person is
+    pre-registered without anybody's act. Handed in again with another name, the form takes the place of the first."""
     _, contract, details = await parts.contract_of(caller, contract_no)
     if not covers_employer(caller.role, caller.grants, body.employer_credit_code):
         raise EmployerIsMissing  # Other firms' people are not this registrar's to know of.
@@ -204,18 +213,22 @@ async def pre_register(
     answer = await parts.pre_registering.hand_in(body.to_form(contract_no, details.district), key=_key(caller, key))
     token = await parts.people.token_after(answer.person_id, answer.outcome)
     if answer.declaration_version is None:
-        return _declaration_is_missing(request, token)
+        return _kept(request, answer.waits_for, token)
     _tell(response, answer.outcome, token)
     return PreRegistrationReceipt(
         person_id=answer.person_id, contract_no=contract_no, declaration_version=answer.declaration_version
     )
 
 
-def _declaration_is_missing(request: Request, token: ConsistencyToken | None) -> Response:
+def _kept(request: Request, lacks: WaitsFor | None, token: ConsistencyToken | None) -> Response:
     """A refusal that was stored: it has a position, and says what to do."""
+    refused_for: tuple[Rejection, Mapping[str, str]] = (DeclarationIsMissing(), WAY_TO_HEALTH_CLOUD)
+    if lacks is WaitsFor.AGREEING_NAME:
+        refused_for = NameDiffersFromDeclaration(), WAY_TO_ONE_NAME
+    rejection, way = refused_for
     language = request.headers.get("accept-language")
-    refusal = problem_response(DeclarationIsMissing(), accept_language=language, trace_id=request_context().trace_id)
-    document = orjson.loads(refusal.body) | {"detail": WAY_TO_HEALTH_CLOUD[preferred_language(language)]}
+    refusal = problem_response(rejection, accept_language=language, trace_id=request_context().trace_id)
+    document = orjson.loads(refusal.body) | {"detail": way[preferred_language(language)]}
     headers = {name: refusal.headers[name] for name in ("Content-Language", "Vary")}
     if token is not None:
         headers[CONSISTENCY_TOKEN] = str(token)
@@ -283,7 +296,7 @@ async def withdraw_pre_registration(
     parts: Parts,
     response: Response,
 ) -> None:
-    """Withdraw a mistaken pre-registration before entry. Sending it twice withdraws once."""
+    """Withdraw a mistaken pre-registration before entry, or a form that waits. Sending it twice withdraws once."""
     await parts.contract_of(caller, contract_no)
     await _require_own_employer(parts, caller, contract_no, person_id)
     await parts.wait_for(seen)
@@ -302,8 +315,8 @@ async def withdraw_pre_registration(
 async def _require_own_employer(parts: Wired, caller: Principal, contract_no: str, person_id: UUID) -> None:
     """Raises: PersonIsNotPreRegistered, also for somebody of a firm that is not the caller's: that is not his to know."""
     _, person = await parts.people.read(person_id)
-    known = person.pre_registrations.get(contract_no)
-    if known is None or not covers_employer(caller.role, caller.grants, known.employer_credit_code):
+    employer = person.employer_on(contract_no)
+    if employer is None or not covers_employer(caller.role, caller.grants, employer):
         raise PersonIsNotPreRegistered
 
 

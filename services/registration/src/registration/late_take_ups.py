@@ -18,7 +18,8 @@ from chassis.command_handling import CommandHandler
 from chassis.database import DATABASE_ERRORS
 from chassis.faults import Unavailable, VersionConflict
 from chassis.service import Worker
-from registration.domain.person import Person, PersonCommand, PersonEvent, TakeUp
+from registration.domain.person import Person, PersonCommand, PersonEvent
+from registration.domain.waiting import TakeUp
 from registration.read_models.declarations import declaration_from
 
 LOOK_S = 2.0

@@ -15,8 +15,9 @@ from chassis.sealing import Sealer, Sealing
 from contracts.identity import Document
 from contracts.people import PersonKind
 from contracts.registration import DeclarationAwaited, PersonPreRegistered
-from registration.domain.form import Form
+from registration.domain.form import Form, kept_form_of
 from registration.domain.person import Person, PersonCommand, PersonEvent, PreRegister
+from registration.domain.waiting import WaitsFor, waits_for
 from registration.read_models.declarations import KnownDeclarations
 
 
@@ -46,7 +47,8 @@ class Answer:
     person_id: UUID
     outcome: Outcome[PersonEvent]
     declaration_version: int | None
-    """The pinned one. None: no declaration is known; the form is kept until one appears."""
+    """The pinned one. None: the form waits."""
+    waits_for: WaitsFor | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class PreRegistering:
         match outcome.events:
             case [PersonPreRegistered() as opened]:
                 return Answer(person_id, outcome, opened.declaration.version)
-            case [DeclarationAwaited()]:
-                return Answer(person_id, outcome, None)
+            case [DeclarationAwaited() as kept]:
+                return _waiting(kept_form_of(kept), command, outcome)
             case _:
-                return await self._as_it_stands(person_id, typed.contract_no, outcome)
+                return await self._as_it_stands(command, outcome)
 
     async def rehearse(self, typed: TypedForm) -> Sequence[PersonEvent]:
         """What would follow if the form were handed in now; nothing does. Raises as `hand_in` does."""
@@ -88,12 +90,19 @@ class PreRegistering:
             at=self.clock.now(),
         )
 
-    async def _as_it_stands(self, person_id: UUID, contract_no: str, outcome: Outcome[PersonEvent]) -> Answer:
+    async def _as_it_stands(self, command: PreRegister, outcome: Outcome[PersonEvent]) -> Answer:
         """The answer to a repeat, which made nothing new."""
+        person_id, contract_no = command.person_id, command.form.contract_no
         _, person = await self.people.read(person_id)
-        if contract_no in person.awaited:
-            return Answer(person_id, outcome, None)
+        if form := person.awaited.get(contract_no):
+            return _waiting(form, command, outcome)
         return Answer(person_id, outcome, person.pre_registrations[contract_no].declaration_version)
+
+
+def _waiting(form: Form, command: PreRegister, outcome: Outcome[PersonEvent]) -> Answer:
+    # To a repeat, what it lacked may have come in between: then it is being taken up.
+    lacks = waits_for(form, command.declaration, command.at) or WaitsFor.DECLARATION
+    return Answer(command.person_id, outcome, None, lacks)
 
 
 def _sealed(typed: TypedForm, person_id: UUID, sealer: Sealer) -> Form:

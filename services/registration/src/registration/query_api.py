@@ -23,6 +23,7 @@ from contracts.firms import ContractNo, Firm
 from contracts.identity import Document, masked_mobile, masked_name, masked_number
 from contracts.streams import contract_stream
 from registration.domain.contract import ContractDetails
+from registration.domain.waiting import WaitsFor, waits_for
 from registration.read_models.pre_registrations import (
     Cursor,
     PreRegistrationRow,
@@ -141,6 +142,8 @@ class PreRegistrationAnswer(BaseModel):
     arrival_date: date | None
     declaration_version: int | None
     """The declaration that is pinned. None while one is awaited."""
+    waits_for: WaitsFor | None
+    """What the form lacks, for all that is known now. None where it does not wait, or is about to be taken up."""
     taken_up: bool
     """Whether nobody acted: the declaration appeared and the kept form was taken up."""
     changed_at: datetime
@@ -203,10 +206,17 @@ def _own_employer(caller: Principal) -> str | None:
 
 async def _masked(parts: Wired, caller: Principal, rows: Sequence[PreRegistrationRow]) -> list[PreRegistrationAnswer]:
     unsealer = await parts.sealing.unwrap([row.person_id for row in rows], actor=caller.subject, purpose=Purpose.MASKED_PAGE)
-    return [_answer(row, unsealer) for row in rows]
+    lacks = await asyncio.gather(*(_waits_for(parts, row) for row in rows))
+    return [_answer(row, each, unsealer) for row, each in zip(rows, lacks, strict=True)]
 
 
-def _answer(row: PreRegistrationRow, unsealer: Unsealer) -> PreRegistrationAnswer:
+async def _waits_for(parts: Wired, row: PreRegistrationRow) -> WaitsFor | None:
+    if row.state != "awaiting":
+        return None
+    return waits_for(row, await parts.declarations.latest(row.person_id), parts.clock.now())
+
+
+def _answer(row: PreRegistrationRow, lacks: WaitsFor | None, unsealer: Unsealer) -> PreRegistrationAnswer:
     def text(field: str, sealed: str | None) -> str | None:
         opened = None if sealed is None else unsealer.unseal(row.person_id, field, sealed)
         return None if isinstance(opened, Erased) else opened
@@ -226,6 +236,7 @@ def _answer(row: PreRegistrationRow, unsealer: Unsealer) -> PreRegistrationAnswe
         origin_code=row.origin_code,
         arrival_date=row.arrival_date,
         declaration_version=row.declaration_version,
+        waits_for=lacks,
         taken_up=row.taken_up,
         changed_at=row.changed_at,
     )

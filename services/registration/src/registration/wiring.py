@@ -66,7 +66,7 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=6,
+    state_version=7,
 )
 
 

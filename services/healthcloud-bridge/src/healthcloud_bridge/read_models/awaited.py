@@ -1,8 +1,8 @@
 """Who was refused for want of a declaration, and has not declared since?
 
 Filled from registration's `DeclarationAwaited`, emptied by our own `DeclarationReceived` (for all contracts of the person), by
-registration's `PersonPreRegistered` (for that contract) and by its `PersonErased`. What identifies the person is copied as
-it is sealed.
+registration's `PersonPreRegistered` and `FormWithdrawn` (for that contract) and by its `PersonErased`. What identifies the
+person is copied as it is sealed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uuid import UUID
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.healthcloud_bridge import DeclarationReceived
-from contracts.registration import DeclarationAwaited, PersonErased, PersonPreRegistered
+from contracts.registration import DeclarationAwaited, FormWithdrawn, PersonErased, PersonPreRegistered
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ def _awaited(rows: Rows, fact: Fact[DeclarationAwaited], _: int) -> None:
     )
 
 
-def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered], _: int) -> None:
+def _over(rows: Rows, fact: Fact[FormWithdrawn | PersonPreRegistered], _: int) -> None:
     rows.remove(WAITING, (fact.event.person_id, fact.event.contract_no))
 
 
@@ -57,7 +57,8 @@ AWAITED = ReadModel(
     tables=(WAITING,),
     folds={
         DeclarationAwaited: _awaited,
-        PersonPreRegistered: _pre_registered,
+        FormWithdrawn: _over,
+        PersonPreRegistered: _over,
         PersonErased: _erased,
         DeclarationReceived: _declared,
     },

@@ -1,8 +1,9 @@
 """Whose declarations does a site rely on, or wait for, so that a new one must not go unnoticed?
 
 Filled from registration's `PersonPreRegistered`, `FamilyMemberPreRegistered` and `DeclarationAwaited`, a row a contract, and anew
-from `PersonDetailsCorrected`, because Health Cloud is asked by name, too; emptied by `PreRegistrationWithdrawn`,
-`FamilyMemberWithdrawn`, `PreRegistrationClosed` (an exit) and `PersonErased`. What identifies the person is copied as it is sealed.
+from `PersonDetailsCorrected`, because Health Cloud is asked by name, too; emptied by `FormWithdrawn`,
+`PreRegistrationWithdrawn`, `FamilyMemberWithdrawn`, `PreRegistrationClosed` (an exit) and `PersonErased`. What identifies the
+person is copied as it is sealed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contracts.registration import (
     DeclarationAwaited,
     FamilyMemberPreRegistered,
     FamilyMemberWithdrawn,
+    FormWithdrawn,
     PersonDetailsCorrected,
     PersonErased,
     PersonPreRegistered,
@@ -25,7 +27,7 @@ from contracts.registration import (
 )
 
 Beginning = DeclarationAwaited | PersonPreRegistered | PersonDetailsCorrected | FamilyMemberPreRegistered
-End = PreRegistrationWithdrawn | PreRegistrationClosed | FamilyMemberWithdrawn
+End = FormWithdrawn | PreRegistrationWithdrawn | PreRegistrationClosed | FamilyMemberWithdrawn
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ FOLLOWED = ReadModel(
         PersonPreRegistered: _pre_registered,
         FamilyMemberPreRegistered: _pre_registered,
         PersonDetailsCorrected: _corrected,
+        FormWithdrawn: _over,
         PreRegistrationWithdrawn: _over,
         FamilyMemberWithdrawn: _over,
         PreRegistrationClosed: _over,

@@ -65,9 +65,8 @@ def said_by(form: Form) -> tuple[object, ...]:
     )
 
 
-def may_rest_on(form: Form, declaration: Declaration, at: datetime) -> bool:
+def may_rest_on(left: Left | None, declaration: Declaration, at: datetime) -> bool:
     """Whether what is handed in at that time may rest on the declaration: whoever left comes back on one made since."""
-    left = form.left
     if left is None:
         return True
     is_newer = declaration.version > left.declaration_version

@@ -19,6 +19,7 @@ from contracts.registration import (
     DeclarationAwaited,
     FamilyMemberPreRegistered,
     FamilyMemberWithdrawn,
+    FormWithdrawn,
     PersonDetailsCorrected,
     PersonErased,
     PersonPreRegistered,
@@ -28,11 +29,12 @@ from contracts.registration import (
 )
 from contracts.rejection import Rejection
 from contracts.sealing import Sealed
-from registration.domain import family
+from registration.domain import family, waiting
 from registration.domain.corrections import Correct, Details, PreRegistrationIsNotOpen, correct, details_of
-from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing, NameDiffersFromDeclaration
+from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing
 from registration.domain.erasure import Erase, PersonIsErased, erase
-from registration.domain.form import Form, Left, expected, kept_form_of, may_rest_on, said_by
+from registration.domain.form import Form, Left, expected, kept_form_of
+from registration.domain.waiting import TakeUp, WaitsFor
 
 # --- What happened and what may be asked ------------------------------------------------------------------------------
 
@@ -51,17 +53,8 @@ class PreRegister:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeUp:
-    """A declaration appeared: whatever waited for it is done now."""
-
-    person_id: UUID
-    declaration: Declaration
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Withdraw:
-    """The pre-registration was a mistake."""
+    """The pre-registration, or the form that waits for a declaration, was a mistake."""
 
     person_id: UUID
     contract_no: str
@@ -100,6 +93,7 @@ FamilyCommand = family.PreRegisterFamilyMember | family.WithdrawFamilyMember
 PersonCommand = PreRegister | TakeUp | Correct | Withdraw | Close | FamilyCommand | ImportRosterMember | Erase
 PersonEvent = (
     DeclarationAwaited
+    | FormWithdrawn
     | PersonPreRegistered
     | PersonDetailsCorrected
     | PreRegistrationWithdrawn
@@ -140,6 +134,8 @@ class Person:
 
     awaited: Mapping[str, Form] = field(default_factory=dict)
     """Forms that wait for a declaration."""
+    withdrawn_forms: Mapping[str, str] = field(default_factory=dict)
+    """The employer of each form that was withdrawn while it waited, where nothing has followed since."""
     pre_registrations: Mapping[str, PreRegistration] = field(default_factory=dict)
     family: Mapping[str, family.FamilyMember] = field(default_factory=dict)
     """Whom the person accompanies."""
@@ -151,7 +147,14 @@ class Person:
     @property
     def contracts(self) -> set[str]:
         """Wherever the person ever was, or is to be, expected."""
-        return {*self.awaited, *self.pre_registrations, *self.family, *self.rostered}
+        return {*self.awaited, *self.withdrawn_forms, *self.pre_registrations, *self.family, *self.rostered}
+
+    def employer_on(self, contract_no: str) -> str | None:
+        """Credit code of the firm for which the person was last registered there. None: for none."""
+        if form := self.awaited.get(contract_no):
+            return form.employer_credit_code
+        known = self.pre_registrations.get(contract_no)
+        return self.withdrawn_forms.get(contract_no) or (known.employer_credit_code if known else None)
 
     def is_expected_on(self, contract_no: str) -> bool:
         """Whether a pre-registration is open there."""
@@ -230,52 +233,18 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
         raise DeclarationHasChanged
     before = person.pre_registrations.get(form.contract_no)
     form = replace(form, left=before.left if before else None)
-    if declaration is None or not may_rest_on(form, declaration, command.at):
-        return _await_declaration(command.person_id, form, person, command.at)
-    if form.name_fingerprint != declaration.name_fingerprint:
-        raise NameDiffersFromDeclaration
-    if declaration.mobile is None and form.mobile is None:
-        raise MobileIsMissing
+    lacks = waiting.waits_for(form, declaration, command.at)
+    if lacks is WaitsFor.MOBILE:
+        raise MobileIsMissing  # Typed in a moment: nothing to wait for.
+    if declaration is None or lacks is not None:
+        return waiting.wait(command.person_id, form, person.awaited.get(form.contract_no), command.at)
     return [_pre_registered(command.person_id, form, declaration, taken_up=False, at=command.at)]
 
 
-def _await_declaration(person_id: UUID, form: Form, person: Person, at: datetime) -> Sequence[PersonEvent]:
-    awaited = person.awaited.get(form.contract_no)
-    if awaited is not None and said_by(awaited) == said_by(form):
-        return []  # The same form once more: it waits already.
-    return [
-        DeclarationAwaited(
-            person_id=person_id,
-            contract_no=form.contract_no,
-            district=form.district,
-            person_kind=form.person_kind,
-            trade=form.trade,
-            employer_credit_code=form.employer_credit_code,
-            origin_code=form.origin_code,
-            origin=form.origin,
-            arrival_date=form.arrival_date,
-            document=form.document,
-            document_type=form.document_type,
-            name=form.name,
-            mobile=form.mobile,
-            name_fingerprint=form.name_fingerprint,
-            complete=form.complete,
-            left_at=form.left.at if form.left else None,
-            left_with_version=form.left.declaration_version if form.left else None,
-            asked_at=at,
-        )
-    ]
-
-
 def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:
-    declaration = command.declaration
     return [
-        _pre_registered(command.person_id, form, declaration, taken_up=True, at=command.at)
-        for _, form in sorted(person.awaited.items())
-        if form.complete
-        and may_rest_on(form, declaration, command.at)
-        and form.name_fingerprint == declaration.name_fingerprint
-        and (declaration.mobile is not None or form.mobile is not None)
+        _pre_registered(command.person_id, form, command.declaration, taken_up=True, at=command.at)
+        for form in waiting.lacking_nothing(command, person.awaited)
     ]
 
 
@@ -289,7 +258,11 @@ def _correct(command: Correct, person: Person) -> Sequence[PersonDetailsCorrecte
 
 
 def _withdraw(command: Withdraw, person: Person) -> Sequence[PersonEvent]:
-    known = person.pre_registrations.get(command.contract_no)
+    known, form = person.pre_registrations.get(command.contract_no), person.awaited.get(command.contract_no)
+    if form is not None:
+        return waiting.withdraw(command.person_id, form, command.reason, command.at)
+    if command.contract_no in person.withdrawn_forms:
+        return []
     if known is None:
         raise PersonIsNotPreRegistered
     if known.state == "withdrawn":
@@ -365,12 +338,17 @@ def _pre_registered(person_id: UUID, form: Form, declaration: Declaration, *, ta
 def evolve(person: Person, event: PersonEvent) -> Person:
     match event:
         case DeclarationAwaited():
-            return replace(person, awaited={**person.awaited, event.contract_no: kept_form_of(event)})
+            awaiting = _without_form(person, event.contract_no)
+            return replace(awaiting, awaited={**awaiting.awaited, event.contract_no: kept_form_of(event)})
+        case FormWithdrawn():
+            employer = person.awaited[event.contract_no].employer_credit_code
+            dropped = _without_form(person, event.contract_no)
+            return replace(dropped, withdrawn_forms={**dropped.withdrawn_forms, event.contract_no: employer})
         case PersonPreRegistered():
-            awaited = {contract_no: form for contract_no, form in person.awaited.items() if contract_no != event.contract_no}
             before = person.pre_registrations.get(event.contract_no)
             opened = PreRegistration(details_of(event), state="open", left=before.left if before else None)
-            return replace(person, awaited=awaited, pre_registrations={**person.pre_registrations, event.contract_no: opened})
+            known_now = {**person.pre_registrations, event.contract_no: opened}
+            return replace(_without_form(person, event.contract_no), pre_registrations=known_now)
         case PersonDetailsCorrected():
             known = person.pre_registrations[event.contract_no]
             corrected = replace(known, details=known.details.corrected(event))
@@ -393,3 +371,10 @@ def evolve(person: Person, event: PersonEvent) -> Person:
             return Person(is_erased=True)
         case _:
             assert_never(event)
+
+
+def _without_form(person: Person, contract_no: str) -> Person:
+    """Nothing waits there, nor is remembered as withdrawn while it waited."""
+    awaited = {number: form for number, form in person.awaited.items() if number != contract_no}
+    withdrawn = {number: employer for number, employer in person.withdrawn_forms.items() if number != contract_no}
+    return replace(person, awaited=awaited, withdrawn_forms=withdrawn)

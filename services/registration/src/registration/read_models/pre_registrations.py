@@ -14,12 +14,14 @@ from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
 from contracts.registration import (
     DeclarationAwaited,
+    FormWithdrawn,
     PersonDetailsCorrected,
     PersonErased,
     PersonPreRegistered,
     PreRegistrationClosed,
     PreRegistrationWithdrawn,
 )
+from registration.domain.form import Left
 
 State = Literal["awaiting", "open", "withdrawn", "closed"]
 
@@ -70,6 +72,10 @@ class PreRegistrationRow:
     changed_at: datetime
     """When it came to this state."""
 
+    @property
+    def left(self) -> Left | None:
+        return Left(self.left_at, self.left_with_version) if self.left_at and self.left_with_version else None
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
@@ -109,7 +115,7 @@ def _corrected(rows: Rows, fact: Fact[PersonDetailsCorrected], _: int) -> None:
     rows.put(PRE_REGISTERED, corrected)
 
 
-def _withdrawn(rows: Rows, fact: Fact[PreRegistrationWithdrawn], _: int) -> None:
+def _withdrawn(rows: Rows, fact: Fact[FormWithdrawn | PreRegistrationWithdrawn], _: int) -> None:
     row = rows.get(PRE_REGISTERED, (fact.event.contract_no, fact.event.person_id))
     if row is not None:
         rows.put(PRE_REGISTERED, replace(row, state="withdrawn", changed_at=fact.event.withdrawn_at))
@@ -128,7 +134,7 @@ def _erased(rows: Rows, fact: Fact[PersonErased], _: int) -> None:
 
 def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
     """A correction, a withdrawal and an exit keep the rest of the row; all others overwrite it."""
-    if isinstance(fact.event, PersonDetailsCorrected | PreRegistrationWithdrawn | PreRegistrationClosed):
+    if isinstance(fact.event, FormWithdrawn | PersonDetailsCorrected | PreRegistrationWithdrawn | PreRegistrationClosed):
         yield PRE_REGISTERED, (fact.event.contract_no, fact.event.person_id)
 
 
@@ -185,6 +191,7 @@ PRE_REGISTRATIONS = ReadModel(
     tables=(PRE_REGISTERED,),
     folds={
         DeclarationAwaited: _awaited,
+        FormWithdrawn: _withdrawn,
         PersonPreRegistered: _pre_registered,
         PersonDetailsCorrected: _corrected,
         PreRegistrationWithdrawn: _withdrawn,
