@@ -15,6 +15,7 @@ look_up_declaration       yes          yes           yes                -       
 look_up_person            yes          yes           yes                yes              yes                  -
 pre_register              yes          yes           yes                -                -                    -
 withdraw_pre_registration yes          yes           yes                -                -                    -
+settle_review_item        yes          yes           -                  yes              yes                  -
 report_health             yes          yes           yes                yes              yes                  yes
 report_health_round       yes          yes           yes                yes              yes                  -
 set_disposition           yes          yes           -                  yes              yes                  -
@@ -41,6 +42,7 @@ look_up_declaration       -               -                   -               - 
 look_up_person            -               -                   -               -               -                 -
 pre_register              -               -                   -               -               -                 -
 withdraw_pre_registration -               -                   -               -               -                 -
+settle_review_item        -               -                   -               -               -                 -
 report_health             -               -                   -               -               -                 -
 report_health_round       -               -                   -               -               -                 -
 set_disposition           -               -                   -               -               -                 -

@@ -85,6 +85,8 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "imports": "files: read, checked, worked on row by row",
         "import_api.py": "files are neither one command nor one query",
         "family_api.py": "携带家属: people beside those who are expected",
+        "review_items.py": "one list out of several read models, worked out when it is asked for",
+        "review_api.py": "待核: neither what was handed in nor who is expected, but what is odd about it",
         "erasing_api.py": "the one act that cannot be taken back, in the order in which it must be done",
         "checklist_api.py": "files again: not JSON in, not JSON out",
         "checklist_files.py": "what is too large for a log, on a disk",

@@ -67,6 +67,8 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "list_family_members": "view_site contract",
         "withdraw_family_member": "withdraw_pre_registration contract",
         "withdraw_pre_registration": "withdraw_pre_registration contract",
+        "list_review_items": "view_site contract",
+        "settle_review_item": "settle_review_item contract",
         "submit_epidemic_control": "submit_site_information contract",
         "read_epidemic_control": "view_site contract",
         "count_supplies": "submit_site_information contract",

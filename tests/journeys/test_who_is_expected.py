@@ -104,6 +104,24 @@ async def is_in_state(site: Site, state: str, count: int) -> bool:
     return count == len((await site.get(*LIST, state=state))["items"])
 
 
+async def test_a_newer_declaration_that_differs_is_looked_at_by_somebody(site: Site) -> None:
+    arrived = await site.arrives()
+    await site.declares(arrived.person, days_ago=1, from_hubei=True)
+
+    async def differs() -> list[dict[str, Any]]:
+        found = (await site.get("supervision_operator", "registration", "review-items", is_settled="false"))["items"]
+        return [each for each in found if each["kind"] == "declaration_differs"]
+
+    [item] = await eventually(differs, within_s=WITHIN_S)
+    assert (arrived.person_id, True) == (item["person_id"], "from_hubei" in item["codes"])
+    looked = {"kind": item["kind"], "declaration_version": item["declaration_version"], "note": "已电话核实"}
+    settlements = f"review-items/{arrived.person_id}/settlements"
+    settled = await site.post("supervision_operator", "registration", settlements, looked)
+    seen = settled.headers["Consistency-Token"]
+    found = (await site.get("site_operator", "registration", "review-items", seen=seen, is_settled="true"))["items"]
+    assert "已电话核实" in [each["settled"]["note"] for each in found]
+
+
 async def test_family_is_told_to_the_police_and_followed_and_never_admitted(site: Site) -> None:
     arrived, child = await site.arrives(), somebody()
     await site.declares(child, days_ago=3, from_hubei=True)

@@ -195,6 +195,7 @@ async def registration(running: InProcess[Any]) -> Examples:
     family = f"/v1/contracts/{OWN}/pre-registrations/{to_correct['person_id']}/family-members"
     member = await done(site, family, other_child, seen=seen)
     of_family = {**to_correct, "member_id": member.json()["person_id"]}
+    looked_at = {"kind": "declaration_contradicts", "declaration_version": 1, "note": "已电话核实"}
     correction = {"mobile": "13900000022", "reason": "录入错误"}
     await known(running, f"/v1/contracts/{OWN}/pre-registrations", role=Role.SITE_OPERATOR, seen=seen)
     awaited = person_body(origin=origin)
@@ -242,6 +243,8 @@ async def registration(running: InProcess[Any]) -> Examples:
         "list_family_members": Example(Good(to_correct)),
         "withdraw_family_member": Example(Good(of_family, body={"reason": "录入错误"}), 204, [{"reason": "不来沪"}]),
         "withdraw_pre_registration": Example(Good(somebody, body={"reason": "录入错误"}), 204, [{"reason": "只在虹口施工"}]),
+        "list_review_items": Example(Good(own, query={"limit": "5"})),
+        "settle_review_item": Example(Good(to_correct, body=looked_at), 201, [{**looked_at, "note": "已到场核对"}]),
         "look_up_person": Example(Good(body={"document": document()})),
         "erase_person": Example(Good({"person_id": erased.json()["person_id"]}), 204),
         "list_contracts": Example(Good()),

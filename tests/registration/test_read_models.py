@@ -24,6 +24,7 @@ from contracts.gatekeeper import (
 )
 from contracts.people import PersonKind
 from contracts.registration import RosterMemberImported
+from registration.read_models.declaration_versions import DECLARATION_VERSIONS
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES, last_entered_at
 from registration.read_models.pre_registrations import (
@@ -33,6 +34,7 @@ from registration.read_models.pre_registrations import (
     pre_registration_of,
 )
 from registration.read_models.presences import PRESENCES, head_count
+from registration.read_models.review_settlements import REVIEW_SETTLEMENTS
 from registration.wiring import SERVICE
 from tests.conftest import MakeDatabase
 from tests.registration.facts import (
@@ -55,6 +57,7 @@ from tests.registration.facts import (
     pre_registered,
     withdrawn,
 )
+from tests.registration.test_review import settled
 from tests.told import fact
 
 LATER = NOW + timedelta(hours=1)
@@ -141,6 +144,25 @@ class TestPresences:
     async def test_puts_a_late_entry_on_paper_where_it_belongs(self, pool: asyncpg.Pool, left_at: datetime, there: int) -> None:
         await in_batches(pool, PRESENCES, "presence_v1", [left(PERSON, at=left_at), entered_on_paper()])
         assert there == await head_count(pool, HERE)
+
+
+class TestDeclarationVersions:
+    async def test_keeps_every_version_of_each_person(self, pool: asyncpg.Pool) -> None:
+        events = [
+            declaration_received(declaration_version=1),
+            declaration_received(declaration_version=2, contradictions=("report_before_departure", "wuhan_against_hubei")),
+        ]
+        rows = await in_batches(pool, DECLARATION_VERSIONS, "declaration_version_v1", events)
+        assert [(PERSON, 1, ""), (PERSON, 2, "report_before_departure wuhan_against_hubei")] == [
+            (*row[:2], row[-1]) for row in rows
+        ]
+
+
+class TestReviewSettlements:
+    async def test_keeps_who_looked_at_what(self, pool: asyncpg.Pool) -> None:
+        events = [settled(), settled(version=3)]
+        rows = await in_batches(pool, REVIEW_SETTLEMENTS, "review_settlement_v1", events)
+        assert {("declaration_differs", 2), ("declaration_differs", 3)} == {row[2:4] for row in rows}
 
 
 class TestPreRegistrations:

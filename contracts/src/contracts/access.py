@@ -41,6 +41,7 @@ class Action(StrEnum):
     LOOK_UP_PERSON = "look_up_person"  # document to person_id
     PRE_REGISTER = "pre_register"
     WITHDRAW_PRE_REGISTRATION = "withdraw_pre_registration"
+    SETTLE_REVIEW_ITEM = "settle_review_item"  # say that one has looked at what is odd
     REPORT_HEALTH = "report_health"
     REPORT_HEALTH_ROUND = "report_health_round"  # of a whole team at once
     SET_DISPOSITION = "set_disposition"  # also to look at a ban again
@@ -74,6 +75,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.LOOK_UP_PERSON: _REGISTRARS | _SITE_SUPERVISION,
         Action.PRE_REGISTER: _REGISTRARS,
         Action.WITHDRAW_PRE_REGISTRATION: _REGISTRARS,
+        Action.SETTLE_REVIEW_ITEM: _SITE | _SITE_SUPERVISION,
         Action.REPORT_HEALTH: _REGISTRARS | _SITE_SUPERVISION | {Role.GATE_DEVICE},
         Action.REPORT_HEALTH_ROUND: _REGISTRARS | _SITE_SUPERVISION,
         Action.SET_DISPOSITION: _SITE | _SITE_SUPERVISION,

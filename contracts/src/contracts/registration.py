@@ -1,5 +1,6 @@
 """Facts of `registration`: what is reported about contracts, and who is expected on them."""
 
+from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -298,6 +299,34 @@ class FamilyMemberWithdrawn(Event):
     """UTC, taken from the command."""
 
 
+class ReviewItemKind(StrEnum):
+    """What there may be to look at (待核)."""
+
+    DECLARATION_CONTRADICTS = "declaration_contradicts"  # the one that is relied on contradicts itself
+    DECLARATION_DIFFERS = "declaration_differs"  # a newer one says otherwise
+    ENTERED_THOUGH_WITHDRAWN = "entered_though_withdrawn"  # entry and withdrawal crossed
+
+
+class ReviewItemSettled(Event):
+    """Somebody looked at what was odd about a person on a contract. Nothing else changes."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.review-item-settled.v1"]] = "gatehouse.registration.review-item-settled.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    contract_no: ContractNo
+    """Where."""
+    kind: ReviewItemKind
+    """What there was to look at."""
+    declaration_version: DeclarationVersion
+    """The declaration that it is about; of two that differ, the newer one."""
+    settled_by: Annotated[str, Field(min_length=1, max_length=256)]
+    """Who looked: the subject of the token."""
+    note: Sealed
+    """What was found, in their words."""
+    settled_at: UtcTime
+    """UTC, taken from the command."""
+
+
 class RosterMemberImported(Event):
     """The person stands on this contract's roster of before (旧实名制名册)."""
 
@@ -352,6 +381,7 @@ RegistrationEvent = (
     | FamilyMemberPreRegistered
     | FamilyMemberWithdrawn
     | RosterMemberImported
+    | ReviewItemSettled
     | PersonErased
 )
 """Every fact that registration tells."""

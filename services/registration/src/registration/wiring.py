@@ -13,7 +13,7 @@ from chassis.migrations import LOG, WORK
 from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.registration import StationRegistered
-from registration import checklist_api, command_api, erasing_api, family_api, import_api, query_api, site_api
+from registration import checklist_api, command_api, erasing_api, family_api, import_api, query_api, review_api, site_api
 from registration.checklist_files import ChecklistFiles
 from registration.correcting import Correcting
 from registration.domain import contract, person, site, station
@@ -22,11 +22,13 @@ from registration.imports.running import Imports
 from registration.late_take_ups import LateTakeUps
 from registration.policies import close_policy, take_up_policy
 from registration.pre_registering import PreRegistering
+from registration.read_models.declaration_versions import DECLARATION_VERSIONS
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
 from registration.read_models.family_members import FAMILY_MEMBERS
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
 from registration.read_models.presences import PRESENCES
+from registration.read_models.review_settlements import REVIEW_SETTLEMENTS
 from registration.read_models.supply_counts import SUPPLY_COUNTS
 from registration.reporting_contracts import ContractReporting
 from registration.roster_import import RosterImport
@@ -66,8 +68,19 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=7,
+    state_version=8,
 )
+
+READ_MODELS = [
+    DECLARATIONS,
+    DECLARATION_VERSIONS,
+    ENTRIES,
+    FAMILY_MEMBERS,
+    PRE_REGISTRATIONS,
+    PRESENCES,
+    REVIEW_SETTLEMENTS,
+    SUPPLY_COUNTS,
+]
 
 
 def wire(parts: Machinery[Settings]) -> Application:
@@ -110,10 +123,11 @@ def wire(parts: Machinery[Settings]) -> Application:
             family_api.router,
             import_api.router,
             query_api.router,
+            review_api.router,
             site_api.router,
         ],
         state={"wired": wired},
-        read_models=[DECLARATIONS, ENTRIES, FAMILY_MEMBERS, PRE_REGISTRATIONS, PRESENCES, SUPPLY_COUNTS],
+        read_models=READ_MODELS,
         works={"imports": imports.run},
         policies=[take_up_policy(people), close_policy(people)],
         worker_tasks=[

@@ -25,11 +25,12 @@ from contracts.registration import (
     PersonPreRegistered,
     PreRegistrationClosed,
     PreRegistrationWithdrawn,
+    ReviewItemSettled,
     RosterMemberImported,
 )
 from contracts.rejection import Rejection
 from contracts.sealing import Sealed
-from registration.domain import family, waiting
+from registration.domain import family, review, waiting
 from registration.domain.corrections import Correct, Details, PreRegistrationIsNotOpen, correct, details_of
 from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing
 from registration.domain.erasure import Erase, PersonIsErased, erase
@@ -90,7 +91,9 @@ class ImportRosterMember:
 
 
 FamilyCommand = family.PreRegisterFamilyMember | family.WithdrawFamilyMember
-PersonCommand = PreRegister | TakeUp | Correct | Withdraw | Close | FamilyCommand | ImportRosterMember | Erase
+PersonCommand = (
+    PreRegister | TakeUp | Correct | Withdraw | Close | FamilyCommand | ImportRosterMember | review.SettleReviewItem | Erase
+)
 PersonEvent = (
     DeclarationAwaited
     | FormWithdrawn
@@ -101,6 +104,7 @@ PersonEvent = (
     | FamilyMemberPreRegistered
     | FamilyMemberWithdrawn
     | RosterMemberImported
+    | ReviewItemSettled
     | PersonErased
 )
 
@@ -141,6 +145,8 @@ class Person:
     """Whom the person accompanies."""
     rostered: Mapping[str, bool] = field(default_factory=dict)
     """True where imported as on site."""
+    settled: Mapping[str, tuple[review.ReviewItem, ...]] = field(default_factory=dict)
+    """What somebody has looked at, the latest last."""
     is_erased: bool = False
     """Then everything else is forgotten, for ever."""
 
@@ -216,6 +222,8 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
             return family.withdraw(command, person.family.get(command.contract_no))
         case ImportRosterMember():
             return _import(command, person)
+        case review.SettleReviewItem():
+            return review.settle(command, person.settled.get(command.contract_no, ()))
         case Erase():
             return erase(command, waiting=person.awaited, is_known=bool(person.contracts), is_erased=person.is_erased)
         case _:
@@ -367,6 +375,9 @@ def evolve(person: Person, event: PersonEvent) -> Person:
             return replace(person, family={**person.family, event.contract_no: withdrawn_member})
         case RosterMemberImported():
             return replace(person, rostered={**person.rostered, event.contract_no: event.on_site})
+        case ReviewItemSettled():
+            settled = review.with_settled(person.settled.get(event.contract_no, ()), event)
+            return replace(person, settled={**person.settled, event.contract_no: settled})
         case PersonErased():
             return Person(is_erased=True)
         case _:

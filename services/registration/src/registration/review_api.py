@@ -1,0 +1,177 @@
+"""待核 over HTTP: what a person must look at on a contract, and who has."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Query
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from chassis.auth import Principal, allowed
+from chassis.command_handling import command_key
+from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+from chassis.key_server import Purpose
+from chassis.sealing import Erased, Unsealer
+from chassis.strict_json import StrictModel
+from chassis.telemetry import request_context
+from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
+from contracts.access import Action, Role
+from contracts.codes import DeclarationVersion
+from contracts.firms import ContractNo
+from contracts.identity import masked_name, masked_number
+from contracts.registration import ReviewItemKind
+from contracts.texts import VisibleText
+from registration.domain.review import ReviewItem, ReviewItemIsUnknown, SettleReviewItem
+from registration.review_items import FoundItem, review_items
+from registration.wired import Wired, wired
+
+PEOPLE_DEFAULT, PEOPLE_MAX = 50, 200
+
+router = Router(prefix="/v1/contracts/{contract_no}/review-items", tags=["review items"])
+
+Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
+Settler = Annotated[Principal, Depends(allowed(Action.SETTLE_REVIEW_ITEM))]
+Parts = Annotated[Wired, Depends(wired)]
+
+
+class SettlementAnswer(BaseModel):
+    """Somebody has looked."""
+
+    settled_by: str
+    """The account."""
+    settled_at: datetime
+    """UTC."""
+    note: str | None
+    """What was found. None where the person was erased."""
+
+
+class ReviewItemAnswer(BaseModel):
+    """Something to look at. Name and number are masked; None where the person was erased."""
+
+    person_id: UUID
+    contract_no: str
+    kind: ReviewItemKind
+    declaration_version: int
+    """The declaration that it is about."""
+    pinned_version: int
+    """The one that the pre-registration relies on."""
+    codes: list[str]
+    """Of a contradiction: the bridge's codes. Of a difference: which fields."""
+    name: str | None
+    document_type: str
+    document_number: str | None
+    settled: SettlementAnswer | None
+    """None: nobody has looked yet."""
+
+
+class ReviewItemsAnswer(BaseModel):
+    """A page, by person."""
+
+    items: list[ReviewItemAnswer]
+    next: UUID | None
+    """`after` of the next page, which may be there even if this one is empty. None: this was the last one."""
+
+
+@router.get("")
+async def list_review_items(
+    contract_no: ContractNo,
+    caller: Viewer,
+    seen: Consistency,
+    parts: Parts,
+    is_settled: bool | None = None,
+    after: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=PEOPLE_MAX, description="People, not items.")] = PEOPLE_DEFAULT,
+) -> ReviewItemsAnswer:
+    """待核. Contradictions within the declaration that is relied on; a newer one that says otherwise; an entry that crossed a
+    withdrawal. An item ends by itself when what it came from is put right, as by a correction that pins the newer one."""
+    await parts.contract_of(caller, contract_no)
+    await parts.wait_for(seen)
+    # An empty code is nobody's: a registrar whose token names no firm sees nothing.
+    employer = caller.employer_credit_code or "" if caller.role is Role.EMPLOYER_REGISTRAR else None
+    page = await review_items(parts.pool, contract_no, employer=employer, after=after, people_max=limit)
+    wanted = [each for each in page.items if is_settled is None or is_settled == (each.settled is not None)]
+    people = list(dict.fromkeys(each.person_id for each in wanted))
+    unsealer = await parts.sealing.unwrap(people, actor=caller.subject, purpose=Purpose.MASKED_PAGE)
+    return ReviewItemsAnswer(items=[_answer(contract_no, each, unsealer) for each in wanted], next=page.next)
+
+
+class SettlementBody(StrictModel):
+    """Which item was looked at, and what was found."""
+
+    kind: ReviewItemKind
+    declaration_version: DeclarationVersion
+    note: VisibleText
+
+
+class SettlementReceipt(BaseModel):
+    """Somebody has looked."""
+
+    person_id: UUID
+    contract_no: str
+    kind: ReviewItemKind
+    declaration_version: int
+
+
+@router.post("/{person_id}/settlements", status_code=201, responses=problems(ReviewItemIsUnknown))
+async def settle_review_item(
+    contract_no: ContractNo,
+    person_id: UUID,
+    body: SettlementBody,
+    key: IdempotencyKey,
+    caller: Settler,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> SettlementReceipt:
+    """Say that one has looked. Nothing else changes: a wrong detail is put right by a correction. Saying it again is 200."""
+    await parts.contract_of(caller, contract_no)
+    await parts.wait_for(seen)
+    item = ReviewItem(body.kind, body.declaration_version)
+    page = await review_items(parts.pool, contract_no, employer=None, person_id=person_id, people_max=1)
+    if item not in [each.item for each in page.items]:
+        raise ReviewItemIsUnknown
+    sealer = await parts.sealing.sealer_for([person_id])
+    command = SettleReviewItem(
+        person_id=person_id,
+        contract_no=contract_no,
+        item=item,
+        settled_by=caller.subject,
+        note=sealer.seal(person_id, "note", body.note),
+        at=parts.clock.now(),
+    )
+    outcome = await parts.people.handle(
+        person_id, command, key=command_key(principal=caller.subject, key=key, body=request_context().content)
+    )
+    response.headers["ETag"] = etag(outcome.version)
+    if token := await parts.people.token_after(person_id, outcome):
+        response.headers[CONSISTENCY_TOKEN] = str(token)
+    if not outcome.events:
+        response.status_code = 200
+    return SettlementReceipt(
+        person_id=person_id, contract_no=contract_no, kind=body.kind, declaration_version=body.declaration_version
+    )
+
+
+def _answer(contract_no: str, found: FoundItem, unsealer: Unsealer) -> ReviewItemAnswer:
+    def text(field: str, sealed: str) -> str | None:
+        opened = unsealer.unseal(found.person_id, field, sealed)
+        return None if isinstance(opened, Erased) else opened
+
+    name, number, settled = text("name", found.name), text("document", found.document), found.settled
+    return ReviewItemAnswer(
+        person_id=found.person_id,
+        contract_no=contract_no,
+        kind=found.item.kind,
+        declaration_version=found.item.declaration_version,
+        pinned_version=found.pinned_version,
+        codes=list(found.codes),
+        name=name and masked_name(name),
+        document_type=found.document_type,
+        document_number=number and masked_number(number),
+        settled=SettlementAnswer(settled_by=settled.settled_by, settled_at=settled.settled_at, note=text("note", settled.note))
+        if settled
+        else None,
+    )
