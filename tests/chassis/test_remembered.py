@@ -53,6 +53,12 @@ class TestRememberedAnswers:
         answers = await asyncio.gather(*(remembered.complete(key(), b"%d" % n) for n in range(8)))
         assert 1 == len({*answers, await remembered.reserve(key())})
 
+    async def test_hold_no_key_as_it_was_sent(self, remembered: RememberedAnswers) -> None:
+        await remembered.reserve(key())
+        await remembered.complete(key(), b"done")
+        assert [key().stored] == [row["key"] for row in await remembered.pool.fetch("SELECT key FROM remembered_answer")]
+        assert "one" not in key().stored
+
     async def test_are_each_principal_s_own(self, remembered: RememberedAnswers) -> None:
         await remembered.reserve(key())
         await remembered.complete(key(), b"done")
@@ -84,6 +90,7 @@ class TestForgetting:
 
     async def test_lets_an_append_pass_that_brings_the_same_key(self, log: LogDatabase, store: EventStore) -> None:
         await remember(log, days=8, count=1)
+        await log.owner.execute("UPDATE remembered_answer SET key = $1", key_of("8/1").stored)
         async with log.owner.transaction():
             assert 1 == await log.owner.fetchval("SELECT forget_answers(10)")
             append = append_of(in_shard(5), key=key_of("8/1"))

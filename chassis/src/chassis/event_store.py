@@ -6,6 +6,7 @@ and their order is commit order, because a shard's counter row stays locked from
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,6 +57,11 @@ class CommandKey:
     principal: str
     key: str
     body_hash: bytes
+
+    @property
+    def stored(self) -> str:
+        """What the database knows the key by. A client may have put a document number into it, so it is not kept as sent."""
+        return hashlib.sha256(f"{self.principal}\n{self.key}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,7 @@ async def append_group(connection: Connection, appends: Sequence[Append], *, epo
             [append.state for append in appends],
             [append.state_version for append in appends],
             [append.key and append.key.principal for append in appends],
-            [append.key and append.key.key for append in appends],
+            [append.key and append.key.stored for append in appends],
             [append.key and append.key.body_hash for append in appends],
             [append.answer for append in appends],
             [n for n, _, _ in events],
@@ -239,7 +245,7 @@ class EventStore:
     async def remembered(self, key: CommandKey) -> Remembered | KeyReused | None:
         """What became of an earlier command with this key; None where none was appended, or it is too long ago."""
         row = await self._pool.fetchrow(
-            "SELECT body_hash, answer FROM remembered_answer WHERE principal = $1 AND key = $2", key.principal, key.key
+            "SELECT body_hash, answer FROM remembered_answer WHERE principal = $1 AND key = $2", key.principal, key.stored
         )
         if row is None:
             return None

@@ -49,7 +49,7 @@ class RememberedAnswers:
 
         Raises: IdempotencyKeyReused.
         """
-        known = await self.pool.fetch(RESERVE, key.principal, key.key, key.body_hash)
+        known = await self.pool.fetch(RESERVE, key.principal, key.stored, key.body_hash)
         if known[0]["body_hash"] != key.body_hash:
             raise IdempotencyKeyReused
         answer: bytes | None = known[0]["answer"]
@@ -57,7 +57,7 @@ class RememberedAnswers:
 
     async def complete(self, key: CommandKey, answer: bytes) -> bytes:
         """Keep the answer. If the same request was done twice at once, the answer that was kept first is the answer."""
-        kept: bytes = await self.pool.fetchval(COMPLETE, key.principal, key.key, answer)
+        kept: bytes = await self.pool.fetchval(COMPLETE, key.principal, key.stored, answer)
         return kept
 
 
