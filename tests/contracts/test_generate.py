@@ -11,6 +11,8 @@ from contracts import generate
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(generate, "REPOSITORY", tmp_path)
     monkeypatch.setattr(generate, "SCHEMAS", tmp_path / "schemas")
+    monkeypatch.setattr(generate, "ASYNCAPI", tmp_path / "asyncapi")
+    monkeypatch.setattr(generate, "POLICE_ASYNCAPI", tmp_path / "docs" / "police" / "asyncapi.json")
     monkeypatch.setattr(generate, "CATALOGUE", tmp_path / "docs" / "events.md")
     return tmp_path
 

@@ -9,6 +9,7 @@ The values that several services speak: `identity` and `citizen_id` (documents, 
 `policy`
 (by which values people are judged) · `streams` (ids that follow from a name) · `invalid` (what may be wrong with a value).
 
-Generated from them by `generate`, with `schemas` and `catalogue`: `contracts/schemas/` and `docs/events.md`.
+Generated from them by `generate`, with `schemas`, `asyncapi` and `catalogue`: `contracts/schemas/`, `contracts/asyncapi/` and
+`docs/events.md`.
 `release` and `compatibility` see to it that no version that was released changes in more than optional additions.
 """

@@ -1,6 +1,7 @@
 """`python -m contracts.generate`: write everything that follows from the event classes.
 
-That is `contracts/schemas/<type>.json` and `docs/events.md`. With `--check` nothing is written; the exit status is 1
+That is `contracts/schemas/<type>.json`, `contracts/asyncapi/<service>.json`, the police's own beside their documentation, and
+`docs/events.md`. With `--check` nothing is written; the exit status is 1
 and the files are named if any of them is not what the classes say.
 """
 
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from contracts.asyncapi import DOCUMENTS, POLICE, document
 from contracts.catalogue import render_catalogue
 from contracts.event import Event
 from contracts.registry import EVENTS
@@ -17,6 +19,8 @@ from contracts.schemas import JsonObject, schema_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCHEMAS = REPOSITORY / "contracts" / "schemas"
+ASYNCAPI = REPOSITORY / "contracts" / "asyncapi"
+POLICE_ASYNCAPI = REPOSITORY / "docs" / "police" / "asyncapi.json"
 EXAMPLES = REPOSITORY / "contracts" / "examples"
 CATALOGUE = REPOSITORY / "docs" / "events.md"
 
@@ -29,6 +33,8 @@ def example_files(event: type[Event]) -> list[Path]:
 def generated() -> Mapping[Path, str]:
     """Every generated file with what it has to contain. Raises: LookupError where a type has no example."""
     files = {SCHEMAS / f"{type_name}.json": _json(schema_of(event)) for type_name, event in EVENTS.items()}
+    files |= {ASYNCAPI / f"{name}.json": _json(document(name)) for name in DOCUMENTS if name != POLICE}
+    files[POLICE_ASYNCAPI] = _json(document(POLICE))
     files[CATALOGUE] = render_catalogue({type_name: _first_example(event) for type_name, event in EVENTS.items()})
     return files
 
