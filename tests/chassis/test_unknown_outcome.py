@@ -52,7 +52,7 @@ class TestCommand:
     ) -> None:
         tally = uuid4()
         await handler(store).handle(tally, Count(tally, 1))
-        proxy.lose(KEY.key.encode())
+        proxy.lose(KEY.stored.encode())
         with pytest.raises(DATABASE_ERRORS):
             await handler(store).handle(tally, Count(tally, 2), key=KEY)
         assert 1 == proxy.lost, "the answer came through"
@@ -72,7 +72,7 @@ class TestCommand:
             return (await handler(store).handle(tallies[n], Count(tallies[n], 1), key=keys[n])).replayed
 
         await handler(store).handle(tallies[0], Count(tallies[0], 1))
-        proxy.lose(b"shared-0")
+        proxy.lose(keys[0].stored.encode())
         first = await asyncio.gather(*map(count, range(20)), return_exceptions=True)
         unknown = [n for n, outcome in enumerate(first) if isinstance(outcome, DATABASE_ERRORS)]
         assert (1, True) == (proxy.lost, len(unknown) > 1), f"nobody shared it: {first}"
