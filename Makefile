@@ -27,11 +27,12 @@ test-compose: venv ## docker-compose.yml for real: brought up, the manual's exam
 faults: venv ## Every fault on the whole system, with the long ones; ARGS="-k clocks" for a part of it, SEED=… ROUNDS=… for the combined ones
 	@$(if $(SEED),GATEHOUSE_FAULTS_SEED=$(SEED)) $(if $(ROUNDS),GATEHOUSE_FAULTS_ROUNDS=$(ROUNDS)) $(BIN)/python -m devstack test -- tests/faults $(ARGS)
 
-check: venv ## Lint, format, types, imports, house rules
+check: venv ## Lint, format, types, imports, generated files, house rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m contracts.generate --check
 	$(if $(wildcard tests/house),$(BIN)/python -m pytest --quiet tests/house)
 
 bench: venv ## What it reaches, beside its reference in the same run
