@@ -88,6 +88,7 @@ class TestEveryPage:
         async with Desk.opened(pages_of_a_site, chromium, size=size) as desk:
             await desk.page.goto(OF_SITES["pre-registrations"])
             await desk.clicks("大字")
+            await desk.page.locator("html.large").wait_for()
             await desk.is_as_it_should_be("large-type", size)
 
 
