@@ -14,12 +14,12 @@ from tests.faults.checker import Log, check
 from tests.faults.stack import FaultStack
 from tests.faults.traffic import Answer, Site, Town, codes, people, somebody, town
 
-PASSES = 100
+PASSES = 60
 """Rounds at the turnstile: people of the roster who are on site."""
 ENTRIES = 20
 """Rounds of people who are expected. To have somebody expected takes four requests and an assessment."""
 AT_ONCE = 8
-RACED_MIN = 20
+RACED_MIN = 12
 """Rounds that must have gone either way. With fewer nothing raced."""
 PASSES_MAX = 40
 """How often somebody tries while he is being banned."""

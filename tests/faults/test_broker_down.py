@@ -66,6 +66,7 @@ class TestBrokerDown:
 
 
 class TestBrokerRestart:
+    @pytest.mark.long
     async def test_in_the_middle_of_a_batch_sends_it_again(self, stack: FaultStack) -> None:
         """The broker has bytes of it that it has not read, and is killed."""
         async with town(stack) as here:

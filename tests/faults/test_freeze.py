@@ -11,6 +11,7 @@ from typing import cast
 from uuid import UUID
 
 import asyncpg
+import pytest
 
 from chassis.testing.wait import eventually
 from tests.faults.checker import PARTITIONS, caught_up, check
@@ -47,6 +48,7 @@ class TestFrozenWorker:
                 assert token > held_before
             assert [] == (await check(stack, here.diary)).wrong
 
+    @pytest.mark.long
     async def test_is_cut_off_inside_its_transaction(self, stack: FaultStack) -> None:
         """Reporting has passed the fence and holds it; while frozen its session is ended, and all it wrote is undone."""
         async with two_workers(stack, "reporting") as first, town(stack) as here:

@@ -17,8 +17,6 @@ from tests.faults.checker import check, package
 from tests.faults.stack import FaultStack
 from tests.faults.traffic import Outcome, Town, Try, flowing, town
 
-IN_SHORT = ("gatekeeper",)
-"""Services of the short form."""
 LIVES_AT_ONCE = 2
 """Enough that somebody always asks, and not so many that an api takes long to start beside them."""
 BUSY_S_MAX = 30.0
@@ -27,9 +25,9 @@ ANSWERED_MIN = 10
 
 
 class TestRollingRestart:
-    @pytest.mark.parametrize("services", [IN_SHORT, pytest.param(None, marks=pytest.mark.long)], ids=["the gate", "all"])
-    async def test_fails_nobodys_request(self, stack: FaultStack, services: Sequence[str] | None) -> None:
-        rolled = services or _all(stack)
+    @pytest.mark.long
+    async def test_fails_nobodys_request(self, stack: FaultStack) -> None:
+        rolled = _all(stack)
         async with town(stack, sites=2) as here, balanced(stack, here, rolled) as balancers:
             async with flowing(here, lives_at_once=LIVES_AT_ONCE) as traffic:
                 await eventually(lambda: traffic.finished > 2, within_s=BUSY_S_MAX)
