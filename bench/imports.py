@@ -162,6 +162,7 @@ def _form(document: Document) -> TypedForm:
         arrival_date=None,
         mobile=None,
         declaration_version=None,
+        for_one_firm=False,
     )
 
 

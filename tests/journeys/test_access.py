@@ -68,6 +68,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "withdraw_family_member": "withdraw_pre_registration contract",
         "withdraw_pre_registration": "withdraw_pre_registration contract",
         "list_review_items": "view_site contract",
+        "list_settlements": "settle_review_item contract",
         "settle_review_item": "settle_review_item contract",
         "submit_epidemic_control": "submit_site_information contract",
         "read_epidemic_control": "view_site contract",

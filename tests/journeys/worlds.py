@@ -244,6 +244,7 @@ async def registration(running: InProcess[Any]) -> Examples:
         "withdraw_family_member": Example(Good(of_family, body={"reason": "录入错误"}), 204, [{"reason": "不来沪"}]),
         "withdraw_pre_registration": Example(Good(somebody, body={"reason": "录入错误"}), 204, [{"reason": "只在虹口施工"}]),
         "list_review_items": Example(Good(own, query={"limit": "5"})),
+        "list_settlements": Example(Good(to_correct)),
         "settle_review_item": Example(Good(to_correct, body=looked_at), 201, [{**looked_at, "note": "已到场核对"}]),
         "look_up_person": Example(Good(body={"document": document()})),
         "erase_person": Example(Good({"person_id": erased.json()["person_id"]}), 204),

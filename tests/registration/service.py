@@ -25,6 +25,8 @@ class Running:
     """The service as one test sees it."""
 
     service: InProcess[Settings]
+    keys: Database
+    """Where it is recorded who read what of whom."""
     began_at: Mapping[int, int] = field(default_factory=dict)
     """Shard → its last position before the test."""
     accounts: str = ""
@@ -66,4 +68,4 @@ async def registration(
         }
     )
     async with in_process(SERVICE, settings, with_policies=with_policies) as service:
-        yield Running(service)
+        yield Running(service, keys=keys)

@@ -276,6 +276,23 @@ class TestNameDiffers:
         assert [(409, "name-differs-from-declaration")] * 3 == [problem(each) for each in answers]
         assert 1 == (await running.facts()).count("declaration-awaited")
 
+    async def test_repeated_while_the_form_is_withdrawn_is_to_be_tried_again(
+        self, running: Running, contract_no: str, operator: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen = await declare(running, name="李四")
+        await operator.post(path(contract_no), form(), seen=seen)
+        who, people = await person_id(running), type(running.wired.people)
+        handle = people.handle
+
+        async def handle_and_be_overtaken(self: Any, *arguments: Any, **options: Any) -> Any:
+            outcome = await handle(self, *arguments, **options)
+            monkeypatch.setattr(people, "handle", handle)
+            assert 204 == (await operator.post(f"{path(contract_no)}/{who}/withdrawal", {"reason": "重复"})).status_code
+            return outcome
+
+        monkeypatch.setattr(people, "handle", handle_and_be_overtaken)
+        assert (409, "version-conflict") == problem(await operator.post(path(contract_no), form(), seen=seen))
+
     async def test_ends_with_the_right_name_on_the_form(self, running: Running, contract_no: str, operator: Caller) -> None:
         seen = await declare(running)
         assert 409 == (await operator.post(path(contract_no), form(name="李四"), seen=seen)).status_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.people import PersonKind
 from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing
 from registration.domain.erasure import EpidemicIsNotOver, PersonIsErased, PersonIsUnknown
+from registration.domain.family import PersonIsRegisteredOtherwise
 from registration.domain.person import (
     Person,
     PersonCommand,
@@ -126,6 +128,12 @@ class TestAwaitADeclaration:
     def test_keeps_a_corrected_form_in_its_place(self, changed: dict[str, Any]) -> None:
         corrected = person.given(awaited()).when(pre_register(None, **changed)).then(awaited(**changed))
         assert 1 == len(corrected.state.awaited)
+
+    def test_leaves_what_waits_for_another_firm_in_its_place(self) -> None:
+        theirs = person.given(awaited())
+        ours = replace(pre_register(None, employer_credit_code=OTHER_EMPLOYER), for_one_firm=True)
+        theirs.when(ours).then_rejected(PersonIsRegisteredOtherwise)
+        theirs.when(replace(pre_register(None, origin_code="420100"), for_one_firm=True)).then(awaited(origin_code="420100"))
 
     def test_keeps_a_form_of_another_name_than_declared(self) -> None:
         kept = person.when(pre_register(MISNAMED, seen=1)).then(awaited())

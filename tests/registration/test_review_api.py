@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -62,6 +63,16 @@ class TestListReviewItems:
         pinned = await operator.post(f"{path(contract_no)}/{person}/corrections", body, seen=seen)
         assert [] == told(await operator.get(items(contract_no), seen=pinned.headers["consistency-token"]))
 
+    async def test_shows_it_though_a_third_declaration_takes_it_back(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        _, token = await expected(running, contract_no, operator)
+        await operator.get(items(contract_no), seen=token)
+        for version, from_hubei in ((2, True), (3, True), (4, False)):
+            seen = await declare(running, declaration_version=version, from_hubei=from_hubei)
+            listed = told(await operator.get(items(contract_no), seen=seen))
+            assert [("declaration_differs", 2, ["from_hubei"])] == listed, version
+
     async def test_is_silent_about_a_newer_declaration_of_the_same_journey(
         self, running: Running, contract_no: str, operator: Caller
     ) -> None:
@@ -103,7 +114,9 @@ class TestSettle:
         token = answers[0].headers["consistency-token"]
         assert [] == told(await operator.get(items(contract_no), seen=token, is_settled="false"))
         (found,) = (await operator.get(items(contract_no), is_settled="true")).json()["items"]
-        assert ("已电话核实", f"site_operator-{running.accounts}") == (found["settled"]["note"], found["settled"]["settled_by"])
+        assert f"site_operator-{running.accounts}" == found["settled"]["settled_by"]
+        (what,) = (await operator.get(settlements)).json()
+        assert ("declaration_contradicts", 1, "已电话核实") == (what["kind"], what["declaration_version"], what["note"])
 
     @pytest.mark.parametrize("other", [{"declaration_version": 2}, {"kind": "declaration_differs"}])
     async def test_of_what_is_not_there_is_not_found(
@@ -125,5 +138,17 @@ class TestSettle:
     async def test_is_not_for_an_employer_s_registrar(self, running: Running, contract_no: str, operator: Caller) -> None:
         person, _ = await expected(running, contract_no, operator, **CONTRADICTION)
         registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
-        refused = await registrar.post(f"{items(contract_no)}/{person}/settlements", settlement())
-        assert (403, "forbidden") == problem(refused)
+        settlements = f"{items(contract_no)}/{person}/settlements"
+        for refused in (await registrar.post(settlements, settlement()), await registrar.get(settlements)):
+            assert (403, "forbidden") == problem(refused)
+
+    async def test_tells_what_was_found_to_nobody_unrecorded(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person, seen = await expected(running, contract_no, operator, **CONTRADICTION)
+        settled = await operator.post(f"{items(contract_no)}/{person}/settlements", settlement(), seen=seen)
+        token = settled.headers["consistency-token"]
+        assert "已电话核实" not in (await operator.get(items(contract_no), seen=token)).text
+        await operator.get(f"{items(contract_no)}/{person}/settlements")
+        owner = await asyncpg.connect(running.keys.owner_dsn)
+        rows = await owner.fetch("SELECT actor, purpose FROM access WHERE stream_ids = $1 AND purpose = 'process'", [person])
+        await owner.close()
+        assert [operator.principal.subject] == [row["actor"] for row in rows]

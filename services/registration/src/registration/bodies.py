@@ -97,7 +97,7 @@ class PreRegistrationBody(_PersonOnContract):
     declaration_version: DeclarationVersion | None = None
     """The declaration that was shown (获取健康云信息), if one was."""
 
-    def to_form(self, contract_no: str, district: str) -> TypedForm:
+    def to_form(self, contract_no: str, district: str, *, for_one_firm: bool) -> TypedForm:
         return TypedForm(
             contract_no=contract_no,
             district=district,
@@ -111,6 +111,7 @@ class PreRegistrationBody(_PersonOnContract):
             arrival_date=self.arrival_date,
             mobile=self.mobile,
             declaration_version=self.declaration_version,
+            for_one_firm=for_one_firm,
         )
 
 

@@ -21,7 +21,7 @@ from chassis.problems import MEDIA_TYPE, preferred_language, problem_response
 from chassis.strict_json import IMPORT_BYTES_MAX, StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
-from contracts.access import Action, covers_employer
+from contracts.access import Action, Role, covers_employer
 from contracts.event import shard_of
 from contracts.firms import ContractNo
 from contracts.rejection import Rejection
@@ -41,6 +41,7 @@ from registration.domain.declaration import (
     MobileIsMissing,
     NameDiffersFromDeclaration,
 )
+from registration.domain.family import PersonIsRegisteredOtherwise
 from registration.domain.person import (
     PersonHasEntered,
     PersonIsNotPreRegistered,
@@ -190,6 +191,7 @@ WAY_TO_ONE_NAME = {
         NameDiffersFromDeclaration,
         MobileIsMissing,
         PersonIsOnTooManyContracts,
+        PersonIsRegisteredOtherwise,
     ),
 )
 async def pre_register(
@@ -210,7 +212,8 @@ async def pre_register(
         raise EmployerIsMissing  # Other firms' people are not this registrar's to know of.
     contract.require_employer(body.employer_credit_code)
     await parts.wait_for(seen)
-    answer = await parts.pre_registering.hand_in(body.to_form(contract_no, details.district), key=_key(caller, key))
+    form = body.to_form(contract_no, details.district, for_one_firm=caller.role is Role.EMPLOYER_REGISTRAR)
+    answer = await parts.pre_registering.hand_in(form, key=_key(caller, key))
     token = await parts.people.token_after(answer.person_id, answer.outcome)
     if answer.declaration_version is None:
         return _kept(request, answer.waits_for, token)

@@ -10,6 +10,7 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler, Outcome
 from chassis.event_store import CommandKey
+from chassis.faults import VersionConflict
 from chassis.identity import Identities
 from chassis.sealing import Sealer, Sealing
 from contracts.identity import Document
@@ -38,6 +39,8 @@ class TypedForm:
     mobile: str | None
     declaration_version: int | None
     """The declaration that was shown, if one was."""
+    for_one_firm: bool
+    """Whether who typed it may register this firm's people only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +91,18 @@ class PreRegistering:
             declaration=await self.declarations.latest(person_id),
             declaration_version_seen=typed.declaration_version,
             at=self.clock.now(),
+            for_one_firm=typed.for_one_firm,
         )
 
     async def _as_it_stands(self, command: PreRegister, outcome: Outcome[PersonEvent]) -> Answer:
         """The answer to a repeat, which made nothing new."""
         person_id, contract_no = command.person_id, command.form.contract_no
-        _, person = await self.people.read(person_id)
+        version, person = await self.people.read(person_id)
         if form := person.awaited.get(contract_no):
             return _waiting(form, command, outcome)
-        return Answer(person_id, outcome, person.pre_registrations[contract_no].declaration_version)
+        if known := person.pre_registrations.get(contract_no):
+            return Answer(person_id, outcome, known.declaration_version)
+        raise VersionConflict(version)  # The form was withdrawn at this very moment.
 
 
 def _waiting(form: Form, command: PreRegister, outcome: Outcome[PersonEvent]) -> Answer:

@@ -44,8 +44,6 @@ class SettlementAnswer(BaseModel):
     """The account."""
     settled_at: datetime
     """UTC."""
-    note: str | None
-    """What was found. None where the person was erased."""
 
 
 class ReviewItemAnswer(BaseModel):
@@ -96,6 +94,45 @@ async def list_review_items(
     people = list(dict.fromkeys(each.person_id for each in wanted))
     unsealer = await parts.sealing.unwrap(people, actor=caller.subject, purpose=Purpose.MASKED_PAGE)
     return ReviewItemsAnswer(items=[_answer(contract_no, each, unsealer) for each in wanted], next=page.next)
+
+
+class FoundOutAnswer(BaseModel):
+    """What somebody found who looked."""
+
+    kind: ReviewItemKind
+    declaration_version: int
+    settled_by: str
+    """The account."""
+    settled_at: datetime
+    """UTC."""
+    note: str | None
+    """None where the person was erased."""
+
+
+@router.get("/{person_id}/settlements", responses=problems(ReviewItemIsUnknown))
+async def list_settlements(
+    contract_no: ContractNo, person_id: UUID, caller: Settler, seen: Consistency, parts: Parts
+) -> list[FoundOutAnswer]:
+    """What was found about one person's items, as far as they are there. A note may say anything: it is for those who look, and
+    that they read it is recorded."""
+    await parts.contract_of(caller, contract_no)
+    await parts.wait_for(seen)
+    page = await review_items(parts.pool, contract_no, employer=None, person_id=person_id, people_max=1)
+    if not page.items:
+        raise ReviewItemIsUnknown
+    settled = [each.settled for each in page.items if each.settled is not None]
+    unsealer = await parts.sealing.unwrap([person_id] if settled else [], actor=caller.subject, purpose=Purpose.PROCESS)
+    notes = [unsealer.unseal(person_id, "note", each.note) for each in settled]
+    return [
+        FoundOutAnswer(
+            kind=ReviewItemKind(each.kind),
+            declaration_version=each.declaration_version,
+            settled_by=each.settled_by,
+            settled_at=each.settled_at,
+            note=None if isinstance(note, Erased) else note,
+        )
+        for each, note in zip(settled, notes, strict=True)
+    ]
 
 
 class SettlementBody(StrictModel):
@@ -171,7 +208,5 @@ def _answer(contract_no: str, found: FoundItem, unsealer: Unsealer) -> ReviewIte
         name=name and masked_name(name),
         document_type=found.document_type,
         document_number=number and masked_number(number),
-        settled=SettlementAnswer(settled_by=settled.settled_by, settled_at=settled.settled_at, note=text("note", settled.note))
-        if settled
-        else None,
+        settled=SettlementAnswer(settled_by=settled.settled_by, settled_at=settled.settled_at) if settled else None,
     )

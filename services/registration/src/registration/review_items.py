@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from uuid import UUID
 
 import asyncpg
@@ -13,22 +15,25 @@ from registration.domain.review import ReviewItem, differences
 from registration.read_models.review_settlements import SettlementRow
 
 PEOPLE = """
-SELECT p.person_id, p.state, p.document_type, p.document, p.name, p.declaration_version, v.pinned, v.name_fingerprint,
-       v.contradictions, d.version AS newer_version, d.pinned AS newer_pinned, d.name_fingerprint AS newer_name_fingerprint
+SELECT p.person_id, p.state, p.document_type, p.document, p.name, p.declaration_version, v.contradictions
 FROM pre_registration_v2 AS p
 LEFT JOIN declaration_version_v1 AS v ON v.person_id = p.person_id AND v.version = p.declaration_version
-LEFT JOIN declaration_v1 AS d ON d.person_id = p.person_id AND d.version > p.declaration_version
 LEFT JOIN presence_v1 AS s ON s.contract_no = p.contract_no AND s.person_id = p.person_id
 WHERE p.contract_no = $1
   AND ($2::text IS NULL OR p.employer_credit_code = $2)
   AND ($3::uuid IS NULL OR p.person_id = $3)
   AND ($4::uuid IS NULL OR p.person_id > $4)
-  AND (p.state = 'open' AND (v.contradictions <> '' OR d.version IS NOT NULL)
+  AND (p.state = 'open' AND (v.contradictions <> '' OR EXISTS (
+        SELECT FROM declaration_version_v1 AS d WHERE d.person_id = p.person_id AND d.version > p.declaration_version))
     OR p.state = 'withdrawn' AND p.declaration_version IS NOT NULL AND (s.inside OR s.left_at > p.changed_at))
 ORDER BY p.person_id
 LIMIT $5
 """
 """Whoever there may be something about. On site though withdrawn: the two crossed, and what the gate says holds."""
+
+DECLARED = """
+SELECT person_id, version, pinned, name_fingerprint FROM declaration_version_v1 WHERE person_id = ANY ($1) ORDER BY version
+"""
 
 SETTLEMENTS = """
 SELECT contract_no, person_id, kind, declaration_version, settled_by, note, settled_at FROM review_settlement_v1
@@ -73,7 +78,11 @@ async def review_items(
     """Of a contract, or of one person there. `employer` is a credit code: only its people."""
     rows = await pool.fetch(PEOPLE, contract_no, employer, person_id, after, people_max + 1)
     shown = rows[:people_max]
-    found = await pool.fetch(SETTLEMENTS, contract_no, [row["person_id"] for row in shown])
+    people = [row["person_id"] for row in shown]
+    declared: defaultdict[UUID, list[asyncpg.Record]] = defaultdict(list)
+    for version in await pool.fetch(DECLARED, people):
+        declared[version["person_id"]].append(version)
+    found = await pool.fetch(SETTLEMENTS, contract_no, people)
     settled = {(row["person_id"], row["kind"], row["declaration_version"]): SettlementRow(*row) for row in found}
     items = [
         FoundItem(
@@ -87,24 +96,30 @@ async def review_items(
             settled=settled.get((row["person_id"], item.kind.value, item.declaration_version)),
         )
         for row in shown
-        for item, codes in _of(row)
+        for item, codes in _of(row, declared[row["person_id"]])
     ]
     return FoundPage(items, shown[-1]["person_id"] if len(rows) > people_max else None)
 
 
-def _of(row: asyncpg.Record) -> Iterator[tuple[ReviewItem, Sequence[str]]]:
-    """Everything about one person."""
+def _of(row: asyncpg.Record, declared: Sequence[asyncpg.Record]) -> Iterator[tuple[ReviewItem, Sequence[str]]]:
+    """Everything about one person, who declared all this, in this order."""
     pinned_version: int = row["declaration_version"]
     if row["state"] == "withdrawn":
         yield ReviewItem(ReviewItemKind.ENTERED_THOUGH_WITHDRAWN, pinned_version), ()
         return
     if row["contradictions"]:
         yield ReviewItem(ReviewItemKind.DECLARATION_CONTRADICTS, pinned_version), row["contradictions"].split()
-    if row["newer_version"] is not None and row["pinned"] is not None:
-        changed = differences(
-            PinnedDeclaration.model_validate_json(row["pinned"]),
-            PinnedDeclaration.model_validate_json(row["newer_pinned"]),
-            same_name=row["name_fingerprint"] == row["newer_name_fingerprint"],
-        )
-        if changed:
-            yield ReviewItem(ReviewItemKind.DECLARATION_DIFFERS, row["newer_version"]), changed
+    since = [each for each in declared if each["version"] >= pinned_version]
+    for before, newer in pairwise(since):
+        changed = _differences(since[0], newer)
+        # What was said before already is an item of that declaration, and stays one whatever is said after it.
+        if changed and _differences(before, newer):
+            yield ReviewItem(ReviewItemKind.DECLARATION_DIFFERS, newer["version"]), changed
+
+
+def _differences(one: asyncpg.Record, other: asyncpg.Record) -> Sequence[str]:
+    return differences(
+        PinnedDeclaration.model_validate_json(one["pinned"]),
+        PinnedDeclaration.model_validate_json(other["pinned"]),
+        same_name=one["name_fingerprint"] == other["name_fingerprint"],
+    )

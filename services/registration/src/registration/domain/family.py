@@ -82,7 +82,8 @@ class FamilyMemberAccompaniesAnother(Rejection):
 
 
 class PersonIsRegisteredOtherwise(Rejection):
-    """Nobody is both family and expected to work on a site: the police is told one or the other."""
+    """Nobody is both family and expected to work on a site: the police is told one or the other. Nor does a
+    firm displace the form that waits for another, which would not learn of it."""
 
     code = "person-is-registered-otherwise"
     title_zh = "该人员已在本合同以其他身份登记,请先撤销"

@@ -51,6 +51,8 @@ class PreRegister:
     declaration_version_seen: int | None
     """The one that the registrar was shown (获取健康云信息), if any."""
     at: datetime
+    for_one_firm: bool = False
+    """Whether the registrar may register this firm's people only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,7 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
     if lacks is WaitsFor.MOBILE:
         raise MobileIsMissing  # Typed in a moment: nothing to wait for.
     if declaration is None or lacks is not None:
+        waiting.require_place(form, person.awaited.get(form.contract_no), for_one_firm=command.for_one_firm)
         return waiting.wait(command.person_id, form, person.awaited.get(form.contract_no), command.at)
     return [_pre_registered(command.person_id, form, declaration, taken_up=False, at=command.at)]
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from contracts.registration import DeclarationAwaited, FormWithdrawn
 from contracts.sealing import Sealed
 from registration.domain.declaration import Declaration
+from registration.domain.family import PersonIsRegisteredOtherwise
 from registration.domain.form import Form, Left, may_rest_on, said_by
 
 
@@ -56,6 +57,12 @@ def waits_for(form: Lacking, declaration: Declaration | None, at: datetime) -> W
     if declaration.mobile is None and form.mobile is None:
         return WaitsFor.MOBILE
     return None
+
+
+def require_place(form: Form, awaited: Form | None, *, for_one_firm: bool) -> None:
+    """Raises: PersonIsRegisteredOtherwise where somebody of one firm would displace what waits for another."""
+    if for_one_firm and awaited is not None and awaited.employer_credit_code != form.employer_credit_code:
+        raise PersonIsRegisteredOtherwise
 
 
 def wait(person_id: UUID, form: Form, awaited: Form | None, at: datetime) -> Sequence[DeclarationAwaited]:

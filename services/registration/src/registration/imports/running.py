@@ -168,7 +168,8 @@ class Imports:
             if file.employer_credit_code not in (None, row.body.employer_credit_code):
                 raise EmployerIsMissing  # Other firms' people are not this registrar's to know of.
             contract.require_employer(row.body.employer_credit_code)
-            form = row.body.to_form(file.contract_no, contract.details.district)
+            of_one = file.employer_credit_code is not None
+            form = row.body.to_form(file.contract_no, contract.details.district, for_one_firm=of_one)
             if file.is_dry_run:
                 events = await self.pre_registering.rehearse(form)
                 is_awaited = any(isinstance(event, DeclarationAwaited) for event in events)
