@@ -26,9 +26,12 @@ TAKEN_OVER_S_MAX = 15.0
 
 
 class TestKill:
-    @pytest.mark.parametrize("services", [IN_SHORT, pytest.param(None, marks=pytest.mark.long)], ids=["some", "all"])
+    @pytest.mark.parametrize(
+        ("services", "cut_off_min"),
+        [pytest.param(IN_SHORT, 1, id="some"), pytest.param(None, 3, id="all", marks=pytest.mark.long)],
+    )
     async def test_leaves_every_fact_in_log_topic_and_projections_exactly_once(
-        self, stack: FaultStack, services: Sequence[str] | None
+        self, stack: FaultStack, services: Sequence[str] | None, cut_off_min: int
     ) -> None:
         apis = [name for name in stack.apis() if services is None or name.removesuffix("-api") in services]
         workers = [name for name in stack.workers() if services is None or name.removesuffix("-worker") in services]
@@ -39,8 +42,8 @@ class TestKill:
             verdict = await check(stack, here.diary)
             assert [] == verdict.wrong
             counts = here.diary.count()
-            assert counts["broken"], f"nobody was cut off: {counts}"
-            assert counts["retried"], f"nothing was sent again: {counts}"
+            assert counts["broken"] >= cut_off_min, f"nobody was cut off: {counts}"
+            assert counts["retried"] >= cut_off_min, f"nothing was sent again: {counts}"
             await eventually(lambda: _are_taken_over(stack, before), within_s=TAKEN_OVER_S_MAX)
             published = [service for service in WITH_LOG if f"{package(service)}-worker" in workers]
             assert all(verdict.repeated[service] for service in published), f"nothing was published twice: {verdict.repeated}"
