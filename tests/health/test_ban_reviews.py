@@ -89,8 +89,8 @@ class TestReviewBan:
     def test_is_refused_out_of_reach(self, days: int) -> None:
         BANNED.when(review(review_on=TODAY + (1 + days) * DAY)).then_rejected(ReviewIsOutOfReach)
 
-    def test_does_nothing_when_repeated(self) -> None:
-        BANNED.given(reviewed()).when(review()).then_nothing()
+    def test_is_kept_each_time(self) -> None:
+        BANNED.given(reviewed()).when(review()).then(reviewed())
 
     def test_answers_an_objection(self) -> None:
         stream = BANNED.given(reviewed(), objected())

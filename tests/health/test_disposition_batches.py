@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +12,8 @@ import pytest
 
 from contracts.access import Role
 from contracts.health import Disposition, DispositionChanged
-from health.disposition_batches import ALONE_PEOPLE_MAX, WAITS_HOURS_MAX, ProposalHasLapsed, approve, batch_of
+from contracts.times import shanghai_date
+from health.disposition_batches import ALONE_PEOPLE_MAX, WAITS_HOURS_MAX, ProposalHasLapsed, approve, batch_of, propose
 from tests.health.facts import pre_registered
 from tests.health.service import Running
 from tests.health.test_api import BAN, problem
@@ -64,6 +65,25 @@ class TestProposal:
         assert (200, False) == (approved.status_code, approved.json()["waits"])
         assert ["done"] * len(crew.people) == [each["outcome"] for each in approved.json()["people"]]
         assert await crew.banned()
+
+    async def test_bans_though_its_day_of_review_passed_while_it_waited(self, crew: Crew) -> None:
+        today = shanghai_date(datetime.now(UTC))
+        proposed = await crew.proposed(review_on=today.isoformat())
+        pool = crew.running.parts.pool
+        batch = await batch_of(pool, UUID(proposed.json()["batch_id"]))
+        assert batch is not None
+        days = timedelta(days=2)
+        earlier = replace(batch, batch_id=uuid4(), proposed_at=batch.proposed_at - days, review_on=today - days)
+        await propose(pool, earlier)
+        assert 200 == (await crew.approved(str(earlier.batch_id))).status_code
+        assert await crew.banned()
+        (ban,) = [each for each in await crew.running.facts(crew.people[0]) if isinstance(each, DispositionChanged)]
+        assert ban.review_on is not None
+        assert today <= ban.review_on <= shanghai_date(datetime.now(UTC))
+
+    async def test_is_refused_with_a_day_of_review_that_has_passed(self, crew: Crew) -> None:
+        yesterday = shanghai_date(datetime.now(UTC)) - timedelta(days=1)
+        assert (422, "review-is-out-of-reach") == problem(await crew.proposed(review_on=yesterday.isoformat()))
 
     async def test_of_few_people_is_carried_out_at_once(self, crew: Crew) -> None:
         proposed = await crew.proposed(*crew.people[:ALONE_PEOPLE_MAX])

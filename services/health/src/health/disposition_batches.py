@@ -14,6 +14,7 @@ import asyncpg
 
 from contracts.health import Disposition, IsolationMethod
 from contracts.rejection import Rejection
+from contracts.times import shanghai_date
 from health.domain.commands import ChangeDisposition
 
 ALONE_PEOPLE_MAX = 20
@@ -81,10 +82,16 @@ class Batch:
                 evidence=self.evidence[n] if self.evidence else None,
                 release_document=self.release_documents[n] if self.release_documents else None,
                 at=at,
-                review_on=self.review_on,
+                review_on=self._review_on(at),
             )
             for n, person_id in enumerate(self.person_ids)
         }
+
+    def _review_on(self, at: datetime) -> date | None:
+        """A day that came and went while the proposal waited means today: a date must not keep a ban from being one."""
+        proposed_on, today = shanghai_date(self.proposed_at), shanghai_date(at)
+        has_passed = self.review_on is not None and proposed_on <= self.review_on < today
+        return today if has_passed else self.review_on
 
 
 COLUMNS = ", ".join(each.name for each in fields(Batch))

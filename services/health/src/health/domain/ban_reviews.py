@@ -46,11 +46,9 @@ def review_day(asked: date | None, today: date) -> date:
 
 
 def review_ban(command: ReviewBan, person: HealthPerson) -> Sequence[BanReviewed]:
-    """The review; nothing where the ban has this day already and nobody objects. Raises: Rejection."""
+    """The review, each time: what the ban still rests on may be new. Raises: Rejection."""
     _require_banned(person)
     review_on = review_day(command.review_on, shanghai_date(command.at))
-    if review_on == person.review_on and not person.objects:
-        return []
     return [BanReviewed(person_id=command.person_id, review_on=review_on, evidence=command.evidence, reviewed_at=command.at)]
 
 
