@@ -9,18 +9,17 @@ import sys
 import uvloop
 
 from bench.place import place
-from bench.table import printed
+from bench.table import HEADER, printed
 
 MEASUREMENTS = ("store", "relay", "projector", "rebuild", "supervision", "rehearsal", "imports", "services", "overload")
 
 
 async def main(names: list[str]) -> None:
-    rows = []
     async with place() as here:
-        print(f"fdatasync: {here.fdatasyncs_per_second():,.0f}/s")
+        print(f"fdatasync: {here.fdatasyncs_per_second():,.0f}/s", HEADER, sep="\n", flush=True)
         for name in names or MEASUREMENTS:
-            rows += await importlib.import_module(f"bench.{name}").measure(here)
-    print(printed(rows))
+            for row in await importlib.import_module(f"bench.{name}").measure(here):
+                print(printed(row), flush=True)
 
 
 # The table is the output. What goes wrong is raised; what libraries say of migrations and of producers that are stopped is not.

@@ -23,6 +23,7 @@ from contracts.topics import Topic
 
 EVENTS = 400_000
 PARTITIONS = 16
+WHOLE_LOG_S = 60  # one answer with every event; commands have far less
 TOPIC = Topic("bench.events.v1", owner="bench", carries="bench", readers=(), partitions=PARTITIONS, retention_ms=None)
 REFERENCE = Topic("bench.reference.v1", owner="bench", carries="bench", readers=(), partitions=PARTITIONS, retention_ms=None)
 
@@ -45,7 +46,7 @@ async def fill(pool: asyncpg.Pool, events: int) -> None:
 
 
 async def _bare_client(pool: asyncpg.Pool, bootstrap: str) -> float:
-    rows = await pool.fetch("SELECT shard, pos, stream_id, data, meta FROM event ORDER BY shard, pos")
+    rows = await pool.fetch("SELECT shard, pos, stream_id, data, meta FROM event ORDER BY shard, pos", timeout=WHOLE_LOG_S)
     by_partition: list[list[tuple[bytes, bytes, list[tuple[str, bytes]]]]] = [[] for _ in range(PARTITIONS)]
     for row in rows:
         stream_id: UUID = row["stream_id"]

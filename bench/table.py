@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -23,12 +22,11 @@ class Row:
         return f"{self.measured / self.reference:.2f}×" if self.reference else "–"
 
 
-def printed(rows: Sequence[Row]) -> str:
-    """The table in Markdown."""
-    lines = ["| what | measured | reference in the same run | ratio | aim |", "|---|---|---|---|---|"]
-    for row in rows:
-        reference = f"{row.reference:,.0f} {row.unit} ({row.reference_name})" if row.reference else row.reference_name
-        lines.append(
-            f"| {row.what} | {row.measured:,.{1 if row.unit == 'ms' else 0}f} {row.unit} | {reference} | {row.ratio} | {row.aim} |"
-        )
-    return "\n".join(lines)
+HEADER = "| what | measured | reference in the same run | ratio | aim |\n|---|---|---|---|---|"
+
+
+def printed(row: Row) -> str:
+    """A line of the table in Markdown, below `HEADER`."""
+    reference = f"{row.reference:,.0f} {row.unit} ({row.reference_name})" if row.reference else row.reference_name
+    measured = f"{row.measured:,.{1 if row.unit == 'ms' else 0}f} {row.unit}"
+    return f"| {row.what} | {measured} | {reference} | {row.ratio} | {row.aim} |"
