@@ -10,7 +10,17 @@ from types import MappingProxyType
 
 import asyncpg
 
-from reporting.supervision.filters import CHINESE, IS_BANNED, IS_ON_SITE, PAGE_ROWS, SHOWN, ContractFilter, Reach, page_text
+from reporting.supervision.filters import (
+    CHINESE,
+    IS_BANNED,
+    IS_ON_SITE,
+    PAGE_ROWS,
+    SHOWN,
+    ContractFilter,
+    Reach,
+    fetch_matching,
+    page_text,
+)
 
 
 class Order(StrEnum):
@@ -136,7 +146,7 @@ async def supervision_table(
 ) -> Table:
     """A page of so many rows, from 1. Rows that are equal in what they are ordered by stand by contract number."""
     direction = f"{_COLUMNS[order]} {'DESC' if descending else 'ASC'}"
-    found = await pool.fetch(CONTRACTS.format(order=direction), *wanted.parameters, (page - 1) * rows_max, rows_max)
+    found = await fetch_matching(pool, CONTRACTS.format(order=direction), wanted, (page - 1) * rows_max, rows_max)
     rows = [_row(each) for each in found if each["contract_no"] is not None]
     return Table(as_of=found[0]["as_of"], header=_header(found[0]), page=page, rows=rows)
 

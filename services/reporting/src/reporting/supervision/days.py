@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 import asyncpg
 
-from reporting.supervision.filters import SHOWN, ContractFilter
+from reporting.supervision.filters import SHOWN, ContractFilter, fetch_matching
 
 DAYS_MAX = 90
 
@@ -51,6 +51,6 @@ class Course:
 
 async def course(pool: asyncpg.Pool, wanted: ContractFilter, *, days: int) -> Course:
     """The last so many days, today's the last one."""
-    found = await pool.fetch(COURSE, *wanted.parameters, days)
+    found = await fetch_matching(pool, COURSE, wanted, days)
     rows = [DayRow(each["day"], each["pre_registered"], each["entered"], each["refused"], each["exited"]) for each in found]
     return Course(found[0]["as_of"], rows)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import asyncpg
 
-from reporting.supervision.filters import CHINESE, PAGE_ROWS, SHOWN, ContractFilter, rows_before
+from reporting.supervision.filters import CHINESE, PAGE_ROWS, SHOWN, ContractFilter, fetch_matching, rows_before
 
 
 class FirmKind(StrEnum):
@@ -57,6 +57,6 @@ class Firms:
 
 async def firms(pool: asyncpg.Pool, kind: FirmKind, wanted: ContractFilter, *, page: int) -> Firms:
     """In Chinese order of their names. A firm that was named differently on two contracts has one of its names."""
-    found = await pool.fetch(FIRMS.format(named=_NAMED[kind]), *wanted.parameters, rows_before(page), PAGE_ROWS)
+    found = await fetch_matching(pool, FIRMS.format(named=_NAMED[kind]), wanted, rows_before(page), PAGE_ROWS)
     rows = [FirmRow(row["credit_code"], row["name"], row["contracts"]) for row in found if row["credit_code"] is not None]
     return Firms(found[0]["as_of"], found[0]["total"], rows)

@@ -13,7 +13,7 @@ import asyncpg
 
 from contracts.health import Disposition
 from contracts.people import PersonKind
-from reporting.supervision.filters import IS_BANNED, IS_ON_SITE, PAGE_ROWS, SHOWN, ContractFilter, rows_before
+from reporting.supervision.filters import IS_BANNED, IS_ON_SITE, PAGE_ROWS, SHOWN, ContractFilter, fetch_matching, rows_before
 
 
 class PeopleSet(StrEnum):
@@ -211,7 +211,7 @@ async def people(pool: asyncpg.Pool, counted: PeopleSet, wanted: ContractFilter,
     """Exactly whom the number counts, by contract: a row a person and contract, with the firm of that count."""
     rows = MEMBERS.format(is_in=_IN[counted])
     statement = PEOPLE.format(number=counted.value, counts="people_count_v1", rows=rows, employer=_EMPLOYER[counted])
-    return _people(await pool.fetch(statement, *wanted.parameters, rows_before(page), PAGE_ROWS))
+    return _people(await fetch_matching(pool, statement, wanted, rows_before(page), PAGE_ROWS))
 
 
 async def employments(
@@ -223,7 +223,7 @@ async def employments(
     beside = "LEFT JOIN disposition_v1 AS d USING (person_id)" if of.disposition or of.banned is not None else ""
     statement = EMPLOYMENTS.format(asked=asked, beside=beside) if conditions else ALL_EMPLOYMENTS
     return _people(
-        await pool.fetch(statement, *wanted.parameters, (page - 1) * rows_max, rows_max, *(value for _, value in conditions))
+        await fetch_matching(pool, statement, wanted, (page - 1) * rows_max, rows_max, *(value for _, value in conditions))
     )
 
 
