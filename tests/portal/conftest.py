@@ -1,4 +1,4 @@
-"""The portal over HTTP in the test's process, on a real database."""
+"""The portal over HTTP in the test's process: on a real database, or its pages with stand-ins for everything behind them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from devstack.fresh_databases import FreshDatabases
 from portal.accounts import put_client
 from portal.settings import Settings
 from portal.wiring import SERVICE
+from tests.portal.browsing import Browser
+from tests.portal.stand_ins import StandIns, app_of
 
 SECRET = "an invented secret"
 SEED, OLD_SEED = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
@@ -36,6 +38,7 @@ async def app(portal_database: Database, monkeypatch: pytest.MonkeyPatch) -> Asy
     monkeypatch.setenv("GATEHOUSE_DATABASE_DSN", portal_database.app_dsn)
     monkeypatch.setenv("GATEHOUSE_SIGNING_KEY", SEED)
     monkeypatch.setenv("GATEHOUSE_USER_KEY", SEED)
+    monkeypatch.setenv("GATEHOUSE_MESSAGE_GATEWAY_URL", "http://nowhere")
     monkeypatch.setenv("GATEHOUSE_RETIRING_SIGNING_KEY", OLD_SEED)
     async with machinery(SERVICE, Settings()) as parts:
         await parts.pool.execute("SELECT 1")
@@ -51,3 +54,14 @@ async def app(portal_database: Database, monkeypatch: pytest.MonkeyPatch) -> Asy
 async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://portal") as client:
         yield client
+
+
+@pytest.fixture
+def services() -> StandIns:
+    return StandIns()
+
+
+@pytest.fixture
+def browser(services: StandIns) -> Browser:
+    """In front of a site operator."""
+    return Browser(app_of(services))

@@ -200,10 +200,13 @@ class StandIns:
         token = {"Consistency-Token": next(self.tokens)} if request.method == "POST" else {}
         return httpx2.Response(status, json=body, headers=token)
 
+    def sent(self, method: str, path: str) -> list[httpx2.Request]:
+        """What was sent there."""
+        return [each for each in self.asked if (each.method, each.url.path) == (method, path)]
+
     def body_of(self, method: str, path: str) -> Any:
         """What was sent there last."""
-        found = [each for each in self.asked if (each.method, each.url.path) == (method, path)]
-        return json.loads(found[-1].content)
+        return json.loads(self.sent(method, path)[-1].content)
 
 
 IMPORT = {
@@ -458,6 +461,11 @@ def refusal(status: int, code: str, title: str, *errors: tuple[str, str], detail
 
 def operator() -> Session:
     return Session(b"", UUID(int=1), None, (SiteGrant(CONTRACT, Role.SITE_OPERATOR),), {})
+
+
+def registrar() -> Session:
+    """Of the employer."""
+    return Session(b"", UUID(int=1), None, (SiteGrant(CONTRACT, Role.EMPLOYER_REGISTRAR, EMPLOYER),), {})
 
 
 def turnstile() -> Session:

@@ -7,21 +7,11 @@ from typing import Any
 import pytest
 
 from tests.portal.browsing import Browser
-from tests.portal.stand_ins import CHILD, CONTRACT, DECLARATION, PERSON, SITE, StandIns, app_of, refusal
+from tests.portal.stand_ins import CHILD, CONTRACT, DECLARATION, PERSON, SITE, StandIns, refusal
 
 PATH = f"{SITE}/pre-registrations/{PERSON}/family-members"
 FAMILY = f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}/family-members"
 TYPED = {"document_type": "citizen_id", "document_number": "420106201507250161", "name": "吴小宁", "relation": "子女"}
-
-
-@pytest.fixture
-def services() -> StandIns:
-    return StandIns()
-
-
-@pytest.fixture
-def browser(services: StandIns) -> Browser:
-    return Browser(app_of(services))
 
 
 class TestFamily:

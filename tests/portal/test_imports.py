@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from contracts.access import Role
-from portal.session import Session
-from portal.users import SiteGrant
 from tests.portal.browsing import Browser
-from tests.portal.stand_ins import CONTRACT, EMPLOYER, IMPORT, SITE, StandIns, app_of, refusal
+from tests.portal.stand_ins import CONTRACT, IMPORT, SITE, StandIns, app_of, refusal, registrar
 
 PATH = f"{SITE}/imports"
 FILES = f"/v1/contracts/{CONTRACT}/pre-registration-imports/files"
 HERE, THERE = f"{PATH}/{IMPORT['import_id']}", f"/v1/imports/{IMPORT['import_id']}"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FILLED: dict[str, Any] = {"kind": "pre-registration", "mode": "dry"}
-
-
-@pytest.fixture
-def services() -> StandIns:
-    return StandIns()
-
-
-@pytest.fixture
-def browser(services: StandIns) -> Browser:
-    return Browser(app_of(services))
-
-
-def registrar() -> Session:
-    return Session(b"", UUID(int=1), None, (SiteGrant(CONTRACT, Role.EMPLOYER_REGISTRAR, EMPLOYER),), {})
 
 
 class TestHandIn:
@@ -43,7 +25,7 @@ class TestHandIn:
     ) -> None:
         await browser.open(PATH)
         page = await browser.upload(PATH, ("people", content, "application/vnd.ms-excel"), **FILLED)
-        sent = next(each for each in services.asked if each.url.path == FILES)
+        (sent,) = services.sent("POST", FILES)
         assert (content, media_type) == (sent.content, sent.headers["Content-Type"])
         assert HERE == page.url.path
 
@@ -51,7 +33,7 @@ class TestHandIn:
     async def test_is_a_dry_run_unless_it_is_meant(self, services: StandIns, browser: Browser, mode: str, is_dry_run: str) -> None:
         await browser.open(PATH)
         await browser.upload(PATH, ("people.csv", b"x", "text/csv"), **{**FILLED, "mode": mode})
-        sent = next(each for each in services.asked if each.url.path == FILES)
+        (sent,) = services.sent("POST", FILES)
         assert is_dry_run == sent.url.params["dry_run"]
 
     @pytest.mark.parametrize(
@@ -64,7 +46,7 @@ class TestHandIn:
         await browser.open(PATH)
         page = await browser.upload(PATH, ("people.csv", content, "text/csv"), kind=kind)
         assert (422, True) == (page.status_code, words in page.text)
-        assert [] == [each for each in services.asked if each.url.path == FILES]
+        assert [] == services.sent("POST", FILES)
 
     async def test_says_at_the_file_why_it_was_not_taken(self, services: StandIns, browser: Browser) -> None:
         title = "表头与模板不一致,请下载模板填写"
@@ -90,7 +72,7 @@ class TestImport:
 
     async def test_shows_rows_of_one_outcome(self, services: StandIns, browser: Browser) -> None:
         await browser.open(f"{HERE}?outcome=refused&after=100")
-        asked = next(each for each in services.asked if each.url.path == f"{THERE}/rows")
+        (asked,) = services.sent("GET", f"{THERE}/rows")
         assert {"outcome": "refused", "after": "100", "limit": "100"} == dict(asked.url.params)
 
     async def test_reloads_by_itself_while_it_is_worked_on(self, services: StandIns, browser: Browser) -> None:

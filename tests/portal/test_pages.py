@@ -9,12 +9,10 @@ from uuid import UUID
 import pytest
 from joserfc import jwt
 
-from contracts.access import Role
 from portal.pages.health import celsius
 from portal.pages.morning_round import PEOPLE_MAX
 from portal.session import Session
 from portal.upstream.registration import PAGE_ROWS
-from portal.users import SiteGrant
 from portal.wiring import signing_key
 from tests.portal.browsing import Browser
 from tests.portal.stand_ins import (
@@ -32,6 +30,7 @@ from tests.portal.stand_ins import (
     attempt,
     operator,
     refusal,
+    registrar,
     reported,
     supervisor,
 )
@@ -49,16 +48,6 @@ FILLED = {
     "employer": EMPLOYER,
     "trade": "020",
 }
-
-
-@pytest.fixture
-def services() -> StandIns:
-    return StandIns()
-
-
-@pytest.fixture
-def browser(services: StandIns) -> Browser:
-    return Browser(app_of(services))
 
 
 class TestPreRegister:
@@ -407,7 +396,7 @@ class TestSupervisedPerson:
         assert IDENTITY["document_number"] not in page.text
         page = await browser.submit(self.PATH, reason="", reference="")
         assert (422, True) == (page.status_code, "请选择查看理由" in page.text)
-        assert [] == [each for each in services.asked if each.url.path == "/v1/reveals"]
+        assert [] == services.sent("POST", "/v1/reveals")
 
     async def test_is_shown_for_a_reason_in_no_address(self, services: StandIns, browser: Browser) -> None:
         await browser.open(self.PATH)
@@ -487,9 +476,6 @@ class TestToday:
         assert {"needs_review": "true", "limit": "50"} == asked[f"/v1/contracts/{CONTRACT}/attempts"]
 
     async def test_asks_of_an_employer_s_registrar_nothing_that_he_may_not_see(self, services: StandIns) -> None:
-        def registrar() -> Session:
-            return Session(b"", UUID(int=1), None, (SiteGrant(CONTRACT, Role.EMPLOYER_REGISTRAR, EMPLOYER),), {})
-
         page = await Browser(app_of(services, registrar)).open(self.PATH)
         assert (200, False) == (page.status_code, "禁止进场,人还在场" in page.text)
         assert [] == [each for each in services.asked if each.url.path.endswith(("/roster", "/attempts"))]

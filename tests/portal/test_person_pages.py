@@ -6,13 +6,10 @@ from typing import Any
 
 import pytest
 
-from contracts.access import Role
 from portal.labels import CONTRADICTED, CONTRADICTIONS
 from portal.pages.history import SHOWN_MAX
-from portal.session import Session
-from portal.users import SiteGrant
 from tests.portal.browsing import Browser
-from tests.portal.stand_ins import CONTRACT, EMPLOYER, PAGE_BYTES_MAX, PERSON, SITE, StandIns, app_of, operator, refusal
+from tests.portal.stand_ins import CONTRACT, EMPLOYER, PAGE_BYTES_MAX, PERSON, SITE, StandIns, app_of, refusal, registrar
 
 HISTORY, CORRECTIONS = f"{SITE}/people/{PERSON}/history", f"{SITE}/pre-registrations/{PERSON}/corrections"
 CORRECTED = f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}/corrections"
@@ -25,16 +22,6 @@ SHOWN = {
     "reason": "登记有误",
 }
 """As the form comes: nothing of it differs."""
-
-
-@pytest.fixture
-def services() -> StandIns:
-    return StandIns()
-
-
-@pytest.fixture
-def browser(services: StandIns) -> Browser:
-    return Browser(app_of(services))
 
 
 class TestHistory:
@@ -66,9 +53,7 @@ class TestHistory:
         assert "每类只显示最近 25 条" in (await browser.open(HISTORY)).text
 
     async def test_without_what_the_gate_said_for_whoever_may_not_know(self, services: StandIns) -> None:
-        session = operator()
-        registrar = Session(b"", session.user_id, None, (SiteGrant(CONTRACT, Role.EMPLOYER_REGISTRAR, EMPLOYER),), {})
-        page = await Browser(app_of(services, lambda: registrar)).open(HISTORY)
+        page = await Browser(app_of(services, registrar)).open(HISTORY)
         assert (200, False) == (page.status_code, "两人书面放行" in page.text)
         assert not [each for each in services.asked if "attempts" in each.url.path]
 

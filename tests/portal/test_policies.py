@@ -27,11 +27,6 @@ def station() -> Session:
 
 
 @pytest.fixture
-def services() -> StandIns:
-    return StandIns()
-
-
-@pytest.fixture
 def browser(services: StandIns) -> Browser:
     return Browser(app_of(services, supervisor))
 
@@ -102,7 +97,7 @@ class TestDraft:
         good = {"valid_from": "2999-01-01", "threshold_celsius": "37.3", "remeasured_after_min": "5", "isolation_days": "14"}
         page = await browser.submit(f"{PATH}/drafts", **{**good, field: text})
         assert (422, True) == (page.status_code, f'id="{field}-error"' in page.text)
-        assert [] == [each for each in services.asked if each.url.path == DRAFTS]
+        assert [] == services.sent("POST", DRAFTS)
 
 
 class TestRehearsal:

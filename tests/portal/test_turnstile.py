@@ -31,11 +31,6 @@ STALE = {"code": "state_stale", "effect": "forbid", "clears": "fresh_state"}
 REMINDER = {"code": "no_report_today", "effect": "remind", "clears": "health_report_today"}
 
 
-@pytest.fixture
-def services() -> StandIns:
-    return StandIns()
-
-
 class TestTurnstile:
     PATH = f"{SITE}/turnstile"
 
@@ -116,10 +111,6 @@ class TestPaperEntry:
         "first_number": ANOTHER_NUMBER,
         "second_number": "310109198001011022",
     }
-
-    @pytest.fixture
-    def browser(self, services: StandIns) -> Browser:
-        return Browser(app_of(services))
 
     async def test_names_two_people_and_tells_what_the_rules_say(self, services: StandIns, browser: Browser) -> None:
         assert "隔离期未满" in (await browser.open(self.PATH)).text, "what has still to be reviewed"
