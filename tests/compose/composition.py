@@ -49,6 +49,7 @@ class Composition:
             "COMPOSE_PROJECT_NAME": self.name,
             "GATEHOUSE_VERSION": "under-test",
             "GATEHOUSE_SECRETS": str(self.secrets_folder),
+            "SHOWS_LOGIN_CODES": "true",  # nobody is there whose mobile a gateway could reach
             **{program.port_variable: str(self.ports[program.package]) for program in PROGRAMS},
             **self.images,
         }

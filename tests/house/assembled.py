@@ -45,7 +45,7 @@ class Wired:
 @cache
 def wired(package: str) -> Wired:
     service: Service[Any] = importlib.import_module(f"{package}.wiring").SERVICE
-    names = ("database_dsn", "keys_dsn", "healthcloud_api_key")
+    names = ("database_dsn", "keys_dsn", "healthcloud_api_key", "message_gateway_url")
     settings = service.settings.model_validate(
         {**dict.fromkeys(names, "nowhere"), "key_encryption_key": KEY, "index_key": KEY, "signing_key": KEY, "user_key": KEY}
     )

@@ -68,6 +68,12 @@ class TestFile:
             name.rpartition("-")[2] for name in OURS if package_of(name) == service.package and not CONTAINERS[name].get("profiles")
         }
 
+    def test_lets_whoever_runs_it_choose_every_setting_of_the_portal(self) -> None:
+        own = wired("portal").service.settings.model_fields.keys() - ServiceSettings.model_fields.keys()
+        told = {each.lower() for each in CONTAINERS["portal-api"]["environment"]} | {*secrets_of("portal-api").values()}
+        while_keys_change = {"retiring_signing_key"}
+        assert while_keys_change == {each for each in own if f"gatehouse_{each}" not in told}
+
     def test_lets_whoever_runs_it_choose_every_image_of_others(self) -> None:
         public = r"\$\{[A-Z]+_IMAGE:-[\w./-]+:[\w.-]*\d[\w.-]*\}"
         assert [] == [name for name, each in FOREIGN.items() if not re.fullmatch(public, each["image"])]

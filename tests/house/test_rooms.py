@@ -64,6 +64,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "throttle.py": "guessing, by programs and by people",
         "users.py": "people who sign in: plain rows, not facts",
         "login_codes.py": "验证码",
+        "addresses.py": "proxies hide from where somebody asks, and throttle.py and 内网 need it",
         "message_gateway.py": "how a code reaches a mobile",
         "session.py": "who sits in front of a browser",
         "digests.py": "what is compared and never read back",

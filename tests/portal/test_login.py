@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -130,6 +131,16 @@ class TestLogIn:
         assert 'href="#document_number"' in page.text
         assert 'id="mobile-error"' in page.text
         assert 'value="310109198001011234"' in page.text
+
+    async def test_does_not_confuse_those_behind_a_proxy(self, app: FastAPI, portal: Portal, somebody: dict[str, str]) -> None:
+        settings = portal.settings.model_copy(update={"trusted_proxies": "192.0.2.0/24"})
+        app.state.portal = replace(portal, settings=settings)
+        for _ in range(wiring.FAILURES_MAX):
+            portal.guessing.note_failure("198.51.100.7")
+        for address, status in (("198.51.100.7", 429), ("198.51.100.8", 200)):
+            browser = Browser(app, address="192.0.2.7")
+            browser.client.headers["X-Forwarded-For"] = address
+            assert status == (await asked_for_code(browser, somebody)).status_code
 
     async def test_turns_away_an_address_that_guesses(self, app: FastAPI, portal: Portal, somebody: dict[str, str]) -> None:
         browser = Browser(app, address="192.0.2.7")

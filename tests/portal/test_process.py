@@ -16,13 +16,31 @@ from tests.conftest import MakeDatabase
 from tests.portal.conftest import SEED
 
 
-async def test_starts_answers_and_stops(database: MakeDatabase) -> None:
-    port = free_port()
-    environment = {
+async def environment_of(database: MakeDatabase) -> dict[str, str]:
+    return {
         "PYTHONPATH": ":".join(path for path in sys.path if path),
         "GATEHOUSE_DATABASE_DSN": (await database("portal", SERVICE.migrations)).app_dsn,
         "GATEHOUSE_SIGNING_KEY": SEED,
         "GATEHOUSE_USER_KEY": SEED,
+    }
+
+
+async def test_does_not_start_where_nobody_would_get_a_code(database: MakeDatabase) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "portal", "api"), env=await environment_of(database), stderr=asyncio.subprocess.PIPE
+    )
+    _, complaints = await asyncio.wait_for(process.communicate(), timeout=30)
+    assert 1 == process.returncode
+    (sentence,) = complaints.decode().splitlines()
+    for words in ("portal: nobody would get a login code", "GATEHOUSE_MESSAGE_GATEWAY_URL", "GATEHOUSE_SHOWS_LOGIN_CODES"):
+        assert words in sentence
+
+
+async def test_starts_answers_and_stops(database: MakeDatabase) -> None:
+    port = free_port()
+    environment = {
+        **await environment_of(database),
+        "GATEHOUSE_MESSAGE_GATEWAY_URL": f"http://{HOST}:{port}/nowhere",
         "GATEHOUSE_PORT": str(port),
         "GATEHOUSE_DRAIN_S": "3",
         "GATEHOUSE_JWKS_URL": f"http://{HOST}:{port}/.well-known/jwks.json",

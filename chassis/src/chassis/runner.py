@@ -29,7 +29,7 @@ from chassis.probes import Check, NotReady, database_check
 from chassis.remembered import forget_old_answers
 from chassis.restore import Examination
 from chassis.server import Server, serve
-from chassis.service import Application, Machinery, Service, Worker, machinery, worker
+from chassis.service import Application, Machinery, NotConfigured, Service, Worker, machinery, worker
 from chassis.settings import ServiceSettings
 from chassis.telemetry import configure_logging
 from chassis.web import create_app
@@ -49,7 +49,10 @@ def main(service: Service[Any], arguments: Sequence[str] | None = None) -> None:
     configure_logging(service=service.name, role=given.command, level=settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if given.command in ROLES:
-            runner.run(run(service, settings, given.command))
+            try:
+                runner.run(run(service, settings, given.command))
+            except NotConfigured as lack:
+                sys.exit(f"{service.name}: {lack}")
         elif exit_code := runner.run(given.operation(service, settings, given)):
             sys.exit(exit_code)
 

@@ -34,7 +34,7 @@ class MessageGateway(Protocol):
 
 
 class ConsoleGateway:
-    """Where there is no gateway: whoever started the portal reads the code on the terminal."""
+    """On one's own machine: whoever started the portal reads the code on the terminal."""
 
     async def send(self, message: Message) -> None:
         # Not by the log, whose allow-list lets no text pass; and without the number, which is somebody's.

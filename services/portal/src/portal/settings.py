@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator
 
 from chassis.settings import Key, ServiceSettings
+from portal.addresses import is_among
 
 
 def _are_networks(text: str) -> str:
     for each in text.split():
         ip_network(each)
     return text
+
+
+Networks = Annotated[str, AfterValidator(_are_networks)]
+"""Such as `10.0.0.0/8 ::1`."""
 
 
 class Settings(ServiceSettings):
@@ -43,12 +48,16 @@ class Settings(ServiceSettings):
     help_notice: str = ""
     """What the authority wants to be read first on the help page, such as office hours."""
     message_gateway_url: str | None = None
-    """Where short messages are posted to. None: codes are printed on the terminal of whoever started the portal."""
+    """Where short messages are posted to. Without it the portal starts only where it `shows_login_codes`."""
     shows_login_codes: bool = False
-    """Whether the login page shows the code itself. For a stack on one's own machine only."""
-    supervisor_networks: Annotated[str, AfterValidator(_are_networks)] = "127.0.0.0/8 ::1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16"
+    """Whether the login page shows the code itself, and without a gateway the terminal too. For a stack on one's own machine
+    only: whoever knows somebody's number and mobile is let in as him."""
+    trusted_proxies: Networks = ""
+    """Networks of the proxies before the portal, separated by spaces: what they say in `X-Forwarded-For` is believed. Guessing is
+    counted by address, so behind a proxy that is not named everybody is counted as one."""
+    supervisor_networks: Networks = "127.0.0.0/8 ::1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16"
     """内网: networks from which supervisors may sign in, separated by spaces."""
 
     def is_inside(self, address: str) -> bool:
         """Whether a supervisor may sign in from there."""
-        return any(ip_address(address) in ip_network(each) for each in self.supervisor_networks.split())
+        return is_among(address, self.supervisor_networks)

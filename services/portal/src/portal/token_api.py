@@ -17,7 +17,9 @@ from chassis.faults import Unauthenticated
 from chassis.strict_json import StrictModel
 from chassis.web import Router, public
 from portal.accounts import Accounts
+from portal.addresses import address_of
 from portal.throttle import Throttle
+from portal.wired import portal_of
 
 FAILURES_MAX = 10
 FAILURES_WITHIN_S = 60.0
@@ -78,7 +80,7 @@ Issuer = Annotated[TokenIssuer, Depends(_issuer)]
 @public
 async def create_token(body: CredentialsBody, issuer: Issuer, request: Request) -> TokenAnswer:
     """An access token for a program that proves who it is."""
-    address = request.client.host if request.client else ""
+    address = address_of(request, trusted_proxies=portal_of(request).settings.trusted_proxies)
     token = await issuer.issue(client_id=body.client_id, secret=body.client_secret, address=address)
     return TokenAnswer(access_token=token, expires_in=TOKEN_LIFE_S)
 

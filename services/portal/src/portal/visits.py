@@ -27,6 +27,7 @@ from chassis.faults import NotFound, TooManyRequests, Unavailable
 from chassis.problems import Refused
 from chassis.web import public
 from contracts.access import Action, may
+from portal.addresses import address_of
 from portal.forms import FieldError, Form, read_form
 from portal.labels import flaw_title
 from portal.languages import CHINESE, LANGUAGES, _
@@ -96,6 +97,11 @@ class Visit:
         """The list that the person of this page is on."""
         own = f"{self.site}/pre-registrations"
         return f"{own}/{self.accompanies}/family-members" if self.accompanies else own
+
+    @property
+    def address(self) -> str:
+        """From where he comes."""
+        return address_of(self.request, trusted_proxies=self.portal.settings.trusted_proxies)
 
     def text(self, chinese: str) -> str:
         """In the user's language."""

@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import OKPKey
 
-from chassis.service import Application, Machinery, Service
+from chassis.service import Application, Machinery, NotConfigured, Service
 from chassis.settings import key_bytes
 from portal import token_api
 from portal.accounts import Accounts
 from portal.digests import Digests
 from portal.login_codes import LoginCodes
-from portal.message_gateway import ConsoleGateway, HttpGateway, Outbox
+from portal.message_gateway import ConsoleGateway, HttpGateway, MessageGateway, Outbox
 from portal.pages import (
     corrections,
     family,
@@ -102,7 +102,7 @@ def _portal(parts: Machinery[Settings], key: OKPKey) -> Portal:
     settings = parts.settings
     digests = Digests(key_bytes(settings.user_key))
     users = Users(parts.pool, digests)
-    outbox = Outbox(HttpGateway(settings.message_gateway_url) if settings.message_gateway_url else ConsoleGateway())
+    outbox = Outbox(_gateway(settings))
     return Portal(
         settings=settings,
         clock=parts.clock,
@@ -113,6 +113,17 @@ def _portal(parts: Machinery[Settings], key: OKPKey) -> Portal:
         guessing=Throttle(FAILURES_MAX, FAILURES_WITHIN_S),
         calls=Calls(_client(), _urls(settings), TokenDesk(key, parts.clock)),
         renderer=Renderer(consultation_line=settings.consultation_line),
+    )
+
+
+def _gateway(settings: Settings) -> MessageGateway:
+    """Raises: NotConfigured: a portal that seems well, and whose users wait for codes in vain, is worse than none."""
+    if settings.message_gateway_url:
+        return HttpGateway(settings.message_gateway_url)
+    if settings.shows_login_codes:
+        return ConsoleGateway()
+    raise NotConfigured(
+        "nobody would get a login code: set GATEHOUSE_MESSAGE_GATEWAY_URL, or GATEHOUSE_SHOWS_LOGIN_CODES=true on one's own machine"
     )
 
 

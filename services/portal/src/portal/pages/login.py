@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.web import Router
@@ -39,12 +38,12 @@ async def show_login(visit: Visit, ended: bool = False) -> Response:
 @page(None)
 async def send_code(visit: Visit) -> Response:
     """获取验证码. The same answer whether there is such a user or not."""
-    visit.portal.guessing.let_through(_address(visit.request))
+    visit.portal.guessing.let_through(visit.address)
     number, mobile, errors = _typed(visit)
     if errors:
         return _login(visit, errors=errors)
     # Counted although nothing failed: each one may cost a message.
-    visit.portal.guessing.note_failure(_address(visit.request))
+    visit.portal.guessing.note_failure(visit.address)
     return _login(visit, challenge=await visit.portal.codes.ask(document_number=number, mobile=mobile))
 
 
@@ -52,7 +51,7 @@ async def send_code(visit: Visit) -> Response:
 @page(None)
 async def log_in(visit: Visit) -> Response:
     """Number, mobile and code together: one of them wrong is all of them wrong."""
-    visit.portal.guessing.let_through(_address(visit.request))
+    visit.portal.guessing.let_through(visit.address)
     number, mobile, errors = _typed(visit)
     challenge_id, code = visit.form.text("challenge"), visit.form.text("code").strip()
     if not challenge_id:
@@ -63,7 +62,7 @@ async def log_in(visit: Visit) -> Response:
         return _login(visit, errors=errors)
     user_id = await visit.portal.codes.redeem(challenge_id, document_number=number, mobile=mobile, code=code)
     if user_id is None:
-        visit.portal.guessing.note_failure(_address(visit.request))
+        visit.portal.guessing.note_failure(visit.address)
         return _login(visit, errors=[FieldError("code", visit.text(_("身份证号、手机号或验证码不正确,或验证码已失效")))])
     response = visit.go("/contracts")
     await visit.portal.sessions.begin(response, user_id=user_id)
@@ -118,14 +117,13 @@ async def log_in_as_supervisor(visit: Visit) -> Response:
     """One answer for whatever was wrong, also for an account that does not exist or is locked."""
     if (refused := _outside(visit)) is not None:
         return refused
-    address = _address(visit.request)
-    visit.portal.guessing.let_through(address)
+    visit.portal.guessing.let_through(visit.address)
     account, password = visit.form.text("account")[:ACCOUNT_CHARS_MAX], visit.form.text("password")[:PASSWORD_CHARS_MAX]
     right = await visit.portal.users.proves_to_be(
         account, password=password, code=visit.form.text("code").strip(), now=visit.portal.clock.now()
     )
     if not right:
-        visit.portal.guessing.note_failure(address)
+        visit.portal.guessing.note_failure(visit.address)
         message = visit.text(_("账号、密码或动态口令不正确,或账号已锁定"))
         return visit.render("supervisor_login.html", status=422, errors=[FieldError("account", message)])
     response = visit.go("/supervision/contracts")
@@ -134,13 +132,9 @@ async def log_in_as_supervisor(visit: Visit) -> Response:
 
 
 def _outside(visit: Visit) -> Response | None:
-    if visit.portal.settings.is_inside(_address(visit.request)):
+    if visit.portal.settings.is_inside(visit.address):
         return None
     return visit.trouble(403, _("只能从内网登录"), _("监督管理人员请从内网登录。"))
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "0.0.0.0"  # noqa: S104 - nobody's address, not one to listen on
 
 
 # --- Everybody --------------------------------------------------------------------------------------------------------
