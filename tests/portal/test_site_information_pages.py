@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx2
 import pytest
 
 from contracts.access import Role
@@ -45,20 +44,6 @@ CHANGED = refusal(412, "site-information-has-changed", "已被他人更新")
 PDF = ("检查表.pdf", b"%PDF-1.7\r\n--x\r\n\x00\xff", "application/pdf")
 
 
-@pytest.fixture
-def services() -> StandIns:
-    return StandIns()
-
-
-@pytest.fixture
-def browser(services: StandIns) -> Browser:
-    return Browser(app_of(services))
-
-
-def sent_to(services: StandIns, method: str, path: str) -> list[httpx2.Request]:
-    return [each for each in services.asked if (each.method, each.url.path) == (method, path)]
-
-
 class TestSubmit:
     async def test_shows_what_was_submitted_and_how_long_it_lasts(self, browser: Browser) -> None:
         page = (await browser.open(PATH)).text
@@ -68,7 +53,7 @@ class TestSubmit:
     async def test_sends_the_rows_that_have_something_in_them(self, services: StandIns, browser: Browser) -> None:
         await browser.open(PATH)
         assert "已提交" in (await browser.submit(PATH, **TYPED)).text
-        (sent,) = sent_to(services, "PUT", CONTROL)
+        (sent,) = services.sent("PUT", CONTROL)
         assert BODY == services.body_of("PUT", CONTROL)
         assert '"2"' == sent.headers["If-Match"], "it is based on what was shown"
 
@@ -77,7 +62,7 @@ class TestSubmit:
         page = (await browser.submit(PATH, **{**TYPED, "hospital": "新填的医院", "more": "team"})).text
         for words in ('name="team-2-name"', "新填的医院", 'value="口罩"'):
             assert words in page
-        assert not sent_to(services, "PUT", CONTROL)
+        assert not services.sent("PUT", CONTROL)
 
     @pytest.mark.parametrize(
         ("changed", "field"),
@@ -95,7 +80,7 @@ class TestSubmit:
         page = (await browser.submit(PATH, **{**TYPED, **changed})).text
         assert f'href="#{field}"' in page
         assert f'id="{field}-error"' in page
-        assert not sent_to(services, "PUT", CONTROL)
+        assert not services.sent("PUT", CONTROL)
 
     async def test_says_at_the_row_what_was_not_taken(self, services: StandIns, browser: Browser) -> None:
         services.answers["PUT", CONTROL] = refusal(422, "invalid-request", "有误", ("/supplies/0/unit", "missing"))
@@ -116,7 +101,7 @@ class TestSubmit:
         for words in ("已被他人更新", "别的医院", f'value="{TYPED["hospital"]}"'):
             assert words in page
         await browser.submit(PATH, **TYPED)
-        assert '"7"' == sent_to(services, "PUT", CONTROL)[-1].headers["If-Match"]
+        assert '"7"' == services.sent("PUT", CONTROL)[-1].headers["If-Match"]
 
     async def test_is_nothing_for_whoever_only_looks(self, services: StandIns) -> None:
         session = operator()
@@ -140,7 +125,7 @@ class TestCount:
         page = await browser.submit(f"{PATH}/counts", counted=["口罩", "测温枪"], **{"count-0": "1800", "count-1": ""})
         assert 'href="#count-1"' in page.text
         assert 'value="1800"' in page.text
-        assert not sent_to(services, "POST", COUNTS)
+        assert not services.sent("POST", COUNTS)
 
 
 class TestChecklist:
@@ -148,7 +133,7 @@ class TestChecklist:
         await browser.open(PATH)
         page = await browser.upload(f"{PATH}/checklists", PDF)
         assert "复工检查表已上传" in page.text
-        (sent,) = sent_to(services, "POST", CHECKLISTS)
+        (sent,) = services.sent("POST", CHECKLISTS)
         assert (PDF[1], "application/pdf") == (sent.content, sent.headers["Content-Type"])
         assert sent.headers["Idempotency-Key"]
 
@@ -159,9 +144,29 @@ class TestChecklist:
         assert "提交后可以上传建筑工地复工检查表" in page
 
     @pytest.mark.parametrize(
+        ("content", "media_type"),
+        [(PDF[1], "application/pdf"), (b"\xff\xd8\xff\xe0", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png")],
+    )
+    async def test_tells_by_its_content_what_the_file_is(
+        self, services: StandIns, browser: Browser, content: bytes, media_type: str
+    ) -> None:
+        await browser.open(PATH)
+        await browser.upload(f"{PATH}/checklists", ("检查表", content, "application/octet-stream"))
+        (sent,) = services.sent("POST", CHECKLISTS)
+        assert (content, media_type) == (sent.content, sent.headers["Content-Type"])
+
+    async def test_of_anything_else_is_told_so_whatever_the_browser_takes_it_for(
+        self, services: StandIns, browser: Browser
+    ) -> None:
+        await browser.open(PATH)
+        page = await browser.upload(f"{PATH}/checklists", ("检查表.pdf", b"GIF89a", "application/pdf"))
+        assert (422, True) == (page.status_code, "请上传 PDF、JPEG 或 PNG 文件" in page.text)
+        assert 'href="#file"' in page.text
+        assert not services.sent("POST", CHECKLISTS)
+
+    @pytest.mark.parametrize(
         ("answer", "words"),
         [
-            (refusal(415, "unsupported-media-type", "x"), "请上传 PDF、JPEG 或 PNG 文件"),
             (refusal(422, "checklist-is-not-recognised", "无法识别该文件"), "无法识别该文件"),
             ((503, {}), "请再次选择文件并上传"),
         ],
@@ -176,18 +181,18 @@ class TestChecklist:
     async def test_of_nothing_is_told_so(self, services: StandIns, browser: Browser) -> None:
         await browser.open(PATH)
         assert "请选择文件" in (await browser.upload(f"{PATH}/checklists", ("", b"", "application/octet-stream"))).text
-        assert not sent_to(services, "POST", CHECKLISTS)
+        assert not services.sent("POST", CHECKLISTS)
 
     async def test_that_is_too_large_is_refused(self, services: StandIns, browser: Browser) -> None:
         await browser.open(PATH)
         file = ("a.pdf", bytes(10 * 1024 * 1024 + 5_000), "application/pdf")
         assert 413 == (await browser.upload(f"{PATH}/checklists", file)).status_code
-        assert not sent_to(services, "POST", CHECKLISTS)
+        assert not services.sent("POST", CHECKLISTS)
 
     async def test_needs_the_form_of_this_browser(self, services: StandIns, browser: Browser) -> None:
         await browser.open(PATH)
         assert 403 == (await browser.upload(f"{PATH}/checklists", PDF, form_token="0" * 64)).status_code
-        assert not sent_to(services, "POST", CHECKLISTS)
+        assert not services.sent("POST", CHECKLISTS)
 
     async def test_is_fetched_to_be_saved(self, services: StandIns, browser: Browser) -> None:
         services.answers["GET", f"{CHECKLISTS}/1"] = (200, {})

@@ -1,5 +1,6 @@
 """Facts of `registration` about a site's own precautions (工地疫情防控信息). They belong to `contracts.registration`."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +33,17 @@ DailyUse = Annotated[int, Field(ge=1, le=QUANTITY_MAX)]
 
 ChecklistType = Literal["application/pdf", "image/jpeg", "image/png"]
 """What a scan or a photo may be."""
+CHECKLIST_BEGINS: Mapping[ChecklistType, bytes] = {
+    "application/pdf": b"%PDF-",
+    "image/jpeg": b"\xff\xd8\xff",
+    "image/png": b"\x89PNG\r\n\x1a\n",
+}
+"""By which it is told: not by its name, nor by what a browser takes it for."""
+
+
+def checklist_type(content: bytes) -> ChecklistType | None:
+    """What the file is; None: none of these."""
+    return next((each for each, begin in CHECKLIST_BEGINS.items() if content.startswith(begin)), None)
 
 
 class _Part(BaseModel):

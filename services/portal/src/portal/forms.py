@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from chassis.faults import Unavailable
 from chassis.problems import BAD_REQUEST, UNSUPPORTED_MEDIA_TYPE, Refused
 
 FIELDS_MAX = 1_000
 """A morning round of two hundred people has some."""
 BOUNDARY = re.compile(r'boundary="?(?P<boundary>[0-9A-Za-z\'()+_,./:=?-]{1,70})"?', re.ASCII)
 PART_NAME = re.compile(rb'; name="(?P<name>[^"\r\n]{1,100})"')
-PART_TYPE = re.compile(rb"(?im)^content-type:[ ]*(?P<type>[a-z]+/[a-z0-9.+-]{1,80})")
 PARTS_MAX = 20
 """Of a form that carries a file: the file, the keys, and a few fields."""
+UPLOADS_AT_ONCE_MAX = 8
+"""Forms with a file that one process has in memory, each up to its endpoint's limit."""
+RETRY_AFTER_S = 5
 
 
-@dataclass(frozen=True)
-class File:
-    """A file that somebody chose, as the browser calls it: what it is, its content says."""
+@dataclass
+class Uploads:
+    """The forms with a file that are in memory now."""
 
-    media_type: str
-    content: bytes
+    at_once: int = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Room for one of them, from its first byte until it is answered. Raises: Unavailable."""
+        if self.at_once >= UPLOADS_AT_ONCE_MAX:
+            raise Unavailable(retry_after_s=RETRY_AFTER_S)
+        self.at_once += 1
+        try:
+            yield
+        finally:
+            self.at_once -= 1
 
 
 @dataclass(frozen=True)
@@ -33,7 +47,8 @@ class Form:
     """The fields as they were typed. Nothing is trimmed or changed: names are kept as given."""
 
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    files: Mapping[str, File] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Of a file its content, which alone says what it is: browsers guess."""
 
     def text(self, name: str) -> str:
         """The field's text; empty where there is none."""
@@ -45,14 +60,16 @@ class Form:
         return self.values.get(name, ())
 
 
-async def read_form(request: Request) -> Form:
+async def read_form(request: Request, *, takes_file: bool) -> Form:
     """The body within the endpoint's limit. Raises: Refused (400, 413, 415)."""
+    # Not request.body(): the request would keep it beside what is made of it.
+    body = b"".join([piece async for piece in request.stream()])
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     match media_type.strip().lower():
         case "application/x-www-form-urlencoded":
-            return Form(_urlencoded(await request.body()))
-        case "multipart/form-data":
-            return _multipart(await request.body(), parameters)
+            return Form(_urlencoded(body))
+        case "multipart/form-data" if takes_file:
+            return _multipart(body, parameters)
         case _:
             raise Refused(UNSUPPORTED_MEDIA_TYPE)
 
@@ -78,15 +95,14 @@ def _multipart(body: bytes, parameters: str) -> Form:
     first, *parts = (b"\r\n" + body).split(b"\r\n--" + found["boundary"].encode("ascii"), maxsplit=PARTS_MAX + 1)
     if first or not parts or parts[-1].rstrip(b"\r\n") != b"--":
         raise Refused(BAD_REQUEST)
-    values, files = dict[str, list[str]](), dict[str, File]()
+    values, files = dict[str, list[str]](), dict[str, bytes]()
     for part in parts[:-1]:
         head, separator, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         name, is_file = _part_name(head)
         if not separator or name is None:
             raise Refused(BAD_REQUEST)
         if is_file:
-            media_type = PART_TYPE.search(head)
-            files[name] = File(media_type["type"].decode("ascii").lower() if media_type else "", content)
+            files[name] = content
         else:
             values.setdefault(name, []).append(_text(content))
     return Form(values, files)

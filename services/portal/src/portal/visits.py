@@ -13,6 +13,7 @@ import inspect
 import secrets
 import typing
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -173,7 +174,7 @@ def _field_of(pointer: str, fields: Mapping[str, str]) -> str | None:
 Endpoint = Callable[Concatenate[Visit, P], Awaitable[Response]]
 
 
-def page(action: Action | None) -> Callable[[Endpoint[P]], Callable[..., Awaitable[Response]]]:
+def page(action: Action | None, *, takes_file: bool = False) -> Callable[[Endpoint[P]], Callable[..., Awaitable[Response]]]:
     """A page for whoever may do this; None: for everybody, signed in or not."""
 
     def decorate(endpoint: Endpoint[P]) -> Callable[..., Awaitable[Response]]:
@@ -181,8 +182,10 @@ def page(action: Action | None) -> Callable[[Endpoint[P]], Callable[..., Awaitab
         async def answer(request: Request, *args: Any, **kwargs: Any) -> Response:
             visit = await _begin(request)
             try:
-                await _admit(visit, action)
-                response = await endpoint(visit, *args, **kwargs)
+                _admit(visit, action)
+                with visit.portal.uploads.place() if takes_file else nullcontext():
+                    await _take_form(visit, takes_file=takes_file)
+                    response = await endpoint(visit, *args, **kwargs)
             except Exception as error:
                 response = _answer_for(visit, error)
             if VISITOR_COOKIE not in request.cookies:
@@ -210,14 +213,10 @@ async def _begin(request: Request) -> Visit:
     return Visit(request, portal, await portal.sessions.of(request), visitor)
 
 
-async def _admit(visit: Visit, action: Action | None) -> None:
-    """Raises: SignedOut, NotFound, NotOurForm, PermissionError, Refused."""
+def _admit(visit: Visit, action: Action | None) -> None:
+    """Before anything is read of what he sends. Raises: SignedOut, NotFound, PermissionError."""
     if visit.session is not None:
         visit.principal = visit.session.anywhere if visit.contract_no is None else visit.session.on(visit.contract_no)
-    if visit.request.method == "POST":
-        visit.form = await read_form(visit.request)
-        if not visit.portal.sessions.is_ours(visit.request.cookies.get(VISITOR_COOKIE, ""), visit.form.text("form_token")):
-            raise NotOurForm
     if action is None:
         return
     if visit.session is None:
@@ -226,6 +225,14 @@ async def _admit(visit: Visit, action: Action | None) -> None:
         raise NotFound
     if not may(visit.principal.role, action):
         raise PermissionError
+
+
+async def _take_form(visit: Visit, *, takes_file: bool) -> None:
+    """Raises: NotOurForm, Refused."""
+    if visit.request.method == "POST":
+        visit.form = await read_form(visit.request, takes_file=takes_file)
+        if not visit.portal.sessions.is_ours(visit.request.cookies.get(VISITOR_COOKIE, ""), visit.form.text("form_token")):
+            raise NotOurForm
 
 
 def _answer_for(visit: Visit, error: Exception) -> Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
 from chassis.clock import Clock
+from portal.forms import Uploads
 from portal.login_codes import LoginCodes
 from portal.message_gateway import Outbox
 from portal.rendering import Renderer
@@ -29,6 +30,7 @@ class Portal:
     """By address: whoever fails to sign in again and again is not even looked at."""
     calls: Calls
     renderer: Renderer
+    uploads: Uploads = field(default_factory=Uploads)
 
 
 def portal_of(request: Request) -> Portal:

@@ -25,7 +25,7 @@ from chassis.faults import Unavailable
 from chassis.service import Worker
 from chassis.telemetry import type_name
 from contracts.rejection import Rejection
-from contracts.site_information import ChecklistType
+from contracts.site_information import ChecklistType, checklist_type
 
 TOTAL_BYTES_MAX = 100 * 1024**3
 """Of all sites. Uploads in the same moment may go beyond it by what they bring."""
@@ -67,13 +67,10 @@ class ChecklistIsNotRecognised(Rejection):
 
 def recognised(content: bytes) -> ChecklistType:
     """By its first bytes. Raises: ChecklistIsNotRecognised."""
-    if content.startswith(b"%PDF-"):
-        return "application/pdf"
-    if content.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    raise ChecklistIsNotRecognised
+    media_type = checklist_type(content)
+    if media_type is None:
+        raise ChecklistIsNotRecognised
+    return media_type
 
 
 def digest_of(content: bytes) -> str:

@@ -15,10 +15,10 @@ from chassis.strict_json import UPLOAD_BYTES_MAX
 from chassis.web import Router
 from contracts.access import Action, may
 from portal import labels
-from portal.forms import FieldError, File
+from portal.forms import FieldError
 from portal.languages import _
 from portal.rendering import HEADERS
-from portal.upstream.calls import Download, UpstreamAway, UpstreamRefused
+from portal.upstream.calls import Download, File, UpstreamAway, UpstreamRefused
 from portal.upstream.imports import Import
 from portal.visits import PAGE, Visit, page
 
@@ -48,17 +48,17 @@ async def download_template(visit: Visit, kind: str) -> Response:
 
 
 @router.post("", max_body_size=UPLOAD_BYTES_MAX + FORM_BYTES_MAX, **PAGE)
-@page(Action.PRE_REGISTER)
+@page(Action.PRE_REGISTER, takes_file=True)
 async def hand_in(visit: Visit) -> Response:
     """试运行 or 正式导入. What a file is, its content says: browsers guess."""
     form, kinds = visit.form, _kinds(visit)
     given, kind, mode = form.files.get("file"), form.text("kind"), form.text("mode")
     wrong = [] if kind in kinds else [FieldError("kind", visit.text(_("请选择导入的内容")))]
-    if given is None or not given.content:
+    if not given:
         wrong.append(FieldError("file", visit.text(_("请选择文件"))))
-    if wrong or given is None:
+    if wrong or not given:
         return _upload(visit, errors=wrong)
-    file = File(XLSX if given.content.startswith(b"PK") else CSV, given.content)
+    file = File(XLSX if given.startswith(b"PK") else CSV, given)
     try:
         made = await visit.services().imports.hand_in(
             str(visit.contract_no), kind, file, is_dry_run=mode != "real", key=form.text("key")

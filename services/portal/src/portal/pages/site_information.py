@@ -12,10 +12,10 @@ from starlette.responses import Response
 from chassis.strict_json import UPLOAD_BYTES_MAX
 from chassis.web import Router
 from contracts.access import Action
-from contracts.site_information import SUPPLIES_MAX, TEAM_MAX
+from contracts.site_information import SUPPLIES_MAX, TEAM_MAX, checklist_type
 from portal.forms import FieldError, Form
 from portal.languages import _
-from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.calls import File, UpstreamAway, UpstreamRefused
 from portal.upstream.site_information import EpidemicControl
 from portal.visits import PAGE, Visit, page
 
@@ -97,12 +97,16 @@ async def count_supplies(visit: Visit) -> Response:
 
 
 @router.post("/checklists", max_body_size=UPLOAD_BYTES_MAX + FORM_AROUND_FILE_BYTES_MAX, **PAGE)
-@page(Action.SUBMIT_SITE_INFORMATION)
+@page(Action.SUBMIT_SITE_INFORMATION, takes_file=True)
 async def upload_checklist(visit: Visit) -> Response:
     """上传建筑工地复工检查表. The same file again is the same version."""
-    file = visit.form.files.get("file")
-    if file is None or not file.content:
+    content = visit.form.files.get("file")
+    if not content:
         return await _site_information(visit, errors=[FieldError("file", visit.text(_("请选择文件")))])
+    media_type = checklist_type(content)
+    if media_type is None:
+        return await _site_information(visit, errors=[FieldError("file", visit.text(_("请上传 PDF、JPEG 或 PNG 文件")))])
+    file = File(media_type, content)
     try:
         await visit.services().site_information.upload_checklist(str(visit.contract_no), file, key=visit.form.text("key"))
     except (UpstreamRefused, UpstreamAway) as refused:
@@ -113,7 +117,7 @@ async def upload_checklist(visit: Visit) -> Response:
 def _why_not(visit: Visit, refused: UpstreamRefused | UpstreamAway) -> str:
     if isinstance(refused, UpstreamAway):
         return visit.text(_("系统暂时没有应答,请再次选择文件并上传(不会重复)。"))
-    return visit.text(_("请上传 PDF、JPEG 或 PNG 文件")) if refused.status == 415 else refused.title
+    return refused.title
 
 
 @router.get("/checklists/{version}", **PAGE)

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ValidationError
 from chassis.auth import TOKEN_LIFE_S, Principal, issue_token
 from chassis.clock import Clock
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
-from portal.forms import File
 
 ANSWER_S_MAX = 8.0
 """More than a service waits for anything (`Prefer: wait=5`, consistency tokens)."""
@@ -84,6 +83,14 @@ class Caller:
     language: str
     remember: Callable[[str, str], Awaitable[None]]
     """Called with a service and its token once something was done there."""
+
+
+@dataclass(frozen=True)
+class File:
+    """What is handed in."""
+
+    media_type: str
+    content: bytes
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from portal.forms import File
-from portal.upstream.calls import Caller, Calls, Download
+from portal.upstream.calls import Caller, Calls, Download, File
 from portal.upstream.registration import SERVICE
 
 ROWS = 100

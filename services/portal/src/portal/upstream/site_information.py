@@ -9,8 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from portal.forms import File
-from portal.upstream.calls import Caller, Calls, Download
+from portal.upstream.calls import Caller, Calls, Download, File
 from portal.upstream.registration import SERVICE, Nothing
 
 COUNTS_SHOWN = 4
