@@ -25,7 +25,7 @@ WAIT_MS_MAX = 15_000
 ROLES: tuple[Literal["link", "button"], ...] = ("link", "button")
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
 SCREENS = REPOSITORY / "docs" / "screens" if os.environ.get("GATEHOUSE_SCREENS") else None
-"""Where screenshots of every page go: `make screens`."""
+"""Where screenshots of every page go: `GATEHOUSE_SCREENS=1 make test ARGS="-n0 tests/browser"`."""
 
 UNLABELLED = """() => [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
     .filter(each => ![...(each.labels || [])].some(label => label.textContent.trim()))

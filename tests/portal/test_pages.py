@@ -16,6 +16,7 @@ from portal.upstream.registration import PAGE_ROWS
 from portal.wiring import signing_key
 from tests.portal.browsing import Browser
 from tests.portal.stand_ins import (
+    ACCESS,
     CONTRACT,
     DECLARATION,
     EMPLOYER,
@@ -398,6 +399,16 @@ class TestSupervisedPerson:
         assert (422, True) == (page.status_code, "请选择查看理由" in page.text)
         assert [] == services.sent("POST", "/v1/reveals")
 
+    async def test_tells_page_by_page_to_whom_he_was_shown(self, services: StandIns, browser: Browser) -> None:
+        log = f"/v1/people/{PERSON}/access-log"
+        services.answers["GET", log] = (200, {"items": [ACCESS], "next_before": 41})
+        older = f"{self.PATH}?before=41"
+        assert f'href="{older}#accesses"' in (await browser.open(self.PATH)).text
+        services.answers["GET", log] = (200, {"items": [{**ACCESS, "reference": "HK-2020/1"}], "next_before": None})
+        page = (await browser.open(older)).text
+        assert ("HK-2020/1" in page, "#accesses" in page) == (True, False)
+        assert [{}, {"before": "41"}] == [dict(each.url.params) for each in services.sent("GET", log)]
+
     async def test_is_shown_for_a_reason_in_no_address(self, services: StandIns, browser: Browser) -> None:
         await browser.open(self.PATH)
         page = await browser.submit(self.PATH, reason="on_site_inspection", reference="HK-2020/18")
@@ -493,6 +504,17 @@ class TestToday:
         page = (await browser.open(self.PATH)).text
         assert 4 == page.count("没有。")
         assert "今天所有人都已登记健康状况。" in page
+
+
+class TestNames:
+    @pytest.mark.parametrize("path", ["today", "exits", "morning-round"])
+    async def test_are_told_beyond_the_first_page_of_a_long_list(self, services: StandIns, browser: Browser, path: str) -> None:
+        one = f"{PRE_REGISTRATIONS}/{PERSON}"
+        services.answers["GET", PRE_REGISTRATIONS] = (200, {"items": [], "next": "1_0"})
+        assert "吴*江" in (await browser.open(f"{SITE}/{path}")).text
+        assert 1 == len(services.sent("GET", one)), "once, on however many lists of the page he stands"
+        services.answers["GET", one] = refusal(404, "not-found", "x")
+        assert "旧名册人员" in (await browser.open(f"{SITE}/{path}")).text
 
 
 class TestSupervisedToday:

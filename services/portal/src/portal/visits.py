@@ -122,8 +122,8 @@ class Visit:
         if self.session is not None:
             await self.portal.sessions.remember(self.session, service, token)
 
-    def render(self, template: str, *, status: int = 200, errors: Sequence[FieldError] = (), **context: Any) -> Response:
-        """The page. `errors` are told in a summary and beside their fields; `form` is what was typed."""
+    def render(self, template: str, *, status: int | None = None, errors: Sequence[FieldError] = (), **context: Any) -> Response:
+        """The page: 200, with errors 422. `errors` are told in a summary and beside their fields; `form` is what was typed."""
         address = self.request.url.path + (f"?{self.request.url.query}" if self.request.url.query else "")
         told = {
             "visit": self,
@@ -136,10 +136,12 @@ class Visit:
             "may": lambda action: self.principal is not None and may(self.principal.role, Action(action)),
             "site": self.site,
         }
+        status = status or (422 if errors else 200)
         return self.portal.renderer.page(template, language=self.language, status=status, context=told | context)
 
     def wrong(self, refused: UpstreamRefused | UpstreamAway, fields: Mapping[str, str]) -> list[FieldError]:
-        """What a service did not accept, beside the fields of the form. `fields`: pointer into its body → field."""
+        """What a service did not accept, beside the fields of the form. `fields`: pointer into its body, or code of a refusal →
+        field."""
         if isinstance(refused, UpstreamAway):
             return [FieldError("", self.text(_("系统暂时没有应答,您填写的内容都在,请再次提交(不会重复登记)。")))]
         if refused.code == "idempotency-key-reused":
@@ -151,7 +153,7 @@ class Visit:
             for pointer, code in refused.errors
             if (field := _field_of(pointer, fields)) is not None
         ]
-        return told or [FieldError("", refused.title)]
+        return told or [FieldError(fields.get(refused.code, ""), refused.title)]
 
     def key_after(self, refused: UpstreamRefused | UpstreamAway) -> str | None:
         """The form's idempotency key while nobody knows what became of it; after a refusal the form is another one."""

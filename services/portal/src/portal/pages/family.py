@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +25,6 @@ FIELDS = {
     "/name": "name",
     "/relation": "relation",
     "/mobile": "mobile",
-}
-FIELDS_OF_CODES = {
     "mobile-is-missing": "mobile",
     "name-differs-from-declaration": "name",
     "person-accompanies-oneself": "document_number",
@@ -114,7 +113,7 @@ def _family(visit: Visit, person_id: UUID) -> str:
 
 
 async def _member(
-    visit: Visit, person_id: UUID, member_id: UUID, *, errors: list[FieldError] | None = None, key: str | None = None
+    visit: Visit, person_id: UUID, member_id: UUID, *, errors: Sequence[FieldError] = (), key: str | None = None
 ) -> Response:
     registration, contract_no = visit.services().registration, str(visit.contract_no)
     accompanied, family = await asyncio.gather(
@@ -125,8 +124,7 @@ async def _member(
         raise NotFound
     return visit.render(
         "family_member.html",
-        status=422 if errors else 200,
-        errors=errors or (),
+        errors=errors,
         person=member,
         accompanied=accompanied,
         family=_family(visit, person_id),
@@ -139,8 +137,8 @@ async def _form(
     person_id: UUID,
     *,
     declaration: ShownDeclaration | None = None,
-    errors: list[FieldError] | None = None,
-    status: int = 200,
+    errors: Sequence[FieldError] = (),
+    status: int | None = None,
     key: str | None = None,
     missing: UpstreamRefused | None = None,
 ) -> Response:
@@ -148,7 +146,7 @@ async def _form(
     return visit.render(
         "family_form.html",
         status=status,
-        errors=errors or (),
+        errors=errors,
         accompanied=accompanied,
         family=_family(visit, person_id),
         declaration=declaration,
@@ -162,9 +160,7 @@ async def _refused(
 ) -> Response:
     """The form again, with what was typed."""
     if isinstance(refused, UpstreamRefused) and refused.code == "declaration-missing":
-        return await _form(visit, person_id, errors=[FieldError("", refused.title)], status=422, missing=refused)
-    errors = visit.wrong(refused, FIELDS)
-    if isinstance(refused, UpstreamRefused) and refused.code in FIELDS_OF_CODES:
-        errors = [FieldError(FIELDS_OF_CODES[refused.code], refused.title)]
-    status = 503 if isinstance(refused, UpstreamAway) else 422
-    return await _form(visit, person_id, declaration=declaration, errors=errors, status=status, key=visit.key_after(refused))
+        return await _form(visit, person_id, errors=[FieldError("", refused.title)], missing=refused)
+    wrong, key = visit.wrong(refused, FIELDS), visit.key_after(refused)
+    status = 503 if isinstance(refused, UpstreamAway) else None
+    return await _form(visit, person_id, declaration=declaration, errors=wrong, status=status, key=key)

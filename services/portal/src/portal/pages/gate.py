@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
-from portal.pages.health import person_of
+from portal.pages.health import people_of, person_of
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.registration import ROWS_MAX
 from portal.visits import PAGE, Visit, page
@@ -60,9 +61,7 @@ async def register_exit(visit: Visit) -> Response:
     return visit.go(f"{visit.site}/exits?done=left")
 
 
-async def _entry(
-    visit: Visit, person_id: UUID | None, *, errors: list[FieldError] | None = None, key: str | None = None
-) -> Response:
+async def _entry(visit: Visit, person_id: UUID | None, *, errors: Sequence[FieldError] = (), key: str | None = None) -> Response:
     person = clearance = None
     if person_id is not None:
         services = visit.services()
@@ -71,8 +70,7 @@ async def _entry(
         )
     return visit.render(
         "entry.html",
-        status=422 if errors else 200,
-        errors=errors or (),
+        errors=errors,
         person_id=person_id,
         person=person,
         clearance=clearance,
@@ -84,7 +82,7 @@ async def _exits(
     visit: Visit,
     *,
     after: str | None = None,
-    errors: list[FieldError] | None = None,
+    errors: Sequence[FieldError] = (),
     key: str | None = None,
     done: str | None = None,
 ) -> Response:
@@ -96,11 +94,9 @@ async def _exits(
     )
     return visit.render(
         "exits.html",
-        status=422 if errors else 200,
-        errors=errors or (),
+        errors=errors,
         roster=roster,
-        # The gate cannot read names. Of a long list some are missing, and are told by their document.
-        people={each.person_id: each for each in known.items},
+        people=await people_of(visit, known, [each.person_id for each in roster.items]),
         employers={each.credit_code: each.name for each in employers},
         key=key,
         done=done,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from contracts.times import SHANGHAI
 from portal.forms import FieldError, Form
 from portal.languages import _
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.registration import FamilyMember, PreRegistration
+from portal.upstream.registration import FamilyMember, PreRegistration, PreRegistrationPage
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/people/{person_id}", tags=["pages"])
@@ -24,13 +25,16 @@ router = Router(prefix="/contracts/{contract_no}/people/{person_id}", tags=["pag
 Accompanies = Annotated[UUID | None, Query(description="Of a family member: with whom he comes.")]
 """Read by `Visit.accompanies`, for every part of the page."""
 
+NAMES_AT_ONCE_MAX = 10
+"""Asked for by one page: registration has others to answer too."""
 REPORT_FIELDS = {
     "/read_at": "read_at",
     "/reading_celsius": "reading_celsius",
     "/symptoms": "symptoms",
     "/method": "method",
+    "no-symptom-is-ticked": "symptoms",
+    "reading-is-in-the-future": "read_at",
 }
-REPORT_CODES = {"no-symptom-is-ticked": "symptoms", "reading-is-in-the-future": "read_at"}
 DISPOSITION_FIELDS = {
     "/disposition": "disposition",
     "/isolation_from": "isolation_from",
@@ -71,20 +75,14 @@ async def report_health(visit: Visit, person_id: UUID, accompanies: Accompanies 
     try:
         await visit.services().health.report(person_id, body, key=visit.form.text("key"))
     except (UpstreamRefused, UpstreamAway) as refused:
-        wrong = visit.wrong(refused, REPORT_FIELDS)
-        if isinstance(refused, UpstreamRefused) and refused.code in REPORT_CODES:
-            wrong = [FieldError(REPORT_CODES[refused.code], refused.title)]
-        return await _health_form(visit, person_id, errors=wrong, key=visit.key_after(refused))
+        wrong, key = visit.wrong(refused, REPORT_FIELDS), visit.key_after(refused)
+        return await _health_form(visit, person_id, errors=wrong, key=key)
     return visit.go(_address(visit, person_id, "health-reports", done="reported"))
 
 
-async def _health_form(
-    visit: Visit, person_id: UUID, *, errors: list[FieldError] | None = None, key: str | None = None
-) -> Response:
+async def _health_form(visit: Visit, person_id: UUID, *, errors: Sequence[FieldError] = (), key: str | None = None) -> Response:
     person = await person_of(visit, person_id)
-    return visit.render(
-        "health_form.html", status=422 if errors else 200, errors=errors or (), person=person, person_id=person_id, key=key
-    )
+    return visit.render("health_form.html", errors=errors, person=person, person_id=person_id, key=key)
 
 
 def _report(visit: Visit) -> tuple[dict[str, Any], list[FieldError]]:
@@ -138,13 +136,12 @@ async def change_disposition(visit: Visit, person_id: UUID, accompanies: Accompa
 
 
 async def _dispositions(
-    visit: Visit, person_id: UUID, *, errors: list[FieldError] | None = None, key: str | None = None, done: str | None = None
+    visit: Visit, person_id: UUID, *, errors: Sequence[FieldError] = (), key: str | None = None, done: str | None = None
 ) -> Response:
     person, found = await asyncio.gather(person_of(visit, person_id), visit.services().health.dispositions(person_id))
     return visit.render(
         "dispositions.html",
-        status=422 if errors else 200,
-        errors=errors or (),
+        errors=errors,
         person=person,
         person_id=person_id,
         found=found,
@@ -173,6 +170,20 @@ async def person_of(visit: Visit, person_id: UUID) -> PreRegistration | FamilyMe
         if refused.status == 404:
             return None
         raise
+
+
+async def people_of(visit: Visit, listed: PreRegistrationPage, wanted: Iterable[UUID]) -> Mapping[UUID, PreRegistration]:
+    """Who they are, for health and the gate cannot read names: as listed, and beyond a list that is cut asked for one by one."""
+    known = {each.person_id: each for each in listed.items}
+    lacking = [each for each in dict.fromkeys(wanted) if each not in known] if listed.next else []
+    asking = asyncio.Semaphore(NAMES_AT_ONCE_MAX)
+
+    async def found(person_id: UUID) -> PreRegistration | FamilyMember | None:
+        async with asking:
+            return await person_of(visit, person_id)
+
+    others = await asyncio.gather(*map(found, lacking))
+    return known | {each.person_id: each for each in others if isinstance(each, PreRegistration)}
 
 
 def shanghai_moment(text: str) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 from starlette.responses import Response, StreamingResponse
@@ -126,8 +126,8 @@ def _kinds(visit: Visit) -> list[str]:
     return [kind for kind in labels.IMPORT_KINDS if kind != "roster" or is_his]
 
 
-def _upload(visit: Visit, *, errors: list[FieldError] | None = None) -> Response:
-    return visit.render("imports.html", status=422 if errors else 200, errors=errors or (), kinds=_kinds(visit))
+def _upload(visit: Visit, *, errors: Sequence[FieldError] = ()) -> Response:
+    return visit.render("imports.html", errors=errors, kinds=_kinds(visit))
 
 
 def _file(download: Download) -> Response:

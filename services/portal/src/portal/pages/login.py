@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from starlette.responses import Response
@@ -69,15 +70,12 @@ async def log_in(visit: Visit) -> Response:
     return response
 
 
-def _login(
-    visit: Visit, *, errors: list[FieldError] | None = None, challenge: Challenge | None = None, ended: bool = False
-) -> Response:
+def _login(visit: Visit, *, errors: Sequence[FieldError] = (), challenge: Challenge | None = None, ended: bool = False) -> Response:
     shown = challenge.code if challenge is not None and visit.portal.settings.shows_login_codes else None
     challenge_id = challenge.challenge_id if challenge is not None else visit.form.text("challenge")
     return visit.render(
         "login.html",
-        status=422 if errors else 200,
-        errors=errors or (),
+        errors=errors,
         challenge_id=challenge_id,
         is_sent=challenge is not None,
         shown_code=shown,
@@ -125,7 +123,7 @@ async def log_in_as_supervisor(visit: Visit) -> Response:
     if not right:
         visit.portal.guessing.note_failure(visit.address)
         message = visit.text(_("账号、密码或动态口令不正确,或账号已锁定"))
-        return visit.render("supervisor_login.html", status=422, errors=[FieldError("account", message)])
+        return visit.render("supervisor_login.html", errors=[FieldError("account", message)])
     response = visit.go("/supervision/contracts")
     await visit.portal.sessions.begin(response, account=account)
     return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -18,7 +18,7 @@ from contracts.times import SHANGHAI
 from portal.forms import FieldError, Form
 from portal.labels import ROUND_REFUSALS, flaw_title
 from portal.languages import _
-from portal.pages.health import REPORT_FIELDS, celsius, shanghai_moment
+from portal.pages.health import REPORT_FIELDS, celsius, people_of, shanghai_moment
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.health import RoundOutcome
 from portal.upstream.registration import ROWS_MAX, PreRegistration
@@ -122,19 +122,16 @@ def _flaw(reading: float) -> str | None:
     return None
 
 
-async def _round(
-    visit: Visit, *, errors: list[FieldError] | None = None, key: str | None = None, done: int | None = None
-) -> Response:
+async def _round(visit: Visit, *, errors: Sequence[FieldError] = (), key: str | None = None, done: int | None = None) -> Response:
     services, contract_no = visit.services(), str(visit.contract_no)
     missing, listed = await asyncio.gather(
         services.health.missing(contract_no, limit=PEOPLE_MAX),
         services.registration.pre_registrations(contract_no, state="open", limit=ROWS_MAX),
     )
-    known = {each.person_id: each for each in listed.items}
+    known = await people_of(visit, listed, missing.items)
     return visit.render(
         "morning_round.html",
-        status=422 if errors else 200,
-        errors=errors or (),
+        errors=errors,
         missed=[Missed(each, known.get(each)) for each in missing.items],
         more=missing.next is not None,
         day=missing.date,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -11,7 +12,7 @@ from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
 from portal.languages import _
-from portal.pages.health import person_of, shanghai_moment
+from portal.pages.health import people_of, person_of, shanghai_moment
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.registration import ROWS_MAX
 from portal.visits import PAGE, Visit, page
@@ -20,8 +21,8 @@ router = Router(prefix="/contracts/{contract_no}/paper-entries", tags=["pages"])
 
 WHO = {"document": "", "first": "/decided_by/0", "second": "/decided_by/1"}
 """Field → where that person stands in the body: who went in, and the two who decided."""
-FIELDS = {f"{pointer}/document": f"{field}_number" for field, pointer in WHO.items()} | {"/entered_at": "entered_at"}
-FIELDS_OF_CODES = {
+FIELDS = {f"{pointer}/document": f"{field}_number" for field, pointer in WHO.items()} | {
+    "/entered_at": "entered_at",
     "paper-entry-needs-two-people": "first_number",
     "paper-entry-is-in-the-future": "entered_at",
     "paper-entry-is-too-old": "entered_at",
@@ -46,10 +47,7 @@ async def record_paper_entry(visit: Visit) -> Response:
     try:
         entry = await visit.services().gatekeeper.record_on_paper(str(visit.contract_no), body, key=visit.form.text("key"))
     except (UpstreamRefused, UpstreamAway) as refused:
-        wrong = visit.wrong(refused, FIELDS)
-        if isinstance(refused, UpstreamRefused) and refused.code in FIELDS_OF_CODES:
-            wrong = [FieldError(FIELDS_OF_CODES[refused.code], refused.title)]
-        return await _paper_entries(visit, errors=wrong, key=visit.key_after(refused))
+        return await _paper_entries(visit, errors=visit.wrong(refused, FIELDS), key=visit.key_after(refused))
     return visit.render("paper_entry.html", entry=entry, person=await person_of(visit, entry.person_id))
 
 
@@ -73,7 +71,7 @@ def _document(form: Form, who: str) -> dict[str, Any]:
 
 
 async def _paper_entries(
-    visit: Visit, *, after: str | None = None, errors: list[FieldError] | None = None, key: str | None = None
+    visit: Visit, *, after: str | None = None, errors: Sequence[FieldError] = (), key: str | None = None
 ) -> Response:
     services, contract_no = visit.services(), str(visit.contract_no)
     found, known = await asyncio.gather(
@@ -82,9 +80,8 @@ async def _paper_entries(
     )
     return visit.render(
         "paper_entries.html",
-        status=422 if errors else 200,
-        errors=errors or (),
+        errors=errors,
         found=found,
-        people={each.person_id: each for each in known.items},
+        people=await people_of(visit, known, [each.person_id for each in found.items]),
         key=key,
     )

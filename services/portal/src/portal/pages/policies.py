@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -102,21 +103,20 @@ async def _rehearsal(
     draft_id: UUID,
     *,
     after: UUID | None = None,
-    errors: list[FieldError] | None = None,
+    errors: Sequence[FieldError] = (),
     key: str | None = None,
 ) -> Response:
     policies = visit.services().policies
     draft = await policies.drafted(draft_id)
     found = await policies.rehearse(draft_id, after=after)
-    context = {"draft": draft, "found": found, "key": key}
-    return visit.render("policy_draft.html", status=422 if errors else 200, errors=errors or (), **context)
+    return visit.render("policy_draft.html", errors=errors, draft=draft, found=found, key=key)
 
 
-def _form(visit: Visit, *, errors: list[FieldError] | None = None, key: str | None = None) -> Response:
+def _form(visit: Visit, *, errors: Sequence[FieldError] = (), key: str | None = None) -> Response:
     own = sorted(visit.principal.districts) if visit.principal else []
     districts = [(code, visit.text(labels.label_of(labels.DISTRICT_NAMES, code))) for code in own]
     context: dict[str, Any] = {"of_city": _decides_for_the_city(visit), "districts": districts, "key": key}
-    return visit.render("policy_form.html", status=422 if errors else 200, errors=errors or (), **context)
+    return visit.render("policy_form.html", errors=errors, **context)
 
 
 def _decides_for_the_city(visit: Visit) -> bool:

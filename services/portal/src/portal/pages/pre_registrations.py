@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -30,13 +31,11 @@ FIELDS = {
     "/person_kind": "person_kind",
     "/trade": "trade",
     "/mobile": "mobile",
-}
-"""Registration's pointers → fields of the form."""
-FIELDS_OF_CODES = {
     "mobile-is-missing": "mobile",
     "name-differs-from-declaration": "name",
     "employer-is-missing": "employer",
 }
+"""Registration's pointers, and what it refuses for → fields of the form."""
 
 
 @router.get("", **PAGE)
@@ -115,7 +114,7 @@ async def _detail(
     visit: Visit,
     person_id: UUID,
     *,
-    errors: list[FieldError] | None = None,
+    errors: Sequence[FieldError] = (),
     key: str | None = None,
     done: str | None = None,
 ) -> Response:
@@ -128,8 +127,7 @@ async def _detail(
     names = {each.credit_code: each.name for each in employers}
     return visit.render(
         "pre_registration.html",
-        status=422 if errors else 200,
-        errors=errors or (),
+        errors=errors,
         person=person,
         employers=names,
         orders=orders,
@@ -142,8 +140,8 @@ async def _form(
     visit: Visit,
     *,
     declaration: ShownDeclaration | None = None,
-    errors: list[FieldError] | None = None,
-    status: int = 200,
+    errors: Sequence[FieldError] = (),
+    status: int | None = None,
     key: str | None = None,
     missing: UpstreamRefused | None = None,
 ) -> Response:
@@ -152,7 +150,7 @@ async def _form(
     return visit.render(
         "pre_registration_form.html",
         status=status,
-        errors=errors or (),
+        errors=errors,
         contract=contract,
         employers=employers,
         declaration=declaration,
@@ -163,16 +161,11 @@ async def _form(
 
 async def _refused(visit: Visit, refused: UpstreamRefused | UpstreamAway, *, declaration: ShownDeclaration | None) -> Response:
     """The form again, with what was typed."""
-    if isinstance(refused, UpstreamAway):
-        return await _form(
-            visit, declaration=declaration, errors=visit.wrong(refused, FIELDS), status=503, key=visit.key_after(refused)
-        )
-    if refused.code == "declaration-missing":
-        return await _form(visit, errors=[FieldError("", refused.title)], status=422, missing=refused)
-    errors = visit.wrong(refused, FIELDS)
-    if refused.code in FIELDS_OF_CODES:
-        errors = [FieldError(FIELDS_OF_CODES[refused.code], refused.title)]
-    return await _form(visit, declaration=declaration, errors=errors, status=422)
+    if isinstance(refused, UpstreamRefused) and refused.code == "declaration-missing":
+        return await _form(visit, errors=[FieldError("", refused.title)], missing=refused)
+    wrong, key = visit.wrong(refused, FIELDS), visit.key_after(refused)
+    status = 503 if isinstance(refused, UpstreamAway) else None
+    return await _form(visit, declaration=declaration, errors=wrong, status=status, key=key)
 
 
 def origin_of(form: Form) -> dict[str, str]:

@@ -155,7 +155,6 @@ async def _site_information(
     latest = overtaken_by or control
     return visit.render(
         "site_information.html",
-        status=422 if errors else 200,
         errors=errors,
         control=control,
         counts=counts,

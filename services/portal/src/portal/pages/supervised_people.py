@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -35,9 +36,9 @@ SEARCH_FIELDS = {"/document": "document_number", "/name": "name", "/contract_no"
 
 @router.get("/people/{person_id}", **PAGE)
 @page(Action.QUERY_SUPERVISION)
-async def show_supervised_person(visit: Visit, person_id: UUID) -> Response:
-    """Somebody on the contracts that the supervisor reaches, masked."""
-    return await _person(visit, person_id)
+async def show_supervised_person(visit: Visit, person_id: UUID, before: int | None = None) -> Response:
+    """Somebody on the contracts that the supervisor reaches, masked, and to whom he was shown, the last time first."""
+    return await _person(visit, person_id, before=before)
 
 
 @router.post("/people/{person_id}", **PAGE)
@@ -58,15 +59,20 @@ async def reveal_person(visit: Visit, person_id: UUID) -> Response:
 
 
 async def _person(
-    visit: Visit, person_id: UUID, *, errors: list[FieldError] | None = None, shown: Identity | None = None
+    visit: Visit,
+    person_id: UUID,
+    *,
+    errors: Sequence[FieldError] = (),
+    shown: Identity | None = None,
+    before: int | None = None,
 ) -> Response:
     reporting = visit.services().reporting
     found = await reporting.employments({"person_id": str(person_id)})
     if not found.rows:
         raise NotFound
-    accesses = await reporting.access_log(person_id)  # after the reveal, which stands in it
-    context = {"person_id": person_id, "found": found, "shown": shown, "accesses": accesses}
-    return visit.render("supervision_person.html", status=422 if errors else 200, errors=errors or (), **context)
+    accesses = await reporting.access_log(person_id, before=before)  # after the reveal, which stands in it
+    context: dict[str, Any] = {"found": found, "shown": shown, "accesses": accesses, "is_first": before is None}
+    return visit.render("supervision_person.html", errors=errors, person_id=person_id, **context)
 
 
 @router.get("/search", **PAGE)
@@ -89,7 +95,7 @@ async def search_people(visit: Visit) -> Response:
             wrong = [FieldError("document_number", visit.text(_("请填写证件号码,或者填写合同报送编号和姓名")))]
         else:
             wrong = visit.wrong(refused, SEARCH_FIELDS)
-        return visit.render("supervision_search.html", status=422, errors=wrong, found=None)
+        return visit.render("supervision_search.html", errors=wrong, found=None)
     return visit.render("supervision_search.html", found=found)
 
 

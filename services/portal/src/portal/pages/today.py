@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from chassis.web import Router
 from contracts.access import Action, may
+from portal.pages.health import people_of
 from portal.pages.supervision import Narrowed, context_of
 from portal.upstream.gatekeeper import Attempts, Roster
-from portal.upstream.registration import ROWS_MAX, PreRegistration
+from portal.upstream.registration import ROWS_MAX
 from portal.upstream.reporting import PersonRow, Reporting
 from portal.visits import PAGE, Visit, page
 
@@ -38,7 +39,12 @@ async def show_today(visit: Visit) -> Response:
         services.registration.pre_registrations(contract_no, state="awaiting", limit=ROWS_MAX),
         services.registration.pre_registrations(contract_no, state="open", limit=ROWS_MAX),
     )
-    people: Mapping[UUID, PreRegistration] = {each.person_id: each for each in expected.items}
+    named = [
+        *missing.items[:NAMED_MAX],
+        *(each.person_id for each in ends.items[:NAMED_MAX]),
+        *(each.person_id for each in (banned.items if banned else ())),
+        *(each.person_id for each in (review.items[:NAMED_MAX] if review else ())),
+    ]
     return visit.render(
         "today.html",
         banned=banned,
@@ -46,7 +52,7 @@ async def show_today(visit: Visit) -> Response:
         missing=missing,
         ends=ends,
         waiting=waiting,
-        people=people,
+        people=await people_of(visit, expected, named),
         named_max=NAMED_MAX,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -76,7 +77,7 @@ async def pass_gate(visit: Visit) -> Response:
     except UpstreamRefused as refused:
         if refused.status != 422:
             raise
-        return _turnstile(visit, Shown("wrong", math.ceil(UNKNOWN_SHOWN_S)), errors=visit.wrong(refused, FIELDS), status=422)
+        return _turnstile(visit, Shown("wrong", math.ceil(UNKNOWN_SHOWN_S)), errors=visit.wrong(refused, FIELDS))
     shown = _shown(attempt)
     ending = number[-ENDING_CHARS:]
     if shown.state != "unknown":
@@ -100,12 +101,12 @@ def _turnstile(
     visit: Visit,
     shown: Shown,
     *,
-    status: int = 200,
-    errors: list[FieldError] | None = None,
+    status: int | None = None,
+    errors: Sequence[FieldError] = (),
     key: str | None = None,
     ending: str = "",
 ) -> Response:
-    response = visit.render("turnstile.html", status=status, errors=errors or (), shown=shown, key=key, ending=ending)
+    response = visit.render("turnstile.html", status=status, errors=errors, shown=shown, key=key, ending=ending)
     if status == 503:
         response.headers["Retry-After"] = "5"
     return response
