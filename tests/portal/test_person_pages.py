@@ -9,10 +9,22 @@ import pytest
 from portal.labels import CONTRADICTED, CONTRADICTIONS
 from portal.pages.history import SHOWN_MAX
 from tests.portal.browsing import Browser
-from tests.portal.stand_ins import CONTRACT, EMPLOYER, PAGE_BYTES_MAX, PERSON, SITE, StandIns, app_of, refusal, registrar
+from tests.portal.stand_ins import (
+    CONTRACT,
+    EMPLOYER,
+    PAGE_BYTES_MAX,
+    PERSON,
+    PRE_REGISTRATION,
+    SITE,
+    StandIns,
+    app_of,
+    refusal,
+    registrar,
+)
 
 HISTORY, CORRECTIONS = f"{SITE}/people/{PERSON}/history", f"{SITE}/pre-registrations/{PERSON}/corrections"
-CORRECTED = f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}/corrections"
+KNOWN = f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}"
+CORRECTED = f"{KNOWN}/corrections"
 SHOWN = {
     "origin_code": "420000",
     "arrival_date": "2020-02-14",
@@ -75,6 +87,18 @@ class TestCorrect:
         await browser.open(CORRECTIONS)
         assert "更正已登记" in (await browser.submit(CORRECTIONS, **{**SHOWN, **typed})).text
         assert {**sent, "reason": "登记有误"} == services.body_of("POST", CORRECTED)
+
+    async def test_undoes_nothing_that_was_put_right_meanwhile(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(CORRECTIONS)
+        elsewhere = {"arrival_date": "2020-02-10", "origin_code": "320100", "trade": "030", "employer_credit_code": "another"}
+        services.answers["GET", KNOWN] = (200, {**PRE_REGISTRATION, **elsewhere})
+        services.answers["POST", CORRECTED] = (503, {})
+        await browser.submit(CORRECTIONS, **{**SHOWN, "mobile": "13800000016"})
+        services.answers["POST", CORRECTED] = (201, {})
+        await browser.submit(CORRECTIONS, **{**SHOWN, "mobile": "13800000016"})
+        assert {"mobile": "13800000016", "reason": "登记有误"} == services.body_of("POST", CORRECTED)
+        first, again = services.sent("POST", CORRECTED)
+        assert (first.content, first.headers["Idempotency-Key"]) == (again.content, again.headers["Idempotency-Key"])
 
     async def test_of_nothing_is_told_so(self, services: StandIns, browser: Browser) -> None:
         await browser.open(CORRECTIONS)

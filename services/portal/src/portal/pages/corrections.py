@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -29,8 +30,11 @@ FIELDS = {
     "/trade": "trade",
     "/employer_credit_code": "employer",
     "/reason": "reason",
+    "name-differs-from-declaration": "name",
+    "employer-is-missing": "employer",
 }
-FIELDS_OF_CODES = {"name-differs-from-declaration": "name", "employer-is-missing": "employer"}
+SHOWN = ("origin_code", "arrival_date", "person_kind", "trade", "employer")
+"""Fields that come filled in. What each was filled in with goes along as `shown_…`."""
 
 
 @router.get("", **PAGE)
@@ -43,9 +47,8 @@ async def show_correction(visit: Visit, person_id: UUID) -> Response:
 @router.post("", **PAGE)
 @page(Action.PRE_REGISTER)
 async def correct_pre_registration(visit: Visit, person_id: UUID) -> Response:
-    """Only what differs is sent, with the reason."""
-    known = await visit.services().registration.pre_registration(str(visit.contract_no), person_id)
-    body = _changed(visit.form, known)
+    """Only what was changed is sent, with the reason."""
+    body = _changed(visit.form)
     if not body:
         message = visit.text(_("没有需要更正的内容"))
         return await _correction(visit, person_id, typed=visit.form, errors=[FieldError("", message)])
@@ -54,31 +57,39 @@ async def correct_pre_registration(visit: Visit, person_id: UUID) -> Response:
         correction = body | {"reason": visit.form.text("reason")}
         await visit.services().registration.correct(str(visit.contract_no), person_id, correction, key=key)
     except (UpstreamRefused, UpstreamAway) as refused:
-        errors = visit.wrong(refused, FIELDS)
-        if isinstance(refused, UpstreamRefused) and refused.code in FIELDS_OF_CODES:
-            errors = [FieldError(FIELDS_OF_CODES[refused.code], refused.title)]
-        return await _correction(visit, person_id, typed=visit.form, errors=errors, key=visit.key_after(refused))
+        wrong, next_key = visit.wrong(refused, FIELDS), visit.key_after(refused)
+        return await _correction(visit, person_id, typed=visit.form, errors=wrong, key=next_key)
     return visit.go(f"{visit.site}/pre-registrations/{person_id}?done=corrected")
 
 
-def _changed(form: Form, known: PreRegistration) -> dict[str, Any]:
-    kind, trade = form.text("person_kind"), form.text("trade") or None
+def _changed(form: Form) -> dict[str, Any]:
+    """Against what was shown: against what holds by now, it would undo what somebody else put right meanwhile."""
+    differs = {name for name in SHOWN if form.text(name) != form.text(f"shown_{name}")}
+    kind, trade = form.text("person_kind"), form.text("trade")
     changed: dict[str, Any] = {name: form.text(name) for name in ("name", "mobile") if form.text(name).strip()}
-    if form.text("origin_text").strip() or form.text("origin_code") != _province(known):
+    if form.text("origin_text").strip() or "origin_code" in differs:
         changed["origin"] = origin_of(form)
-    if form.text("arrival_date") and form.text("arrival_date") != (known.arrival_date and known.arrival_date.isoformat()):
+    if form.text("arrival_date") and "arrival_date" in differs:
         changed["arrival_date"] = form.text("arrival_date")
-    if form.text("employer") != known.employer_credit_code:
+    if "employer" in differs:
         changed["employer_credit_code"] = form.text("employer")
-    if kind != known.person_kind or (kind == "worker" and trade != known.trade):
+    if "person_kind" in differs or (kind == "worker" and "trade" in differs):
         changed["person_kind"] = kind
-        if kind == "worker" and trade is not None:
+        if kind == "worker" and trade:
             changed["trade"] = trade
     return changed
 
 
-def _province(known: PreRegistration) -> str:
-    return f"{known.origin_code[:2]}0000"
+def _shown(person: PreRegistration) -> Form:
+    """The form as it is given out."""
+    filled = {
+        "origin_code": f"{person.origin_code[:2]}0000",
+        "arrival_date": person.arrival_date.isoformat() if person.arrival_date else "",
+        "person_kind": person.person_kind,
+        "trade": person.trade or "",
+        "employer": person.employer_credit_code,
+    }
+    return Form({name: [filled[each]] for each in SHOWN for name in (each, f"shown_{each}")})
 
 
 async def _correction(
@@ -86,28 +97,20 @@ async def _correction(
     person_id: UUID,
     *,
     typed: Form | None = None,
-    errors: list[FieldError] | None = None,
+    errors: Sequence[FieldError] = (),
     key: str | None = None,
 ) -> Response:
     registration, contract_no = visit.services().registration, str(visit.contract_no)
     person, employers = await asyncio.gather(
         registration.pre_registration(contract_no, person_id), registration.employers(contract_no)
     )
-    visit.form = typed or Form(
-        {
-            "origin_code": [_province(person)],
-            "arrival_date": [person.arrival_date.isoformat() if person.arrival_date else ""],
-            "person_kind": [person.person_kind],
-            "trade": [person.trade or ""],
-            "employer": [person.employer_credit_code],
-        }
-    )
+    visit.form = typed or _shown(person)
     return visit.render(
         "correction.html",
-        status=422 if errors else 200,
-        errors=errors or (),
+        errors=errors,
         person=person,
         person_id=person_id,
         employers=employers,
+        shown=SHOWN,
         key=key,
     )
