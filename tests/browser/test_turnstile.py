@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Request, Route, ViewportSize, expect
 
 from tests.browser.conftest import served
 from tests.browser.desk import PC, PHONE, Desk
-from tests.portal.stand_ins import CONTRACT, REASONS, SITE, StandIns, attempt, turnstile
+from tests.portal.stand_ins import CONTRACT, REASONS, SITE, STALE, StandIns, attempt, turnstile
 
 PATH = f"{SITE}/turnstile"
 GATE_PASSES = f"/v1/contracts/{CONTRACT}/gate-passes"
@@ -21,15 +21,15 @@ ADMITTED, REFUSED = "310109198001011014", "420106199007250153"
 
 
 class Gate(StandIns):
-    """Knows one who may pass."""
+    """Knows one who may pass, unless it cannot know anything."""
+
+    is_stale = False
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         if request.url.path == GATE_PASSES:
-            number = json.loads(request.content)["document"]["number"]
-            self.answers["POST", GATE_PASSES] = (
-                200,
-                attempt("admitted", []) if number == ADMITTED else attempt("refused", REASONS),
-            )
+            is_admitted = json.loads(request.content)["document"]["number"] == ADMITTED
+            known = attempt("admitted", []) if is_admitted else attempt("refused", REASONS)
+            self.answers["POST", GATE_PASSES] = (200, attempt("refused", [STALE]) if self.is_stale else known)
         return super().answer(request)
 
 
@@ -129,6 +129,39 @@ class TestTurnstile:
             await desk.page.context.set_offline(True)
             await desk.sees("没有网络连接")
             await expect(desk.page.locator("#answer")).not_to_contain_text("可以通过")
+
+    async def test_asks_anew_after_the_gate_said_that_it_cannot_know(self, url: str, gate: Gate, chromium: Browser) -> None:
+        async with Desk.opened(url, chromium) as desk:
+            await desk.page.goto(PATH)
+            gate.is_stale = True
+            await scan(desk, ADMITTED)
+            await desk.sees("系统暂时无法确认最新状态")
+            gate.is_stale = False
+            await desk.clicks("查验")
+            await desk.sees("可以通过")
+            stale, fresh = (each.headers["Idempotency-Key"] for each in gate.sent("POST", GATE_PASSES))
+            assert stale != fresh, "under its key the gate gives the answer again that it gave before"
+
+    async def test_keeps_nobody_s_type_of_document_for_the_next(self, url: str, gate: Gate, chromium: Browser) -> None:
+        async with Desk.opened(url, chromium) as desk:
+            await desk.page.goto(PATH)
+            type_of_document = desk.page.get_by_label("证件类型")
+            await type_of_document.select_option("passport")
+            await desk.page.get_by_label("证件号码").fill(ADMITTED)
+            await desk.clicks("查验")
+            await desk.sees("可以通过")
+            await expect(type_of_document).to_have_value("citizen_id")
+            await type_of_document.select_option("passport")
+            await expect(desk.page.locator("#answer")).not_to_contain_text("可以通过")
+            gate.is_stale = True
+            await desk.page.get_by_label("证件号码").fill(ADMITTED)
+            await desk.clicks("查验")
+            await desk.sees("系统暂时无法确认最新状态")
+            await expect(type_of_document).to_have_value("passport")  # it may be asked again
+            await scan(desk, REFUSED)
+            await desk.sees("系统暂时无法确认最新状态")
+            types = [json.loads(each.content)["document"]["type"] for each in gate.sent("POST", GATE_PASSES)]
+            assert ["passport", "passport", "citizen_id"] == types
 
     async def test_says_that_it_was_signed_out(self, url: str, chromium: Browser) -> None:
         async with Desk.opened(url, chromium) as desk:

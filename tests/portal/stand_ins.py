@@ -114,6 +114,7 @@ REASONS = [
     {"code": "isolation_not_completed", "effect": "forbid", "clears": "end_of_isolation", "earliest": "2020-02-28"},
     {"code": "fever", "effect": "forbid", "clears": "normal_reading"},
 ]
+STALE = {"code": "state_stale", "effect": "forbid", "clears": "fresh_state"}
 CONTRACT_ANSWER = {
     "contract_no": CONTRACT,
     "construction_no": "1902HK0001",

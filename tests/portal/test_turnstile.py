@@ -16,6 +16,7 @@ from tests.portal.stand_ins import (
     PERSON,
     REASONS,
     SITE,
+    STALE,
     StandIns,
     app_of,
     attempt,
@@ -27,7 +28,6 @@ from tests.portal.stand_ins import (
 
 NUMBER, ANOTHER_NUMBER = "420106199007250153", "310109198001011014"
 GATE_PASSES, PAPER_ENTRIES = f"/v1/contracts/{CONTRACT}/gate-passes", f"/v1/contracts/{CONTRACT}/paper-entries"
-STALE = {"code": "state_stale", "effect": "forbid", "clears": "fresh_state"}
 REMINDER = {"code": "no_report_today", "effect": "remind", "clears": "health_report_today"}
 
 
@@ -57,7 +57,7 @@ class TestTurnstile:
         services.answers["POST", GATE_PASSES] = (200, attempt("refused", [STALE]))
         await browser.open(self.PATH)
         page = (await browser.submit(self.PATH, document_number=NUMBER)).text
-        assert 'data-state="unknown"' in page
+        assert 'data-state="unknown" data-answered' in page
         assert "系统暂时无法确认最新状态" in page
         assert 'data-state="bad"' not in page
 
@@ -72,7 +72,7 @@ class TestTurnstile:
         for _ in range(2):
             page = await browser.submit(self.PATH, document_number=NUMBER)
             assert 503 == page.status_code
-            assert 'data-state="unknown"' in page.text
+            assert 'data-state="unknown" data-seconds' in page.text
             assert f'value="{NUMBER}"' in page.text
         assert 1 == len({each.headers["Idempotency-Key"] for each in services.asked})
 

@@ -4,9 +4,10 @@ const ANSWER_MS_MAX = 12_000; // longer than the portal itself waits for the gat
 const form = document.getElementById("turnstile");
 const place = document.getElementById("answer");
 const number = form.elements.document_number;
+const type = form.elements.document_type;
 let asking = null; // the question that is under way: an answer to an older one is thrown away
 let fading = null;
-let unanswered = null; // the number that the key in the form stands for
+let unanswered = null; // the document that the key in the form stands for
 
 const prepared = (state) => document.getElementById(`answer-${state}`).content.cloneNode(true);
 
@@ -17,11 +18,16 @@ function show(answer) {
   if (seconds) fading = setTimeout(waitForNext, seconds * 1000);
 }
 
-function waitForNext() {
-  if (asking) asking.abort();
-  asking = unanswered = null;
+// Of whoever was there nothing is left: nearly everybody has the first type.
+function forget() {
   number.value = "";
-  show(prepared("waiting"));
+  type.selectedIndex = 0;
+}
+
+function waitForNext() {
+  takeAnswerAway();
+  unanswered = null;
+  forget();
   number.focus();
 }
 
@@ -44,9 +50,10 @@ async function answerTo(question) {
 async function ask() {
   if (!number.value.trim()) return;
   if (asking) asking.abort();
-  // The same key only for the same number to which nobody answered: then it is one attempt, however often it is sent.
-  if (number.value !== unanswered) form.elements.key.value = crypto.randomUUID();
-  unanswered = number.value;
+  // The same key only for the same document of which nobody heard: then it is one attempt, however often it is sent.
+  const asked = `${type.value} ${number.value}`;
+  if (asked !== unanswered) form.elements.key.value = crypto.randomUUID();
+  unanswered = asked;
   const question = (asking = new AbortController());
   show(prepared("asking"));
   number.select(); // the next scan takes its place
@@ -54,9 +61,10 @@ async function ask() {
   if (asking !== question) return; // somebody else stands there now
   asking = null;
   show(answer);
-  const state = place.firstElementChild.dataset.state;
-  if (state === "good" || state === "bad") number.value = "";
-  if (state !== "unknown") unanswered = null;
+  // The gate may have answered that it cannot know: that answer is kept under its key, and asked anew it may know again.
+  const { state, answered } = place.firstElementChild.dataset;
+  if (state === "good" || state === "bad") forget();
+  if (answered !== undefined) unanswered = null;
   number.focus();
   number.select();
 }
@@ -68,12 +76,19 @@ form.addEventListener("submit", (event) => {
   ask();
 });
 
-// The first character of the next number takes the last answer away.
-number.addEventListener("input", () => {
+function takeAnswerAway() {
   if (asking) asking.abort();
   asking = null;
-  if (place.firstElementChild.dataset.state !== "waiting") show(prepared("waiting"));
+  show(prepared("waiting"));
+}
+
+// The first character of the next number takes the last answer away, and the last one's type of document; another type too.
+number.addEventListener("input", () => {
+  if (place.firstElementChild.dataset.state === "waiting") return;
+  type.selectedIndex = 0;
+  takeAnswerAway();
 });
+type.addEventListener("change", takeAnswerAway);
 
 // A scanner types wherever the focus is.
 document.addEventListener("keydown", (event) => {
