@@ -94,7 +94,7 @@ class TestFreshness:
     async def test_refuses_when_the_stamp_is_older_than_the_bound_by_the_databases_clock(self, door: Door) -> None:
         person_id = await door.expects_somebody()
         await door.stamp(age=BOUND + timedelta(milliseconds=1))
-        assert door.gate.fresh_as_of(person_id) is not None, "the view itself saw it move just now"
+        assert (await door.gate.known(person_id)).fresh_as_of is not None, "the view itself saw it move just now"
         refused = await attempt(door, person_id, "a")
         assert [ReasonCode.STATE_STALE] == codes(refused)
         assert refused.events[0] == (await door.history(person_id))[-1][1]

@@ -72,7 +72,9 @@ def on_paper(gate: Gate, **changes: Any) -> RecordPaperEntry:
         "fresh_as_of": NOW,
     }
     given = usual | changes
-    return RecordPaperEntry(**given, stood=stood(gate.happened, given["entered_at"]))
+    one, two = given["decided_by"]
+    deciders = ({one}, {two})
+    return RecordPaperEntry(**given, deciders=deciders, stood=stood(gate.happened, given["entered_at"]))
 
 
 def recorded(gate: Gate, **changes: Any) -> PaperEntryRecorded:

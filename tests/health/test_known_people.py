@@ -8,9 +8,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from contracts.same_person import PersonLinked, PersonUnlinked
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
+from health.read_models.same_people import SAME_PEOPLE
 from tests.health.facts import (
     EMPLOYER,
+    NOW,
     OTHER_EMPLOYER,
     corrected,
     family_member,
@@ -100,3 +103,32 @@ async def test_a_batch_of_many_people_and_contracts_is_kept_apart(running: Runni
     assert {} == await everywhere(pool, people[0])
     assert {contract_no, f"{contract_no}-2"} == set(await everywhere(pool, people[1]))
     assert {contract_no} == set(await everywhere(pool, people[2]))
+
+
+class TestSeveralDocuments:
+    async def test_are_known_wherever_one_of_them_is(self, running: Running, person_id: UUID, contract_no: str) -> None:
+        other = uuid4()
+        await project(running, [pre_registered(person_id, contract_no=contract_no)])
+        assert KnownPerson() == await on_contract(running.parts.pool, contract_no, other)
+        linked = [
+            PersonLinked(person_id=one, same_as=(two,), linked_at=NOW) for one, two in ((person_id, other), (other, person_id))
+        ]
+        await tell(running, linked)
+        assert KnownPerson(pre_registered_for=EMPLOYER) == await on_contract(running.parts.pool, contract_no, other)
+        assert {contract_no} == (await everywhere(running.parts.pool, other)).keys()
+        await project(running, [pre_registered(other, contract_no=contract_no, employer=OTHER_EMPLOYER)])
+        assert KnownPerson(pre_registered_for=OTHER_EMPLOYER) == await on_contract(running.parts.pool, contract_no, other)
+
+    async def test_are_somebody_else_s_once_unlinked(self, running: Running, person_id: UUID, contract_no: str) -> None:
+        other = uuid4()
+        await project(running, [pre_registered(person_id, contract_no=contract_no)])
+        pairs = ((person_id, other), (other, person_id))
+        await tell(running, [PersonLinked(person_id=one, same_as=(two,), linked_at=NOW) for one, two in pairs])
+        apart = [PersonUnlinked(person_id=one, not_the_same=(two,), same_as=(), unlinked_at=NOW) for one, two in pairs]
+        await tell(running, apart)
+        assert KnownPerson() == await on_contract(running.parts.pool, contract_no, other)
+
+
+async def tell(running: Running, events: Sequence[PersonLinked | PersonUnlinked]) -> None:
+    async with running.parts.pool.acquire() as connection, connection.transaction():
+        await SAME_PEOPLE.project(connection, [fact(event) for event in events], partition=0)

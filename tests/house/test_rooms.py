@@ -85,6 +85,8 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "bodies.py": "who is registered, for requests and for rows of files",
         "imports": "files: read, checked, worked on row by row",
         "import_api.py": "files are neither one command nor one query",
+        "linking.py": "one request, a fact in every record of the person; also who is erased with whom",
+        "documents_api.py": "further documents of a person: about records, not about who is expected where",
         "family_api.py": "携带家属: people beside those who are expected",
         "review_items.py": "one list out of several read models, worked out when it is asked for",
         "review_api.py": "待核: neither what was handed in nor who is expected, but what is odd about it",

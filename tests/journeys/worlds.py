@@ -195,6 +195,9 @@ async def registration(running: InProcess[Any]) -> Examples:
     family = f"/v1/contracts/{OWN}/pre-registrations/{to_correct['person_id']}/family-members"
     member = await done(site, family, other_child, seen=seen)
     of_family = {**to_correct, "member_id": member.json()["person_id"]}
+    further, replaced = ({"document": document(), "reason": "护照换发"} for _ in range(2))
+    linked = await done(site, f"/v1/contracts/{OWN}/pre-registrations/{to_correct['person_id']}/documents", replaced)
+    of_document = {**to_correct, "other_id": linked.json()["same_as"][0]}
     looked_at = {"kind": "declaration_contradicts", "declaration_version": 1, "note": "已电话核实"}
     correction = {"mobile": "13900000022", "reason": "录入错误"}
     await known(running, f"/v1/contracts/{OWN}/pre-registrations", role=Role.SITE_OPERATOR, seen=seen)
@@ -242,6 +245,9 @@ async def registration(running: InProcess[Any]) -> Examples:
         "pre_register_family_member": Example(Good(to_correct, body=child), 201, [{**child, "relation": "女儿"}]),
         "list_family_members": Example(Good(to_correct)),
         "withdraw_family_member": Example(Good(of_family, body={"reason": "录入错误"}), 204, [{"reason": "不来沪"}]),
+        "link_document": Example(Good(to_correct, body=further), 201, [{**further, "reason": "同一人"}]),
+        "list_documents": Example(Good(to_correct)),
+        "unlink_document": Example(Good(of_document, body={"reason": "证件号录错"}), 204, [{"reason": "不是同一人"}]),
         "withdraw_pre_registration": Example(Good(somebody, body={"reason": "录入错误"}), 204, [{"reason": "只在虹口施工"}]),
         "list_review_items": Example(Good(own, query={"limit": "5"})),
         "list_settlements": Example(Good(to_correct)),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from contracts.identity import DocumentType
 from contracts.people import ArrivalKind, PersonKind
-from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalShared, ArrivalWithdrawn
+from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalLinked, ArrivalShared, ArrivalWithdrawn
 from contracts.registration import (
     FamilyMemberPreRegistered,
     PersonDetailsCorrected,
@@ -18,9 +18,11 @@ from contracts.registration import (
     PinnedDeclaration,
     PreRegistrationWithdrawn,
 )
-from police_bridge.domain.commands import Erase, Particulars, Share, Withdraw
+from police_bridge.domain.commands import Erase, Link, Particulars, Share, Withdraw
 
 PERSON = UUID("00000000-0000-4000-8000-000000000007")
+OTHER = UUID("00000000-0000-4000-8000-000000000009")
+"""The same person under another document."""
 HERE, ELSEWHERE = "W2019010100011", "W2017050130174"
 HONGKOU, PUDONG = "310109", "310115"
 EMPLOYER = "91310109MA1A000006"
@@ -158,6 +160,14 @@ def withdrawn(
     person_id: UUID = PERSON, *, contract_no: str = HERE, district: str = HONGKOU, at: datetime | None = None
 ) -> ArrivalWithdrawn:
     return ArrivalWithdrawn(person_id=person_id, contract_no=contract_no, district=district, withdrawn_at=at or later())
+
+
+def link(*same_as: UUID) -> Link:
+    return Link(PERSON, same_as, later(5))
+
+
+def linked(*same_as: UUID, district: str = HONGKOU, at: datetime | None = None) -> ArrivalLinked:
+    return ArrivalLinked(person_id=PERSON, district=district, same_as=same_as, linked_at=at or later(5))
 
 
 def erased(person_id: UUID = PERSON, *, district: str = HONGKOU) -> ArrivalErased:

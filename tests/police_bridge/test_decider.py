@@ -7,7 +7,22 @@ from contracts.police import PoliceBridgeEvent
 from police_bridge.domain.commands import PoliceBridgeCommand
 from police_bridge.domain.state import SharedPerson
 from police_bridge.wiring import PERSON as PERSON_DECIDER
-from tests.police_bridge.facts import ELSEWHERE, PUDONG, corrected, erase, erased, later, share, shared, withdraw, withdrawn
+from tests.police_bridge.facts import (
+    ELSEWHERE,
+    NOW,
+    OTHER,
+    PUDONG,
+    corrected,
+    erase,
+    erased,
+    later,
+    link,
+    linked,
+    share,
+    shared,
+    withdraw,
+    withdrawn,
+)
 
 person: Specification[PoliceBridgeCommand, SharedPerson, PoliceBridgeEvent] = Specification(PERSON_DECIDER)
 
@@ -54,6 +69,25 @@ class TestWithdraw:
 
     def test_leaves_other_contracts_alone(self) -> None:
         person.given(shared(), shared(contract_no=ELSEWHERE)).when(withdraw()).then(withdrawn()).when(share()).then_nothing()
+
+
+class TestLink:
+    def test_is_told_to_every_district_that_was_told_of_the_person(self) -> None:
+        told = person.given(shared(), shared(contract_no=ELSEWHERE, district=PUDONG))
+        told.when(link(OTHER)).then(linked(OTHER), linked(OTHER, district=PUDONG)).when(link(OTHER)).then_nothing()
+
+    def test_is_told_to_nobody_who_was_told_nothing(self) -> None:
+        person.when(link(OTHER)).then_nothing()
+        person.given(shared(), erased()).when(link(OTHER)).then_nothing()
+
+    def test_is_told_to_a_district_that_comes_later(self) -> None:
+        known = person.given(shared(), linked(OTHER))
+        there = known.when(share(contract_no=ELSEWHERE, district=PUDONG))
+        there.then(shared(contract_no=ELSEWHERE, district=PUDONG), linked(OTHER, district=PUDONG, at=NOW))
+        known.when(share(contract_no=ELSEWHERE)).then(shared(contract_no=ELSEWHERE))
+
+    def test_that_was_a_mistake_is_told_as_none(self) -> None:
+        person.given(shared(), linked(OTHER)).when(link()).then(linked())
 
 
 class TestErase:

@@ -13,17 +13,20 @@ from contracts.registration import (
     PersonPreRegistered,
     PreRegistrationWithdrawn,
 )
+from contracts.same_person import PersonLinked, PersonUnlinked
 from police_bridge.domain.commands import Share, Withdraw
 from police_bridge.policies import erasing_policy, sharing_policy, when_somebody_was_erased, when_the_police_must_know
 from police_bridge.wiring import SERVICE
 from tests.police_bridge.facts import (
     HERE,
+    OTHER,
     PERSON,
     PLAIN,
     erase,
     family_member,
     is_erased,
     later,
+    link,
     no_longer_expected,
     particulars,
     pre_registered,
@@ -95,4 +98,13 @@ def test_is_told_of_nothing_else() -> None:
     policies = [make(None) for make in (sharing_policy, erasing_policy)]  # type: ignore[arg-type]  # what they subscribe to does not depend on a handler
     told = {event for policy in policies for event in policy.subscribes}
     family = {FamilyMemberPreRegistered, FamilyMemberWithdrawn}
-    assert {PersonPreRegistered, PersonDetailsCorrected, PreRegistrationWithdrawn, PersonErased} | family == told
+    linking = {PersonLinked, PersonUnlinked}
+    assert {PersonPreRegistered, PersonDetailsCorrected, PreRegistrationWithdrawn, PersonErased} | family | linking == told
+
+
+class TestWhenDocumentsAreLinked:
+    def test_tells_the_whole_of_what_holds(self) -> None:
+        told = PersonLinked(person_id=PERSON, same_as=(OTHER,), linked_at=later(5))
+        assert [(PERSON, link(OTHER))] == when_the_police_must_know(fact(told))
+        mistaken = PersonUnlinked(person_id=PERSON, not_the_same=(OTHER,), same_as=(), unlinked_at=later(5))
+        assert [(PERSON, link())] == when_the_police_must_know(fact(mistaken))

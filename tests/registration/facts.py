@@ -29,7 +29,8 @@ from registration.domain.corrections import Correct
 from registration.domain.declaration import Declaration, declaration_of
 from registration.domain.erasure import Erase
 from registration.domain.form import Form, Left
-from registration.domain.person import Close, ImportRosterMember, PreRegister, Withdraw
+from registration.domain.person import Close, PreRegister, Withdraw
+from registration.domain.roster import ImportRosterMember
 from registration.domain.waiting import TakeUp
 
 PERSON = UUID("00000000-0000-4000-8000-000000000007")

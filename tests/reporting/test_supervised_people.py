@@ -13,6 +13,7 @@ import pytest
 
 from contracts.access import Role
 from contracts.health import Disposition
+from contracts.same_person import PersonLinked, PersonUnlinked
 from devstack.databases import Database
 from tests.journeys.sites import somebody
 from tests.reporting import facts
@@ -215,6 +216,42 @@ class TestSearch:
         officer = city.caller(Role.STATION_OFFICER, stations=frozenset({"浦东"}))
         for contract_no in (HONGKOU, "W0"):
             assert 404 == (await officer.post(SEARCHES, {"name": "张", "contract_no": contract_no})).status_code
+
+
+class TestSeveralDocuments:
+    async def test_of_one_person_are_counted_once_in_every_number(self, city: City) -> None:
+        contract_no = await on_new_site(city)
+        pre_registered, imported = facts.pre_registered(contract_no=contract_no), facts.imported(contract_no=contract_no)
+        records = [await city.knows(somebody(), pre_registered, imported) for _ in range(3)]
+        await self._link(city, records[0], records[2])
+        assert (
+            (2, 2)
+            == await self._counted(city, contract_no, "pre_registered")
+            == await self._counted(city, contract_no, "registered")
+        )
+        await city.tell(facts.withdrawn(contract_no=contract_no).model_copy(update={"person_id": records[0]}))
+        assert (2, 2) == await self._counted(city, contract_no, "pre_registered")
+        await city.tell(facts.withdrawn(contract_no=contract_no).model_copy(update={"person_id": records[2]}))
+        assert (1, 1) == await self._counted(city, contract_no, "pre_registered")
+
+    async def test_are_two_people_again_once_unlinked(self, city: City) -> None:
+        contract_no = await on_new_site(city)
+        told = facts.pre_registered(contract_no=contract_no)
+        one, two = [await city.knows(somebody(), told) for _ in range(2)]
+        await self._link(city, one, two)
+        assert (1, 1) == await self._counted(city, contract_no, "pre_registered")
+        for each, other in ((one, two), (two, one)):
+            await city.tell(PersonUnlinked(person_id=each, not_the_same=(other,), same_as=(), unlinked_at=NOW))
+        assert (2, 2) == await self._counted(city, contract_no, "pre_registered")
+
+    async def _link(self, city: City, one: UUID, two: UUID) -> None:
+        for each, other in ((one, two), (two, one)):
+            await city.tell(PersonLinked(person_id=each, same_as=(other,), linked_at=NOW))
+
+    async def _counted(self, city: City, contract_no: str, number: str) -> tuple[int, int]:
+        """In the table, and behind it."""
+        [row] = (await city.caller().get(CONTRACTS, of_contract=contract_no)).json()["rows"]
+        return row[number], len(await city.rows(PEOPLE, set=number, of_contract=contract_no))
 
 
 class TestReveal:

@@ -11,6 +11,7 @@ from contracts.event import SHARDS, Event
 from contracts.firms import ContractNo, CreditCode
 from contracts.health import QUESTIONS_MAX, Disposition, Hold
 from contracts.people import PersonKind
+from contracts.same_person import SameAs
 from contracts.times import Day, UtcTime
 from contracts.trades import TradeCode
 
@@ -154,6 +155,8 @@ class Clearance(_Part):
     """What keeps the person out until a better reading."""
     last_report_at: UtcTime | None = None
     """Latest reading time, UTC."""
+    same_as: SameAs | None = None
+    """Records of the same person under other documents, ascending: what stands against one counts here, too. Absent: none."""
     unreadable: bool = False
     """Whether a fact about this person could not be applied: then nothing here can be trusted."""
 
@@ -183,6 +186,8 @@ class Reason(_Part):
     """What would clear it, in codes."""
     earliest: Day | None = None
     """The first day, in Shanghai, on which it clears by itself. Absent where somebody has to act."""
+    record: UUID | None = None
+    """The person's record under another document that it rests on. Absent where this one is reason enough."""
 
 
 class EntryAttempted(Event):

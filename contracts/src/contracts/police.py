@@ -16,6 +16,7 @@ from contracts.event import Event
 from contracts.firms import ContractNo
 from contracts.identity import DocumentType
 from contracts.people import ArrivalKind
+from contracts.same_person import SameAs
 from contracts.sealing import SEALED_CHARS_MAX, Sealed
 from contracts.times import Day, UtcTime
 
@@ -81,6 +82,20 @@ class ArrivalWithdrawn(Event):
     district: DistrictCode
     """Whose police was told."""
     withdrawn_at: UtcTime
+    """UTC, taken from the fact that caused it."""
+
+
+class ArrivalLinked(Event):
+    """A person of whom the police of a district was told is the same as others, told of or not."""
+
+    TYPE: ClassVar[Literal["gatehouse.police-bridge.arrival-linked.v1"]] = "gatehouse.police-bridge.arrival-linked.v1"
+    person_id: UUID
+    """The person, who is also the stream."""
+    district: DistrictCode
+    """Whose police was told, of whatever contract."""
+    same_as: SameAs
+    """Under which other ids the same person is told of, ascending: the whole of what holds. Empty: under none any more."""
+    linked_at: UtcTime
     """UTC, taken from the fact that caused it."""
 
 
@@ -157,6 +172,20 @@ class PoliceArrivalWithdrawn(Event):
     """UTC, when it was withdrawn; where the person was erased, when what stood here had been told."""
 
 
+class PoliceArrivalLinked(Event):
+    """Message to the police: the same person is, or will be, told of under other ids, too, each with a document of its own."""
+
+    TYPE: ClassVar[Literal["gatehouse.police.arrival-linked.v1"]] = "gatehouse.police.arrival-linked.v1"
+    person_id: UUID
+    """The person as named when shared."""
+    district: DistrictCode
+    """Whose police was told."""
+    same_as: SameAs
+    """The other ids, ascending: the whole of what holds. Empty: an earlier message of the kind was a mistake."""
+    linked_at: UtcTime
+    """UTC, when that was known."""
+
+
 class PoliceArrivalErased(Event):
     """Message to the police: whatever is kept of this person is to be deleted. Nothing is told of the person any more."""
 
@@ -169,8 +198,8 @@ class PoliceArrivalErased(Event):
     """UTC, when the person was erased."""
 
 
-PoliceBridgeEvent = ArrivalShared | ArrivalCorrected | ArrivalWithdrawn | ArrivalErased
+PoliceBridgeEvent = ArrivalShared | ArrivalCorrected | ArrivalWithdrawn | ArrivalLinked | ArrivalErased
 """Every fact that police-bridge keeps, sealed."""
 
-PoliceMessage = PoliceArrivalShared | PoliceArrivalCorrected | PoliceArrivalWithdrawn | PoliceArrivalErased
+PoliceMessage = PoliceArrivalShared | PoliceArrivalCorrected | PoliceArrivalWithdrawn | PoliceArrivalLinked | PoliceArrivalErased
 """Every message on a topic of the police, in plain words."""

@@ -13,6 +13,7 @@ from contracts.firms import ConstructionNo, ContractNo, CreditCode, Firm, FirmNa
 from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
+from contracts.same_person import PersonLinked, PersonUnlinked
 from contracts.sealing import Fingerprint, Sealed
 from contracts.site_information import EpidemicControlSubmitted, ResumptionChecklistUploaded, SuppliesCounted
 from contracts.texts import VisibleText
@@ -382,6 +383,8 @@ RegistrationEvent = (
     | FamilyMemberWithdrawn
     | RosterMemberImported
     | ReviewItemSettled
+    | PersonLinked
+    | PersonUnlinked
     | PersonErased
 )
 """Every fact that registration tells."""

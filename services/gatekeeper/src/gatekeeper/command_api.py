@@ -53,6 +53,7 @@ class AttemptAnswer(BaseModel):
 
     attempt_id: UUID
     person_id: UUID
+    """Whose document it was; of a person with several, the record under which he is on site here, or expected."""
     contract_no: str
     kind: EntryKind
     outcome: GateOutcome
@@ -158,6 +159,7 @@ async def record_paper_entry(
     covers_contract(caller, contract_no)
     await parts.wait_for(seen)
     person_id, *decided_by = [await _person(parts, each) for each in (body, *body.decided_by)]
+    person_id = await parts.gate.record_here(person_id, contract_no)
     outcome = await parts.gate.record_on_paper(
         person_id,
         contract_no,
@@ -182,7 +184,7 @@ async def register_exit(
     """退场登记. Closes the entry and the pre-registration; to come back takes a new one."""
     covers_contract(caller, contract_no)
     await parts.wait_for(seen)
-    person_id = await _person(parts, body)
+    person_id = await parts.gate.record_here(await _person(parts, body), contract_no)
     command = RegisterExit(person_id=person_id, contract_no=contract_no, at=parts.gate.clock.now())
     outcome = await parts.gate.handler.handle(person_id, command, key=_key(caller, key))
     _tell_version(response, outcome)

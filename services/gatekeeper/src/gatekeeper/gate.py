@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from contracts.event import shard_of
 from contracts.gatekeeper import EntryAttempted, EntryKind, PaperEntryRecorded
 from gatekeeper.domain.commands import Attempt, Confirm, GateCommand, RecordPaperEntry
 from gatekeeper.domain.hindsight import stood
+from gatekeeper.domain.same_person import RecordNeeded, Records, others_of, record_here
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.freshness import FreshnessView, Stamp
 
@@ -26,6 +27,24 @@ CLOCKS_DIFFER_MAX = timedelta(seconds=10)
 
 READINGS_MAX = 8
 """How often a person's history is read because something came in meanwhile, before the client is told to try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A person under all documents, as read."""
+
+    records: Records
+    """The one that was asked for first."""
+    stamp: Stamp | None
+    """Of whichever record is known least recently."""
+
+    @property
+    def fresh_as_of(self) -> datetime | None:
+        """Everything recorded about the person until then is known. None: an attempt made now would be refused as stale."""
+        return self.stamp.fresh_as_of if self.stamp else None
+
+    def besides(self, person_id: UUID) -> Records:
+        return {each: person for each, person in self.records.items() if each != person_id}
 
 
 @dataclass(frozen=True)
@@ -41,16 +60,14 @@ class Gate:
 
         Raises: IdempotencyKeyReused; VersionConflict; Unavailable: then nobody is admitted.
         """
-        stamp = self.freshness.stamp(shard_of(person_id))
-        outcome = await self._record(self._question(person_id, contract_no, kind, stamp), key)
+        outcome, stamp = await self._ask(person_id, contract_no, kind, key=key)
         passing(CrashPoint.ATTEMPT_RECORDED)
         if outcome.events[0].outcome is gatekeeper.Outcome.REFUSED:
             return outcome
         if not outcome.replayed and stamp is not None and self.freshness.is_recent(stamp):
             return outcome
         # A grant of before, or one of whoever was frozen on the way, which a database whose clock was set back let pass.
-        stamp = self.freshness.stamp(shard_of(person_id))
-        refusal = await self._record(Confirm(self._question(person_id, contract_no, kind, stamp)), None)
+        refusal, _ = await self._ask(outcome.events[0].person_id, contract_no, kind, key=None)
         return refusal if refusal.events else outcome
 
     async def record_on_paper(
@@ -61,30 +78,78 @@ class Gate:
         Raises: Rejection; IdempotencyKeyReused; VersionConflict; Unavailable.
         """
         attempt_id, version = uuid4(), 0
+        deciders = (await self._everyone(decided_by[0]), await self._everyone(decided_by[1]))
+        others: list[UUID] = []
         for _ in range(READINGS_MAX):
-            fresh_as_of = self.fresh_as_of(person_id)
-            version, _ = await self.handler.read(person_id)
-            history = [event async for event in self.handler.events(person_id, version)]
+            stamp = self._stamp([person_id, *others])
+            version, person = await self._stood(person_id, entered_at)
             command = RecordPaperEntry(
                 person_id=person_id,
                 attempt_id=attempt_id,
                 contract_no=contract_no,
                 decided_by=decided_by,
+                deciders=deciders,
                 entered_at=entered_at,
-                stood=stood(history, entered_at),
+                stood=person,
                 at=self.clock.now(),
-                fresh_as_of=fresh_as_of,
+                fresh_as_of=stamp.fresh_as_of if stamp else None,
+                others={each: (await self._stood(each, entered_at))[1] for each in others},
             )
-            with suppress(VersionConflict):  # Something came in while the history was read.
+            try:
                 return await self.handler.handle(person_id, command, key=key, expected_version=version)
+            except RecordNeeded as needed:
+                others.append(needed.person_id)
+            except VersionConflict:
+                continue  # Something came in while the history was read.
         raise VersionConflict(version)
 
-    def fresh_as_of(self, person_id: UUID) -> datetime | None:
-        """Everything recorded about the person until then is known. None: an attempt made now would be refused as stale."""
-        stamp = self.freshness.stamp(shard_of(person_id))
-        return stamp.fresh_as_of if stamp else None
+    async def known(self, person_id: UUID) -> Known:
+        """The person as he stands in all his records, the one that was asked for first. Raises: Unavailable."""
+        stamps = [self._stamp([person_id])]
+        _, person = await self.handler.read(person_id)
+        read: dict[UUID, GatePerson] = {}
+        while True:
+            try:
+                others = others_of(person_id, person, read)
+            except RecordNeeded as needed:
+                # The stamp first: whatever was recorded by then is in the state that is read after it.
+                stamps.append(self._stamp([needed.person_id]))
+                _, read[needed.person_id] = await self.handler.read(needed.person_id)
+            else:
+                return Known({person_id: person, **others}, _oldest(stamps))
 
-    def _question(self, person_id: UUID, contract_no: str, kind: EntryKind, stamp: Stamp | None) -> Attempt:
+    async def record_here(self, person_id: UUID, contract_no: str) -> UUID:
+        """The record under which the person is on site here, or expected; where there is none, the one that was asked for."""
+        return record_here((await self.known(person_id)).records, contract_no)
+
+    async def _ask(
+        self, person_id: UUID, contract_no: str, kind: EntryKind, *, key: CommandKey | None
+    ) -> tuple[Outcome[EntryAttempted], Stamp | None]:
+        """Without a key: does what was granted still hold? With what the answer rests on."""
+        others: Records = {}
+        stamp = self._stamp([person_id])
+        for _ in range(READINGS_MAX):
+            question = self._question(person_id, contract_no, kind, stamp, others)
+            try:
+                return await self._record(question if key else Confirm(question), key), stamp
+            except RecordNeeded:
+                known = await self.known(person_id)
+                person_id = record_here(known.records, contract_no)
+                others, stamp = known.besides(person_id), known.stamp
+        raise VersionConflict(0)
+
+    async def _everyone(self, person_id: UUID) -> Set[UUID]:
+        return (await self.known(person_id)).records.keys()
+
+    async def _stood(self, person_id: UUID, at: datetime) -> tuple[int, GatePerson]:
+        version, _ = await self.handler.read(person_id)
+        history = [event async for event in self.handler.events(person_id, version)]
+        return version, stood(history, at)
+
+    def _stamp(self, records: Iterable[UUID]) -> Stamp | None:
+        return _oldest([self.freshness.stamp(shard_of(each)) for each in records])
+
+    def _question(self, person_id: UUID, contract_no: str, kind: EntryKind, stamp: Stamp | None, others: Records) -> Attempt:
         at, fresh_as_of = self.clock.now(), stamp.fresh_as_of if stamp else None
         # Days of isolation are counted by this clock: one that disagrees with the database's decides nothing.
         if fresh_as_of is not None and abs(at - fresh_as_of) > self.freshness.bound + CLOCKS_DIFFER_MAX:
@@ -96,6 +161,7 @@ class Gate:
             kind=kind,
             at=at,
             fresh_as_of=fresh_as_of,
+            others=others,
         )
 
     async def _record(self, command: Attempt | Confirm, key: CommandKey | None) -> Outcome[EntryAttempted]:
@@ -109,3 +175,11 @@ class Gate:
             # Decided on a view that is too old by now: as good as no view. That refusal has no deadline.
             stale = replace(attempt, fresh_as_of=None)
             return await self._record(Confirm(stale) if isinstance(command, Confirm) else stale, key)
+
+
+def _oldest(stamps: Sequence[Stamp | None]) -> Stamp | None:
+    """What rests on all of them. None where one of them is none."""
+    proved = [each for each in stamps if each is not None]
+    if len(proved) < len(stamps):
+        return None
+    return Stamp(min(each.fresh_as_of for each in proved), min(each.moved_after_s for each in proved))

@@ -17,6 +17,7 @@ from chassis.web import Consistency, Router, etag
 from contracts.access import SCOPES, Action, Scope
 from contracts.firms import ContractNo
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded, Reason
+from gatekeeper.domain.same_person import record_here
 from gatekeeper.domain.verdict import Question, earliest, is_known_on, judge
 from gatekeeper.read_models.attempts import Place, Wanted, page_of_attempts
 from gatekeeper.read_models.banned_on_site import page_of_banned_on_site
@@ -41,6 +42,7 @@ class ClearanceAnswer(BaseModel):
     """The verdict as it stands, with every reason. Not an attempt: nothing is recorded and nobody is admitted by it."""
 
     person_id: UUID
+    """Of a person with several documents, the record under which he is on site here, or expected."""
     contract_no: str
     kind: EntryKind
     admissible: bool
@@ -70,22 +72,23 @@ async def read_clearance(
     """准入状态 of somebody who is or was expected or on site here; of nobody else."""
     covers_contract(caller, contract_no)
     await parts.wait_for(seen)
-    version, person = await parts.gate.handler.read(person_id)
-    if not is_known_on(person, contract_no):
+    known = await parts.gate.known(person_id)
+    if not any(is_known_on(each, contract_no) for each in known.records.values()):
         raise NotFound
-    fresh_as_of = parts.gate.fresh_as_of(person_id)
+    record = record_here(known.records, contract_no)
+    person, fresh_as_of = known.records[record], known.fresh_as_of
     question = Question(contract_no, kind, parts.gate.clock.now(), is_fresh=fresh_as_of is not None)
-    verdict = judge(person, question, parts.policies.value)
-    response.headers["ETag"] = etag(version)
+    verdict = judge(person, question, parts.policies.value, known.besides(record))
+    response.headers["ETag"] = etag(person.version)
     return ClearanceAnswer(
-        person_id=person_id,
+        person_id=record,
         contract_no=contract_no,
         kind=kind,
         admissible=verdict.admits,
         reasons=verdict.reasons,
         earliest=earliest(verdict.reasons),
         on_site=contract_no in person.on_site,
-        version=version,
+        version=person.version,
         policy_version=verdict.policy_version,
         as_of=fresh_as_of,
     )

@@ -18,10 +18,11 @@ from gatekeeper.gate import Gate
 from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES
 from gatekeeper.read_models.attempts import ATTEMPTS
 from gatekeeper.read_models.roster import ROSTER
+from gatekeeper.read_models.same_people import SAME_PEOPLE
 
 CLEARANCE_POLICY = "clearance_v1"
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
-    {"registration": (CLEARANCE_POLICY,), "health": (CLEARANCE_POLICY, ADOPTED_POLICIES.name)}
+    {"registration": (CLEARANCE_POLICY, SAME_PEOPLE.name), "health": (CLEARANCE_POLICY, ADOPTED_POLICIES.name)}
 )
 """Service to what reads its events here before a verdict."""
 

@@ -24,6 +24,7 @@ from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES, watched_po
 from gatekeeper.read_models.attempts import ATTEMPTS
 from gatekeeper.read_models.banned_on_site import CONTRACT_PLACES, keep_count
 from gatekeeper.read_models.roster import ROSTER
+from gatekeeper.read_models.same_people import SAME_PEOPLE
 from gatekeeper.settings import Settings
 from gatekeeper.wired import Wired
 
@@ -39,7 +40,7 @@ def person_decider(policies: Callable[[], Policies]) -> Decider[GateCommand, Gat
         decide=partial(decide, policies=policies),
         evolve=evolve,
         events={event.TYPE: event for event in get_args(GatekeeperEvent)},
-        state_version=4,
+        state_version=5,
     )
 
 
@@ -56,7 +57,7 @@ def wire(parts: Machinery[Settings]) -> Application:
     return Application(
         routers=[command_api.router, query_api.router, query_api.supervised],
         state={"wired": Wired(gate, parts.identities, parts.pool, policies)},
-        read_models=[ATTEMPTS, ROSTER, ADOPTED_POLICIES, CONTRACT_PLACES],
+        read_models=[ATTEMPTS, ROSTER, ADOPTED_POLICIES, CONTRACT_PLACES, SAME_PEOPLE],
         own_log_linger_s=LISTS_LINGER_S,
         policies=[clearance_policy(handler)],
         api_tasks=[view.run, policies.run],

@@ -32,11 +32,12 @@ from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.isolation_ends import ISOLATION_ENDS
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, of_contract, on_contract
 from health.read_models.missing_reports import MISSING_REPORTS
+from health.read_models.same_people import SAME_PEOPLE
 from health.rehearsing import TodaysPeople
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "registration": (KNOWN_PEOPLE.name, MISSING_REPORTS.name, ISOLATION_ENDS.name, ARRIVAL_POLICY),
+        "registration": (KNOWN_PEOPLE.name, SAME_PEOPLE.name, MISSING_REPORTS.name, ISOLATION_ENDS.name, ARRIVAL_POLICY),
         "gatekeeper": (IN_FORCE.name, MISSING_REPORTS.name),
         "health": (MISSING_REPORTS.name, ISOLATION_ENDS.name, BAN_REVIEWS.name),
     }

@@ -36,6 +36,7 @@ from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.isolation_ends import ISOLATION_ENDS
 from health.read_models.known_people import KNOWN_PEOPLE
 from health.read_models.missing_reports import MISSING_REPORTS
+from health.read_models.same_people import SAME_PEOPLE
 from health.rehearsing import TodaysPeople
 from health.wired import Wired
 
@@ -105,7 +106,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
                 remembered=RememberedAnswers(parts.pool),
             )
         },
-        read_models=[KNOWN_PEOPLE, IN_FORCE, MISSING_REPORTS, ISOLATION_ENDS, BAN_REVIEWS],
+        read_models=[KNOWN_PEOPLE, SAME_PEOPLE, IN_FORCE, MISSING_REPORTS, ISOLATION_ENDS, BAN_REVIEWS],
         policies=[arrival_policy(handler)],
         api_tasks=[in_force.run, policies.run],
         ready=[policies.ready],

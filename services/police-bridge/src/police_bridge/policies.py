@@ -17,10 +17,17 @@ from contracts.registration import (
     PersonPreRegistered,
     PreRegistrationWithdrawn,
 )
-from police_bridge.domain.commands import Erase, Particulars, PoliceBridgeCommand, Share, Withdraw
+from contracts.same_person import PersonLinked, PersonUnlinked
+from police_bridge.domain.commands import Erase, Link, Particulars, PoliceBridgeCommand, Share, Withdraw
 
 Telling = (
-    PersonPreRegistered | PersonDetailsCorrected | PreRegistrationWithdrawn | FamilyMemberPreRegistered | FamilyMemberWithdrawn
+    PersonPreRegistered
+    | PersonDetailsCorrected
+    | PreRegistrationWithdrawn
+    | FamilyMemberPreRegistered
+    | FamilyMemberWithdrawn
+    | PersonLinked
+    | PersonUnlinked
 )
 """What the police must know of."""
 
@@ -59,6 +66,8 @@ def when_the_police_must_know(
             return [(event.person_id, Share(event.person_id, event.contract_no, _of_family(event), event.pre_registered_at))]
         case PreRegistrationWithdrawn() | FamilyMemberWithdrawn():
             return [(event.person_id, Withdraw(event.person_id, event.contract_no, event.withdrawn_at))]
+        case PersonLinked(linked_at=at) | PersonUnlinked(unlinked_at=at):
+            return [(event.person_id, Link(event.person_id, event.same_as, at))]
         case _:
             assert_never(event)
 

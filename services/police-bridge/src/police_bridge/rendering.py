@@ -17,10 +17,12 @@ from contracts.event import HEADERS, Recorded, record_headers
 from contracts.police import (
     ArrivalCorrected,
     ArrivalErased,
+    ArrivalLinked,
     ArrivalShared,
     ArrivalWithdrawn,
     PoliceArrivalCorrected,
     PoliceArrivalErased,
+    PoliceArrivalLinked,
     PoliceArrivalShared,
     PoliceArrivalWithdrawn,
     PoliceBridgeEvent,
@@ -98,6 +100,8 @@ def rendered(event: PoliceBridgeEvent, unsealer: Unsealer) -> PoliceMessage:
             return message(**{**dict(event), **texts})
         case ArrivalWithdrawn():
             return PoliceArrivalWithdrawn(**dict(event))
+        case ArrivalLinked():
+            return PoliceArrivalLinked(**dict(event))
         case ArrivalErased():
             return PoliceArrivalErased(**dict(event))
         case _:

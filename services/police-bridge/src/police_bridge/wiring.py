@@ -30,7 +30,7 @@ PERSON = Decider(
     decide=decide,
     evolve=evolve,
     events={event.TYPE: event for event in get_args(PoliceBridgeEvent)},
-    state_version=2,
+    state_version=3,
 )
 
 

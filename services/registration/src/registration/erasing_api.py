@@ -9,11 +9,13 @@ from fastapi import Depends
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed
+from chassis.command_handling import Outcome
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.web import Consistency, Router, etag, problems
 from contracts.access import Action
 from registration.domain.erasure import EpidemicIsNotOver, Erase, PersonIsUnknown
-from registration.domain.person import decide
+from registration.domain.person import PersonEvent, decide
+from registration.linking import records_of
 from registration.wired import Wired, wired
 
 router = Router(prefix="/v1")
@@ -29,11 +31,23 @@ Parts = Annotated[Wired, Depends(wired)]
     responses=problems(EpidemicIsNotOver, PersonIsUnknown),
 )
 async def erase_person(person_id: UUID, _: Eraser, seen: Consistency, parts: Parts, response: Response) -> None:
-    """Destroy the person's key, once the epidemic is over: whoever it was can be read nowhere any more, and counts stay.
+    """Destroy the keys of all records of the person, once the epidemic is over: whoever it was can be read nowhere any more,
+    and counts stay.
 
     It cannot be taken back. After 204 everything is unreadable; after any other answer, ask again.
     """
     await parts.wait_for(seen)
+    records = await records_of(parts.people, person_id)
+    # The one that was asked for comes last: until it is erased, it knows of the others.
+    for each in [*records][1:]:
+        await _erase(parts, each)
+    outcome = await _erase(parts, person_id)
+    response.headers["ETag"] = etag(outcome.version)
+    if token := await parts.people.token_after(person_id, outcome):
+        response.headers[CONSISTENCY_TOKEN] = str(token)
+
+
+async def _erase(parts: Wired, person_id: UUID) -> Outcome[PersonEvent]:
     command = Erase(
         person_id=person_id,
         has_declared=await parts.declarations.latest(person_id) is not None,
@@ -43,7 +57,4 @@ async def erase_person(person_id: UUID, _: Eraser, seen: Consistency, parts: Par
     # The key goes first, so that the fact is true when it is told; so what may refuse it is asked beforehand.
     decide(command, (await parts.people.read(person_id))[1])
     await parts.sealing.destroy(person_id)
-    outcome = await parts.people.handle(person_id, command)
-    response.headers["ETag"] = etag(outcome.version)
-    if token := await parts.people.token_after(person_id, outcome):
-        response.headers[CONSISTENCY_TOKEN] = str(token)
+    return await parts.people.handle(person_id, command)

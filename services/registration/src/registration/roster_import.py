@@ -20,7 +20,8 @@ from contracts.identity import Document
 from contracts.people import PersonKind
 from contracts.rejection import Rejection
 from registration.domain.contract import Contract
-from registration.domain.person import ImportRosterMember, Person, PersonCommand, PersonEvent
+from registration.domain.person import Person, PersonCommand, PersonEvent
+from registration.domain.roster import ImportRosterMember
 
 ROWS_MAX = 1_000
 """Rows of one request."""

@@ -29,6 +29,7 @@ from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.site import Site, SiteCommand, SiteEvent
 from registration.domain.station import RegisterStation, Station
 from registration.imports.running import Imports
+from registration.linking import Linking
 from registration.policies import CLOSE_POLICY, TAKE_UP_POLICY
 from registration.pre_registering import PreRegistering
 from registration.read_models.declaration_versions import DECLARATION_VERSIONS
@@ -64,6 +65,7 @@ class Wired:
     reporting: ContractReporting
     pre_registering: PreRegistering
     correcting: Correcting
+    linking: Linking
     roster_import: RosterImport
     imports: Imports
     checklist_files: ChecklistFiles

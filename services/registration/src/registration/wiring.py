@@ -13,14 +13,25 @@ from chassis.migrations import LOG, WORK
 from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.registration import StationRegistered
-from registration import checklist_api, command_api, erasing_api, family_api, import_api, query_api, review_api, site_api
+from registration import (
+    checklist_api,
+    command_api,
+    documents_api,
+    erasing_api,
+    family_api,
+    import_api,
+    query_api,
+    review_api,
+    site_api,
+)
 from registration.checklist_files import ChecklistFiles
 from registration.correcting import Correcting
 from registration.domain import contract, person, site, station
 from registration.imports.ledger import Ledger
 from registration.imports.running import Imports
 from registration.late_take_ups import LateTakeUps
-from registration.policies import close_policy, take_up_policy
+from registration.linking import Linking
+from registration.policies import close_policy, link_policy, take_up_policy
 from registration.pre_registering import PreRegistering
 from registration.read_models.declaration_versions import DECLARATION_VERSIONS
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
@@ -68,7 +79,7 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=8,
+    state_version=9,
 )
 
 READ_MODELS = [
@@ -100,6 +111,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         reporting=reporting,
         pre_registering=pre_registering,
         correcting=Correcting(people, parts.sealing, declarations, parts.clock),
+        linking=Linking(people, parts.identities, parts.sealing, _store(parts), parts.clock),
         roster_import=roster_import,
         imports=imports,
         checklist_files=files,
@@ -119,6 +131,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         routers=[
             checklist_api.router,
             command_api.router,
+            documents_api.router,
             erasing_api.router,
             family_api.router,
             import_api.router,
@@ -129,7 +142,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         state={"wired": wired},
         read_models=READ_MODELS,
         works={"imports": imports.run},
-        policies=[take_up_policy(people), close_policy(people)],
+        policies=[take_up_policy(people), close_policy(people), link_policy(people)],
         worker_tasks=[
             LateTakeUps(parts.pool, people, parts.clock).run,
             *([partial(files.keep_sweeping, is_uploaded)] if files.folder else []),

@@ -17,10 +17,11 @@ from chassis.waiting import wait_for
 from reporting.read_models.contracts import SUPERVISED_CONTRACTS
 from reporting.read_models.employments import PEOPLE_EMPLOYED
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
+from reporting.read_models.same_people import SAME_PEOPLE
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "registration": (SUPERVISED_CONTRACTS.name, PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name),
+        "registration": (SUPERVISED_CONTRACTS.name, PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name, SAME_PEOPLE.name),
         "gatekeeper": (PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name),
         "health": (PEOPLE_EMPLOYED.name,),
     }

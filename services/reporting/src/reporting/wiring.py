@@ -12,6 +12,7 @@ from reporting.read_models.contracts import SUPERVISED_CONTRACTS
 from reporting.read_models.days import DAYS_OF_CONTRACTS
 from reporting.read_models.employments import PEOPLE_EMPLOYED
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
+from reporting.read_models.same_people import SAME_PEOPLE
 from reporting.wired import Wired
 
 
@@ -19,7 +20,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
     return Application(
         routers=[query_api.router, overview_api.router, command_api.router, access_api.router],
         state={"wired": Wired(parts.pool, parts.sealing, parts.identities)},
-        read_models=[SUPERVISED_CONTRACTS, PEOPLE_ON_CONTRACTS, PEOPLE_EMPLOYED, DAYS_OF_CONTRACTS],
+        read_models=[SUPERVISED_CONTRACTS, PEOPLE_ON_CONTRACTS, PEOPLE_EMPLOYED, DAYS_OF_CONTRACTS, SAME_PEOPLE],
         durable_projections=False,
     )
 

@@ -24,7 +24,13 @@ from contracts.health import (
     IsolationOrdered,
     IsolationOrderWithdrawn,
 )
-from contracts.registration import PersonDetailsCorrected, PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import (
+    PersonDetailsCorrected,
+    PersonPreRegistered,
+    PreRegistrationWithdrawn,
+    RosterMemberImported,
+)
+from contracts.same_person import PersonLinked, PersonUnlinked
 from gatekeeper.domain.commands import RelevantFact
 from gatekeeper.domain.state import GatePerson
 
@@ -45,6 +51,8 @@ def with_fact(person: GatePerson, fact: RelevantFact, cause: Cause) -> Clearance
             return clearance if fact.contract_no in person.on_site else without_contract(clearance, fact.contract_no)
         case RosterMemberImported():
             return _roster(clearance, fact)
+        case PersonLinked() | PersonUnlinked():
+            return updated(clearance, same_as=fact.same_as or None)
         case ArrivalAssessed():
             return _assess(clearance, fact)
         case IsolationOrdered():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +17,14 @@ from contracts.health import (
     IsolationOrdered,
     IsolationOrderWithdrawn,
 )
-from contracts.registration import PersonDetailsCorrected, PersonPreRegistered, PreRegistrationWithdrawn, RosterMemberImported
+from contracts.registration import (
+    PersonDetailsCorrected,
+    PersonPreRegistered,
+    PreRegistrationWithdrawn,
+    RosterMemberImported,
+)
+from contracts.same_person import PersonLinked, PersonUnlinked
+from gatekeeper.domain.same_person import Records
 from gatekeeper.domain.state import GatePerson
 
 RelevantFact = (
@@ -24,6 +32,8 @@ RelevantFact = (
     | PersonDetailsCorrected
     | PreRegistrationWithdrawn
     | RosterMemberImported
+    | PersonLinked
+    | PersonUnlinked
     | ArrivalAssessed
     | IsolationOrdered
     | IsolationOrderWithdrawn
@@ -65,6 +75,8 @@ class Attempt:
     at: datetime
     fresh_as_of: datetime | None
     """Everything recorded until then is known here. None: the gate cannot prove that its view is recent enough."""
+    others: Records = field(default_factory=dict)
+    """The person's records under other documents, as far as they were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +94,16 @@ class RecordPaperEntry:
     attempt_id: UUID
     contract_no: str
     decided_by: tuple[UUID, UUID]
+    deciders: tuple[Set[UUID], Set[UUID]]
+    """All records of each of the two."""
     entered_at: datetime
     stood: GatePerson
     """What was true of the person at `entered_at`, whenever the gate came to know it."""
     at: datetime
     fresh_as_of: datetime | None
     """Everything recorded until then is known here. None: the gate cannot prove how recent its view is."""
+    others: Records = field(default_factory=dict)
+    """As they stood at `entered_at`, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The gate's decisions and what follows from them.
 
 A ban and a grant are facts of one stream, ordered by its version: an attempt that was decided before a ban came is a
-conflict when it is appended, and is decided anew.
+conflict when it is appended, and is decided anew. Of a person with several documents every record is weighed: an attempt
+that was not given all of them says which one it needs (`RecordNeeded`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from gatekeeper.domain.commands import (
     RegisterExit,
     TakeNote,
 )
+from gatekeeper.domain.same_person import others_of
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.domain.verdict import Question, Verdict, judge, pre_registration, roster_member
 
@@ -118,7 +120,9 @@ def _confirm(attempt: Attempt, person: GatePerson, policies: KnownPolicies) -> S
 
 def _recorded_on_paper(command: RecordPaperEntry, person: GatePerson, policies: KnownPolicies) -> PaperEntryRecorded:
     """What two people decided has happened, whatever the rules say: where they forbade it, somebody looks at it."""
-    if len({*command.decided_by, command.person_id}) < len(command.decided_by) + 1:
+    others = others_of(command.person_id, command.stood, command.others)
+    people = ({command.person_id, *others}, *command.deciders)
+    if len(set().union(*people)) < sum(map(len, people)):
         raise PaperEntryNeedsTwoPeople
     if is_ahead(command.entered_at, command.at):
         raise PaperEntryIsInTheFuture
@@ -127,7 +131,7 @@ def _recorded_on_paper(command: RecordPaperEntry, person: GatePerson, policies: 
     is_all_known = command.fresh_as_of is not None and command.fresh_as_of >= command.entered_at
     question = Question(command.contract_no, EntryKind.ENTRY, command.entered_at, is_fresh=is_all_known)
     # Whoever was on site passed the gate: on paper that is no second entry.
-    verdict = judge(command.stood, question, policies()).without(ReasonCode.ALREADY_ENTERED)
+    verdict = judge(command.stood, question, policies(), others).without(ReasonCode.ALREADY_ENTERED)
     return PaperEntryRecorded(
         person_id=command.person_id,
         attempt_id=command.attempt_id,
@@ -151,8 +155,9 @@ def _register_exit(command: RegisterExit, person: GatePerson) -> Sequence[ExitRe
 
 
 def _verdict(attempt: Attempt, person: GatePerson, policies: KnownPolicies) -> Verdict:
+    others = others_of(attempt.person_id, person, attempt.others)
     is_fresh = attempt.fresh_as_of is not None
-    return judge(person, Question(attempt.contract_no, attempt.kind, attempt.at, is_fresh), policies())
+    return judge(person, Question(attempt.contract_no, attempt.kind, attempt.at, is_fresh), policies(), others)
 
 
 def _attempted(attempt: Attempt, person: GatePerson, verdict: Verdict) -> EntryAttempted:

@@ -18,7 +18,7 @@ from gatekeeper.domain.state import GatePerson
 
 TOLD_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "registration": ("pre_registrations", "rostered", "unreadable"),
+        "registration": ("pre_registrations", "rostered", "same_as", "unreadable"),
         "health": ("assessed", "disposition", "disposition_id", "orders", "holds", "last_report_at", "unreadable"),
     }
 )

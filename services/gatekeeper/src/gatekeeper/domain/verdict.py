@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from types import MappingProxyType
+from uuid import UUID
 
 from contracts.gatekeeper import ClearancePreRegistration, ClearanceRosterMember, Effect, EntryKind, Reason, ReasonCode
 from contracts.health import Disposition, Hold
@@ -44,6 +45,10 @@ _BANS = MappingProxyType(
 )
 _HOLDS = MappingProxyType({Hold.FEVER: ReasonCode.FEVER, Hold.SYMPTOMS: ReasonCode.SYMPTOMS})
 
+Everyone = Sequence[GatePerson]
+"""All records of the person, the one that is shown first."""
+NOBODY: Mapping[UUID, GatePerson] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -74,18 +79,26 @@ class Verdict:
         return replace(self, reasons=tuple(reason for reason in self.reasons if reason.code is not code))
 
 
-def judge(person: GatePerson, question: Question, policies: Policies) -> Verdict:
-    """Every reason that stands against, or is to be told, by the policy of that day."""
+def judge(person: GatePerson, question: Question, policies: Policies, others: Mapping[UUID, GatePerson] = NOBODY) -> Verdict:
+    """Every reason that stands against, or is to be told, by the policy of that day.
+
+    `others`: the person's records under other documents. Whatever stands against one of them stands against this one.
+    """
     policy = policies.on(shanghai_date(question.at))
-    found = sorted({code for rule in _RULES for code in rule(person, question)}, key=_ORDER.__getitem__)
-    effects = [(code, effect_of(policy.switches, code)) for code in found]
-    reasons = tuple(_reason(code, effect, person) for code, effect in effects if effect is not None)
+    everyone = [person, *others.values()]
+    found: dict[ReasonCode, UUID | None] = {code: None for rule in _ASKED for code in rule(everyone, question)}
+    for record, each in [(None, person), *others.items()]:
+        for code in (code for rule in _STANDING for code in rule(each, question)):
+            found.setdefault(code, record)
+    effects = [(code, effect_of(policy.switches, code)) for code in sorted(found, key=_ORDER.__getitem__)]
+    admissible_on = max(map(_admissible_on, everyone))
+    reasons = tuple(_reason(code, effect, admissible_on, found[code]) for code, effect in effects if effect is not None)
     return Verdict(reasons, policy.version)
 
 
-def _reason(code: ReasonCode, effect: Effect, person: GatePerson) -> Reason:
-    earliest = _admissible_on(person) if code is ReasonCode.ISOLATION_NOT_COMPLETED else None
-    return Reason(code=code, effect=effect, clears=CLEARED_BY[code], earliest=earliest)
+def _reason(code: ReasonCode, effect: Effect, admissible_on: date, record: UUID | None) -> Reason:
+    earliest = admissible_on if code is ReasonCode.ISOLATION_NOT_COMPLETED else None
+    return Reason(code=code, effect=effect, clears=CLEARED_BY[code], earliest=earliest, record=record)
 
 
 def _admissible_on(person: GatePerson) -> date:
@@ -119,27 +132,50 @@ def is_known_on(person: GatePerson, contract_no: str) -> bool:
     )
 
 
-def _expected(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
-    member = roster_member(person, question.contract_no)
+# --- What is asked of the record that is shown, with whatever the others say ------------------------------------------
+
+
+def _expected(everyone: Everyone, question: Question) -> Iterator[ReasonCode]:
+    member = roster_member(everyone[0], question.contract_no)
     is_exempt = member is not None and member.on_site
-    if not is_exempt and pre_registration(person, question.contract_no) is None:
+    if not is_exempt and pre_registration(everyone[0], question.contract_no) is None:
         yield ReasonCode.NOT_PRE_REGISTERED
+
+
+def _assessment(everyone: Everyone, question: Question) -> Iterator[ReasonCode]:
+    pinned = pre_registration(everyone[0], question.contract_no)
+    if pinned is None:
+        return
+    assessed = everyone[0].clearance.assessed
+    assessments = [each for each in assessed if each.pre_registration_id == pinned.pre_registration_id]
+    if not assessments:
+        yield ReasonCode.ARRIVAL_NOT_ASSESSED
+    elif any(each.questions for each in assessments):
+        yield ReasonCode.TRAVEL_UNCLEAR
+
+
+def _daily_report(everyone: Everyone, question: Question) -> Iterator[ReasonCode]:
+    days = [shanghai_date(at) for each in everyone if (at := each.clearance.last_report_at) is not None]
+    if question.kind is EntryKind.GATE_PASS and max(days, default=date.min) < shanghai_date(question.at):
+        yield ReasonCode.NO_REPORT_TODAY
+
+
+def _entry(everyone: Everyone, question: Question) -> Iterator[ReasonCode]:
+    if question.kind is EntryKind.GATE_PASS and question.contract_no not in everyone[0].on_site:
+        yield ReasonCode.NOT_ENTERED
+
+
+def _freshness(everyone: Everyone, question: Question) -> Iterator[ReasonCode]:
+    if not question.is_fresh:
+        yield ReasonCode.STATE_STALE
+
+
+# --- What stands against the person, in whichever record --------------------------------------------------------------
 
 
 def _disposition(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
     if ban := _BANS.get(person.clearance.disposition):
         yield ban
-
-
-def _assessment(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
-    pinned = pre_registration(person, question.contract_no)
-    if pinned is None:
-        return
-    assessments = [each for each in person.clearance.assessed if each.pre_registration_id == pinned.pre_registration_id]
-    if not assessments:
-        yield ReasonCode.ARRIVAL_NOT_ASSESSED
-    elif any(each.questions for each in assessments):
-        yield ReasonCode.TRAVEL_UNCLEAR
 
 
 def _isolation(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
@@ -152,37 +188,30 @@ def _health(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
         yield _HOLDS[hold]
 
 
-def _daily_report(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
-    last = person.clearance.last_report_at
-    if question.kind is EntryKind.GATE_PASS and (last is None or shanghai_date(last) < shanghai_date(question.at)):
-        yield ReasonCode.NO_REPORT_TODAY
-
-
 def _presence(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
-    is_here = question.contract_no in person.on_site
-    if question.kind is EntryKind.ENTRY and is_here:
+    if question.kind is EntryKind.ENTRY and question.contract_no in person.on_site:
         yield ReasonCode.ALREADY_ENTERED
-    if question.kind is EntryKind.GATE_PASS and not is_here:
-        yield ReasonCode.NOT_ENTERED
     if person.on_site - {question.contract_no}:
         yield ReasonCode.ON_SITE_ELSEWHERE
 
 
-def _certainty(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
+def _readability(person: GatePerson, question: Question) -> Iterator[ReasonCode]:
     if person.clearance.unreadable:
         yield ReasonCode.HISTORY_UNREADABLE
-    if not question.is_fresh:
-        yield ReasonCode.STATE_STALE
 
 
-_RULES: Sequence[Callable[[GatePerson, Question], Iterator[ReasonCode]]] = (
+_ASKED: Sequence[Callable[[Everyone, Question], Iterator[ReasonCode]]] = (
     _expected,
-    _disposition,
     _assessment,
+    _daily_report,
+    _entry,
+    _freshness,
+)
+_STANDING: Sequence[Callable[[GatePerson, Question], Iterator[ReasonCode]]] = (
+    _disposition,
     _isolation,
     _health,
-    _daily_report,
     _presence,
-    _certainty,
+    _readability,
 )
 _ORDER = {code: n for n, code in enumerate(ReasonCode)}

@@ -19,6 +19,7 @@ from chassis.database import DATABASE_ERRORS
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.registration import ContractReported
+from gatekeeper.read_models.roster import BANNED_PEOPLE
 
 COUNT_EVERY_S = 5.0
 """An alarm needs no younger number: whoever asks is answered from the rows."""
@@ -60,13 +61,13 @@ class BannedOnSite:
 
 
 # Few are banned, and of these few are on site: they lead the way.
-PAGE = """
+PAGE = f"""
 SELECT b.person_id, array_agg(r.contract_no ORDER BY r.contract_no) AS contracts, b.disposition, b.since AS banned_since
-FROM banned_v1 AS b JOIN roster_v1 AS r USING (person_id) LEFT JOIN contract_place_v1 AS p USING (contract_no)
+FROM {BANNED_PEOPLE} AS b JOIN roster_v1 AS r USING (person_id) LEFT JOIN contract_place_v1 AS p USING (contract_no)
 WHERE r.on_site AND b.person_id > $1
   AND ($2::text[] IS NULL OR p.station_name = ANY ($2))
   AND ($3::text[] IS NULL OR p.district = ANY ($3))
-GROUP BY b.person_id
+GROUP BY b.person_id, b.disposition, b.since
 ORDER BY b.person_id
 LIMIT $4
 """
@@ -83,7 +84,7 @@ async def page_of_banned_on_site(
 async def count_banned_on_site(pool: asyncpg.Pool) -> int:
     """People, wherever they are on site."""
     count: int = await pool.fetchval(
-        "SELECT count(DISTINCT b.person_id) FROM banned_v1 AS b JOIN roster_v1 AS r USING (person_id) WHERE r.on_site"
+        f"SELECT count(DISTINCT b.person_id) FROM {BANNED_PEOPLE} AS b JOIN roster_v1 AS r USING (person_id) WHERE r.on_site"
     )
     return count
 

@@ -26,9 +26,18 @@ from contracts.gatekeeper import (
 )
 from contracts.health import Disposition
 
-PAGE = """
+BANNED_PEOPLE = """(
+    SELECT DISTINCT ON (record.person_id) record.person_id, b.disposition, b.since
+    FROM banned_v1 AS b LEFT JOIN same_person_v1 AS s USING (person_id)
+    LEFT JOIN same_person_v1 AS o ON o.first_id = s.first_id
+    CROSS JOIN LATERAL (SELECT coalesce(o.person_id, b.person_id) AS person_id) AS record
+    ORDER BY record.person_id, b.person_id <> record.person_id, b.since
+)"""
+"""Every record of whoever is banned under any document, by the record's own ban where it has one. Few are banned."""
+
+PAGE = f"""
 SELECT r.person_id, r.employer_credit_code, r.person_kind, r.trade, r.on_site, r.entered_at, r.left_at, b.disposition, b.since
-FROM roster_v1 AS r LEFT JOIN banned_v1 AS b USING (person_id)
+FROM roster_v1 AS r LEFT JOIN {BANNED_PEOPLE} AS b USING (person_id)
 WHERE r.contract_no = $1
   AND ($2::boolean IS NULL OR r.on_site = $2)
   AND ($3::boolean IS NULL OR (b.person_id IS NOT NULL) = $3)
@@ -37,10 +46,10 @@ ORDER BY r.person_id
 LIMIT $5
 """
 
-COUNTS = """
+COUNTS = f"""
 SELECT count(*) AS registered, count(*) FILTER (WHERE on_site) AS on_site,
        count(*) FILTER (WHERE on_site AND b.person_id IS NOT NULL) AS banned_on_site
-FROM roster_v1 LEFT JOIN banned_v1 AS b USING (person_id) WHERE contract_no = $1
+FROM roster_v1 LEFT JOIN {BANNED_PEOPLE} AS b USING (person_id) WHERE contract_no = $1
 """
 
 

@@ -101,32 +101,33 @@ KNOWN_PEOPLE = ReadModel(
 )
 
 
+KNOWN_BY = """
+WITH record AS (
+    SELECT p.person_id, coalesce(o.person_id, p.person_id) AS record_id
+    FROM unnest($1::uuid[]) AS p (person_id)
+    LEFT JOIN same_person_v1 AS s USING (person_id) LEFT JOIN same_person_v1 AS o ON o.first_id = s.first_id
+)
+SELECT r.person_id, contract_no, pre_registered_for, rostered_for
+FROM record AS r JOIN known_person_v1 AS k ON k.person_id = r.record_id
+WHERE $2::text IS NULL OR contract_no = $2
+ORDER BY r.record_id = r.person_id
+"""
+"""Whoever is known under one document is known under all. What is known of the very record comes last, and counts."""
+
+
 async def on_contract(pool: asyncpg.Pool, contract_no: str, person_id: UUID) -> KnownPerson:
     """How the contract knows the person."""
-    row = await pool.fetchrow(
-        "SELECT pre_registered_for, rostered_for FROM known_person_v1 WHERE contract_no = $1 AND person_id = $2",
-        contract_no,
-        person_id,
-    )
-    return _person(row) if row else KnownPerson()
+    return (await of_contract(pool, contract_no, [person_id])).get(person_id, KnownPerson())
 
 
 async def of_contract(pool: asyncpg.Pool, contract_no: str, person_ids: Collection[UUID]) -> dict[UUID, KnownPerson]:
     """Those of these people whom the contract knows, and how."""
-    rows = await pool.fetch(
-        "SELECT person_id, pre_registered_for, rostered_for FROM known_person_v1 WHERE contract_no = $1 AND person_id = ANY ($2)",
-        contract_no,
-        list(person_ids),
-    )
-    return {row["person_id"]: _person(row) for row in rows}
+    return {row["person_id"]: _person(row) for row in await pool.fetch(KNOWN_BY, list(person_ids), contract_no)}
 
 
 async def everywhere(pool: asyncpg.Pool, person_id: UUID) -> dict[str, KnownPerson]:
     """Every contract that knows the person, by contract number."""
-    rows = await pool.fetch(
-        "SELECT contract_no, pre_registered_for, rostered_for FROM known_person_v1 WHERE person_id = $1", person_id
-    )
-    return {row["contract_no"]: _person(row) for row in rows}
+    return {row["contract_no"]: _person(row) for row in await pool.fetch(KNOWN_BY, [person_id], None)}
 
 
 def _person(row: asyncpg.Record) -> KnownPerson:

@@ -48,6 +48,15 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """The person is the same as these others, and as nobody else."""
+
+    person_id: UUID
+    same_as: tuple[UUID, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Erase:
     """Nobody may be able to tell any more who the person was."""
 
@@ -55,4 +64,4 @@ class Erase:
     at: datetime
 
 
-PoliceBridgeCommand = Share | Withdraw | Erase
+PoliceBridgeCommand = Share | Withdraw | Link | Erase

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
-from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalShared, ArrivalWithdrawn, PoliceBridgeEvent
-from police_bridge.domain.commands import Erase, PoliceBridgeCommand, Share, Withdraw
+from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalLinked, ArrivalShared, ArrivalWithdrawn, PoliceBridgeEvent
+from police_bridge.domain.commands import Erase, Link, PoliceBridgeCommand, Share, Withdraw
 from police_bridge.domain.state import Arrival, SharedPerson
 
 
@@ -23,6 +23,8 @@ def decide(command: PoliceBridgeCommand, person: SharedPerson) -> Sequence[Polic
             return _share(command, person)
         case Withdraw():
             return _withdraw(command, person)
+        case Link():
+            return _link(command, person)
         case Erase():
             return _erase(command, person)
         case _:
@@ -34,10 +36,14 @@ def _share(command: Share, person: SharedPerson) -> Sequence[PoliceBridgeEvent]:
     if known is not None and known.told_at == command.at:
         return []  # The same pre-registration, or correction, once more.
     if known is None or not known.is_open:
-        return [_shared(command)]
+        return [_shared(command), *_linked_in_a_new_district(command, person)]
     if known.district != command.particulars.district:
         # Two police forces: who was told first must not go on expecting the person.
-        return [_withdrawn(command.person_id, command.contract_no, known, command.at), _shared(command)]
+        return [
+            _withdrawn(command.person_id, command.contract_no, known, command.at),
+            _shared(command),
+            *_linked_in_a_new_district(command, person),
+        ]
     return [_corrected(command)]
 
 
@@ -46,6 +52,20 @@ def _withdraw(command: Withdraw, person: SharedPerson) -> Sequence[ArrivalWithdr
     if known is None or not known.is_open:
         return []  # Repeated, or never told: there is nothing to take back.
     return [_withdrawn(command.person_id, command.contract_no, known, command.at)]
+
+
+def _link(command: Link, person: SharedPerson) -> Sequence[ArrivalLinked]:
+    """Told to whoever was told of the person. Of somebody who is told of later, the messages about the others say so."""
+    if person.is_erased or command.same_as == person.same_as:
+        return []
+    return [_linked(command.person_id, each, command.same_as, command.at) for each in person.districts]
+
+
+def _linked_in_a_new_district(command: Share, person: SharedPerson) -> Sequence[ArrivalLinked]:
+    district = command.particulars.district
+    if district in person.districts or not person.same_as:
+        return []
+    return [_linked(command.person_id, district, person.same_as, command.at)]
 
 
 def _erase(command: Erase, person: SharedPerson) -> Sequence[ArrivalErased]:
@@ -71,6 +91,10 @@ def _withdrawn(person_id: UUID, contract_no: str, known: Arrival, at: datetime) 
     return ArrivalWithdrawn(person_id=person_id, contract_no=contract_no, district=known.district, withdrawn_at=at)
 
 
+def _linked(person_id: UUID, district: str, same_as: tuple[UUID, ...], at: datetime) -> ArrivalLinked:
+    return ArrivalLinked(person_id=person_id, district=district, same_as=same_as, linked_at=at)
+
+
 def evolve(person: SharedPerson, event: PoliceBridgeEvent) -> SharedPerson:
     match event:
         case ArrivalShared():
@@ -79,6 +103,8 @@ def evolve(person: SharedPerson, event: PoliceBridgeEvent) -> SharedPerson:
             return _with(person, event.contract_no, Arrival(event.district, event.corrected_at, is_open=True))
         case ArrivalWithdrawn():
             return _with(person, event.contract_no, replace(person.arrivals[event.contract_no], is_open=False))
+        case ArrivalLinked():
+            return replace(person, same_as=event.same_as)
         case ArrivalErased():
             return replace(person, is_erased=True)
         case _:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,6 @@ class SharedPerson:
     """By contract number."""
     districts: tuple[str, ...] = ()
     """Whose police was ever told of the person, ascending."""
+    same_as: tuple[UUID, ...] = ()
+    """As whom the police of these districts was told that the person is the same."""
     is_erased: bool = False

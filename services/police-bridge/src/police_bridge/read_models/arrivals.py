@@ -15,7 +15,7 @@ import asyncpg
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.event import SHARDS, Recorded, recorded_from_meta
-from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalShared, ArrivalWithdrawn, PoliceBridgeEvent
+from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalLinked, ArrivalShared, ArrivalWithdrawn, PoliceBridgeEvent
 
 # The oldest first, so that no shard waits for another. Within a shard by position: the running maximum keeps a clock that
 # was set back from putting a later fact before an earlier one.
@@ -58,7 +58,7 @@ def _told(rows: Rows, fact: Fact[PoliceBridgeEvent], _: int) -> None:
 ARRIVALS = ReadModel(
     name="arrival_v1",
     tables=(TOLD,),
-    folds={ArrivalShared: _told, ArrivalCorrected: _told, ArrivalWithdrawn: _told, ArrivalErased: _told},
+    folds={ArrivalShared: _told, ArrivalCorrected: _told, ArrivalWithdrawn: _told, ArrivalLinked: _told, ArrivalErased: _told},
 )
 """Answers the feed."""
 

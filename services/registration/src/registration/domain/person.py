@@ -13,8 +13,6 @@ from typing import Literal, assert_never
 from uuid import UUID
 
 from contracts.gatekeeper import CONTRACTS_MAX
-from contracts.identity import DocumentType
-from contracts.people import PersonKind
 from contracts.registration import (
     DeclarationAwaited,
     FamilyMemberPreRegistered,
@@ -29,12 +27,14 @@ from contracts.registration import (
     RosterMemberImported,
 )
 from contracts.rejection import Rejection
+from contracts.same_person import PersonLinked, PersonUnlinked
 from contracts.sealing import Sealed
-from registration.domain import family, review, waiting
+from registration.domain import family, review, same_person, waiting
 from registration.domain.corrections import Correct, Details, PreRegistrationIsNotOpen, correct, details_of
 from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing
 from registration.domain.erasure import Erase, PersonIsErased, erase
 from registration.domain.form import Form, Left, expected, kept_form_of
+from registration.domain.roster import ImportRosterMember, import_member
 from registration.domain.waiting import TakeUp, WaitsFor
 
 # --- What happened and what may be asked ------------------------------------------------------------------------------
@@ -76,25 +76,18 @@ class Close:
     exited_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ImportRosterMember:
-    """The person stands on the contract's old roster."""
-
-    person_id: UUID
-    contract_no: str
-    employer_credit_code: str
-    person_kind: PersonKind
-    trade: str | None
-    on_site: bool
-    document: Sealed
-    document_type: DocumentType
-    name: Sealed
-    at: datetime
-
-
 FamilyCommand = family.PreRegisterFamilyMember | family.WithdrawFamilyMember
 PersonCommand = (
-    PreRegister | TakeUp | Correct | Withdraw | Close | FamilyCommand | ImportRosterMember | review.SettleReviewItem | Erase
+    PreRegister
+    | TakeUp
+    | Correct
+    | Withdraw
+    | Close
+    | FamilyCommand
+    | ImportRosterMember
+    | review.SettleReviewItem
+    | same_person.LinkCommand
+    | Erase
 )
 PersonEvent = (
     DeclarationAwaited
@@ -107,6 +100,8 @@ PersonEvent = (
     | FamilyMemberWithdrawn
     | RosterMemberImported
     | ReviewItemSettled
+    | PersonLinked
+    | PersonUnlinked
     | PersonErased
 )
 
@@ -134,6 +129,9 @@ class PreRegistration:
         return self.details.declaration.version
 
 
+NO_OTHERS = same_person.Records()
+
+
 @dataclass(frozen=True)
 class Person:
     """Everything by contract number."""
@@ -149,6 +147,8 @@ class Person:
     """True where imported as on site."""
     settled: Mapping[str, tuple[review.ReviewItem, ...]] = field(default_factory=dict)
     """What somebody has looked at, the latest last."""
+    records: same_person.Records = NO_OTHERS
+    """Under which other documents the person is known."""
     is_erased: bool = False
     """Then everything else is forgotten, for ever."""
 
@@ -226,8 +226,13 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
             return _import(command, person)
         case review.SettleReviewItem():
             return review.settle(command, person.settled.get(command.contract_no, ()))
+        case same_person.Link():
+            return _link(command, person)
+        case same_person.Unlink():
+            return same_person.unlink(command, person.records)
         case Erase():
-            return erase(command, waiting=person.awaited, is_known=bool(person.contracts), is_erased=person.is_erased)
+            is_known = bool(person.contracts or person.records.same_as)
+            return erase(command, waiting=person.awaited, is_known=is_known, is_erased=person.is_erased)
         case _:
             assert_never(command)
 
@@ -315,20 +320,13 @@ def _import(command: ImportRosterMember, person: Person) -> Sequence[PersonEvent
     if command.contract_no in person.rostered:
         return []
     _require_room(person, command.contract_no)
-    return [
-        RosterMemberImported(
-            person_id=command.person_id,
-            contract_no=command.contract_no,
-            employer_credit_code=command.employer_credit_code,
-            person_kind=command.person_kind,
-            trade=command.trade,
-            on_site=command.on_site,
-            document=command.document,
-            document_type=command.document_type,
-            name=command.name,
-            imported_at=command.at,
-        )
-    ]
+    return import_member(command)
+
+
+def _link(command: same_person.Link, person: Person) -> Sequence[PersonLinked]:
+    if person.is_erased:
+        raise PersonIsErased
+    return same_person.link(command, person.records)
 
 
 def _require_room(person: Person, contract_no: str) -> None:
@@ -381,6 +379,10 @@ def evolve(person: Person, event: PersonEvent) -> Person:
         case ReviewItemSettled():
             settled = review.with_settled(person.settled.get(event.contract_no, ()), event)
             return replace(person, settled={**person.settled, event.contract_no: settled})
+        case PersonLinked():
+            return replace(person, records=same_person.linked(person.records, event))
+        case PersonUnlinked():
+            return replace(person, records=same_person.unlinked(person.records, event))
         case PersonErased():
             return Person(is_erased=True)
         case _:

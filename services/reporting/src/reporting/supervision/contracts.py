@@ -15,6 +15,7 @@ from reporting.supervision.filters import (
     IS_BANNED,
     IS_ON_SITE,
     PAGE_ROWS,
+    PEOPLE_COUNTED,
     SHOWN,
     ContractFilter,
     Reach,
@@ -50,7 +51,7 @@ WITH {SHOWN}, counted AS (
     FROM shown AS c
     LEFT JOIN (
         SELECT contract_no, sum(pre_registered) AS pre_registered, sum(registered) AS registered, sum(on_site) AS on_site
-        FROM people_count_v1 GROUP BY contract_no
+        FROM {PEOPLE_COUNTED} AS n GROUP BY contract_no
     ) AS p USING (contract_no)
     LEFT JOIN (SELECT contract_no, count(*) AS employers FROM supervision_employer_v1 GROUP BY contract_no) AS e USING (contract_no)
     LEFT JOIN (

@@ -27,6 +27,15 @@ SHOWN = f"shown AS (SELECT c.* FROM supervision_contract_v1 AS c WHERE {MATCHES}
 IS_ON_SITE = "(m.inside OR (m.imported_on_site_at IS NOT NULL AND (m.left_at IS NULL OR m.imported_on_site_at > m.left_at)))"
 """As `Member.on_site` has it, of a row `m` of `membership_v1`."""
 
+PEOPLE_COUNTED = f"""(
+    SELECT contract_no, pre_registered, registered, on_site FROM people_count_v1
+    UNION ALL
+    SELECT m.contract_no, least(0, 1 - count(*) FILTER (WHERE m.pre_registered))::integer,
+           least(0, 1 - count(*) FILTER (WHERE m.registered))::integer, least(0, 1 - count(*) FILTER (WHERE {IS_ON_SITE}))::integer
+    FROM same_person_v1 AS s JOIN membership_v1 AS m USING (person_id) GROUP BY m.contract_no, s.first_id
+)"""
+"""Summed by contract: people, not records. Whoever is counted under several documents is taken off but once; few are."""
+
 IS_BANNED = "d.disposition <> 'admissible'"
 """Of a row `d` of `disposition_v1`. These are few, and have an index."""
 

@@ -13,7 +13,16 @@ import asyncpg
 
 from contracts.health import Disposition
 from contracts.people import PersonKind
-from reporting.supervision.filters import IS_BANNED, IS_ON_SITE, PAGE_ROWS, SHOWN, ContractFilter, fetch_matching, rows_before
+from reporting.supervision.filters import (
+    IS_BANNED,
+    IS_ON_SITE,
+    PAGE_ROWS,
+    PEOPLE_COUNTED,
+    SHOWN,
+    ContractFilter,
+    fetch_matching,
+    rows_before,
+)
 
 
 class PeopleSet(StrEnum):
@@ -87,9 +96,16 @@ PEOPLE = f"""
 """
 MEMBERS = """
 SELECT m.contract_no, m.person_id FROM membership_v1 AS m
-WHERE m.contract_no = r.contract_no AND {is_in}
+WHERE m.contract_no = r.contract_no AND {is_in} AND NOT EXISTS (
+    SELECT FROM same_person_v1 AS s JOIN same_person_v1 AS o USING (first_id)
+    CROSS JOIN LATERAL (
+        SELECT FROM membership_v1 AS m WHERE m.contract_no = r.contract_no AND m.person_id = o.person_id AND {is_in}
+    ) AS counted_already
+    WHERE s.person_id = m.person_id AND o.person_id < s.person_id
+)
 ORDER BY m.person_id
 """
+"""Of the records of one person, the first that the number counts."""
 
 IS_EMPLOYED = "(e.registered OR (g.pre_registered AND g.pre_registered_for = e.employer_credit_code))"
 _EMPLOYED_PAGE = f"""
@@ -210,7 +226,7 @@ _DECIDED: Mapping[Disposition | None, str] = MappingProxyType(
 async def people(pool: asyncpg.Pool, counted: PeopleSet, wanted: ContractFilter, *, page: int) -> People:
     """Exactly whom the number counts, by contract: a row a person and contract, with the firm of that count."""
     rows = MEMBERS.format(is_in=_IN[counted])
-    statement = PEOPLE.format(number=counted.value, counts="people_count_v1", rows=rows, employer=_EMPLOYER[counted])
+    statement = PEOPLE.format(number=counted.value, counts=PEOPLE_COUNTED, rows=rows, employer=_EMPLOYER[counted])
     return _people(await fetch_matching(pool, statement, wanted, rows_before(page), PAGE_ROWS))
 
 

@@ -1,0 +1,227 @@
+"""One person with several documents: what each record tells, and that all of them tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+
+from chassis.faults import VersionConflict
+from chassis.testing.specification import Specification
+from chassis.testing.wait import eventually
+from contracts.access import Role
+from contracts.identity import DocumentType
+from contracts.same_person import RECORDS_MAX, PersonLinked, PersonUnlinked
+from registration.domain.erasure import PersonIsErased
+from registration.domain.person import Person, PersonCommand, PersonEvent
+from registration.domain.same_person import Link, Named, PersonHasTooManyDocuments, Unlink
+from registration.policies import when_records_are_linked
+from registration.wiring import PERSON as PERSON_DECIDER
+from tests.in_process import Caller
+from tests.registration.asking import citizen, declare, form, path, person_id
+from tests.registration.facts import NOW, OTHER_EMPLOYER, PERSON, SEALED, erased
+from tests.registration.service import Running
+from tests.told import fact
+
+person: Specification[PersonCommand, Person, PersonEvent] = Specification(PERSON_DECIDER)
+ONE, TWO, THREE = (UUID(int=n) for n in (1, 2, 3))
+REASON = {"reason": "护照换发"}
+
+
+def link(*same_as: UUID, reason: str | None = SEALED, named: Named | None = None) -> Link:
+    return Link(PERSON, frozenset(same_as), NOW, named, reason)
+
+
+def unlink(*not_the_same: UUID) -> Unlink:
+    return Unlink(PERSON, frozenset(not_the_same), NOW, SEALED)
+
+
+def linked(*same_as: UUID, reason: str | None = SEALED, **more: Any) -> PersonLinked:
+    return PersonLinked(person_id=PERSON, same_as=same_as, reason=reason, linked_at=NOW, **more)
+
+
+def unlinked(*not_the_same: UUID, same_as: Sequence[UUID] = ()) -> PersonUnlinked:
+    return PersonUnlinked(person_id=PERSON, not_the_same=not_the_same, same_as=tuple(same_as), reason=SEALED, unlinked_at=NOW)
+
+
+class TestLink:
+    def test_tells_the_whole_of_what_holds(self) -> None:
+        person.when(link(TWO)).then(linked(TWO)).when(link(ONE)).then(linked(ONE, TWO))
+
+    def test_keeps_the_document_that_was_named(self) -> None:
+        named = Named(SEALED, DocumentType.PASSPORT)
+        told = linked(TWO, document=SEALED, document_type=DocumentType.PASSPORT)
+        assert named == person.when(link(TWO, named=named)).then(told).state.records.named
+
+    def test_does_nothing_when_repeated_or_of_oneself(self) -> None:
+        person.given(linked(TWO)).when(link(TWO)).then_nothing()
+        person.when(link(PERSON)).then_nothing()
+
+    def test_is_said_though_another_record_told_it_before(self) -> None:
+        told = person.given(linked(TWO, reason=None))
+        told.when(link(TWO, reason=None)).then_nothing()
+        told.when(link(TWO)).then(linked(TWO)).when(link(TWO)).then_nothing()
+
+    def test_is_bounded(self) -> None:
+        full = person.given(linked(*(UUID(int=n) for n in range(RECORDS_MAX - 1))))
+        full.when(link(UUID(int=99))).then_rejected(PersonHasTooManyDocuments)
+
+    def test_of_whoever_was_erased_is_refused(self) -> None:
+        person.given(linked(TWO), erased()).when(link(TWO)).then_rejected(PersonIsErased)
+
+
+class TestUnlink:
+    def test_leaves_the_others(self) -> None:
+        person.given(linked(ONE, TWO)).when(unlink(TWO)).then(unlinked(TWO, same_as=[ONE]))
+
+    def test_does_nothing_when_repeated_or_never_linked(self) -> None:
+        person.when(unlink(TWO)).then_nothing()
+        person.given(linked(TWO), unlinked(TWO)).when(unlink(TWO)).then_nothing()
+
+    def test_is_not_undone_by_what_another_record_tells_late(self) -> None:
+        apart = person.given(linked(TWO), unlinked(TWO))
+        apart.when(link(TWO, reason=None)).then_nothing()
+        apart.when(link(TWO, THREE, reason=None)).then(linked(THREE, reason=None))
+
+    def test_is_undone_by_whoever_says_so(self) -> None:
+        again = person.given(linked(TWO), unlinked(TWO)).when(link(TWO)).then(linked(TWO))
+        again.when(link(TWO, THREE, reason=None)).then(linked(TWO, THREE, reason=None))
+
+
+class TestWhenRecordsAreLinked:
+    def test_every_record_is_told_of_all_others(self) -> None:
+        asked = when_records_are_linked(fact(linked(ONE, TWO)))
+        assert [(ONE, frozenset({TWO, PERSON})), (TWO, frozenset({ONE, PERSON}))] == [
+            (stream_id, command.same_as) for stream_id, command in asked if isinstance(command, Link)
+        ]
+
+    def test_and_of_who_is_somebody_else(self) -> None:
+        [(stream_id, command)] = when_records_are_linked(fact(unlinked(TWO, same_as=[ONE])))
+        assert (TWO, Unlink(TWO, frozenset({PERSON}), NOW)) == (stream_id, command)
+
+
+# --- Over HTTP --------------------------------------------------------------------------------------------------------
+
+
+def problem(response: httpx2.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["code"]
+
+
+async def registered(running: Running, contract_no: str, operator: Caller, n: int = 0) -> str:
+    answered = await operator.post(path(contract_no), form(n), seen=await declare(running, n))
+    assert 201 == answered.status_code
+    return str(answered.json()["person_id"])
+
+
+async def same_as(running: Running, record: str | UUID) -> set[str]:
+    _, read = await running.wired.people.read(UUID(str(record)))
+    return {str(each) for each in read.records.same_as}
+
+
+class TestLinkDocument:
+    async def test_is_told_by_both_records_once(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        documents, body = f"{path(contract_no)}/{first}/documents", {"document": citizen(1), **REASON}
+        answers = [await operator.post(documents, body, key=key) for key in ("one", "one", "two")]
+        assert [201, 201, 200] == [each.status_code for each in answers]
+        other = str(await person_id(running, 1))
+        assert [[other]] * 3 == [each.json()["same_as"] for each in answers]
+        assert ({other}, {first}) == (await same_as(running, first), await same_as(running, other))
+        shown = (await operator.get(documents)).json()["items"]
+        assert [first, other] == [each["person_id"] for each in shown]
+        assert all("*" in each["document_number"] for each in shown)
+
+    async def test_joins_whoever_either_was_linked_to(self, running: Running, contract_no: str, operator: Caller) -> None:
+        one, two = [await registered(running, contract_no, operator, n) for n in (0, 2)]
+        for record, n in ((one, 1), (two, 3), (one, 2)):
+            linked = await operator.post(f"{path(contract_no)}/{record}/documents", {"document": citizen(n), **REASON})
+            assert 201 == linked.status_code
+        everybody = {str(await person_id(running, n)) for n in range(4)}
+        for each in everybody:
+            assert everybody - {each} == await same_as(running, each)
+
+    async def test_cut_short_is_completed_by_itself(
+        self, running: Running, contract_no: str, operator: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The api dies after the first record."""
+        first = await registered(running, contract_no, operator)
+        handle = running.wired.people.handle
+
+        async def dies_with(stream_id: UUID, *args: Any, **more: Any) -> Any:
+            if str(stream_id) == first:
+                raise VersionConflict(0)
+            return await handle(stream_id, *args, **more)
+
+        monkeypatch.setattr(running.wired.people, "handle", dies_with)
+        body = {"document": citizen(1), **REASON}
+        await operator.post(f"{path(contract_no)}/{first}/documents", body)
+        monkeypatch.undo()
+        other = str(await person_id(running, 1))
+        assert {first} == await same_as(running, other)
+
+        async def is_told() -> bool:
+            return {other} == await same_as(running, first)
+
+        await eventually(is_told)
+
+    async def test_of_the_person_s_own_document_is_refused(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        refused = await operator.post(f"{path(contract_no)}/{first}/documents", {"document": citizen(0), **REASON})
+        assert (422, "document-is-the-persons-own") == problem(refused)
+
+    async def test_beyond_the_bound_changes_nothing(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        documents = f"{path(contract_no)}/{first}/documents"
+        answers = [await operator.post(documents, {"document": citizen(n), **REASON}) for n in range(1, RECORDS_MAX + 1)]
+        assert [201] * (RECORDS_MAX - 1) == [each.status_code for each in answers[:-1]]
+        assert (409, "person-has-too-many-documents") == problem(answers[-1])
+        assert set() == await same_as(running, await person_id(running, RECORDS_MAX))
+
+    async def test_of_nobody_or_of_another_firm_s_person_is_not_found(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        first = await registered(running, contract_no, operator)
+        stranger = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=OTHER_EMPLOYER)
+        for caller, whose in ((stranger, first), (operator, str(uuid4()))):
+            documents = f"{path(contract_no)}/{whose}/documents"
+            answered = await caller.post(documents, {"document": citizen(1), **REASON})
+            assert (404, "person-is-not-pre-registered") == problem(answered) == problem(await caller.get(documents))
+
+
+class TestUnlinkDocument:
+    async def test_sets_the_records_apart_once(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        documents = f"{path(contract_no)}/{first}/documents"
+        for n in (1, 2):
+            await operator.post(documents, {"document": citizen(n), **REASON})
+        mistaken, right = [str(await person_id(running, n)) for n in (1, 2)]
+        for _ in range(2):
+            assert 204 == (await operator.post(f"{documents}/{mistaken}/withdrawal", {"reason": "证件号录错"})).status_code
+        assert (set(), {right}, {first}) == (
+            await same_as(running, mistaken),
+            await same_as(running, first),
+            await same_as(running, right),
+        )
+        assert 3 == (await running.facts()).count("person-unlinked")
+        nobody = await operator.post(f"{documents}/{uuid4()}/withdrawal", REASON)
+        assert (404, "document-is-not-linked") == problem(nobody)
+
+    async def test_is_the_site_s_and_its_supervision_s(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer="91310109MA1A00002C")
+        refused = await registrar.post(f"{path(contract_no)}/{first}/documents/{uuid4()}/withdrawal", REASON)
+        assert 403 == refused.status_code
+
+
+class TestErase:
+    async def test_of_one_record_is_of_all(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        await operator.post(f"{path(contract_no)}/{first}/documents", {"document": citizen(1), **REASON})
+        other = await person_id(running, 1)
+        erasing = await running.caller(Role.CITY_SUPERVISOR).delete(f"/v1/people/{first}/personal-data")
+        assert 204 == erasing.status_code
+        assert 2 == (await running.facts()).count("person-erased")
+        assert other != await person_id(running, 1), "his other document leads to a stranger, too"
