@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from contracts.registration import FamilyDetailsCorrected
 from health.domain.commands import AssessArrival
 from health.policies import when_somebody_is_expected
-from tests.health.facts import HERE, HUBEI, NOW, PERSON, corrected, declaration, family_member, pre_registered
+from tests.health.facts import HERE, HUBEI, NOW, PERSON, SEALED, corrected, declaration, family_member, pre_registered
 from tests.told import fact
 
 
@@ -37,3 +38,10 @@ class TestWhenSomebodyIsExpected:
         told = fact(family_member())
         ((_, command),) = when_somebody_is_expected(told)
         assert (told.recorded.event_id, None, None) == (command.pre_registration_id, command.origin_code, command.arrival_date)
+
+    def test_judges_anew_what_was_put_right_of_family(self) -> None:
+        at = NOW + timedelta(hours=1)
+        holds = dict(family_member())
+        told = fact(FamilyDetailsCorrected(**holds, reason=SEALED, corrected_at=at))
+        ((_, command),) = when_somebody_is_expected(told)
+        assert (told.recorded.event_id, None, at) == (command.pre_registration_id, command.origin_code, command.at)

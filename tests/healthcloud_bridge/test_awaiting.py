@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,10 +18,10 @@ from contracts.access import Role
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.identity import Document, DocumentType
 from contracts.people import PersonKind
-from contracts.registration import DeclarationAwaited, FormWithdrawn, PersonErased
+from contracts.registration import DeclarationAwaited, FamilyDeclarationAwaited, FormWithdrawn, PersonErased
 from healthcloud_bridge import poller
 from healthcloud_bridge.read_models.awaited import AWAITED
-from tests.health.facts import EMPLOYER, HERE, SEALED, pre_registered
+from tests.health.facts import EMPLOYER, HERE, SEALED, family_member, family_member_withdrawn, pre_registered
 from tests.health.service import Running
 from tests.healthcloud_bridge.test_api import LOOKUPS, asked
 from tests.healthcloud_bridge.test_declarations import FIRST
@@ -52,6 +53,12 @@ async def awaited(
         complete=True,
         asked_at=asked_at,
     )
+
+
+async def family_awaited(parts: Machinery[Any], number: str) -> FamilyDeclarationAwaited:
+    """The same of a family member's."""
+    told = (await awaited(parts, number)).model_dump(include=set(FamilyDeclarationAwaited.model_fields))
+    return FamilyDeclarationAwaited(**told | {"accompanies": UUID(int=40), "name_fingerprint": "f" * 64})
 
 
 def form_withdrawn(person_id: UUID) -> FormWithdrawn:
@@ -119,6 +126,17 @@ class TestAwaited:
         await self.project(
             running, [here, there, PersonErased(person_id=here.person_id, dropped_forms=(ELSEWHERE, HERE), erased_at=NOW)]
         )
+        assert set() == await waiting(running, here.person_id)
+
+    @pytest.mark.parametrize("over", [family_member, family_member_withdrawn])
+    async def test_is_of_family_too_until_they_come_along_or_stay_away(
+        self, running: Running, upstream: Upstream, number: str, over: Callable[..., Any]
+    ) -> None:
+        await upstream.misbehave(down=True)
+        here = await family_awaited(running.parts, number)
+        await self.project(running, [here])
+        assert {HERE} == await waiting(running, here.person_id)
+        await self.project(running, [over(here.person_id, contract_no=HERE)])
         assert set() == await waiting(running, here.person_id)
 
     async def test_begins_anew_after_it_was_over(self, running: Running, upstream: Upstream, number: str) -> None:

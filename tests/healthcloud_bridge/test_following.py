@@ -12,7 +12,7 @@ import pytest
 from chassis.service import Machinery
 from chassis.testing.wait import eventually
 from contracts.identity import Document, DocumentType
-from contracts.registration import PersonErased, PersonPreRegistered, PreRegistrationClosed
+from contracts.registration import FamilyDetailsCorrected, PersonErased, PersonPreRegistered, PreRegistrationClosed
 from healthcloud_bridge import poller
 from healthcloud_bridge.read_models.followed import FOLLOWED
 from tests.health.facts import (
@@ -93,6 +93,11 @@ class TestFollowed:
         await self.project(running, [pre_registered(person_id), corrected(person_id, name=name)])
         found = await running.parts.pool.fetchval("SELECT name FROM followed_v1 WHERE person_id = $1", person_id)
         assert name == found
+        holds = dict(family_member(person_id)) | {"name": SEALED + "C"}
+        family = FamilyDetailsCorrected(**holds, reason=SEALED, corrected_at=NOW + timedelta(minutes=1))
+        await self.project(running, [family])
+        found = await running.parts.pool.fetchval("SELECT name FROM followed_v1 WHERE person_id = $1", person_id)
+        assert SEALED + "C" == found
 
     async def test_is_nobody_who_was_erased(self, running: Running, number: str) -> None:
         here, there = await expected(running.parts, number), await expected(running.parts, number, contract_no=ELSEWHERE)

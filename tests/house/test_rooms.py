@@ -85,6 +85,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "bodies.py": "who is registered, for requests and for rows of files",
         "imports": "files: read, checked, worked on row by row",
         "import_api.py": "files are neither one command nor one query",
+        "kept_forms.py": "a refusal that was stored is told alike for who works and who comes along",
         "linking.py": "one request, a fact in every record of the person; also who is erased with whom",
         "documents_api.py": "further documents of a person: about records, not about who is expected where",
         "family_api.py": "携带家属: people beside those who are expected",

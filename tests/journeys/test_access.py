@@ -65,6 +65,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "correct_pre_registration": "pre_register contract",
         "pre_register_family_member": "pre_register contract",
         "list_family_members": "view_site contract",
+        "correct_family_member": "pre_register contract",
         "withdraw_family_member": "withdraw_pre_registration contract",
         "link_document": "link_document contract",
         "list_documents": "view_site contract",

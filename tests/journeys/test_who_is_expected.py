@@ -124,15 +124,23 @@ async def test_a_newer_declaration_that_differs_is_looked_at_by_somebody(site: S
 
 async def test_family_is_told_to_the_police_and_followed_and_never_admitted(site: Site) -> None:
     arrived, child = await site.arrives(), somebody()
-    await site.declares(child, days_ago=3, from_hubei=True)
-    form = {"document": child.document, "name": child.name}
-    lookup = {**form, "purpose": "family"}
-    found = await site.ask("site_operator", "POST", "healthcloud_bridge", "/v1/declaration-lookups", lookup)
+    form = {"document": child.document, "name": child.name, "relation": "女儿"}
     family = f"pre-registrations/{arrived.person_id}/family-members"
-    seen = found.headers["Consistency-Token"]
-    registered = await site.post("site_operator", "registration", family, {**form, "relation": "女儿"}, seen=seen)
-    member = Arrived(child, registered.json()["person_id"])
-    [shared] = await told_to_the_police(site, member.person_id, seen=registered.headers["Consistency-Token"])
+    refused = await site.post("site_operator", "registration", family, form, expect=(409,))
+    assert "declaration-missing" == refused.json()["code"]
+    await site.declares(child, days_ago=3, from_hubei=True)
+
+    async def comes_along() -> list[str]:
+        found = await site.get("site_operator", "registration", family)
+        return [each["person_id"] for each in found["items"] if each["state"] == "open"]
+
+    [taken_up] = await eventually(comes_along, within_s=WITHIN_S)
+    member = Arrived(child, taken_up)
+
+    async def is_shared() -> list[dict[str, Any]]:
+        return await told_to_the_police(site, member.person_id)
+
+    [shared] = await eventually(is_shared, within_s=WITHIN_S)
     assert ("arrival-shared", "family", arrived.person_id) == (shared["what"], shared["kind"], shared["accompanies"])
 
     async def is_kept_out() -> bool:
@@ -143,6 +151,8 @@ async def test_family_is_told_to_the_police_and_followed_and_never_admitted(site
     await misses(site, arrived, member)
     await site.is_measured(member)
     await misses(site, arrived)
+    wrong = {"relation": "儿子", "reason": "登记错误"}
+    await site.post("site_operator", "registration", f"{family}/{member.person_id}/corrections", wrong)
     withdrawn = await site.post("site_operator", "registration", f"{family}/{member.person_id}/withdrawal", {"reason": "不来沪"})
     told = await told_to_the_police(site, member.person_id, seen=withdrawn.headers["Consistency-Token"])
-    assert ["arrival-shared", "arrival-withdrawn"] == [each["what"] for each in told]
+    assert ["arrival-shared", "arrival-corrected", "arrival-withdrawn"] == [each["what"] for each in told]

@@ -244,6 +244,7 @@ async def registration(running: InProcess[Any]) -> Examples:
         "correct_pre_registration": Example(Good(to_correct, body=correction), 201, [{**correction, "mobile": "13900000033"}]),
         "pre_register_family_member": Example(Good(to_correct, body=child), 201, [{**child, "relation": "女儿"}]),
         "list_family_members": Example(Good(to_correct)),
+        "correct_family_member": Example(Good(of_family, body=correction), 201, [{**correction, "relation": "儿子"}]),
         "withdraw_family_member": Example(Good(of_family, body={"reason": "录入错误"}), 204, [{"reason": "不来沪"}]),
         "link_document": Example(Good(to_correct, body=further), 201, [{**further, "reason": "同一人"}]),
         "list_documents": Example(Good(to_correct)),

@@ -6,6 +6,7 @@ import pytest
 
 from contracts.people import ArrivalKind, PersonKind
 from contracts.registration import (
+    FamilyDetailsCorrected,
     FamilyMemberPreRegistered,
     FamilyMemberWithdrawn,
     PersonDetailsCorrected,
@@ -88,6 +89,13 @@ class TestWhenFamilyComesAlong:
         )
         assert [(PERSON, Share(PERSON, HERE, expected, event.pre_registered_at))] == when_the_police_must_know(fact(event))
 
+    def test_corrects_what_was_put_right(self) -> None:
+        holds = dict(family_member())
+        event = FamilyDetailsCorrected(**holds, reason=pretended("reason", "登记错误"), corrected_at=later())
+        ((stream_id, command),) = when_the_police_must_know(fact(event))
+        assert isinstance(command, Share)
+        assert (PERSON, ArrivalKind.FAMILY, later()) == (stream_id, command.particulars.kind, command.at)
+
 
 class TestWhenSomebodyIsErased:
     def test_erases_the_person(self) -> None:
@@ -97,7 +105,7 @@ class TestWhenSomebodyIsErased:
 def test_is_told_of_nothing_else() -> None:
     policies = [make(None) for make in (sharing_policy, erasing_policy)]  # type: ignore[arg-type]  # what they subscribe to does not depend on a handler
     told = {event for policy in policies for event in policy.subscribes}
-    family = {FamilyMemberPreRegistered, FamilyMemberWithdrawn}
+    family = {FamilyMemberPreRegistered, FamilyDetailsCorrected, FamilyMemberWithdrawn}
     linking = {PersonLinked, PersonUnlinked}
     assert {PersonPreRegistered, PersonDetailsCorrected, PreRegistrationWithdrawn, PersonErased} | family | linking == told
 

@@ -435,10 +435,60 @@ class TestFamily:
         assert (404, "family-member-is-unknown") == problem(nobody)
         assert 1 == (await running.facts()).count("family-member-withdrawn")
 
-    async def test_is_told_the_way_where_nothing_was_declared(self, running: Running, contract_no: str, operator: Caller) -> None:
+    async def test_is_put_right_once(self, running: Running, contract_no: str, operator: Caller) -> None:
         person = await pre_registered(running, contract_no, operator)
-        refused = await operator.post(f"{path(contract_no)}/{person}/family-members", {"document": citizen(1), "name": "张小四"})
+        family, seen = f"{path(contract_no)}/{person}/family-members", await declare(running, 1, mobile=None)
+        body = {"document": citizen(1), "name": "张小三", "relation": "女儿", "mobile": "13800000012"}
+        member = (await operator.post(family, body, seen=seen)).json()["person_id"]
+        wrong = {"relation": "儿子", "mobile": "13900000033", "reason": "录入错误"}
+        first, again = [await operator.post(f"{family}/{member}/corrections", wrong, key="one") for _ in range(2)]
+        assert [201, 201] == [first.status_code, again.status_code]
+        assert first.json() == again.json()
+        (listed,) = (await operator.get(family, seen=first.headers["consistency-token"])).json()["items"]
+        assert ("儿子", "139****0033", "open") == (listed["relation"], listed["mobile"], listed["state"])
+        assert 1 == (await running.facts()).count("family-details-corrected")
+        unchanged = await operator.post(f"{family}/{member}/corrections", {"declaration_version": 1, "reason": "核对"})
+        assert 200 == unchanged.status_code
+        other = await operator.post(f"{family}/{member}/corrections", {"name": "李四", "reason": "录入错误"})
+        assert (409, "name-differs-from-declaration") == problem(other)
+        nothing = await operator.post(f"{family}/{member}/corrections", {"reason": "录入错误"})
+        assert (422, "invalid-request") == problem(nothing)
+        nobody = await operator.post(f"{family}/{uuid4()}/corrections", wrong)
+        assert (404, "family-member-is-unknown") == problem(nobody)
+
+    async def test_waits_where_nothing_was_declared_and_is_taken_up_by_itself(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        family, body = f"{path(contract_no)}/{person}/family-members", {"document": citizen(1), "name": "张小四"}
+        refused = await operator.post(family, body)
         assert (409, "declaration-missing", NO_DECLARATION) == (*problem(refused), refused.json()["title"])
+        assert (409, "declaration-missing") == problem(await operator.post(family, body))
+        assert 1 == (await running.facts()).count("family-declaration-awaited")
+        (listed,) = (await operator.get(family, seen=refused.headers["consistency-token"])).json()["items"]
+        assert ("awaiting", None, "declaration") == (listed["state"], listed["declaration_version"], listed["waits_for"])
+
+        await declare(running, 1, name="张小五")
+        (listed,) = (await operator.get(family, seen=await declare(running, 1, name="张小五", declaration_version=2))).json()[
+            "items"
+        ]
+        assert ("awaiting", "agreeing_name") == (listed["state"], listed["waits_for"])
+        await declare(running, 1, name="张小四", declaration_version=3)
+
+        async def comes_along() -> bool:
+            (listed,) = (await operator.get(family)).json()["items"]
+            return (listed["state"], listed["declaration_version"], listed["waits_for"]) == ("open", 3, None)
+
+        await eventually(comes_along)
+
+    async def test_that_waits_stays_away_once_withdrawn(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person = await pre_registered(running, contract_no, operator)
+        family, body = f"{path(contract_no)}/{person}/family-members", {"document": citizen(1), "name": "张小四"}
+        assert 409 == (await operator.post(family, body)).status_code
+        member = await person_id(running, 1)
+        assert 204 == (await operator.post(f"{family}/{member}/withdrawal", {"reason": "不来沪"})).status_code
+        (listed,) = (await operator.get(family, seen=await declare(running, 1, name="张小四"))).json()["items"]
+        assert "withdrawn" == listed["state"]
 
     async def test_of_nobody_or_of_another_firm_s_person_is_not_found(
         self, running: Running, contract_no: str, operator: Caller

@@ -8,7 +8,7 @@ from devstack.databases import Database
 from registration.late_take_ups import LateTakeUps
 from registration.wiring import SERVICE
 from tests.conftest import MakeDatabase
-from tests.registration.asking import declare, form, path, report
+from tests.registration.asking import citizen, declare, form, path, report
 from tests.registration.service import registration
 
 
@@ -34,3 +34,11 @@ async def test_takes_up_a_form_that_the_policy_did_not_see(database: MakeDatabas
 
         await eventually(nothing_is_left)
         assert 1 == (await running.facts()).count("person-pre-registered")
+
+        person = (await operator.get(path(contract_no), state="open")).json()["items"][0]["person_id"]
+        family = f"{path(contract_no)}/{person}/family-members"
+        waits = await operator.post(family, {"document": citizen(2), "name": "张小四"})
+        await operator.get(family, seen=waits.headers["consistency-token"])
+        await operator.get(family, seen=await declare(running, 2, name="张小四"))
+        assert 1 == await late.look()
+        assert 1 == (await running.facts()).count("family-member-pre-registered")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chassis.testing.specification import Specification
-from contracts.registration import ReviewItemKind, ReviewItemSettled
+from contracts.review import ReviewItemKind, ReviewItemSettled
 from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.review import SETTLED_KEPT_MAX, ReviewItem, SettleReviewItem, differences
 from registration.wiring import PERSON as PERSON_DECIDER

@@ -1,6 +1,5 @@
 """Facts of `registration`: what is reported about contracts, and who is expected on them."""
 
-from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from contracts.firms import ConstructionNo, ContractNo, CreditCode, Firm, FirmNa
 from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
+from contracts.review import ReviewItemSettled
 from contracts.same_person import PersonLinked, PersonUnlinked
 from contracts.sealing import Fingerprint, Sealed
 from contracts.site_information import EpidemicControlSubmitted, ResumptionChecklistUploaded, SuppliesCounted
@@ -246,12 +246,7 @@ class PreRegistrationClosed(Event):
     """UTC, the time of the exit as the gate tells it."""
 
 
-class FamilyMemberPreRegistered(Event):
-    """Somebody comes along with a person who is expected on the site (携带家属): followed, never admitted."""
-
-    TYPE: ClassVar[Literal["gatehouse.registration.family-member-pre-registered.v1"]] = (
-        "gatehouse.registration.family-member-pre-registered.v1"
-    )
+class _FamilyForm(Event):
     person_id: UUID
     """The family member, who is also the stream."""
     accompanies: UUID
@@ -264,8 +259,6 @@ class FamilyMemberPreRegistered(Event):
     """用人单位 of the accompanied person, whose registrars follow the family, too."""
     relation: Sealed | None = None
     """What the family member is to the accompanied person, in the registrar's words."""
-    declaration: PinnedDeclaration
-    """What the registrar saw in 健康云返回信息 and relied on: also from where somebody comes."""
     document: Sealed
     """Canonical number of the document that was shown."""
     document_type: DocumentType
@@ -274,14 +267,51 @@ class FamilyMemberPreRegistered(Event):
     """姓名, exactly as given."""
     name_fingerprint: Fingerprint
     """Of the folded name under the family member's own key."""
+
+
+class FamilyDeclarationAwaited(_FamilyForm):
+    """Somebody could not come along yet: Health Cloud has no declaration that agrees with the form, which is kept."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.family-declaration-awaited.v1"]] = (
+        "gatehouse.registration.family-declaration-awaited.v1"
+    )
+    mobile: Sealed | None = None
+    """手机号, if it was typed."""
+    asked_at: UtcTime
+    """UTC, taken from the command."""
+
+
+class _ComesAlong(_FamilyForm):
+    declaration: PinnedDeclaration
+    """What the registrar saw in 健康云返回信息 and relied on: also from where somebody comes."""
     mobile: Sealed
     """手机号, from the declaration or typed; of a child the accompanied person's."""
     pre_registered_at: UtcTime
+    """UTC, taken from the command that registered the family member."""
+
+
+class FamilyMemberPreRegistered(_ComesAlong):
+    """Somebody comes along with a person who is expected on the site (携带家属): followed, never admitted."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.family-member-pre-registered.v1"]] = (
+        "gatehouse.registration.family-member-pre-registered.v1"
+    )
+
+
+class FamilyDetailsCorrected(_ComesAlong):
+    """What was said of a family member was wrong; this is the whole of what holds. The document stays what it was."""
+
+    TYPE: ClassVar[Literal["gatehouse.registration.family-details-corrected.v1"]] = (
+        "gatehouse.registration.family-details-corrected.v1"
+    )
+    reason: Sealed
+    """Why, in the registrar's words."""
+    corrected_at: UtcTime
     """UTC, taken from the command."""
 
 
 class FamilyMemberWithdrawn(Event):
-    """It was a mistake: the family member does not come along."""
+    """It was a mistake: the family member does not come along, or the form that waits is not to be taken up."""
 
     TYPE: ClassVar[Literal["gatehouse.registration.family-member-withdrawn.v1"]] = (
         "gatehouse.registration.family-member-withdrawn.v1"
@@ -297,34 +327,6 @@ class FamilyMemberWithdrawn(Event):
     reason: Sealed
     """Why, in the registrar's words."""
     withdrawn_at: UtcTime
-    """UTC, taken from the command."""
-
-
-class ReviewItemKind(StrEnum):
-    """What there may be to look at (待核)."""
-
-    DECLARATION_CONTRADICTS = "declaration_contradicts"  # the one that is relied on contradicts itself
-    DECLARATION_DIFFERS = "declaration_differs"  # a newer one says otherwise
-    ENTERED_THOUGH_WITHDRAWN = "entered_though_withdrawn"  # entry and withdrawal crossed
-
-
-class ReviewItemSettled(Event):
-    """Somebody looked at what was odd about a person on a contract. Nothing else changes."""
-
-    TYPE: ClassVar[Literal["gatehouse.registration.review-item-settled.v1"]] = "gatehouse.registration.review-item-settled.v1"
-    person_id: UUID
-    """The person, who is also the stream."""
-    contract_no: ContractNo
-    """Where."""
-    kind: ReviewItemKind
-    """What there was to look at."""
-    declaration_version: DeclarationVersion
-    """The declaration that it is about; of two that differ, the newer one."""
-    settled_by: Annotated[str, Field(min_length=1, max_length=256)]
-    """Who looked: the subject of the token."""
-    note: Sealed
-    """What was found, in their words."""
-    settled_at: UtcTime
     """UTC, taken from the command."""
 
 
@@ -379,7 +381,9 @@ RegistrationEvent = (
     | PersonDetailsCorrected
     | PreRegistrationWithdrawn
     | PreRegistrationClosed
+    | FamilyDeclarationAwaited
     | FamilyMemberPreRegistered
+    | FamilyDetailsCorrected
     | FamilyMemberWithdrawn
     | RosterMemberImported
     | ReviewItemSettled

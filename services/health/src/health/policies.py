@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from chassis.command_handling import CommandHandler
 from chassis.subscribers import Fact, Policy
-from contracts.registration import FamilyMemberPreRegistered, PersonDetailsCorrected, PersonPreRegistered
+from contracts.registration import (
+    FamilyDetailsCorrected,
+    FamilyMemberPreRegistered,
+    PersonDetailsCorrected,
+    PersonPreRegistered,
+)
 from health.domain.commands import AssessArrival
+
+Expected = PersonPreRegistered | PersonDetailsCorrected | FamilyMemberPreRegistered | FamilyDetailsCorrected
 
 ARRIVAL_POLICY = "arrival_assessment_v1"
 
@@ -17,25 +24,24 @@ ARRIVAL_POLICY = "arrival_assessment_v1"
 def arrival_policy(handler: CommandHandler[Any, Any, Any]) -> Policy[AssessArrival]:
     return Policy(
         name=ARRIVAL_POLICY,
-        subscribes=(PersonPreRegistered, PersonDetailsCorrected, FamilyMemberPreRegistered),
+        subscribes=get_args(Expected),
         handler=handler,
         react=when_somebody_is_expected,
     )
 
 
-def when_somebody_is_expected(
-    fact: Fact[PersonPreRegistered | PersonDetailsCorrected | FamilyMemberPreRegistered],
-) -> Sequence[tuple[UUID, AssessArrival]]:
+def when_somebody_is_expected(fact: Fact[Expected]) -> Sequence[tuple[UUID, AssessArrival]]:
     """Judge the declaration that is relied on, once more when anything about it, or about the arrival, was put right."""
     event = fact.event
+    form = event if isinstance(event, PersonPreRegistered | PersonDetailsCorrected) else None  # Of family less is asked.
     command = AssessArrival(
         person_id=event.person_id,
         pre_registration_id=fact.recorded.event_id,
         contract_no=event.contract_no,
         district=event.district,
-        origin_code=None if isinstance(event, FamilyMemberPreRegistered) else event.origin_code,
-        arrival_date=None if isinstance(event, FamilyMemberPreRegistered) else event.arrival_date,
+        origin_code=form.origin_code if form else None,
+        arrival_date=form.arrival_date if form else None,
         declaration=event.declaration,
-        at=event.corrected_at if isinstance(event, PersonDetailsCorrected) else event.pre_registered_at,
+        at=event.corrected_at if isinstance(event, PersonDetailsCorrected | FamilyDetailsCorrected) else event.pre_registered_at,
     )
     return [(event.person_id, command)]

@@ -10,6 +10,7 @@ from chassis.command_handling import CommandHandler
 from chassis.subscribers import Fact, Policy
 from contracts.people import ArrivalKind
 from contracts.registration import (
+    FamilyDetailsCorrected,
     FamilyMemberPreRegistered,
     FamilyMemberWithdrawn,
     PersonDetailsCorrected,
@@ -25,6 +26,7 @@ Telling = (
     | PersonDetailsCorrected
     | PreRegistrationWithdrawn
     | FamilyMemberPreRegistered
+    | FamilyDetailsCorrected
     | FamilyMemberWithdrawn
     | PersonLinked
     | PersonUnlinked
@@ -64,6 +66,8 @@ def when_the_police_must_know(
             return [(event.person_id, Share(event.person_id, event.contract_no, _particulars(event), event.corrected_at))]
         case FamilyMemberPreRegistered():
             return [(event.person_id, Share(event.person_id, event.contract_no, _of_family(event), event.pre_registered_at))]
+        case FamilyDetailsCorrected():
+            return [(event.person_id, Share(event.person_id, event.contract_no, _of_family(event), event.corrected_at))]
         case PreRegistrationWithdrawn() | FamilyMemberWithdrawn():
             return [(event.person_id, Withdraw(event.person_id, event.contract_no, event.withdrawn_at))]
         case PersonLinked(linked_at=at) | PersonUnlinked(unlinked_at=at):
@@ -89,7 +93,7 @@ def _particulars(event: PersonPreRegistered | PersonDetailsCorrected) -> Particu
     )
 
 
-def _of_family(event: FamilyMemberPreRegistered) -> Particulars:
+def _of_family(event: FamilyMemberPreRegistered | FamilyDetailsCorrected) -> Particulars:
     """Family go where the accompanied person goes."""
     return Particulars(
         kind=ArrivalKind.FAMILY,

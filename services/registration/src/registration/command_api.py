@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import Depends
 from pydantic import BaseModel, Field
 from starlette.requests import Request
@@ -17,14 +15,12 @@ from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.consistency import ConsistencyToken
 from chassis.event_store import CommandKey
-from chassis.problems import MEDIA_TYPE, preferred_language, problem_response
 from chassis.strict_json import IMPORT_BYTES_MAX, StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
 from contracts.access import Action, Role, covers_employer
 from contracts.event import shard_of
 from contracts.firms import ContractNo
-from contracts.rejection import Rejection
 from contracts.texts import VisibleText
 from registration.bodies import ContractBody, CorrectionBody, EmployerBody, PreRegistrationBody, RosterRowBody
 from registration.domain.contract import (
@@ -49,7 +45,7 @@ from registration.domain.person import (
     Withdraw,
 )
 from registration.domain.station import StationWorksElsewhere
-from registration.domain.waiting import WaitsFor
+from registration.kept_forms import kept
 from registration.read_models.entries import last_entered_at
 from registration.roster_import import ROWS_MAX, RowAnswer
 from registration.wired import Wired, wired
@@ -165,20 +161,6 @@ class PreRegistrationReceipt(BaseModel):
     """The declaration that is pinned."""
 
 
-WAY_TO_HEALTH_CLOUD = {
-    "zh": "打开“健康云”APP,“所在地区”选择“上海” → 抗击新型冠状病毒防控服务专栏 → 来沪人员健康登记;"
-    "或在微信公众号“上海健康云”的相应模块登记。登记后预登记自动完成。",
-    "en": "In the app 健康云 choose the area 上海, then 抗击新型冠状病毒防控服务专栏, then 来沪人员健康登记; or use the WeChat "
-    "account 上海健康云. The form is kept and taken up by itself once the declaration is there.",
-}
-"""Manual, (二) 1."""
-WAY_TO_ONE_NAME = {
-    "zh": "表单已保留。请核对证件上的姓名后重新提交;若“健康云”登记的姓名有误,请本人更正登记,更正后预登记自动完成。",
-    "en": "The form is kept. Check the name on the document and hand it in again; if the declaration is wrong, have it put "
-    "right in Health Cloud: then the form is taken up by itself.",
-}
-
-
 @router.post(
     "/contracts/{contract_no}/pre-registrations",
     status_code=201,
@@ -216,26 +198,11 @@ async def pre_register(
     answer = await parts.pre_registering.hand_in(form, key=_key(caller, key))
     token = await parts.people.token_after(answer.person_id, answer.outcome)
     if answer.declaration_version is None:
-        return _kept(request, answer.waits_for, token)
+        return kept(request, answer.waits_for, token)
     _tell(response, answer.outcome, token)
     return PreRegistrationReceipt(
         person_id=answer.person_id, contract_no=contract_no, declaration_version=answer.declaration_version
     )
-
-
-def _kept(request: Request, lacks: WaitsFor | None, token: ConsistencyToken | None) -> Response:
-    """A refusal that was stored: it has a position, and says what to do."""
-    refused_for: tuple[Rejection, Mapping[str, str]] = (DeclarationIsMissing(), WAY_TO_HEALTH_CLOUD)
-    if lacks is WaitsFor.AGREEING_NAME:
-        refused_for = NameDiffersFromDeclaration(), WAY_TO_ONE_NAME
-    rejection, way = refused_for
-    language = request.headers.get("accept-language")
-    refusal = problem_response(rejection, accept_language=language, trace_id=request_context().trace_id)
-    document = orjson.loads(refusal.body) | {"detail": way[preferred_language(language)]}
-    headers = {name: refusal.headers[name] for name in ("Content-Language", "Vary")}
-    if token is not None:
-        headers[CONSISTENCY_TOKEN] = str(token)
-    return Response(orjson.dumps(document), status_code=refusal.status_code, media_type=MEDIA_TYPE, headers=headers)
 
 
 @router.post(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import Depends
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
+from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed
@@ -23,6 +25,7 @@ from contracts.codes import DeclarationVersion
 from contracts.firms import ContractNo
 from contracts.identity import Document, Mobile, PersonName, masked_mobile, masked_name, masked_number
 from contracts.texts import VisibleText
+from registration.domain.corrections import DetailsAreCorrectedTooOften, Name, PreRegistrationIsNotOpen
 from registration.domain.declaration import (
     DeclarationHasChanged,
     DeclarationIsMissing,
@@ -30,6 +33,10 @@ from registration.domain.declaration import (
     NameDiffersFromDeclaration,
 )
 from registration.domain.family import (
+    CorrectFamilyMember,
+    FamilyChange,
+    FamilyForm,
+    FamilyMember,
     FamilyMemberAccompaniesAnother,
     FamilyMemberIsUnknown,
     PersonAccompaniesOneself,
@@ -37,7 +44,9 @@ from registration.domain.family import (
     PreRegisterFamilyMember,
     WithdrawFamilyMember,
 )
+from registration.domain.lacking import WaitsFor, waits_for
 from registration.domain.person import PersonEvent, PersonIsNotPreRegistered, PersonIsOnTooManyContracts, PreRegistration
+from registration.kept_forms import kept
 from registration.read_models.family_members import FamilyMemberRow, family_of
 from registration.wired import Wired, wired
 
@@ -84,7 +93,10 @@ class FamilyMemberAnswer(BaseModel):
     document_type: str
     document_number: str | None
     mobile: str | None
-    declaration_version: int
+    declaration_version: int | None
+    """The declaration that is pinned. None while one is awaited."""
+    waits_for: WaitsFor | None
+    """What the form lacks, for all that is known now. None where it does not wait, or is about to be taken up."""
     changed_at: datetime
     """When it came to this state, UTC."""
 
@@ -93,6 +105,25 @@ class FamilyAnswer(BaseModel):
     """预进场家属管理: all of them, the first to come first."""
 
     items: list[FamilyMemberAnswer]
+
+
+class FamilyCorrectionBody(StrictModel):
+    """What was wrong, as it ought to be. What is absent stays; a wrong document is not corrected, but withdrawn."""
+
+    name: PersonName | None = None
+    """姓名. It must agree with the latest declaration."""
+    relation: VisibleText | None = None
+    mobile: Mobile | None = None
+    """手机号."""
+    declaration_version: DeclarationVersion | None = None
+    """The latest declaration, to be relied on from now on."""
+    reason: VisibleText
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set - {"reason"}:
+            raise ValueError("nothing is corrected")
+        return self
 
 
 class FamilyWithdrawalBody(StrictModel):
@@ -104,6 +135,7 @@ class FamilyWithdrawalBody(StrictModel):
 @router.post(
     "",
     status_code=201,
+    response_model=FamilyMemberReceipt,
     responses=problems(
         DeclarationHasChanged,
         DeclarationIsMissing,
@@ -124,27 +156,25 @@ async def pre_register_family_member(
     caller: Registrar,
     seen: Consistency,
     parts: Parts,
+    request: Request,
     response: Response,
-) -> FamilyMemberReceipt:
-    """携带家属登记. Without a declaration of the family member it is refused, and nothing is kept: hand it in again."""
+) -> FamilyMemberReceipt | Response:
+    """携带家属登记. Without a declaration of the family member, or with one of another name, the form is kept and answered as one
+    of 进场预登记: once a declaration appears that agrees with it, it is taken up without anybody's act."""
     accompanied = await _accompanied(parts, caller, contract_no, person_id)
     if accompanied.state != "open":
         raise PersonIsNotPreRegistered
     await parts.wait_for(seen)
     command = await _to_command(parts, body, person_id, accompanied)
-    outcome = await parts.people.handle(
-        command.person_id, command, key=command_key(principal=caller.subject, key=key, body=request_context().content)
-    )
-    await _tell(parts, response, command.person_id, outcome)
+    outcome = await _handle(parts, response, caller, key, command)
+    _, member = await parts.people.read(command.person_id)
+    known = member.family[contract_no]
+    if known.declaration_version is None:
+        lacks = waits_for(known.form, command.declaration, command.at)
+        return kept(request, lacks, await parts.people.token_after(command.person_id, outcome))
     if not outcome.events:
         response.status_code = 200
-    _, member = await parts.people.read(command.person_id)
-    return FamilyMemberReceipt(
-        person_id=command.person_id,
-        accompanies=person_id,
-        contract_no=contract_no,
-        declaration_version=member.family[contract_no].declaration_version,
-    )
+    return _receipt(command.person_id, known)
 
 
 @router.get("")
@@ -156,7 +186,55 @@ async def list_family_members(
     await parts.wait_for(seen)
     rows = await family_of(parts.pool, contract_no, person_id)
     unsealer = await parts.sealing.unwrap([row.person_id for row in rows], actor=caller.subject, purpose=Purpose.MASKED_PAGE)
-    return FamilyAnswer(items=[_masked(row, unsealer) for row in rows])
+    lacks = await asyncio.gather(*(_waits_for(parts, row) for row in rows))
+    return FamilyAnswer(items=[_masked(row, each, unsealer) for row, each in zip(rows, lacks, strict=True)])
+
+
+@router.post(
+    "/{member_id}/corrections",
+    status_code=201,
+    responses=problems(
+        DeclarationHasChanged,
+        DetailsAreCorrectedTooOften,
+        FamilyMemberIsUnknown,
+        NameDiffersFromDeclaration,
+        PersonIsNotPreRegistered,
+        PreRegistrationIsNotOpen,
+    ),
+)
+async def correct_family_member(
+    contract_no: ContractNo,
+    person_id: UUID,
+    member_id: UUID,
+    body: FamilyCorrectionBody,
+    key: IdempotencyKey,
+    caller: Registrar,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> FamilyMemberReceipt:
+    """Put right what was typed, or rely on the latest declaration. The police is told, and the arrival is judged anew. What
+    changes nothing is 200."""
+    await _require_family_member(parts, caller, contract_no, person_id, member_id)
+    await parts.wait_for(seen)
+    sealer = await parts.sealing.sealer_for([member_id])
+    command = CorrectFamilyMember(
+        person_id=member_id,
+        accompanies=person_id,
+        contract_no=contract_no,
+        name=Name(sealer.seal(member_id, "name", body.name), sealer.fingerprint(member_id, body.name)) if body.name else None,
+        relation=sealer.seal(member_id, "relation", body.relation) if body.relation else None,
+        mobile=sealer.seal(member_id, "mobile", body.mobile) if body.mobile else None,
+        declaration_version=body.declaration_version,
+        declaration=await parts.declarations.latest(member_id),
+        reason=sealer.seal(member_id, "reason", body.reason),
+        at=parts.clock.now(),
+    )
+    outcome = await _handle(parts, response, caller, key, command)
+    if not outcome.events:
+        response.status_code = 200
+    _, member = await parts.people.read(member_id)
+    return _receipt(member_id, member.family[contract_no])
 
 
 @router.post("/{member_id}/withdrawal", status_code=204, responses=problems(FamilyMemberIsUnknown, PersonIsNotPreRegistered))
@@ -172,11 +250,8 @@ async def withdraw_family_member(
     response: Response,
 ) -> None:
     """Withdraw a mistaken family member, also to register what was wrong anew. Sending it twice withdraws once."""
-    await _accompanied(parts, caller, contract_no, person_id)
+    await _require_family_member(parts, caller, contract_no, person_id, member_id)
     await parts.wait_for(seen)
-    _, member = await parts.people.read(member_id)
-    if contract_no not in member.family:
-        raise FamilyMemberIsUnknown
     sealer = await parts.sealing.sealer_for([member_id])
     command = WithdrawFamilyMember(
         person_id=member_id,
@@ -185,10 +260,38 @@ async def withdraw_family_member(
         reason=sealer.seal(member_id, "reason", body.reason),
         at=parts.clock.now(),
     )
-    outcome = await parts.people.handle(
-        member_id, command, key=command_key(principal=caller.subject, key=key, body=request_context().content)
+    await _handle(parts, response, caller, key, command)
+
+
+async def _handle(
+    parts: Wired, response: Response, caller: Principal, key: str, command: PreRegisterFamilyMember | FamilyChange
+) -> Outcome[PersonEvent]:
+    """The outcome, of which version and position are told."""
+    command_id = command_key(principal=caller.subject, key=key, body=request_context().content)
+    outcome = await parts.people.handle(command.person_id, command, key=command_id)
+    response.headers["ETag"] = etag(outcome.version)
+    if token := await parts.people.token_after(command.person_id, outcome):
+        response.headers[CONSISTENCY_TOKEN] = str(token)
+    return outcome
+
+
+def _receipt(member_id: UUID, known: FamilyMember) -> FamilyMemberReceipt:
+    if known.declaration_version is None:
+        raise PersonIsNotPreRegistered  # Withdrawn, and waiting anew, at this very moment.
+    return FamilyMemberReceipt(
+        person_id=member_id,
+        accompanies=known.form.accompanies,
+        contract_no=known.form.contract_no,
+        declaration_version=known.declaration_version,
     )
-    await _tell(parts, response, member_id, outcome)
+
+
+async def _require_family_member(parts: Wired, caller: Principal, contract_no: str, person_id: UUID, member_id: UUID) -> None:
+    """Raises: NotFound; PersonIsNotPreRegistered; FamilyMemberIsUnknown, so that nothing is sealed for whoever is unknown."""
+    await _accompanied(parts, caller, contract_no, person_id)
+    _, member = await parts.people.read(member_id)
+    if contract_no not in member.family:
+        raise FamilyMemberIsUnknown
 
 
 async def _accompanied(parts: Wired, caller: Principal, contract_no: str, person_id: UUID) -> PreRegistration:
@@ -206,8 +309,7 @@ async def _to_command(
 ) -> PreRegisterFamilyMember:
     (person_id,) = await parts.identities.identify([body.document])
     sealer = await parts.sealing.sealer_for([person_id])
-    return PreRegisterFamilyMember(
-        person_id=person_id,
+    form = FamilyForm(
         accompanies=accompanies,
         contract_no=accompanied.details.form.contract_no,
         district=accompanied.district,
@@ -218,13 +320,23 @@ async def _to_command(
         name=sealer.seal(person_id, "name", body.name),
         name_fingerprint=sealer.fingerprint(person_id, body.name),
         mobile=sealer.seal(person_id, "mobile", body.mobile) if body.mobile else None,
+    )
+    return PreRegisterFamilyMember(
+        person_id=person_id,
+        form=form,
         declaration=await parts.declarations.latest(person_id),
         declaration_version_seen=body.declaration_version,
         at=parts.clock.now(),
     )
 
 
-def _masked(row: FamilyMemberRow, unsealer: Unsealer) -> FamilyMemberAnswer:
+async def _waits_for(parts: Wired, row: FamilyMemberRow) -> WaitsFor | None:
+    if row.state != "awaiting":
+        return None
+    return waits_for(row, await parts.declarations.latest(row.person_id), parts.clock.now())
+
+
+def _masked(row: FamilyMemberRow, lacks: WaitsFor | None, unsealer: Unsealer) -> FamilyMemberAnswer:
     def text(field: str, sealed: str | None) -> str | None:
         opened = None if sealed is None else unsealer.unseal(row.person_id, field, sealed)
         return None if isinstance(opened, Erased) else opened
@@ -241,11 +353,6 @@ def _masked(row: FamilyMemberRow, unsealer: Unsealer) -> FamilyMemberAnswer:
         document_number=number and masked_number(number),
         mobile=mobile and masked_mobile(mobile),
         declaration_version=row.declaration_version,
+        waits_for=lacks,
         changed_at=row.changed_at,
     )
-
-
-async def _tell(parts: Wired, response: Response, person_id: UUID, outcome: Outcome[PersonEvent]) -> None:
-    response.headers["ETag"] = etag(outcome.version)
-    if token := await parts.people.token_after(person_id, outcome):
-        response.headers[CONSISTENCY_TOKEN] = str(token)

@@ -28,9 +28,15 @@ FOUND_MAX = 200
 """People that one look takes up."""
 
 OVERLOOKED = """
+WITH waiting AS (
+    SELECT person_id, name_fingerprint, mobile, left_at, left_with_version FROM pre_registration_v2
+    WHERE state = 'awaiting' AND complete
+    UNION ALL
+    SELECT person_id, name_fingerprint, mobile, NULL, NULL FROM family_member_v2 WHERE state = 'awaiting'
+)
 SELECT DISTINCT ON (d.person_id) d.person_id, d.name_fingerprint, d.mobile, d.pinned
-FROM pre_registration_v2 AS p JOIN declaration_v1 AS d USING (person_id)
-WHERE p.state = 'awaiting' AND p.complete AND p.name_fingerprint = d.name_fingerprint
+FROM waiting AS p JOIN declaration_v1 AS d USING (person_id)
+WHERE p.name_fingerprint = d.name_fingerprint
   AND (p.mobile IS NOT NULL OR d.mobile IS NOT NULL)
   AND (p.left_at IS NULL OR (
       d.version > p.left_with_version

@@ -17,8 +17,8 @@ from contracts.identity import Document
 from contracts.people import PersonKind
 from contracts.registration import DeclarationAwaited, PersonPreRegistered
 from registration.domain.form import Form, kept_form_of
+from registration.domain.lacking import WaitsFor, waits_for
 from registration.domain.person import Person, PersonCommand, PersonEvent, PreRegister
-from registration.domain.waiting import WaitsFor, waits_for
 from registration.read_models.declarations import KnownDeclarations
 
 

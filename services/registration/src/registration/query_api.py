@@ -23,7 +23,7 @@ from contracts.firms import ContractNo, Firm
 from contracts.identity import Document, masked_mobile, masked_name, masked_number
 from contracts.streams import contract_stream
 from registration.domain.contract import ContractDetails
-from registration.domain.waiting import WaitsFor, waits_for
+from registration.domain.lacking import WaitsFor, waits_for
 from registration.read_models.pre_registrations import (
     Cursor,
     PreRegistrationRow,

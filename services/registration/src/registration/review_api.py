@@ -22,7 +22,7 @@ from contracts.access import Action, Role
 from contracts.codes import DeclarationVersion
 from contracts.firms import ContractNo
 from contracts.identity import masked_name, masked_number
-from contracts.registration import ReviewItemKind
+from contracts.review import ReviewItemKind
 from contracts.texts import VisibleText
 from registration.domain.review import ReviewItem, ReviewItemIsUnknown, SettleReviewItem
 from registration.review_items import FoundItem, review_items

@@ -10,7 +10,10 @@ from uuid import UUID
 
 import asyncpg
 
-from contracts.registration import PinnedDeclaration, ReviewItemKind
+from contracts.registration import (
+    PinnedDeclaration,
+)
+from contracts.review import ReviewItemKind
 from registration.domain.review import ReviewItem, differences
 from registration.read_models.review_settlements import SettlementRow
 

@@ -79,7 +79,7 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=9,
+    state_version=10,
 )
 
 READ_MODELS = [

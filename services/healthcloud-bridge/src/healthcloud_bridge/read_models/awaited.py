@@ -1,8 +1,8 @@
 """Who was refused for want of a declaration, and has not declared since?
 
-Filled from registration's `DeclarationAwaited`, emptied by our own `DeclarationReceived` (for all contracts of the person), by
-registration's `PersonPreRegistered` and `FormWithdrawn` (for that contract) and by its `PersonErased`. What identifies the
-person is copied as it is sealed.
+Filled from registration's `DeclarationAwaited` and `FamilyDeclarationAwaited`, emptied by our own `DeclarationReceived` (for all
+contracts of the person), by registration's `PersonPreRegistered`, `FormWithdrawn`, `FamilyMemberPreRegistered` and
+`FamilyMemberWithdrawn` (for that contract) and by its `PersonErased`. What identifies the person is copied as it is sealed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from uuid import UUID
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.healthcloud_bridge import DeclarationReceived
-from contracts.registration import DeclarationAwaited, FormWithdrawn, PersonErased, PersonPreRegistered
+from contracts.registration import (
+    DeclarationAwaited,
+    FamilyDeclarationAwaited,
+    FamilyMemberPreRegistered,
+    FamilyMemberWithdrawn,
+    FormWithdrawn,
+    PersonErased,
+    PersonPreRegistered,
+)
+
+End = FormWithdrawn | PersonPreRegistered | FamilyMemberPreRegistered | FamilyMemberWithdrawn
 
 
 @dataclass(slots=True)
@@ -32,7 +42,7 @@ class AwaitedRow:
 WAITING = Table("awaited_v1", AwaitedRow, key=("person_id", "contract_no"), grouped=True)
 
 
-def _awaited(rows: Rows, fact: Fact[DeclarationAwaited], _: int) -> None:
+def _awaited(rows: Rows, fact: Fact[DeclarationAwaited | FamilyDeclarationAwaited], _: int) -> None:
     event = fact.event
     rows.put(
         WAITING,
@@ -40,7 +50,7 @@ def _awaited(rows: Rows, fact: Fact[DeclarationAwaited], _: int) -> None:
     )
 
 
-def _over(rows: Rows, fact: Fact[FormWithdrawn | PersonPreRegistered], _: int) -> None:
+def _over(rows: Rows, fact: Fact[End], _: int) -> None:
     rows.remove(WAITING, (fact.event.person_id, fact.event.contract_no))
 
 
@@ -57,8 +67,11 @@ AWAITED = ReadModel(
     tables=(WAITING,),
     folds={
         DeclarationAwaited: _awaited,
+        FamilyDeclarationAwaited: _awaited,
         FormWithdrawn: _over,
         PersonPreRegistered: _over,
+        FamilyMemberPreRegistered: _over,
+        FamilyMemberWithdrawn: _over,
         PersonErased: _erased,
         DeclarationReceived: _declared,
     },

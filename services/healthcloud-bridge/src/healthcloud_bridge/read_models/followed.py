@@ -1,9 +1,9 @@
 """Whose declarations does a site rely on, or wait for, so that a new one must not go unnoticed?
 
-Filled from registration's `PersonPreRegistered`, `FamilyMemberPreRegistered` and `DeclarationAwaited`, a row a contract, and anew
-from `PersonDetailsCorrected`, because Health Cloud is asked by name, too; emptied by `FormWithdrawn`,
-`PreRegistrationWithdrawn`, `FamilyMemberWithdrawn`, `PreRegistrationClosed` (an exit) and `PersonErased`. What identifies the
-person is copied as it is sealed.
+Filled from registration's `PersonPreRegistered`, `FamilyMemberPreRegistered`, `DeclarationAwaited` and
+`FamilyDeclarationAwaited`, a row a contract, and anew from `PersonDetailsCorrected` and `FamilyDetailsCorrected`, because
+Health Cloud is asked by name, too; emptied by `FormWithdrawn`, `PreRegistrationWithdrawn`, `FamilyMemberWithdrawn`,
+`PreRegistrationClosed` (an exit) and `PersonErased`. What identifies the person is copied as it is sealed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.registration import (
     DeclarationAwaited,
+    FamilyDeclarationAwaited,
+    FamilyDetailsCorrected,
     FamilyMemberPreRegistered,
     FamilyMemberWithdrawn,
     FormWithdrawn,
@@ -26,7 +28,8 @@ from contracts.registration import (
     PreRegistrationWithdrawn,
 )
 
-Beginning = DeclarationAwaited | PersonPreRegistered | PersonDetailsCorrected | FamilyMemberPreRegistered
+Waiting = DeclarationAwaited | FamilyDeclarationAwaited
+Beginning = Waiting | PersonPreRegistered | PersonDetailsCorrected | FamilyMemberPreRegistered | FamilyDetailsCorrected
 End = FormWithdrawn | PreRegistrationWithdrawn | PreRegistrationClosed | FamilyMemberWithdrawn
 
 
@@ -45,7 +48,7 @@ class FollowedRow:
 FOLLOWING = Table("followed_v1", FollowedRow, key=("person_id", "contract_no"), grouped=True)
 
 
-def _awaited(rows: Rows, fact: Fact[DeclarationAwaited], _: int) -> None:
+def _awaited(rows: Rows, fact: Fact[Waiting], _: int) -> None:
     _follow(rows, fact.event, since=fact.event.asked_at)
 
 
@@ -53,7 +56,7 @@ def _pre_registered(rows: Rows, fact: Fact[PersonPreRegistered | FamilyMemberPre
     _follow(rows, fact.event, since=fact.event.pre_registered_at)
 
 
-def _corrected(rows: Rows, fact: Fact[PersonDetailsCorrected], _: int) -> None:
+def _corrected(rows: Rows, fact: Fact[PersonDetailsCorrected | FamilyDetailsCorrected], _: int) -> None:
     _follow(rows, fact.event, since=fact.event.corrected_at)
 
 
@@ -75,9 +78,11 @@ FOLLOWED = ReadModel(
     tables=(FOLLOWING,),
     folds={
         DeclarationAwaited: _awaited,
+        FamilyDeclarationAwaited: _awaited,
         PersonPreRegistered: _pre_registered,
         FamilyMemberPreRegistered: _pre_registered,
         PersonDetailsCorrected: _corrected,
+        FamilyDetailsCorrected: _corrected,
         FormWithdrawn: _over,
         PreRegistrationWithdrawn: _over,
         FamilyMemberWithdrawn: _over,

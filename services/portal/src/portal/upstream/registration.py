@@ -85,7 +85,7 @@ class FamilyMember(BaseModel):
     document_type: str
     document_number: str | None
     mobile: str | None
-    declaration_version: int
+    declaration_version: int | None
     changed_at: datetime
 
 

@@ -98,7 +98,8 @@ class DetailsAreCorrectedTooOften(Rejection):
 
 def correct(command: Correct, details: Details) -> Sequence[PersonDetailsCorrected]:
     """Texts are sealed and cannot be compared: typed once more, they are corrected once more."""
-    declaration = _relied_on(command, details)
+    version, name = command.declaration_version, command.name
+    declaration = relied_on(version, name, command.declaration, details.declaration, details.form.name_fingerprint)
     form = _put_right(command, details.form)
     if (form, declaration) == (details.form, details.declaration):
         return []
@@ -115,15 +116,20 @@ def correct(command: Correct, details: Details) -> Sequence[PersonDetailsCorrect
     ]
 
 
-def _relied_on(command: Correct, details: Details) -> PinnedDeclaration:
-    if command.declaration_version is None and command.name is None:
-        return details.declaration
-    latest = command.declaration
-    if latest is None or command.declaration_version not in (None, latest.version):
+def relied_on(
+    asked: int | None, name: Name | None, latest: Declaration | None, pinned: PinnedDeclaration, fingerprint: str | None
+) -> PinnedDeclaration:
+    """The declaration to rely on once this is put right. `fingerprint`: of the name that held so far.
+
+    Raises: DeclarationHasChanged; NameDiffersFromDeclaration.
+    """
+    if asked is None and name is None:
+        return pinned
+    if latest is None or asked not in (None, latest.version):
         raise DeclarationHasChanged
-    if (command.name.fingerprint if command.name else details.form.name_fingerprint) != latest.name_fingerprint:
+    if (name.fingerprint if name else fingerprint) != latest.name_fingerprint:
         raise NameDiffersFromDeclaration
-    return details.declaration if command.declaration_version is None else latest.pinned
+    return pinned if asked is None else latest.pinned
 
 
 def _put_right(command: Correct, form: Form) -> Form:

@@ -15,6 +15,8 @@ from uuid import UUID
 from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.registration import (
     DeclarationAwaited,
+    FamilyDeclarationAwaited,
+    FamilyDetailsCorrected,
     FamilyMemberPreRegistered,
     FamilyMemberWithdrawn,
     FormWithdrawn,
@@ -23,10 +25,10 @@ from contracts.registration import (
     PersonPreRegistered,
     PreRegistrationClosed,
     PreRegistrationWithdrawn,
-    ReviewItemSettled,
     RosterMemberImported,
 )
 from contracts.rejection import Rejection
+from contracts.review import ReviewItemSettled
 from contracts.same_person import PersonLinked, PersonUnlinked
 from contracts.sealing import Sealed
 from registration.domain import family, review, same_person, waiting
@@ -34,8 +36,9 @@ from registration.domain.corrections import Correct, Details, PreRegistrationIsN
 from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing
 from registration.domain.erasure import Erase, PersonIsErased, erase
 from registration.domain.form import Form, Left, expected, kept_form_of
+from registration.domain.lacking import WaitsFor, waits_for
 from registration.domain.roster import ImportRosterMember, import_member
-from registration.domain.waiting import TakeUp, WaitsFor
+from registration.domain.waiting import TakeUp
 
 # --- What happened and what may be asked ------------------------------------------------------------------------------
 
@@ -76,14 +79,14 @@ class Close:
     exited_at: datetime
 
 
-FamilyCommand = family.PreRegisterFamilyMember | family.WithdrawFamilyMember
 PersonCommand = (
     PreRegister
     | TakeUp
     | Correct
     | Withdraw
     | Close
-    | FamilyCommand
+    | family.PreRegisterFamilyMember
+    | family.FamilyChange
     | ImportRosterMember
     | review.SettleReviewItem
     | same_person.LinkCommand
@@ -96,8 +99,7 @@ PersonEvent = (
     | PersonDetailsCorrected
     | PreRegistrationWithdrawn
     | PreRegistrationClosed
-    | FamilyMemberPreRegistered
-    | FamilyMemberWithdrawn
+    | family.FamilyEvent
     | RosterMemberImported
     | ReviewItemSettled
     | PersonLinked
@@ -172,7 +174,7 @@ class Person:
     def is_family_on(self, contract_no: str) -> bool:
         """Whether the person comes along with somebody there."""
         known = self.family.get(contract_no)
-        return known is not None and known.is_open
+        return known is not None and known.state != "withdrawn"
 
 
 # --- What is refused --------------------------------------------------------------------------------------------------
@@ -220,8 +222,8 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
             return _close(command, person)
         case family.PreRegisterFamilyMember():
             return _pre_register_family_member(command, person)
-        case family.WithdrawFamilyMember():
-            return family.withdraw(command, person.family.get(command.contract_no))
+        case family.CorrectFamilyMember() | family.WithdrawFamilyMember():
+            return family.change(command, person.family.get(command.contract_no))
         case ImportRosterMember():
             return _import(command, person)
         case review.SettleReviewItem():
@@ -232,7 +234,8 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
             return same_person.unlink(command, person.records)
         case Erase():
             is_known = bool(person.contracts or person.records.same_as)
-            return erase(command, waiting=person.awaited, is_known=is_known, is_erased=person.is_erased)
+            waiting_forms = [*person.awaited, *family.awaited_in(person.family)]
+            return erase(command, waiting=waiting_forms, is_known=is_known, is_erased=person.is_erased)
         case _:
             assert_never(command)
 
@@ -248,7 +251,7 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
         raise DeclarationHasChanged
     before = person.pre_registrations.get(form.contract_no)
     form = replace(form, left=before.left if before else None)
-    lacks = waiting.waits_for(form, declaration, command.at)
+    lacks = waits_for(form, declaration, command.at)
     if lacks is WaitsFor.MOBILE:
         raise MobileIsMissing  # Typed in a moment: nothing to wait for.
     if declaration is None or lacks is not None:
@@ -258,10 +261,9 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
 
 
 def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:
-    return [
-        _pre_registered(command.person_id, form, command.declaration, taken_up=True, at=command.at)
-        for form in waiting.lacking_nothing(command, person.awaited)
-    ]
+    forms = waiting.lacking_nothing(command, person.awaited)
+    work = [_pre_registered(command.person_id, each, command.declaration, taken_up=True, at=command.at) for each in forms]
+    return [*work, *family.take_up(command.person_id, command.declaration, person.family, command.at)]
 
 
 def _correct(command: Correct, person: Person) -> Sequence[PersonDetailsCorrected]:
@@ -309,11 +311,12 @@ def _close(command: Close, person: Person) -> Sequence[PersonEvent]:
     return [PreRegistrationClosed(person_id=command.person_id, contract_no=command.contract_no, closed_at=command.exited_at)]
 
 
-def _pre_register_family_member(command: family.PreRegisterFamilyMember, person: Person) -> Sequence[FamilyMemberPreRegistered]:
-    if person.is_expected_on(command.contract_no) or command.contract_no in person.awaited:
+def _pre_register_family_member(command: family.PreRegisterFamilyMember, person: Person) -> Sequence[PersonEvent]:
+    contract_no = command.form.contract_no
+    if person.is_expected_on(contract_no) or contract_no in person.awaited:
         raise family.PersonIsRegisteredOtherwise
-    _require_room(person, command.contract_no)
-    return family.pre_register(command, person.family.get(command.contract_no))
+    _require_room(person, contract_no)
+    return family.pre_register(command, person.family.get(contract_no))
 
 
 def _import(command: ImportRosterMember, person: Person) -> Sequence[PersonEvent]:
@@ -369,10 +372,11 @@ def evolve(person: Person, event: PersonEvent) -> Person:
             known = person.pre_registrations[event.contract_no]
             closed = replace(known, state="closed", left=Left(event.closed_at, known.declaration_version))
             return replace(person, pre_registrations={**person.pre_registrations, event.contract_no: closed})
-        case FamilyMemberPreRegistered():
-            return replace(person, family={**person.family, event.contract_no: family.family_member_of(event)})
+        case FamilyDeclarationAwaited() | FamilyMemberPreRegistered() | FamilyDetailsCorrected():
+            member = family.told_of(event, person.family.get(event.contract_no))
+            return replace(person, family={**person.family, event.contract_no: member})
         case FamilyMemberWithdrawn():
-            withdrawn_member = replace(person.family[event.contract_no], is_open=False)
+            withdrawn_member = replace(person.family[event.contract_no], state="withdrawn")
             return replace(person, family={**person.family, event.contract_no: withdrawn_member})
         case RosterMemberImported():
             return replace(person, rostered={**person.rostered, event.contract_no: event.on_site})

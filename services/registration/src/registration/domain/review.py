@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from contracts.registration import PinnedDeclaration, ReviewItemKind, ReviewItemSettled
+from contracts.registration import (
+    PinnedDeclaration,
+)
 from contracts.rejection import Rejection
+from contracts.review import ReviewItemKind, ReviewItemSettled
 from contracts.sealing import Sealed
 
 SETTLED_KEPT_MAX = 100

@@ -1,19 +1,18 @@
-"""Forms that wait: what each of them lacks, when it is taken up, and how it ends without that."""
+"""Forms that wait: when each is taken up, and how it ends without that."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Protocol
 from uuid import UUID
 
 from contracts.registration import DeclarationAwaited, FormWithdrawn
 from contracts.sealing import Sealed
 from registration.domain.declaration import Declaration
 from registration.domain.family import PersonIsRegisteredOtherwise
-from registration.domain.form import Form, Left, may_rest_on, said_by
+from registration.domain.form import Form, said_by
+from registration.domain.lacking import waits_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,40 +22,6 @@ class TakeUp:
     person_id: UUID
     declaration: Declaration
     at: datetime
-
-
-class WaitsFor(StrEnum):
-    """What a form lacks."""
-
-    DECLARATION = "declaration"  # there is none, or none since the exit
-    AGREEING_NAME = "agreeing_name"  # there is one, under another name than the form's
-    MOBILE = "mobile"  # neither of the two has a number
-
-
-class Lacking(Protocol):
-    """What of a form decides whether it may rest on a declaration."""
-
-    @property
-    def name_fingerprint(self) -> str | None: ...
-    @property
-    def mobile(self) -> Sealed | None: ...
-    @property
-    def left(self) -> Left | None: ...
-
-
-def waits_for(form: Lacking, declaration: Declaration | None, at: datetime) -> WaitsFor | None:
-    """What the form lacks at that time, for all that is known then. None: nothing.
-
-    A name that differs keeps a form waiting, for either may be mistyped: handed in again with the right name it is done,
-    and so it is once the person declares under the form's. Nothing is told of what the declaration says.
-    """
-    if declaration is None or not may_rest_on(form.left, declaration, at):
-        return WaitsFor.DECLARATION
-    if form.name_fingerprint != declaration.name_fingerprint:
-        return WaitsFor.AGREEING_NAME
-    if declaration.mobile is None and form.mobile is None:
-        return WaitsFor.MOBILE
-    return None
 
 
 def require_place(form: Form, awaited: Form | None, *, for_one_firm: bool) -> None:

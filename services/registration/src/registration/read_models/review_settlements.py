@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
-from contracts.registration import ReviewItemSettled
+from contracts.review import ReviewItemSettled
 
 
 @dataclass(slots=True)
