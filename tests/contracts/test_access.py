@@ -8,6 +8,7 @@ from contracts.policy import Authority
 TABLE = """
                           project_lead site_operator employer_registrar supervision_lead supervision_operator gate_device
 view_site                 yes          yes           yes                yes              yes                  -
+grant_operator            yes          -             -                  -                -                    -
 submit_site_information   yes          yes           -                  -                -                    -
 import_roster             yes          yes           -                  -                -                    -
 follow_import             yes          yes           yes                -                -                    -
@@ -37,6 +38,7 @@ receive_arrivals          -            -             -                  -       
 
                           station_officer district_supervisor city_supervisor contract_system police_subscriber ops
 view_site                 -               -                   -               -               -                 -
+grant_operator            -               -                   -               -               -                 -
 submit_site_information   -               -                   -               -               -                 -
 import_roster             -               -                   -               -               -                 -
 follow_import             -               -                   -               yes             -                 -

@@ -33,7 +33,10 @@ WITHOUT: Mapping[str, Mapping[str, str]] = {
         "upload_resumption_checklist": OWN_STREAM,
         "list_resumption_checklists": OWN_STREAM,
         "read_resumption_checklist": OWN_STREAM,
-        **dict.fromkeys(("link_document", "list_documents", "unlink_document"), OWN_STREAM),
+        **dict.fromkeys(
+            ("link_document", "list_documents", "unlink_document", "grant_operator", "list_operators", "withdraw_operator"),
+            OWN_STREAM,
+        ),
         "look_up_person": "asks the key server, which has one truth and no log",
     },
     "healthcloud_bridge": {"look_up_declaration": "asks the upstream, and decides on its own stream"},

@@ -88,6 +88,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "kept_forms.py": "a refusal that was stored is told alike for who works and who comes along",
         "linking.py": "one request, a fact in every record of the person; also who is erased with whom",
         "documents_api.py": "further documents of a person: about records, not about who is expected where",
+        "operators_api.py": "who may act here, not who works here",
         "family_api.py": "携带家属: people beside those who are expected",
         "review_items.py": "one list out of several read models, worked out when it is asked for",
         "review_api.py": "待核: neither what was handed in nor who is expected, but what is odd about it",

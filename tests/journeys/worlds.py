@@ -198,6 +198,12 @@ async def registration(running: InProcess[Any]) -> Examples:
     further, replaced = ({"document": document(), "reason": "护照换发"} for _ in range(2))
     linked = await done(site, f"/v1/contracts/{OWN}/pre-registrations/{to_correct['person_id']}/documents", replaced)
     of_document = {**to_correct, "other_id": linked.json()["same_as"][0]}
+    lead = running.caller(principal(Role.PROJECT_LEAD))
+    operating, replaced = (
+        {"document": document(), "name": NAME, "mobile": "13800000044", "role": "site_operator"} for _ in range(2)
+    )
+    granted = await done(lead, f"/v1/contracts/{OWN}/operator-grants", replaced)
+    of_operator = {"contract_no": OWN, "operator_id": granted.json()["operator_id"]}
     looked_at = {"kind": "declaration_contradicts", "declaration_version": 1, "note": "已电话核实"}
     correction = {"mobile": "13900000022", "reason": "录入错误"}
     await known(running, f"/v1/contracts/{OWN}/pre-registrations", role=Role.SITE_OPERATOR, seen=seen)
@@ -255,6 +261,9 @@ async def registration(running: InProcess[Any]) -> Examples:
         "settle_review_item": Example(Good(to_correct, body=looked_at), 201, [{**looked_at, "note": "已到场核对"}]),
         "look_up_person": Example(Good(body={"document": document()})),
         "erase_person": Example(Good({"person_id": erased.json()["person_id"]}), 204),
+        "grant_operator": Example(Good(own, body=operating), 201, [{**operating, "mobile": "13800000055"}]),
+        "list_operators": Example(Good(own)),
+        "withdraw_operator": Example(Good(of_operator, body={"reason": "已调离"}), 204, [{"reason": "录入错误"}]),
         "list_contracts": Example(Good()),
         "read_contract": Example(Good(own)),
         "list_employers": Example(Good(own)),

@@ -34,6 +34,7 @@ class Action(StrEnum):
 
     REPORT_CONTRACT = "report_contract"  # contracts, their employers, stations
     VIEW_SITE = "view_site"  # lists and details of one contract, personal data masked
+    GRANT_OPERATOR = "grant_operator"  # who may act on one's contract: grant, withdraw, see
     SUBMIT_SITE_INFORMATION = "submit_site_information"  # 工地疫情防控信息: team, hospital, supplies, checklists
     IMPORT_ROSTER = "import_roster"
     FOLLOW_IMPORT = "follow_import"  # of files that one may hand in
@@ -70,6 +71,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
     {
         Action.REPORT_CONTRACT: frozenset({Role.CONTRACT_SYSTEM}),
         Action.VIEW_SITE: _REGISTRARS | _SITE_SUPERVISION,
+        Action.GRANT_OPERATOR: frozenset({Role.PROJECT_LEAD}),
         Action.SUBMIT_SITE_INFORMATION: _SITE,
         Action.IMPORT_ROSTER: _SITE,
         Action.FOLLOW_IMPORT: _REGISTRARS | {Role.CONTRACT_SYSTEM},

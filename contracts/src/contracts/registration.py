@@ -11,6 +11,7 @@ from contracts.event import Event
 from contracts.firms import ConstructionNo, ContractNo, CreditCode, Firm, FirmName
 from contracts.gatekeeper import CONTRACTS_MAX
 from contracts.identity import DocumentType
+from contracts.operators import OperatorGranted, OperatorWithdrawn
 from contracts.people import PersonKind
 from contracts.review import ReviewItemSettled
 from contracts.same_person import PersonLinked, PersonUnlinked
@@ -372,6 +373,8 @@ RegistrationEvent = (
     StationRegistered
     | ContractReported
     | EmployerAdded
+    | OperatorGranted
+    | OperatorWithdrawn
     | EpidemicControlSubmitted
     | SuppliesCounted
     | ResumptionChecklistUploaded

@@ -11,6 +11,9 @@ STATION_NAMESPACE = UUID("c4e7d2a8-93b1-5c6f-8d24-7f6a1e5b9c03")
 SITE_NAMESPACE = UUID("e2b7c1d4-5f86-5a39-b0c8-41d9a7e6f352")
 """For life, likewise."""
 
+OPERATORS_NAMESPACE = UUID("a94d60f3-71c2-5e0b-8f3d-96b25c8e1d47")
+"""For life, likewise."""
+
 POLICY_STREAM = UUID("7c1f3b52-6a0e-5b8d-9d47-2f5e8a61c0b4")
 """Health's policies, all authorities' in one: their versions are those of one stream."""
 
@@ -23,6 +26,11 @@ def contract_stream(contract_no: str) -> UUID:
 def site_stream(contract_no: str) -> UUID:
     """The stream of what a contract's site says of its own precautions. Personal data in it has a key of its own."""
     return uuid5(SITE_NAMESPACE, contract_no)
+
+
+def operators_stream(contract_no: str) -> UUID:
+    """The stream of who may act on a contract."""
+    return uuid5(OPERATORS_NAMESPACE, contract_no)
 
 
 def station_stream(station_name: str) -> UUID:

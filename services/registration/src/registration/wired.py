@@ -25,6 +25,7 @@ from contracts.streams import contract_stream
 from registration.checklist_files import ChecklistFiles
 from registration.correcting import Correcting
 from registration.domain.contract import Contract, ContractCommand, ContractDetails, ContractEvent
+from registration.domain.operators import Operators, OperatorsCommand, OperatorsEvent
 from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.site import Site, SiteCommand, SiteEvent
 from registration.domain.station import RegisterStation, Station
@@ -60,6 +61,7 @@ class Wired:
     stations: CommandHandler[RegisterStation, Station, Any]
     contracts: CommandHandler[ContractCommand, Contract, ContractEvent]
     sites: CommandHandler[SiteCommand, Site, SiteEvent]
+    operators: CommandHandler[OperatorsCommand, Operators, OperatorsEvent]
     people: CommandHandler[PersonCommand, Person, PersonEvent]
     declarations: KnownDeclarations
     reporting: ContractReporting

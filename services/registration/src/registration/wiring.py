@@ -20,13 +20,14 @@ from registration import (
     erasing_api,
     family_api,
     import_api,
+    operators_api,
     query_api,
     review_api,
     site_api,
 )
 from registration.checklist_files import ChecklistFiles
 from registration.correcting import Correcting
-from registration.domain import contract, person, site, station
+from registration.domain import contract, operators, person, site, station
 from registration.imports.ledger import Ledger
 from registration.imports.running import Imports
 from registration.late_take_ups import LateTakeUps
@@ -73,6 +74,15 @@ SITE = Decider(
     state_version=2,
 )
 
+OPERATORS = Decider(
+    kind="operators",
+    initial=operators.Operators(),
+    decide=operators.decide,
+    evolve=operators.evolve,
+    events={event.TYPE: event for event in get_args(operators.OperatorsEvent)},
+    state_version=1,
+)
+
 PERSON = Decider(
     kind="person",
     initial=person.Person(),
@@ -106,6 +116,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         stations=stations,
         contracts=contracts,
         sites=sites,
+        operators=parts.handler(OPERATORS),
         people=people,
         declarations=declarations,
         reporting=reporting,
@@ -135,6 +146,7 @@ def wire(parts: Machinery[Settings]) -> Application:
             erasing_api.router,
             family_api.router,
             import_api.router,
+            operators_api.router,
             query_api.router,
             review_api.router,
             site_api.router,
