@@ -1,4 +1,4 @@
-"""The contracts beside the caller's, with people on them: of the same firm, of the same station, of neither.
+"""What lies beside the caller's: another employer's people on his contract; contracts of his firm, his station, of neither.
 
 For each service, what names a thing of that contract in a request: its number, its person, his isolation order, …
 """
@@ -34,9 +34,10 @@ from tests.registration.sheets import as_csv
 
 
 class Relation(StrEnum):
-    """Of a contract to the caller's."""
+    """Of a contract, and of who is on it, to the caller's."""
 
     OWN = "own"
+    OWN_OF_ANOTHER_EMPLOYER = "own, another employer's people"
     SAME_FIRM = "same firm"
     SAME_STATION = "same station"
     OTHER = "other"
@@ -44,10 +45,13 @@ class Relation(StrEnum):
 
 SITES: Mapping[Relation, Site] = {
     Relation.OWN: Site(OWN, "虹口", "310109"),
+    Relation.OWN_OF_ANOTHER_EMPLOYER: Site(OWN, "虹口", "310109"),
     Relation.SAME_FIRM: Site(FOREIGN, "浦东", "310115"),
     Relation.SAME_STATION: Site("W2019010100012", "虹口", "310109"),
     Relation.OTHER: Site("W2018010100013", "奉贤", "310120"),
 }
+EMPLOYERS: Mapping[Relation, str] = dict.fromkeys(Relation, EMPLOYER) | {Relation.OWN_OF_ANOTHER_EMPLOYER: "91320600MA1A000015"}
+"""Whose people they are."""
 OTHER_FIRM = {"credit_code": "91320600000000017M", "name": "江苏南通三建集团股份有限公司", "kind": "施工企业"}
 
 Names = Mapping[str, str]
@@ -55,7 +59,7 @@ Names = Mapping[str, str]
 
 
 async def neighbours_of(service: str, running: InProcess[Any]) -> Mapping[Relation, Names]:
-    """Put people on all four contracts into the service's world. Answers what names them."""
+    """Put people of all relations into the service's world. Answers what names them."""
     prepare = _PREPARE.get(service)
     made = await prepare(running) if prepare else {relation: {} for relation in Relation}
     return {relation: {**_of(SITES[relation]), **names} for relation, names in made.items()}
@@ -86,13 +90,16 @@ async def _registration(running: InProcess[Any]) -> Mapping[Relation, Names]:
         await done(system, "/v1/contracts", contract)
         employer = {"credit_code": EMPLOYER, "name": "上海测试劳务有限公司"}
         await done(system, f"/v1/contracts/{site.contract_no}/employers", employer)
+    another = {"credit_code": EMPLOYERS[Relation.OWN_OF_ANOTHER_EMPLOYER], "name": "南通测试劳务有限公司"}
+    await done(system, f"/v1/contracts/{OWN}/employers", another)
     return {relation: await _registered(running, relation) for relation in Relation}
 
 
 async def _registered(running: InProcess[Any], relation: Relation) -> Names:
     """Somebody pre-registered on the contract, and a file handed in for it."""
     site, contract = on(running, relation), f"/v1/contracts/{SITES[relation].contract_no}"
-    form = person_body(origin={"code": "320600", "text": "江苏省南通市"}, arrival_date=TODAY.isoformat())
+    origin = {"code": "320600", "text": "江苏省南通市"}
+    form = person_body(origin=origin, arrival_date=TODAY.isoformat(), employer_credit_code=EMPLOYERS[relation])
     seen = await declared(running, site, form["document"])
     person_id = (await done(site, f"{contract}/pre-registrations", form, seen=seen)).json()["person_id"]
     row = {"证件类型": "居民身份证", "身份证号": person_body()["document"]["number"], "姓名": "甲", "人员类别": "作业人员"}
@@ -105,14 +112,13 @@ async def _registered(running: InProcess[Any], relation: Relation) -> Names:
 
 async def _health(running: InProcess[Any]) -> Mapping[Relation, Names]:
     pinned = PinnedDeclaration(version=1, reported_on=TODAY, from_hubei=False, from_wuhan=False, stopover=True)
-    of_before = {"employer_credit_code": EMPLOYER, "origin_code": "420100", "declaration": pinned}
+    of_before = {"origin_code": "420100", "declaration": pinned}
     released = {"disposition": "admissible", "reason_code": "recovered"}
     found: dict[Relation, Names] = {}
     for relation, site in SITES.items():
         person_id = uuid4()
-        told = example_of(
-            PersonPreRegistered, person_id=person_id, contract_no=site.contract_no, district=site.district, **of_before
-        )
+        where = {"contract_no": site.contract_no, "district": site.district, "employer_credit_code": EMPLOYERS[relation]}
+        told = example_of(PersonPreRegistered, person_id=person_id, **where, **of_before)
         seen = running.told["registration"].tell(told)
         caller, person = on(running, relation), f"/v1/people/{person_id}"
         await caller.get(f"{person}/assessments", seen=seen)

@@ -1,4 +1,4 @@
-"""Every role × every endpoint × {own, same firm, same station, other}: who is let in, and how everybody else is turned away.
+"""Every role × every endpoint × {own, another employer's, same firm, same station, other}: who is let in, and how others are not.
 
 `contracts.access` says who may do what and where, and its own test says that table again, cell by cell. Here each cell is a
 request to the real service, and `ROWS` says of each endpoint what it does and whose thing it is about.
@@ -16,10 +16,10 @@ import httpx2
 import pytest
 
 from chassis.auth import Principal
-from contracts.access import Action, Role, covers, decides_for, may
+from contracts.access import Action, Role, covers, covers_employer, decides_for, may
 from contracts.policy import Authority
 from tests.chassis.bad_requests import Good
-from tests.journeys.neighbours import SITES, Names, Relation, neighbours_of
+from tests.journeys.neighbours import EMPLOYERS, SITES, Names, Relation, neighbours_of
 from tests.journeys.operations import Operation, answer, stored, token_of, told, with_token
 from tests.journeys.worlds import UNKNOWN, Place, principal
 
@@ -172,7 +172,8 @@ class Cell:
         site, grants = SITES[self.relation], self.caller.grants
         match self.about:
             case About.CONTRACT:
-                return covers(self.role, grants, site)
+                is_own_firms = not self.is_about_a_person or covers_employer(self.role, grants, EMPLOYERS[self.relation])
+                return covers(self.role, grants, site) and is_own_firms
             case About.IMPORT:
                 # Files for contracts and files for people: what the contract system did not hand in is not its own.
                 return self.role is not Role.CONTRACT_SYSTEM and self.is_own_file
@@ -180,6 +181,10 @@ class Cell:
                 return decides_for(self.role, grants, Authority.DISTRICT, site.district)
             case _:
                 return True
+
+    @property
+    def is_about_a_person(self) -> bool:
+        return "person_id" in self.operation.example.good.path
 
     @property
     def is_own_file(self) -> bool:
@@ -202,14 +207,17 @@ def about(good: Good, names: Names) -> Good:
 
 def renamed(value: Any, names: Names) -> Any:
     """The same value with these names in it, at any depth."""
+    if isinstance(value, list):
+        return [renamed(each, names) for each in value]
     if not isinstance(value, Mapping):
         return value
     return {name: names.get(name, each) if isinstance(each, str) else renamed(each, names) for name, each in value.items()}
 
 
-def absent(names: Names) -> Names:
-    """What names nothing that is there."""
-    return {name: ABSENT.get(name) or str(uuid4()) for name in names}
+def absent(cell: Cell) -> Names:
+    """What names nothing that is there: on a contract that is the caller's, nobody; else no contract either."""
+    there = {"contract_no", "district"} if cell.relation is Relation.OWN_OF_ANOTHER_EMPLOYER else {}
+    return {name: each if name in there else ABSENT.get(name) or str(uuid4()) for name, each in cell.names.items()}
 
 
 def row_of(operation: Operation) -> tuple[str, About]:
@@ -238,6 +246,12 @@ def of_those_who_may(cells: list[Cell]) -> Iterator[Cell]:
     return (cell for cell in cells if cell.role in cell.operation.allowed)
 
 
+def of_another_employer(cells: list[Cell]) -> Iterator[Cell]:
+    """Those about somebody on the caller's contract who works for another firm."""
+    of_the_site = (cell for cell in of_those_who_may(cells) if cell.about is About.CONTRACT and "person_id" in cell.names)
+    return (cell for cell in of_the_site if cell.relation is Relation.OWN_OF_ANOTHER_EMPLOYER)
+
+
 class TestTable:
     async def test_has_a_row_for_every_endpoint(self, here: Place, operations: list[Operation]) -> None:
         assert ROWS[here.running.parts.name].keys() == {each.name for each in operations}
@@ -263,8 +277,8 @@ class TestCell:
         before = await stored(here)
         for cell in of_those_who_may(cells):
             if not cell.is_let_in:
-                foreign, unknown = await cell.ask(), await cell.ask(absent(cell.names))
-                assert (404, "not-found") == (foreign.status_code, foreign.json()["code"]), f"{cell}: {foreign.text}"
+                foreign, unknown = await cell.ask(), await cell.ask(absent(cell))
+                assert 404 == foreign.status_code, f"{cell}: {foreign.text}"
                 assert told(unknown) == told(foreign), str(cell)
         assert before == await stored(here)
 
@@ -276,9 +290,23 @@ class TestCell:
             has_both = {"contract_no", "person_id"} <= {*good.path, *(good.body if isinstance(good.body, dict) else ())}
             if cell.about is About.CONTRACT and has_both and not cell.is_let_in:
                 own = names[Relation.OWN]["contract_no"]
-                foreign, unknown = [await cell.ask({**each, "contract_no": own}) for each in (cell.names, absent(cell.names))]
+                foreign, unknown = [await cell.ask({**each, "contract_no": own}) for each in (cell.names, absent(cell))]
                 assert foreign.status_code in (404, 409), f"{cell}: {foreign.status_code} {foreign.text}"
                 assert told(unknown) == told(foreign), str(cell)
+
+    async def test_of_another_employer_s_person_is_shown_to_the_site_and_to_no_registrar(self, cells: list[Cell]) -> None:
+        readers: set[Role] = set()
+        for cell in of_another_employer(cells):
+            if cell.operation.method == "GET" and cell.names["person_id"] in (await cell.ask()).text:
+                readers.add(cell.role)
+        assert Role.EMPLOYER_REGISTRAR not in readers
+        assert (Role.SITE_OPERATOR in readers) == any(cell.role is Role.SITE_OPERATOR for cell in of_another_employer(cells))
+
+    async def test_of_another_employer_s_person_is_refused_in_a_registrar_s_round(self, cells: list[Cell]) -> None:
+        for cell in of_another_employer(cells):
+            if cell.operation.name == "report_health_round":
+                (person,) = (await cell.ask()).json()["people"]
+                assert (cell.role is Role.EMPLOYER_REGISTRAR) == (person["code"] == "not-found"), f"{cell}: {person}"
 
     async def test_of_a_list_shows_what_is_within_reach(self, cells: list[Cell]) -> None:
         for cell in of_those_who_may(cells):
