@@ -48,6 +48,8 @@ class Bad:
     headers: tuple[tuple[str, str], ...] = ()
     content: bytes = b""
     chunked: bool = False
+    code: str = ""
+    """Of the problem, where the status leaves open which it is."""
 
     def __str__(self) -> str:
         return f"{self.operation}: {self.flaw}"
@@ -68,6 +70,7 @@ def check(bad: Bad, response: httpx2.Response) -> None:
     problem = response.json()
     assert problem["status"] == bad.expected, bad
     assert problem["type"] == f"/problems/{problem['code']}", bad
+    assert problem["code"] == (bad.code or problem["code"]), bad
     assert problem["trace_id"] == response.headers["traceparent"].split("-")[1], bad
     assert CANARY not in response.text, bad
     assert CANARY not in str(response.headers), bad
@@ -148,15 +151,18 @@ class _Operation:
 
     def _bad_headers(self) -> Iterator[Bad]:
         if "Idempotency-Key" in self.parameters:
-            yield _with_header(self._request("no idempotency key", 400), "Idempotency-Key", None)
+            missing = replace(self._request("no idempotency key", 400), code="idempotency-key-missing")
+            yield _with_header(missing, "Idempotency-Key", None)
             for flaw, value in {"empty": "", "long": CANARY * 20, "with a space": f"{CANARY} x"}.items():
-                yield _with_header(self._request(f"idempotency key {flaw}", 400), "Idempotency-Key", value)
+                malformed = replace(self._request(f"idempotency key {flaw}", 400), code="idempotency-key-malformed")
+                yield _with_header(malformed, "Idempotency-Key", value)
             request = self._request("two idempotency keys", 400)
             yield replace(request, headers=(*request.headers, ("Idempotency-Key", CANARY)))
         if "If-Match" in self.parameters:
-            yield _with_header(self._request("no If-Match", 428), "If-Match", None)
+            yield _with_header(replace(self._request("no If-Match", 428), code="if-match-missing"), "If-Match", None)
             for value in ("*", "3", f'"{CANARY}"', 'W/"3"', '"-1"', '"1", "2"'):
-                yield _with_header(self._request(f"If-Match {value}", 400), "If-Match", value)
+                malformed = replace(self._request(f"If-Match {value}", 400), code="if-match-malformed")
+                yield _with_header(malformed, "If-Match", value)
         if "Consistency-Token" in self.parameters:
             for value in (CANARY, "registration/1/64:1", "registration/0/1:1", "registration/1/1:1,1:2", "registration/1/"):
                 yield _with_header(self._request(f"consistency token {value}", 400), "Consistency-Token", value)
@@ -218,7 +224,7 @@ class _Operation:
             "single quotes": text.replace(b'"', b"'"),
             "comment": b"/* */" + text,
         }.items():
-            yield replace(self._request(flaw, 400), content=content)
+            yield replace(self._request(flaw, 400), content=content, code="malformed-json")
         for flaw, content in {"null": b"null", "a list": b"[]", "a text": _dump(CANARY), "a number": b"1"}.items():
             yield replace(self._request(f"body is {flaw}", 422), content=content)
 

@@ -12,7 +12,7 @@ from contracts.access import Role
 from devstack.fresh_databases import FreshDatabases
 from devstack.services import SERVICES
 from gatekeeper.wiring import SERVICE
-from tests.gatekeeper.facts import HERE, imported
+from tests.gatekeeper.facts import HERE, imported, pre_registered
 from tests.health.service import Running, running_service
 from tests.in_process import Caller
 
@@ -61,3 +61,12 @@ class TestToken:
             await operator.post(f"/v1/contracts/{HERE}/exits", {"person_id": str(person_id)}, seen=ahead),
         ):
             assert (503, "1") == (response.status_code, response.headers["retry-after"])
+
+
+class TestEntry:
+    async def test_is_refused_to_whom_health_has_not_judged(self, running: Running, operator: Caller) -> None:
+        person_id = uuid4()
+        told = running.registration.tell(pre_registered().model_copy(update={"person_id": person_id}))
+        entry = await operator.post(f"/v1/contracts/{HERE}/entries", {"person_id": str(person_id)}, seen=told)
+        assert "refused" == entry.json()["outcome"]
+        assert "arrival_not_assessed" in [reason["code"] for reason in entry.json()["reasons"]]

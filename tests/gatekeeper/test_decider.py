@@ -172,6 +172,15 @@ class TestEntry:
         gate = knows(pre_registered(), assessed(), disposed(Disposition.QUARANTINE_REQUIRED), disposed(Disposition.ADMISSIBLE))
         assert Outcome.ADMITTED is answer(gate, attempt()).outcome
 
+    def test_is_refused_though_the_isolation_that_a_ban_names_is_over(self) -> None:
+        over = disposed(Disposition.QUARANTINE_REQUIRED).model_copy(update={"isolation_until": TODAY - timedelta(days=1)})
+        assert [ReasonCode.QUARANTINE_REQUIRED] == reasons(knows(pre_registered(), assessed(), over), attempt())
+
+    def test_is_refused_by_an_order_though_a_decision_says_admissible(self) -> None:
+        lifted = (disposed(Disposition.QUARANTINE_REQUIRED), disposed(Disposition.ADMISSIBLE))
+        gate = knows(pre_registered(), assessed(), ordered(TODAY + timedelta(days=1)), *lifted)
+        assert [ReasonCode.ISOLATION_NOT_COMPLETED] == reasons(gate, attempt())
+
     def test_tells_all_reasons_with_what_clears_them_and_the_earliest_day(self) -> None:
         gate = knows(pre_registered(), ordered(date(2020, 2, 28)), assessed(), held(Hold.FEVER))
         refused = answer(gate, attempt())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
 
 import pytest
 from pydantic_settings import BaseSettings
@@ -15,12 +16,15 @@ from chassis.problems import Problem
 from chassis.web import Route
 from contracts import registry
 from contracts.access import ALLOWED, Action
+from contracts.gatekeeper import ReasonCode
 from contracts.rejection import Rejection
 from tests.house.assembled import PACKAGES, subclasses, wired
-from tests.house.house import REPOSITORY, SERVICES, ServiceFolder, parsed
+from tests.house.house import REPOSITORY, SERVICES, ServiceFolder, parsed, texts
 
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 REJECTIONS: list[Any] = subclasses(Rejection, *PACKAGES)
+OF_FILES, STAND_INS = ("tests/house/", "tests/contracts/"), "tests/portal/stand_ins.py"
+WORD = re.compile(r'"([a-z-]+)"|\b([A-Z]\w+)')
 PROBLEMS = [each for each in vars(problems).values() if isinstance(each, Problem)]
 
 
@@ -37,6 +41,30 @@ class TestDecisions:
         assert len(headings) == len(set(headings.values()))
 
 
+@cache
+def asked_for() -> frozenset[str]:
+    """Texts and class names in all tests of what runs: not in those that look at files, nor in the portal's stand-ins."""
+    found = {path: content for path, content in texts() if path.startswith("tests/") and path.endswith(".py")}
+    of_what_runs = (content for path, content in found.items() if not path.startswith(OF_FILES) and path != STAND_INS)
+    return frozenset(word for content in of_what_runs for pair in WORD.findall(content) for word in pair)
+
+
+class TestReasons:
+    """Of the gate, over HTTP. Those that only a fault or a moment gives: where a test makes it."""
+
+    IN_PROCESS: ClassVar = {
+        ReasonCode.ARRIVAL_NOT_ASSESSED: "tests/gatekeeper/test_api.py",
+        ReasonCode.HISTORY_UNREADABLE: "tests/gatekeeper/test_parked.py",
+        ReasonCode.STATE_STALE: "tests/gatekeeper/test_gate.py",
+    }
+
+    @pytest.mark.parametrize("code", ReasonCode)
+    def test_are_given_to_somebody(self, code: ReasonCode) -> None:
+        where = self.IN_PROCESS.get(code, "tests/journeys/test_")
+        found = "".join(content for path, content in texts() if path.startswith(where))
+        assert f'"{code}"' in found or f"ReasonCode.{code.name}" in found
+
+
 class TestSettings:
     @pytest.mark.parametrize("settings", subclasses(BaseSettings, *PACKAGES, "devstack"), ids=lambda each: each.__module__)
     def test_say_what_they_mean(self, settings: type[BaseSettings]) -> None:
@@ -49,6 +77,10 @@ class TestErrors:
         codes = [*owners, *(("chassis", each.code) for each in PROBLEMS)]
         assert len(owners) > 10
         assert [] == sorted({each for each in codes if codes.count(each) > 1})
+
+    @pytest.mark.parametrize("error", [*REJECTIONS, *PROBLEMS], ids=lambda each: each.code)
+    def test_are_made_to_happen_by_a_test(self, error: Any) -> None:
+        assert {error.code, getattr(error, "__name__", error.code)} & asked_for(), error.code
 
     def test_mean_the_same_in_every_service(self) -> None:
         titles: dict[str, set[tuple[str, str]]] = {}

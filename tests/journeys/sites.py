@@ -180,10 +180,10 @@ class Site:
         path = f"/v1/people/{arrived.person_id}/health-reports"
         await self.ask("site_operator", "POST", "health", path, {"contract_no": self.contract_no, **reading})
 
-    async def is_banned(self, arrived: Arrived) -> None:
-        """处置方式 疑似, in force at all gates when this returns."""
+    async def is_banned(self, arrived: Arrived, disposition: str = "suspected") -> None:
+        """处置方式, in force at all gates when this returns."""
         ban = {
-            "disposition": "suspected",
+            "disposition": disposition,
             "isolation_from": shanghai_date(datetime.now(UTC)).isoformat(),
             "method": "hospital",
             "reason_code": "contact_of_a_case",
@@ -193,7 +193,7 @@ class Site:
         await self.ask("supervision_operator", "POST", "health", path, {"contract_no": self.contract_no, **ban})
 
         async def is_in_force() -> bool:
-            return "suspected" in await self.reasons(arrived)
+            return disposition in await self.reasons(arrived)
 
         await eventually(is_in_force, within_s=WITHIN_S)
 

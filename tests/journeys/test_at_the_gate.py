@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx2
+
 from chassis.testing.wait import eventually
 from contracts.times import shanghai_date
 from tests.journeys.sites import WITHIN_S, Arrived, Site, somebody
+from tests.journeys.stack import JourneyStack
 
 
 def codes(answer: dict[str, Any]) -> list[str]:
@@ -97,6 +100,21 @@ class TestWorker:
         assert ["isolation_not_completed", "fever"] == codes(refused)
         assert [("end_of_isolation", day), ("normal_reading", None)] == [(r["clears"], r["earliest"]) for r in refused["reasons"]]
         assert day == refused["earliest"]
+
+    async def test_hears_of_every_ban_by_its_name(self, site: Site) -> None:
+        worker = await site.arrives()
+        for disposition in ("quarantine_required", "suspected", "confirmed"):
+            await site.is_banned(worker, disposition)
+            assert ("refused", [disposition]) == ((refused := await site.enters(worker))["outcome"], codes(refused))
+
+    async def test_is_reminded_that_he_is_on_site_elsewhere(
+        self, installation: JourneyStack, client: httpx2.AsyncClient, site: Site
+    ) -> None:
+        elsewhere = await Site.reported(installation, client)
+        worker = await site.arrives()
+        await elsewhere.pre_registers(worker.person)
+        assert ("admitted", []) == ((entered := await site.enters(worker))["outcome"], codes(entered))
+        assert ("admitted", ["on_site_elsewhere"]) == ((entered := await elsewhere.enters(worker))["outcome"], codes(entered))
 
     async def test_who_is_banned_on_site_stands_on_a_list_until_he_has_left(self, site: Site) -> None:
         worker, other = await site.arrives(), await site.arrives()
