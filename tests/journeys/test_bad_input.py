@@ -23,6 +23,15 @@ from tests.chassis.captured_log import CapturedLog, captured_log
 from tests.journeys.operations import Operation, answer, token_of, told, with_token
 from tests.journeys.worlds import FOREIGN, UNKNOWN, Place
 
+WITHOUT_A_KEY = {
+    "a question": {"look_up_declaration", "look_up_person", "search_people", "rehearse_draft", "create_token"},
+    "each time is recorded": {"reveal_person", "export_table"},
+    "the file is its key": {"import_contracts_file", "import_roster_file", "import_pre_registrations_file"},
+    "the message is its key": {"give_receipts"},
+    "the version that it is based on is its key": {"submit_epidemic_control"},
+    "happens once": {"approve_disposition_batch", "erase_person"},
+}
+"""Whatever changes something takes an idempotency key; why these need none."""
 PAGES = "portal.pages."
 """For people. What is wrong with a form is told on the page, see `tests/portal`."""
 STRANGE = ("%FF", "%ED%A0%80", "%00", "%F0%9F%98%80", "a%2Fb", "..%2F..", "%27%3B--", "x" * 3_000, CANARY)
@@ -73,6 +82,10 @@ class TestTable:
     async def test_has_a_second_body_where_there_is_an_idempotency_key(self, operations: list[Operation]) -> None:
         keyed = {each.name for each in operations if "Idempotency-Key" in each.parameters}
         assert keyed == {each.name for each in operations if each.example.others}
+
+    async def test_says_why_a_request_needs_no_idempotency_key(self, operations: list[Operation]) -> None:
+        keyless = {each.name for each in operations if each.method != "GET" and "Idempotency-Key" not in each.parameters}
+        assert keyless == {each.name for each in operations} & set().union(*WITHOUT_A_KEY.values())
 
     async def test_knows_who_may(self, operations: list[Operation]) -> None:
         assert [] == [each.name for each in operations if "x-action" in each.described and not each.allowed]
