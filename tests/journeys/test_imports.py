@@ -10,7 +10,7 @@ from chassis.testing.wait import eventually
 from devstack.story.cast import Person
 from registration.imports.files import XLSX, cells_of
 from tests.journeys.sites import EMPLOYER, WITHIN_S, Site, somebody
-from tests.registration.sheets import as_csv, as_xlsx
+from tests.registration.sheets import CONTRACTS, as_csv, as_xlsx, reported
 
 CSV = "text/csv"
 
@@ -29,11 +29,14 @@ async def columns(site: Site, kind: str) -> list[str]:
 
 async def hand_in(site: Site, what: str, content: bytes, media_type: str, **query: Any) -> dict[str, Any]:
     """The import, when it is finished, as its progress tells."""
-    path = f"/v1/contracts/{site.contract_no}/{what}/files"
-    handed_in = await site.upload("site_operator", "registration", path, content, media_type, **query)
+    return await followed(site, "site_operator", f"/v1/contracts/{site.contract_no}/{what}/files", content, media_type, **query)
+
+
+async def followed(site: Site, role: str, path: str, content: bytes, media_type: str, **query: Any) -> dict[str, Any]:
+    handed_in = await site.upload(role, "registration", path, content, media_type, **query)
     assert 202 == handed_in.status_code, handed_in.text
     progress = f"/v1/imports/{handed_in.json()['import_id']}/progress"
-    told = await site.ask("site_operator", "GET", "registration", progress)
+    told = await site.ask(role, "GET", "registration", progress)
     last: dict[str, Any] = json.loads([line for line in told.text.splitlines() if line.startswith("data: ")][-1][6:])
     assert ("finished", 0) == (last["state"], last["waiting"])
     return last
@@ -61,10 +64,16 @@ class TestRoster:
         refused = await cells_of((await site.ask("site_operator", "GET", "registration", path)).content, XLSX)
         wrong = dict(zip([cell.text for cell in refused[0]], [cell.text for cell in refused[1]], strict=True))
         assert ("身份证号", mistyped.number[:-2]) == (wrong["有误的列"], wrong["身份证号"])
+        await self.with_a_number_for_a_document_is_refused(site, header)
         corrected = as_csv([wrong | {"身份证号": mistyped.number}], header)
         assert {"applied": 1} == counts(await hand_in(site, "roster-imports", corrected, CSV))
         await self.has_on_site(site, 2)
         assert {"unchanged": 2, "refused": 1} == counts(await hand_in(site, "roster-imports", content, XLSX))
+
+    async def with_a_number_for_a_document_is_refused(self, site: Site, header: list[str]) -> None:
+        """Digits beyond the fifteenth are lost in such a cell, and nobody can see it."""
+        typed: dict[str, Any] = {**row(somebody(), 在场="是"), "身份证号": 310109199001011234}
+        assert {"refused": 1} == counts(await hand_in(site, "roster-imports", as_xlsx([typed], header), XLSX))
 
     async def has_on_site(self, site: Site, count: int) -> None:
         async def are_there() -> bool:
@@ -86,6 +95,20 @@ class TestForms:
             return 1 == len((await site.get("site_operator", "registration", "pre-registrations", state="open"))["items"])
 
         await eventually(is_taken_up, within_s=WITHIN_S)
+
+
+class TestContracts:
+    async def test_are_there_for_whoever_works_on_them(self, site: Site) -> None:
+        path, own = "/v1/contract-imports/files", {"所在监督站": site.station, "所在区": "虹口"}
+        second = {"用人单位统一社会信用代码": "91320600MA1A000015", "用人单位": "南通测试劳务有限公司"}
+        further = reported(site.contract_no, **own, **second)
+        content = as_csv([further, reported("", **own)], CONTRACTS)
+        tried = await followed(site, "contract_system", path, content, CSV, dry_run="true")
+        done = await followed(site, "contract_system", path, content, CSV)
+        assert {"applied": 1, "refused": 1} == counts(tried) == counts(done)
+        employers = (await site.get("project_lead", "registration", "employers"))["items"]
+        assert [EMPLOYER["credit_code"], "91320600MA1A000015"] == [each["credit_code"] for each in employers]
+        assert {"unchanged": 1, "refused": 1} == counts(await followed(site, "contract_system", path, content, CSV))
 
 
 class TestFile:
