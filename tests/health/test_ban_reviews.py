@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 
 from chassis.auth import Principal
@@ -168,6 +169,11 @@ class TestDueReviews:
         assert [[], [person_id]] == [await due(running, contract_no, USUAL + n * DAY) for n in (-1, 0)]
 
 
+def based_on(read: httpx2.Response) -> dict[str, str]:
+    """A header: that this was looked at."""
+    return {"If-Match": read.headers["ETag"]}
+
+
 class TestOverHttp:
     def ban(self, contract_no: str) -> Mapping[str, Any]:
         return {
@@ -198,7 +204,8 @@ class TestOverHttp:
         assert ["本人未接触病例"] == [each["note"] for each in (await operator.get(f"{path}/objections")).json()["items"]]
         assert 403 == (await registrar.get(f"{path}/objections")).status_code
 
-        reviewed = await operator.post(f"{path}/reviews", {"contract_no": contract_no, "evidence": "核酸阳性"})
+        seen = based_on(await operator.get(f"{path}/objections"))
+        reviewed = await operator.post(f"{path}/reviews", {"contract_no": contract_no, "evidence": "核酸阳性"}, **seen)
         assert (201, False) == (reviewed.status_code, reviewed.json()["objects"])
         assert [] == (await operator.get(lists, seen=reviewed.headers["consistency-token"])).json()["items"]
         standing = (await operator.get(path)).json()
@@ -226,9 +233,33 @@ class TestOverHttp:
     ) -> None:
         before = await running.facts(person_id)
         body = {"contract_no": contract_no, "note" if what == "objections" else "evidence": "说明", **changes}
-        response = await operator.post(f"/v1/people/{person_id}/dispositions/{what}", body)
+        response = await operator.post(f"/v1/people/{person_id}/dispositions/{what}", body, **{"If-Match": f'"{len(before)}"'})
         assert (status, code) == (response.status_code, response.json()["code"])
         assert before == await running.facts(person_id)
+
+    @pytest.mark.parametrize("since", ["objections", "dispositions"])
+    async def test_a_review_answers_nothing_that_came_after_what_was_looked_at(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str, since: str
+    ) -> None:
+        path = f"/v1/people/{person_id}/dispositions"
+        await operator.post(path, self.ban(contract_no))
+        looked_at = based_on(await operator.get(path))
+        worse = {**self.ban(contract_no), "disposition": "confirmed"}
+        objection = {"contract_no": contract_no, "note": "本人未接触病例"}
+        body = objection if since == "objections" else worse
+        await operator.post(path if since == "dispositions" else f"{path}/{since}", body)
+        before = await running.facts(person_id)
+
+        review = {"contract_no": contract_no, "evidence": "核酸阳性"}
+        late = await operator.post(f"{path}/reviews", review, **looked_at)
+        assert (412, "version-mismatch") == (late.status_code, late.json()["code"])
+        blind = await operator.post(f"{path}/reviews", review)
+        assert (428, "if-match-missing") == (blind.status_code, blind.json()["code"])
+        assert before == await running.facts(person_id)
+
+        seen = based_on(await operator.get(path))
+        first, again = [await operator.post(f"{path}/reviews", review, key="one", **seen) for _ in range(2)]
+        assert (201, 201, first.json()) == (first.status_code, again.status_code, again.json())
 
     async def test_a_review_is_not_for_employers(
         self, running: Running, operator: Caller, person_id: UUID, contract_no: str
@@ -236,7 +267,9 @@ class TestOverHttp:
         await operator.post(f"/v1/people/{person_id}/dispositions", self.ban(contract_no))
         registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
         body = {"contract_no": contract_no, "evidence": "说明"}
-        assert 403 == (await registrar.post(f"/v1/people/{person_id}/dispositions/reviews", body)).status_code
+        assert (
+            403 == (await registrar.post(f"/v1/people/{person_id}/dispositions/reviews", body, **{"If-Match": '"1"'})).status_code
+        )
 
     async def test_authorities_see_what_they_supervise(self, running: Running, operator: Caller, contract_no: str) -> None:
         people, station = sorted((uuid4() for _ in range(3)), key=str), f"测试{contract_no}"

@@ -23,6 +23,9 @@ from tests.journeys.worlds import Example, Place, principal
 OF_WORKERS = re.compile(r"worker|lease|position|next_offset|published|freshness|\w+_v\d+")
 """Tables that change by themselves, or follow from facts a moment later."""
 
+NOT_THERE = '"0"'
+"""The version of what nobody has made yet, or may not be read."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -61,8 +64,23 @@ class Operation:
         alone = {**self.document, "paths": {self.path: {self.method.lower(): self.described}}}
         return list(bad_requests(alone, {self.name: self.example.good}, token=self.token))
 
-    def request(self, flaw: str, expected: int, good: Good | None = None, *, key: str = "journey") -> Bad:
-        """A request that is good but for what the caller spoils."""
+    @cached_property
+    def shown_at(self) -> str:
+        """Where one reads what this changes: at the same address, or the nearest one above it."""
+        addresses = (self.path.rsplit("/", above)[0] for above in range(self.path.count("/")))
+        return next(each for each in addresses if "get" in self.document["paths"].get(each, ()))
+
+    async def version(self, good: Good) -> str:
+        """What one bases a change on who has just read it; of what asks for none, nothing is read."""
+        if "If-Match" not in self.parameters:
+            return NOT_THERE
+        headers = {"Authorization": f"Bearer {self.token}"}
+        read = await self.place.running.client.get(self.shown_at.format(**good.path), headers=headers)
+        version: str = read.headers.get("ETag", NOT_THERE)
+        return version
+
+    def request(self, flaw: str, expected: int, good: Good | None = None, *, key: str = "journey", version: str = NOT_THERE) -> Bad:
+        """A request that is good but for what the caller spoils. One that is to be taken is based on a `version` that was read."""
         good = good or self.example.good
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if good.body is not None:
@@ -70,7 +88,7 @@ class Operation:
         if "Idempotency-Key" in self.parameters:
             headers["Idempotency-Key"] = key
         if "If-Match" in self.parameters:
-            headers["If-Match"] = '"1"'
+            headers["If-Match"] = version
         query = "&".join(f"{name}={value}" for name, value in good.query.items())
         url = self.path.format(**good.path) + ("?" + query if query else "")
         if good.file:

@@ -78,12 +78,14 @@ class Site:
         *,
         expect: tuple[int, ...] = (),
         seen: str = "",
+        based_on: str = "",
         **query: Any,
     ) -> httpx2.Response:
-        """As somebody with this role on this site. Without `expect`: any success."""
+        """As somebody with this role on this site. Without `expect`: any success. `based_on`: the `ETag` of what was read."""
         access_token = await self.token(role)
         headers = {"Authorization": f"Bearer {access_token}", "Idempotency-Key": uuid4().hex}
         headers |= {"Consistency-Token": seen} if seen else {}
+        headers |= {"If-Match": based_on} if based_on else {}
         response = await self.client.request(method, self.stack.url(service) + path, json=body, headers=headers, params=query)
         is_expected = response.status_code in expect if expect else response.is_success
         assert is_expected, f"{method} {path}: {response.status_code} {response.text}"

@@ -196,7 +196,8 @@ class Cell:
             good = about(good, self.names if names is None else names)
         if self.about is About.LIST:
             good = replace(good, query={name: value for name, value in good.query.items() if name == "set"})
-        request = self.operation.request(str(self), 0, good, key=str(uuid4()))
+        version = await self.operation.version(good)
+        request = self.operation.request(str(self), 0, good, key=str(uuid4()), version=version)
         return await answer(self.operation, with_token(request, token_of(self.role)))
 
 

@@ -83,7 +83,8 @@ async def test_a_ban_that_somebody_objects_to_is_on_the_stations_list_until_it_i
     noted = await site.ask("employer_registrar", "POST", "health", f"{path}/objections", note)
     assert [banned.person_id] == await are_to_be_looked_at(site, seen=noted.headers["Consistency-Token"])
     evidence = {"contract_no": site.contract_no, "evidence": "流调报告"}
-    looked_at = await site.ask("supervision_lead", "POST", "health", f"{path}/reviews", evidence)
+    read = await site.ask("supervision_lead", "GET", "health", f"{path}/objections")
+    looked_at = await site.ask("supervision_lead", "POST", "health", f"{path}/reviews", evidence, based_on=read.headers["ETag"])
     assert [] == await are_to_be_looked_at(site, seen=looked_at.headers["Consistency-Token"])
     assert ["suspected"] == await site.reasons(banned)
 

@@ -201,7 +201,7 @@ IfMatch = Annotated[
     BeforeValidator(_version),
     WithJsonSchema({"type": "string", "pattern": '^"[0-9]{1,19}"$'}),
 ]
-"""The stream version that a PUT is based on."""
+"""The stream version that a change is based on: of a PUT, and of whatever must not pass over what its sender has not seen."""
 
 
 def etag(version: int) -> str:

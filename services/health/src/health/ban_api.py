@@ -15,7 +15,7 @@ from chassis.consistency import ConsistencyToken
 from chassis.key_server import Purpose
 from chassis.sealing import Erased
 from chassis.strict_json import StrictModel
-from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
+from chassis.web import Consistency, IdempotencyKey, IfMatch, Router, etag, problems
 from contracts.access import Action
 from contracts.firms import ContractNo
 from contracts.health import BanObjected, Disposition
@@ -118,17 +118,22 @@ async def review_ban(
     person_id: UUID,
     body: ReviewBody,
     key: IdempotencyKey,
+    based_on: IfMatch,
     caller: Decider,
     seen: Consistency,
     parts: Parts,
     response: Response,
 ) -> BanAnswer:
-    """复核: somebody looked at the ban again, and it stays. To lift it is another 处置方式."""
+    """复核: somebody looked at the ban again, and it stays. To lift it is another 处置方式.
+
+    `If-Match` is the `ETag` of the dispositions, or objections, that were looked at: a review answers nothing that came after.
+    """
     await parts.wait_for(seen)
     await parts.require_known(caller, person_id, body.contract_no)
     evidence = await seal(parts, person_id, "evidence", body.evidence)
     command = ReviewBan(person_id=person_id, review_on=body.review_on, evidence=evidence, at=parts.clock.now())
-    await tell_version(response, person_id, await parts.handler.handle(person_id, command, key=key_of(caller, key)), parts)
+    outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key), expected_version=based_on)
+    await tell_version(response, person_id, outcome, parts)
     return await _ban(person_id, parts)
 
 
