@@ -29,7 +29,7 @@ from contracts.registration import (
     RosterMemberImported,
 )
 from contracts.symptoms import Symptom, TemperatureMethod
-from health.domain.commands import AssessArrival, ChangeDisposition, ReportHealth
+from health.domain.commands import AssessArrival, ChangeDisposition, Correction, ReportHealth
 from health.domain.policy_set import PolicySet
 
 POLICY = PolicySet(Policies().on(date(2020, 2, 18)))
@@ -39,6 +39,7 @@ CORRECTION = UUID("00000000-0000-4000-8000-0000000000ab")
 HERE, ELSEWHERE = "W2019010100011", "W2017050130174"
 DISTRICT = "310109"
 EMPLOYER, OTHER_EMPLOYER = "91310109MA1A000006", "91320600MA1A000015"
+ACCOUNT = "operator-7"
 SEALED = "g1.1." + "A" * 40
 NOW = datetime(2020, 2, 18, 1, 0, tzinfo=UTC)
 """Nine in the morning in Shanghai."""
@@ -122,6 +123,7 @@ def report(celsius: float = 36.5, *, read_at: datetime = NOW, at: datetime | Non
         "method": TemperatureMethod.AXILLARY,
         "symptoms": (Symptom.NONE,),
         "source": ReadingSource.REGISTRAR,
+        "reported_by": ACCOUNT,
         "read_at": read_at,
         "at": at or read_at,
     }
@@ -130,7 +132,7 @@ def report(celsius: float = 36.5, *, read_at: datetime = NOW, at: datetime | Non
 
 def correction(celsius: float = 36.5, *, of: UUID = REPORT, **changes: Any) -> ReportHealth:
     """A report in place of that one, a minute after it."""
-    usual: dict[str, Any] = {"report_id": CORRECTION, "corrects": of, "at": NOW + minutes(1)}
+    usual: dict[str, Any] = {"report_id": CORRECTION, "corrects": Correction(of, SEALED), "at": NOW + minutes(1)}
     return report(celsius, **(usual | changes))
 
 
@@ -144,9 +146,11 @@ def reported(command: ReportHealth, *, latest_read_at: datetime | None = None) -
         method=command.method,
         symptoms=command.symptoms,
         source=command.source,
-        corrects=command.corrects,
+        corrects=command.corrects.report_id if command.corrects else None,
+        reason=command.corrects.reason if command.corrects else None,
         latest_read_at=latest_read_at,
         read_at=command.read_at,
+        reported_by=command.reported_by,
         reported_at=command.at,
     )
 
@@ -170,6 +174,7 @@ def dispose(disposition: Disposition, **changes: Any) -> ChangeDisposition:
         "reason_code": "contact_of_a_case",
         "evidence": SEALED if is_ban else None,
         "release_document": None,
+        "decided_by": (ACCOUNT,),
         "at": NOW,
     }
     return ChangeDisposition(**(usual | changes))
@@ -186,6 +191,7 @@ def disposed(command: ChangeDisposition) -> DispositionChanged:
         evidence=command.evidence,
         review_on=None if command.disposition is Disposition.ADMISSIBLE else command.review_on or TODAY + timedelta(days=7),
         release_document=command.release_document,
+        decided_by=command.decided_by,
         changed_at=command.at,
     )
 

@@ -187,6 +187,11 @@ class TestChangeDisposition:
         assert (201, Disposition.QUARANTINE_REQUIRED) == (response.status_code, stored.disposition)
         assert f'"{response.json()["version"]}"' == response.headers["etag"]
 
+    async def test_says_who_decided(self, running: Running, operator: Caller, person_id: UUID, contract_no: str) -> None:
+        await operator.post(dispositions(person_id), {"contract_no": contract_no, **BAN})
+        (ban,) = (await operator.get(dispositions(person_id))).json()["items"]
+        assert [operator.principal.subject] == ban["decided_by"]
+
     async def test_seals_evidence_and_release(self, running: Running, operator: Caller, person_id: UUID, contract_no: str) -> None:
         suspected = BAN | {"contract_no": contract_no, "disposition": "suspected"}
         await operator.post(dispositions(person_id), suspected)
@@ -300,7 +305,9 @@ async def test_bad_requests_are_refused_and_change_nothing(
     person = {"person_id": str(person_id)}
     good = {
         "report_health": Good(person, body=report_body(contract_no)),
-        "correct_health_report": Good({**person, "report_id": str(uuid4())}, body=report_body(contract_no)),
+        "correct_health_report": Good(
+            {**person, "report_id": str(uuid4())}, body={**report_body(contract_no), "reason": "录入错误"}
+        ),
         "change_disposition": Good(person, body={"contract_no": contract_no, "isolation_until": "2020-03-01", **BAN}),
         "report_health_round": Good(
             {"contract_no": contract_no}, body=round_body({"person_id": str(person_id), "reading_celsius": 36.5})

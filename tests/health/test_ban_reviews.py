@@ -23,6 +23,7 @@ from health.read_models.ban_reviews import BAN_REVIEWS, page_of_due_reviews
 from health.read_models.isolation_ends import ISOLATION_ENDS, Whose
 from health.wiring import person_decider
 from tests.health.facts import (
+    ACCOUNT,
     EMPLOYER,
     NOW,
     OTHER_EMPLOYER,
@@ -48,18 +49,20 @@ BANNED = person.given(disposed(dispose(Disposition.SUSPECTED)))
 
 
 def review(**changes: Any) -> ReviewBan:
-    return ReviewBan(**{"person_id": PERSON, "review_on": None, "evidence": SEALED, "at": NOW + DAY} | changes)
+    return ReviewBan(
+        **{"person_id": PERSON, "review_on": None, "evidence": SEALED, "reviewed_by": ACCOUNT, "at": NOW + DAY} | changes
+    )
 
 
 def reviewed(person_id: UUID = PERSON, *, review_on: Any = USUAL + DAY) -> BanReviewed:
-    return BanReviewed(person_id=person_id, review_on=review_on, evidence=SEALED, reviewed_at=NOW + DAY)
+    return BanReviewed(person_id=person_id, review_on=review_on, evidence=SEALED, reviewed_by=ACCOUNT, reviewed_at=NOW + DAY)
 
 
 def objected(person_id: UUID = PERSON) -> BanObjected:
-    return BanObjected(person_id=person_id, note=SEALED, objected_at=NOW)
+    return BanObjected(person_id=person_id, note=SEALED, noted_by=ACCOUNT, objected_at=NOW)
 
 
-OBJECT = ObjectToBan(person_id=PERSON, note=SEALED, at=NOW)
+OBJECT = ObjectToBan(person_id=PERSON, note=SEALED, noted_by=ACCOUNT, at=NOW)
 
 
 class TestBan:
@@ -201,13 +204,17 @@ class TestOverHttp:
         ]
         other = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=OTHER_EMPLOYER)
         assert [] == (await other.get(lists)).json()["items"]
-        assert ["本人未接触病例"] == [each["note"] for each in (await operator.get(f"{path}/objections")).json()["items"]]
+        objections = (await operator.get(f"{path}/objections")).json()["items"]
+        assert [("本人未接触病例", registrar.principal.subject)] == [(each["note"], each["noted_by"]) for each in objections]
         assert 403 == (await registrar.get(f"{path}/objections")).status_code
 
         seen = based_on(await operator.get(f"{path}/objections"))
         reviewed = await operator.post(f"{path}/reviews", {"contract_no": contract_no, "evidence": "核酸阳性"}, **seen)
         assert (201, False) == (reviewed.status_code, reviewed.json()["objects"])
         assert [] == (await operator.get(lists, seen=reviewed.headers["consistency-token"])).json()["items"]
+        assert [operator.principal.subject] == [
+            each.reviewed_by for each in await running.facts(person_id) if isinstance(each, BanReviewed)
+        ]
         standing = (await operator.get(path)).json()
         assert ("suspected", reviewed.json()["review_on"]) == (standing["disposition"], standing["review_on"])
 

@@ -24,7 +24,7 @@ from health.domain.commands import ClarifyTravel, HealthCommand, WithdrawOrder
 from health.domain.corrections import IsolationOrderIsUnknown, NoQuestionIsOpen
 from health.domain.state import HealthPerson
 from health.wiring import person_decider
-from tests.health.facts import ELSEWHERE, HEFEI, HERE, HUBEI, NOW, PERSON, SEALED, WUHAN, assess, declaration
+from tests.health.facts import ACCOUNT, ELSEWHERE, HEFEI, HERE, HUBEI, NOW, PERSON, SEALED, WUHAN, assess, declaration
 
 Person = Specification[HealthCommand, HealthPerson, HealthEvent]
 person: Person = Specification(person_decider(Policies))
@@ -35,12 +35,19 @@ FROM_HUBEI = declaration(from_hubei=True)
 
 def clarify(stopover_code: str | None, *, version: int = 1) -> ClarifyTravel:
     return ClarifyTravel(
-        person_id=PERSON, declaration_version=version, stopover_code=stopover_code, evidence=SEALED, at=NOW + timedelta(hours=1)
+        person_id=PERSON,
+        declaration_version=version,
+        stopover_code=stopover_code,
+        evidence=SEALED,
+        clarified_by=ACCOUNT,
+        at=NOW + timedelta(hours=1),
     )
 
 
 def withdraw(order_id: UUID) -> WithdrawOrder:
-    return WithdrawOrder(person_id=PERSON, order_id=order_id, reason_code="wrong_origin", evidence=SEALED, at=NOW)
+    return WithdrawOrder(
+        person_id=PERSON, order_id=order_id, reason_code="wrong_origin", evidence=SEALED, withdrawn_by=ACCOUNT, at=NOW
+    )
 
 
 def after(*commands: HealthCommand) -> Person:
@@ -114,7 +121,12 @@ class TestWithdrawOrder:
         command = withdraw(order_of(stream))
         stream.when(command).then(
             IsolationOrderWithdrawn(
-                person_id=PERSON, order_id=command.order_id, reason_code="wrong_origin", evidence=SEALED, withdrawn_at=NOW
+                person_id=PERSON,
+                order_id=command.order_id,
+                reason_code="wrong_origin",
+                evidence=SEALED,
+                withdrawn_by=ACCOUNT,
+                withdrawn_at=NOW,
             )
         )
 

@@ -11,7 +11,14 @@ import pytest
 
 from chassis.key_server import Purpose
 from contracts.access import Role
-from contracts.health import ArrivalAssessed, IsolationOrdered, IsolationOrderWithdrawn, TravelClarified
+from contracts.health import (
+    ArrivalAssessed,
+    HealthHoldWithdrawn,
+    HealthReported,
+    IsolationOrdered,
+    IsolationOrderWithdrawn,
+    TravelClarified,
+)
 from tests.health.facts import EMPLOYER, HUBEI, declaration, pre_registered
 from tests.health.service import Running
 from tests.in_process import Caller
@@ -36,9 +43,9 @@ async def orders(caller: Caller, person_id: UUID) -> list[dict[str, Any]]:
     return items
 
 
-async def unsealed(running: Running, person_id: UUID, evidence: str) -> object:
+async def unsealed(running: Running, person_id: UUID, text: str, field: str = "evidence") -> object:
     unsealer = await running.parts.sealing.unwrap([person_id], actor="test", purpose=Purpose.PROCESS)
-    return unsealer.unseal(person_id, "evidence", evidence)
+    return unsealer.unseal(person_id, field, text)
 
 
 class TestClarifyTravel:
@@ -53,7 +60,10 @@ class TestClarifyTravel:
         clarified, assessed = (await running.facts(person_id))[-2:]
         assert isinstance(clarified, TravelClarified)
         assert isinstance(assessed, ArrivalAssessed)
-        assert "车票" == await unsealed(running, person_id, clarified.evidence)
+        assert ("车票", operator.principal.subject) == (
+            await unsealed(running, person_id, clarified.evidence),
+            clarified.clarified_by,
+        )
         newest, first = (await operator.get(f"/v1/people/{person_id}/assessments")).json()["items"]
         assert ([], ["stopover_unknown"]) == (newest["questions"], first["questions"])
 
@@ -108,7 +118,9 @@ class TestWithdrawOrder:
         path = f"/v1/people/{person_id}/isolation-orders/{order['order_id']}/withdrawal"
         assert [204, 204] == [(await operator.post(path, self.body(contract_no))).status_code for _ in range(2)]
         withdrawn = [each for each in await running.facts(person_id) if isinstance(each, IsolationOrderWithdrawn)]
-        assert ["居住证明"] == [await unsealed(running, person_id, each.evidence) for each in withdrawn]
+        assert [("居住证明", operator.principal.subject)] == [
+            (await unsealed(running, person_id, each.evidence), each.withdrawn_by) for each in withdrawn
+        ]
         [after] = await orders(operator, person_id)
         assert (False, True) == (order["withdrawn"], after["withdrawn"])
 
@@ -129,13 +141,15 @@ class TestCorrectHealthReport:
     @pytest.fixture
     async def report_id(self, operator: Caller, person_id: UUID, contract_no: str) -> str:
         """Of a report whose temperature was mistyped."""
-        told = (await operator.post(f"/v1/people/{person_id}/health-reports", self.body(contract_no, 38.6))).json()
+        mistyped = self.body(contract_no, 38.6)
+        del mistyped["reason"]
+        told = (await operator.post(f"/v1/people/{person_id}/health-reports", mistyped)).json()
         assert ["fever"] == told["holds"]
         return str(told["report_id"])
 
-    def body(self, contract_no: str, celsius: float = 36.8, **changes: Any) -> Mapping[str, Any]:
-        read_at = datetime.now(UTC).isoformat()
-        return {"contract_no": contract_no, "read_at": read_at, "reading_celsius": celsius, "symptoms": ["none"], **changes}
+    def body(self, contract_no: str, celsius: float = 36.8) -> dict[str, Any]:
+        reading = {"read_at": datetime.now(UTC).isoformat(), "reading_celsius": celsius, "symptoms": ["none"]}
+        return {"contract_no": contract_no, **reading, "reason": "把36.8录成38.6"}
 
     def path(self, person_id: UUID, report_id: object) -> str:
         return f"/v1/people/{person_id}/health-reports/{report_id}/corrections"
@@ -151,6 +165,24 @@ class TestCorrectHealthReport:
             (each["reading_celsius"], each["corrects"], each["corrected"]) for each in listed["items"]
         ]
         assert [] == listed["holds"]
+
+    async def test_says_who_lifted_what_followed_and_why(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str, report_id: str
+    ) -> None:
+        without = self.body(contract_no)
+        del without["reason"]
+        refused = await operator.post(self.path(person_id, report_id), without)
+        assert (422, "/reason") == (refused.status_code, refused.json()["errors"][0]["pointer"])
+        by_another = running.caller(Role.SUPERVISION_LEAD, contract_no)
+        await by_another.post(self.path(person_id, report_id), self.body(contract_no))
+        correction, lifted = (await running.facts(person_id))[-2:]
+        assert isinstance(correction, HealthReported)
+        assert isinstance(lifted, HealthHoldWithdrawn)
+        assert (by_another.principal.subject, correction.report_id) == (correction.reported_by, lifted.report_id)
+        assert correction.reason is not None
+        assert "把36.8录成38.6" == await unsealed(running, person_id, correction.reason, "reason")
+        newest, first = (await operator.get(f"/v1/people/{person_id}/health-reports")).json()["items"]
+        assert [by_another.principal.subject, operator.principal.subject] == [newest["reported_by"], first["reported_by"]]
 
     async def test_sent_twice_with_a_key_corrects_once_and_without_is_refused(
         self, running: Running, operator: Caller, person_id: UUID, contract_no: str, report_id: str

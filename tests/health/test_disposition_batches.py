@@ -40,8 +40,14 @@ class Crew:
         return await (by or self.second).post(f"{PATH}/{batch_id}/approval", None)
 
     async def dispositions(self, person_id: UUID) -> list[Disposition]:
-        facts = await self.running.facts(person_id)
-        return [each.disposition for each in facts if isinstance(each, DispositionChanged)]
+        return [each.disposition for each in await self.decisions(person_id)]
+
+    async def decisions(self, person_id: UUID) -> list[DispositionChanged]:
+        return [each for each in await self.running.facts(person_id) if isinstance(each, DispositionChanged)]
+
+    async def ban_of(self, person_id: UUID) -> DispositionChanged:
+        (ban,) = await self.decisions(person_id)
+        return ban
 
     async def banned(self) -> bool:
         return [[Disposition.QUARANTINE_REQUIRED]] * len(self.people) == [await self.dispositions(each) for each in self.people]
@@ -65,6 +71,7 @@ class TestProposal:
         assert (200, False) == (approved.status_code, approved.json()["waits"])
         assert ["done"] * len(crew.people) == [each["outcome"] for each in approved.json()["people"]]
         assert await crew.banned()
+        assert (crew.first.principal.subject, crew.second.principal.subject) == (await crew.ban_of(crew.people[0])).decided_by
 
     async def test_bans_though_its_day_of_review_passed_while_it_waited(self, crew: Crew) -> None:
         today = shanghai_date(datetime.now(UTC))
@@ -77,7 +84,7 @@ class TestProposal:
         await propose(pool, earlier)
         assert 200 == (await crew.approved(str(earlier.batch_id))).status_code
         assert await crew.banned()
-        (ban,) = [each for each in await crew.running.facts(crew.people[0]) if isinstance(each, DispositionChanged)]
+        ban = await crew.ban_of(crew.people[0])
         assert ban.review_on is not None
         assert today <= ban.review_on <= shanghai_date(datetime.now(UTC))
 
@@ -88,7 +95,7 @@ class TestProposal:
     async def test_of_few_people_is_carried_out_at_once(self, crew: Crew) -> None:
         proposed = await crew.proposed(*crew.people[:ALONE_PEOPLE_MAX])
         assert (201, False, None) == (proposed.status_code, proposed.json()["waits"], proposed.json()["approved_at"])
-        assert [Disposition.QUARANTINE_REQUIRED] == await crew.dispositions(crew.people[0])
+        assert (crew.first.principal.subject,) == (await crew.ban_of(crew.people[0])).decided_by
         assert [] == await crew.dispositions(crew.people[-1])
 
     async def test_is_made_once_however_often_it_is_sent(self, crew: Crew) -> None:

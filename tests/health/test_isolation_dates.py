@@ -16,7 +16,7 @@ from health.domain.commands import HealthCommand, WithdrawOrder
 from health.domain.rehearsal import ordered_until
 from health.domain.state import HealthPerson
 from health.wiring import person_decider
-from tests.health.facts import HUBEI, NOW, PERSON, SEALED, TODAY, adopted, assess, declaration, terms
+from tests.health.facts import ACCOUNT, HUBEI, NOW, PERSON, SEALED, TODAY, adopted, assess, declaration, terms
 
 person: Specification[HealthCommand, HealthPerson, HealthEvent] = Specification(person_decider(Policies))
 
@@ -93,7 +93,9 @@ def _terms(since: date, length: int | None, isolation_days: int) -> PolicyTerms:
 
 
 def _withdrawal(order_id: UUID) -> WithdrawOrder:
-    return WithdrawOrder(person_id=PERSON, order_id=order_id, reason_code="wrong_origin", evidence=SEALED, at=NOW)
+    return WithdrawOrder(
+        person_id=PERSON, order_id=order_id, reason_code="wrong_origin", evidence=SEALED, withdrawn_by=ACCOUNT, at=NOW
+    )
 
 
 def _orders(events: Sequence[HealthEvent]) -> list[IsolationOrdered]:

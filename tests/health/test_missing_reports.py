@@ -14,12 +14,14 @@ from contracts.access import Role
 from contracts.event import Event
 from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
 from contracts.health import ReadingSource
+from health.domain.commands import Correction
 from health.read_models.missing_reports import MISSING_REPORTS, page_of_missing
 from tests.health.facts import (
     EMPLOYER,
     NOW,
     OTHER_EMPLOYER,
     REPORT,
+    SEALED,
     TODAY,
     family_member,
     family_member_withdrawn,
@@ -90,6 +92,9 @@ async def missing(running: Running, contract_no: str, day: date = TODAY) -> Sequ
     return await page_of_missing(running.parts.pool, contract_no, day, employer=None, after=NOBODY, limit=10)
 
 
+CORRECTED = Correction(REPORT, SEALED)
+
+
 @pytest.mark.usefixtures("known")
 class TestMissingReports:
     async def test_are_not_asked_of_somebody_off_site(self, running: Running, contract_no: str) -> None:
@@ -147,7 +152,7 @@ class TestMissingReports:
         self, running: Running, person_id: UUID, contract_no: str
     ) -> None:
         wrong = measured(person_id, contract_no, NOW)
-        right = measured(person_id, contract_no, NOW - timedelta(days=1), report_id=UUID(int=5), corrects=REPORT, at=NOW)
+        right = measured(person_id, contract_no, NOW - timedelta(days=1), report_id=UUID(int=5), corrects=CORRECTED, at=NOW)
         facts = [pre_registered(person_id, contract_no=contract_no), wrong, right]
         await told(running, [*facts, *facts])
         assert [person_id] == await missing(running, contract_no)

@@ -15,6 +15,7 @@ from health.domain.rehearsal import Rehearsal, Standing, is_told_in_part, ordere
 from health.domain.state import HealthPerson
 from health.wiring import person_decider
 from tests.health.facts import (
+    ACCOUNT,
     HEFEI,
     HUBEI,
     JIANGSU,
@@ -93,7 +94,9 @@ class TestStanding:
         assert admissible_on == standing(after(assess(origin_code=HUBEI)), day=day).admissible_on
 
     def test_isolates_by_the_answer_to_a_question(self) -> None:
-        answer = ClarifyTravel(person_id=PERSON, declaration_version=1, stopover_code=HUBEI, evidence=SEALED, at=NOW)
+        answer = ClarifyTravel(
+            person_id=PERSON, declaration_version=1, stopover_code=HUBEI, evidence=SEALED, clarified_by=ACCOUNT, at=NOW
+        )
         asked = after(assess(declaration(stopover=True)))
         assert (None, DAY_14) == (
             standing(asked).admissible_on,
@@ -102,7 +105,9 @@ class TestStanding:
 
     def test_does_not_isolate_again_for_a_fact_that_was_wrong(self) -> None:
         [order] = after(assess(origin_code=HUBEI)).orders
-        withdrawal = WithdrawOrder(person_id=PERSON, order_id=order.order_id, reason_code="wrong_origin", evidence=SEALED, at=NOW)
+        withdrawal = WithdrawOrder(
+            person_id=PERSON, order_id=order.order_id, reason_code="wrong_origin", evidence=SEALED, withdrawn_by=ACCOUNT, at=NOW
+        )
         person = after(assess(origin_code=HUBEI), withdrawal)
         assert (None, None) == (standing(person).admissible_on, standing(person, added()).admissible_on)
 
@@ -130,7 +135,12 @@ class TestWithdrawnOrder:
         stream = district.given(*district.when(elsewhere).events)
         [order] = stream.state.orders
         withdrawn = IsolationOrderWithdrawn(
-            person_id=PERSON, order_id=order.order_id, reason_code="wrong_origin", evidence=SEALED, withdrawn_at=NOW
+            person_id=PERSON,
+            order_id=order.order_id,
+            reason_code="wrong_origin",
+            evidence=SEALED,
+            withdrawn_by=ACCOUNT,
+            withdrawn_at=NOW,
         )
         events = stream.given(withdrawn).when(assess(origin_code=HUBEI)).events
         assert not any(isinstance(event, IsolationOrdered) for event in events)

@@ -162,7 +162,10 @@ class Lives:
     async def _banned_and_released(self, person_id: str) -> None:
         reports, dispositions = f"/v1/people/{person_id}/health-reports", f"/v1/people/{person_id}/dispositions"
         reading = {"contract_no": HERE, "read_at": datetime.now(UTC).isoformat(), "reading_celsius": 38.2, "method": "axillary"}
-        await self.done("supervision_operator", "POST", "health", reports, {**reading, "symptoms": ["cough"]})
+        wrong = await self.done("supervision_operator", "POST", "health", reports, {**reading, "symptoms": ["cough"]})
+        corrections = f"{reports}/{wrong.json()['report_id']}/corrections"
+        right = {**reading, "symptoms": ["fever"], "reason": DECLARED.reason}
+        await self.done("supervision_operator", "POST", "health", corrections, right)
         ban = {
             "disposition": "suspected",
             "isolation_from": self.today,
@@ -176,6 +179,10 @@ class Lives:
             "gate_device", "POST", "gatekeeper", f"/v1/contracts/{HERE}/gate-passes", {"document": DECLARED.document}
         )
         assert passed.json()["outcome"] in ("admitted", "refused")
+        note, review = ({"contract_no": HERE, text: DECLARED.evidence} for text in ("note", "evidence"))
+        objected = await self.done("site_operator", "POST", "health", f"{dispositions}/objections", note)
+        seen = {"If-Match": objected.headers["ETag"]}
+        await self.done("supervision_operator", "POST", "health", f"{dispositions}/reviews", review, **seen)
         await self.done("supervision_operator", "POST", "health", dispositions, {"contract_no": HERE, **release})
         await self.done("site_operator", "POST", "gatekeeper", f"/v1/contracts/{HERE}/exits", {"document": DECLARED.document})
 

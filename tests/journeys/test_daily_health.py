@@ -59,7 +59,7 @@ async def test_a_mistyped_fever_is_corrected_and_the_gate_lets_him_in(site: Site
 
     await eventually(is_kept_out, within_s=WITHIN_S)
     correction = f"{reports}/{wrong['report_id']}/corrections"
-    await site.ask("site_operator", "POST", "health", correction, reading | {"reading_celsius": 36.8})
+    await site.ask("site_operator", "POST", "health", correction, reading | {"reading_celsius": 36.8, "reason": "录入错误"})
 
     async def is_free() -> bool:
         return [] == await site.reasons(well)

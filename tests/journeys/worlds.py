@@ -320,6 +320,7 @@ async def health(running: InProcess[Any]) -> Examples:
         "method": "axillary",
         "symptoms": ["none"],
     }
+    right = {**report, "reason": "录入错误"}
     team = {
         "read_at": report["read_at"],
         "method": "axillary",
@@ -371,7 +372,7 @@ async def health(running: InProcess[Any]) -> Examples:
         "approve_disposition_batch": Example(Good(of_batch)),
         "report_health_round": Example(Good({"contract_no": OWN}, body=team), 200, [{**team, "method": "forehead"}]),
         "report_health": Example(Good(somebody, body=report), 201, [{**report, "reading_celsius": 36.6}]),
-        "correct_health_report": Example(Good(of_report, body=report), 201, [{**report, "reading_celsius": 36.7}]),
+        "correct_health_report": Example(Good(of_report, body=right), 201, [{**right, "reading_celsius": 36.7}]),
         "review_ban": Example(Good(somebody, body=review), 201, [{**review, "evidence": "甲"}]),
         "object_to_ban": Example(Good(somebody, body=objection), 201, [{**objection, "note": "甲"}]),
         "list_ban_reviews": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),

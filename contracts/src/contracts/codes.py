@@ -13,5 +13,8 @@ RegionCode = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{5}$")]
 PolicyVersion = Annotated[int, Field(ge=1)]
 """Version of the policy set that a judgement rested on, from 1."""
 
+Account = Annotated[str, Field(min_length=1, max_length=256)]
+"""Who did something: the subject of the token. It names an account of ours, never a person."""
+
 DeclarationVersion = Annotated[int, Field(ge=1)]
 """Which of a person's declarations in Health Cloud, in the order in which they reached us, from 1."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contracts.codes import Code, DeclarationVersion, PolicyVersion, RegionCode
+from contracts.codes import Account, Code, DeclarationVersion, PolicyVersion, RegionCode
 from contracts.districts import DistrictCode
 from contracts.event import Event
 from contracts.firms import ContractNo
@@ -145,6 +145,8 @@ class IsolationOrderWithdrawn(Event):
     """Why, in codes."""
     evidence: Sealed
     """What shows that the fact was wrong, in words."""
+    withdrawn_by: Account | None = None
+    """Who decided that. Absent in what was told before accounts were."""
     withdrawn_at: UtcTime
     """UTC, taken from the command."""
 
@@ -163,6 +165,8 @@ class TravelClarified(Event):
     """停留地点 as it was found out. Absent: there was no stop-over."""
     evidence: Sealed
     """What the answer rests on, in words."""
+    clarified_by: Account | None = None
+    """Who answered. Absent in what was told before accounts were."""
     clarified_at: UtcTime
     """UTC, taken from the command."""
 
@@ -187,10 +191,14 @@ class HealthReported(Event):
     """Who took the reading."""
     corrects: UUID | None = None
     """The report that this one replaces. The replaced one no longer counts."""
+    reason: Sealed | None = None
+    """Of a correction: why, in words. Absent in corrections of before reasons were asked for."""
     latest_read_at: UtcTime | None = None
     """Of a correction: reading time of the latest reading that counts now, UTC. What was replaced may have been the latest."""
     read_at: UtcTime
     """Reading time, UTC. The latest reading is the one with the latest reading time."""
+    reported_by: Account | None = None
+    """Who reported it. Absent for a declared reading, and in what was told before accounts were."""
     reported_at: UtcTime
     """UTC, taken from the command."""
 
@@ -228,7 +236,7 @@ class HealthHoldWithdrawn(Event):
     hold: Hold
     """Which hold."""
     report_id: UUID
-    """The report that lifted it."""
+    """The report that lifted it; where that is a correction, it says who made it and why."""
     policy_version: PolicyVersion
     """The policy set by which the readings were judged."""
     withdrawn_at: UtcTime
@@ -257,6 +265,8 @@ class DispositionChanged(Event):
     """Until when somebody has to look at the ban again, a day in Shanghai. Lifts nothing. Absent in bans of before reviews."""
     release_document: Sealed | None = None
     """Reference of the document that releases from 疑似 or 确诊. Always with a step out of them."""
+    decided_by: Annotated[tuple[Account, ...], Field(min_length=1, max_length=2)] | None = None
+    """Who decided; of many people at once, who proposed it and who approved it. Absent in what was told before accounts were."""
     changed_at: UtcTime
     """UTC, taken from the command."""
 
@@ -277,6 +287,8 @@ class BanReviewed(Event):
     """Until when it has to be looked at again, a day in Shanghai."""
     evidence: Sealed
     """What the ban still rests on, in words."""
+    reviewed_by: Account | None = None
+    """Who looked. Absent in what was told before accounts were."""
     reviewed_at: UtcTime
     """UTC, taken from the command."""
 
@@ -289,6 +301,8 @@ class BanObjected(Event):
     """The person, who is also the stream."""
     note: Sealed
     """What the person says, in words."""
+    noted_by: Account | None = None
+    """Who noted it for the person. Absent in what was told before accounts were."""
     objected_at: UtcTime
     """UTC, taken from the command."""
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.codes import Code, DeclarationVersion, RegionCode
+from contracts.codes import Account, Code, DeclarationVersion, RegionCode
 from contracts.event import Event
 from contracts.sealing import Fingerprint, Sealed
 from contracts.times import Day, UtcTime
@@ -89,8 +89,8 @@ class DeclarationLookedUp(Event):
     )
     person_id: UUID
     """The person asked about, who is also the stream."""
-    account: Annotated[str, Field(min_length=1, max_length=256)]
-    """Who asked: the subject of the token."""
+    account: Account
+    """Who asked."""
     purpose: LookUpPurpose
     """As stated by who asked."""
     outcome: LookUpOutcome

@@ -1,19 +1,15 @@
 """Facts of `registration` about who may act on a contract: its project lead says so (manual, (一): 已分配实名制权限)."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
-
+from contracts.codes import Account
 from contracts.event import Event
 from contracts.firms import ContractNo, CreditCode
 from contracts.identity import DocumentType
 from contracts.sealing import Fingerprint, Sealed
 from contracts.times import UtcTime
-
-Account = Annotated[str, Field(min_length=1, max_length=256)]
-"""The subject of a token."""
 
 
 class GrantedRole(StrEnum):

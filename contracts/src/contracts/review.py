@@ -1,12 +1,10 @@
 """Facts of `registration` about what somebody has looked at (待核)."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
-
-from contracts.codes import DeclarationVersion
+from contracts.codes import Account, DeclarationVersion
 from contracts.event import Event
 from contracts.firms import ContractNo
 from contracts.sealing import Sealed
@@ -33,8 +31,8 @@ class ReviewItemSettled(Event):
     """What there was to look at."""
     declaration_version: DeclarationVersion
     """The declaration that it is about; of two that differ, the newer one."""
-    settled_by: Annotated[str, Field(min_length=1, max_length=256)]
-    """Who looked: the subject of the token."""
+    settled_by: Account
+    """Who looked."""
     note: Sealed
     """What was found, in their words."""
     settled_at: UtcTime

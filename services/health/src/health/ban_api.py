@@ -80,6 +80,8 @@ class ObjectionItem(BaseModel):
     """Of the person's stream after it; orders the items."""
     note: str | None
     """None: erased."""
+    noted_by: str | None
+    """The account. None: noted before accounts were told."""
     objected_at: datetime
 
 
@@ -131,7 +133,9 @@ async def review_ban(
     await parts.wait_for(seen)
     await parts.require_known(caller, person_id, body.contract_no)
     evidence = await seal(parts, person_id, "evidence", body.evidence)
-    command = ReviewBan(person_id=person_id, review_on=body.review_on, evidence=evidence, at=parts.clock.now())
+    command = ReviewBan(
+        person_id=person_id, review_on=body.review_on, evidence=evidence, reviewed_by=caller.subject, at=parts.clock.now()
+    )
     outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key), expected_version=based_on)
     await tell_version(response, person_id, outcome, parts)
     return await _ban(person_id, parts)
@@ -151,7 +155,7 @@ async def object_to_ban(
     await parts.wait_for(seen)
     await parts.require_known(caller, person_id, body.contract_no)
     note = await seal(parts, person_id, "note", body.note)
-    command = ObjectToBan(person_id=person_id, note=note, at=parts.clock.now())
+    command = ObjectToBan(person_id=person_id, note=note, noted_by=caller.subject, at=parts.clock.now())
     await tell_version(response, person_id, await parts.handler.handle(person_id, command, key=key_of(caller, key)), parts)
     return await _ban(person_id, parts)
 
@@ -171,7 +175,12 @@ async def list_objections(
     unsealer = await parts.sealing.unwrap([person_id], actor=caller.subject, purpose=Purpose.PROCESS)
     notes = [unsealer.unseal(person_id, "note", each.event.note) for each in found]
     items = [
-        ObjectionItem(version=each.version, note=None if isinstance(note, Erased) else note, objected_at=each.event.objected_at)
+        ObjectionItem(
+            version=each.version,
+            note=None if isinstance(note, Erased) else note,
+            noted_by=each.event.noted_by,
+            objected_at=each.event.objected_at,
+        )
         for each, note in zip(found, notes, strict=True)
     ]
     return ObjectionPage(items=items, next_before=next_before(found, limit))

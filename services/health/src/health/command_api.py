@@ -36,7 +36,7 @@ from contracts.temperatures import MeasuredCelsius
 from contracts.texts import VisibleText
 from contracts.times import Day, UtcTime
 from health.domain.ban_reviews import ReviewIsOutOfReach
-from health.domain.commands import ChangeDisposition, ClarifyTravel, ReportHealth, WithdrawOrder
+from health.domain.commands import ChangeDisposition, ClarifyTravel, Correction, ReportHealth, WithdrawOrder
 from health.domain.corrections import IsolationOrderIsUnknown, NoQuestionIsOpen
 from health.domain.dispositions import (
     EvidenceIsMissing,
@@ -68,6 +68,13 @@ class HealthReportBody(StrictModel):
     method: TemperatureMethod | None = None
     symptoms: Symptoms = ()
     """健康状况: at least one unless a turnstile reports; `none` only alone."""
+
+
+class CorrectionBody(HealthReportBody):
+    """更正每日健康: what is right, whole."""
+
+    reason: VisibleText
+    """Why the report was wrong. It may have kept somebody out."""
 
 
 class HealthReportAnswer(BaseModel):
@@ -176,7 +183,9 @@ async def report_health(
     response: Response,
 ) -> HealthReportAnswer:
     """每日健康. Several a day are normal. Holds follow from all readings, by the time at which they were taken."""
-    return await _reported(person_id, body, None, key, caller, seen, parts, response)
+    await parts.wait_for(seen)
+    await parts.require_known(caller, person_id, body.contract_no)
+    return await _reported(person_id, body, None, key, caller, parts, response)
 
 
 @router.post(
@@ -187,7 +196,7 @@ async def report_health(
 async def correct_health_report(
     person_id: UUID,
     report_id: UUID,
-    body: HealthReportBody,
+    body: CorrectionBody,
     key: IdempotencyKey,
     caller: Corrector,
     seen: Consistency,
@@ -198,21 +207,21 @@ async def correct_health_report(
 
     What followed from the wrong one is undone with it: holds are placed and withdrawn by what counts now.
     """
-    return await _reported(person_id, body, report_id, key, caller, seen, parts, response)
+    await parts.wait_for(seen)
+    await parts.require_known(caller, person_id, body.contract_no)
+    corrects = Correction(report_id, await seal(parts, person_id, "reason", body.reason))
+    return await _reported(person_id, body, corrects, key, caller, parts, response)
 
 
 async def _reported(
     person_id: UUID,
     body: HealthReportBody,
-    corrects: UUID | None,
+    corrects: Correction | None,
     key: IdempotencyKey,
     caller: Principal,
-    seen: Consistency,
     parts: Wired,
     response: Response,
 ) -> HealthReportAnswer:
-    await parts.wait_for(seen)
-    await parts.require_known(caller, person_id, body.contract_no)
     command = ReportHealth(
         person_id=person_id,
         report_id=uuid4(),
@@ -221,6 +230,7 @@ async def _reported(
         method=body.method,
         symptoms=body.symptoms,
         source=ReadingSource.GATE if caller.role is Role.GATE_DEVICE else ReadingSource.REGISTRAR,
+        reported_by=caller.subject,
         read_at=body.read_at,
         at=parts.clock.now(),
         corrects=corrects,
@@ -259,7 +269,7 @@ async def change_disposition(
     """
     await parts.wait_for(seen)
     await parts.require_known(caller, person_id, body.contract_no)
-    command = await _sealed(body, person_id, parts)
+    command = await _sealed(body, person_id, caller, parts)
     outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
     await tell_version(response, person_id, outcome, parts)
     (decided,) = await facts_of(parts.pool, person_id, DispositionChanged, before=outcome.version + 1, limit=1)
@@ -298,6 +308,7 @@ async def clarify_travel(
         declaration_version=version,
         stopover_code=body.stopover_code,
         evidence=await seal(parts, person_id, "evidence", body.evidence),
+        clarified_by=caller.subject,
         at=parts.clock.now(),
     )
     outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
@@ -325,6 +336,7 @@ async def withdraw_isolation_order(
         order_id=order_id,
         reason_code=body.reason_code,
         evidence=await seal(parts, person_id, "evidence", body.evidence),
+        withdrawn_by=caller.subject,
         at=parts.clock.now(),
     )
     outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
@@ -336,7 +348,7 @@ async def seal(parts: Wired, person_id: UUID, name: str, text: str) -> str:
     return (await parts.sealing.sealer_for([person_id])).seal(person_id, name, text)
 
 
-async def _sealed(body: DispositionBody, person_id: UUID, parts: Wired) -> ChangeDisposition:
+async def _sealed(body: DispositionBody, person_id: UUID, caller: Principal, parts: Wired) -> ChangeDisposition:
     sealer = await parts.sealing.sealer_for([person_id])
     return ChangeDisposition(
         person_id=person_id,
@@ -348,6 +360,7 @@ async def _sealed(body: DispositionBody, person_id: UUID, parts: Wired) -> Chang
         review_on=body.review_on,
         evidence=sealer.seal(person_id, "evidence", body.evidence) if body.evidence else None,
         release_document=sealer.seal(person_id, "release_document", body.release_document) if body.release_document else None,
+        decided_by=(caller.subject,),
         at=parts.clock.now(),
     )
 

@@ -69,6 +69,11 @@ class Batch:
     def waits(self) -> bool:
         return self.needs_second_person and self.approved_by is None
 
+    @property
+    def decided_by(self) -> tuple[str, ...]:
+        """Who answers for it, as far as it has come."""
+        return (self.proposed_by,) if self.approved_by is None else (self.proposed_by, self.approved_by)
+
     def commands(self, at: datetime) -> dict[UUID, ChangeDisposition]:
         """What it leads to, of each person."""
         return {
@@ -81,6 +86,7 @@ class Batch:
                 reason_code=self.reason_code,
                 evidence=self.evidence[n] if self.evidence else None,
                 release_document=self.release_documents[n] if self.release_documents else None,
+                decided_by=self.decided_by,
                 at=at,
                 review_on=self._review_on(at),
             )

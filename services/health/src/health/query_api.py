@@ -82,6 +82,8 @@ class HealthReportItem(Item):
     corrected: bool
     """Whether another one replaced it: it no longer counts."""
     read_at: datetime
+    reported_by: str | None
+    """The account. None: declared by the person, or reported before accounts were told."""
     reported_at: datetime
 
 
@@ -103,6 +105,8 @@ class DispositionItem(Item):
     has_evidence: bool
     """The note itself is sealed and shown to nobody here."""
     has_release_document: bool
+    decided_by: tuple[str, ...] | None
+    """The accounts; two where that takes two. None: decided before accounts were told."""
     changed_at: datetime
     in_force_at: datetime | None
     """Since when the gates know it, UTC by the gatekeeper's clock. None: not yet."""
@@ -340,6 +344,7 @@ def _disposition(each: Versioned[DispositionChanged], in_force_at: datetime | No
         review_on=event.review_on,
         has_evidence=event.evidence is not None,
         has_release_document=event.release_document is not None,
+        decided_by=event.decided_by,
         changed_at=event.changed_at,
         in_force_at=in_force_at,
     )

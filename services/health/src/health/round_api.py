@@ -85,7 +85,7 @@ async def report_health_round(
     first = await parts.remembered.reserve(command)
     if first is None:
         known = await parts.known_of(caller, contract_no, [each.person_id for each in body.people])
-        reports = {each.person_id: _report(contract_no, body, each, parts) for each in body.people}
+        reports = {each.person_id: _report(contract_no, body, each, caller, parts) for each in body.people}
         people = await parts.many.each({each: reports[each] if each in known else None for each in reports}, command)
         token = await parts.handler.token_of_shards(map(shard_of, done(people)))
         answer = HealthRoundAnswer(contract_no=contract_no, people=people)
@@ -97,7 +97,7 @@ async def report_health_round(
     return told.answer
 
 
-def _report(contract_no: str, body: HealthRoundBody, person: MeasuredPerson, parts: Wired) -> ReportHealth:
+def _report(contract_no: str, body: HealthRoundBody, person: MeasuredPerson, caller: Principal, parts: Wired) -> ReportHealth:
     return ReportHealth(
         person_id=person.person_id,
         report_id=uuid4(),
@@ -106,6 +106,7 @@ def _report(contract_no: str, body: HealthRoundBody, person: MeasuredPerson, par
         method=body.method,
         symptoms=person.symptoms,
         source=ReadingSource.REGISTRAR,
+        reported_by=caller.subject,
         read_at=person.read_at or body.read_at,
         at=parts.clock.now(),
     )

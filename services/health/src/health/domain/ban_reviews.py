@@ -49,13 +49,21 @@ def review_ban(command: ReviewBan, person: HealthPerson) -> Sequence[BanReviewed
     """The review, each time: what the ban still rests on may be new. Raises: Rejection."""
     _require_banned(person)
     review_on = review_day(command.review_on, shanghai_date(command.at))
-    return [BanReviewed(person_id=command.person_id, review_on=review_on, evidence=command.evidence, reviewed_at=command.at)]
+    return [
+        BanReviewed(
+            person_id=command.person_id,
+            review_on=review_on,
+            evidence=command.evidence,
+            reviewed_by=command.reviewed_by,
+            reviewed_at=command.at,
+        )
+    ]
 
 
 def object_to_ban(command: ObjectToBan, person: HealthPerson) -> Sequence[BanObjected]:
     """The objection, each time: what is said may be new. Raises: PersonIsNotBanned."""
     _require_banned(person)
-    return [BanObjected(person_id=command.person_id, note=command.note, objected_at=command.at)]
+    return [BanObjected(person_id=command.person_id, note=command.note, noted_by=command.noted_by, objected_at=command.at)]
 
 
 def _require_banned(person: HealthPerson) -> None:

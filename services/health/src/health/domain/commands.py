@@ -31,6 +31,16 @@ class AssessArrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """A report was wrong. It may have kept somebody out, or let somebody in."""
+
+    report_id: UUID
+    """Which."""
+    reason: str
+    """Sealed."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportHealth:
     """Somebody's temperature was taken, and symptoms were asked for (新增健康状态)."""
 
@@ -41,10 +51,11 @@ class ReportHealth:
     method: TemperatureMethod | None
     symptoms: tuple[Symptom, ...]
     source: ReadingSource
+    reported_by: str
     read_at: datetime
     at: datetime
-    corrects: UUID | None = None
-    """The report that this one replaces."""
+    corrects: Correction | None = None
+    """What this one replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,8 @@ class ChangeDisposition:
     """Sealed."""
     release_document: str | None
     """Sealed."""
+    decided_by: tuple[str, ...]
+    """One account, or two where that takes two."""
     at: datetime
     review_on: date | None = None
     """Until when a ban has to be looked at again. None: as soon as is usual."""
@@ -75,6 +88,7 @@ class ReviewBan:
     """Until when it has to be looked at again. None: as soon as is usual."""
     evidence: str
     """Sealed."""
+    reviewed_by: str
     at: datetime
 
 
@@ -85,6 +99,7 @@ class ObjectToBan:
     person_id: UUID
     note: str
     """Sealed."""
+    noted_by: str
     at: datetime
 
 
@@ -98,6 +113,7 @@ class ClarifyTravel:
     """None: there was no stop-over."""
     evidence: str
     """Sealed."""
+    clarified_by: str
     at: datetime
 
 
@@ -110,6 +126,7 @@ class WithdrawOrder:
     reason_code: str
     evidence: str
     """Sealed."""
+    withdrawn_by: str
     at: datetime
 
 

@@ -51,6 +51,7 @@ def clarify_travel(command: ClarifyTravel, person: HealthPerson, policies: Polic
         question=STOPOVER_UNKNOWN,
         stopover_code=command.stopover_code,
         evidence=command.evidence,
+        clarified_by=command.clarified_by,
         clarified_at=command.at,
     )
     judged = list(_judged_anew(command, person, policies))
@@ -123,6 +124,7 @@ def withdraw_order(command: WithdrawOrder, person: HealthPerson) -> Sequence[Iso
             order_id=command.order_id,
             reason_code=command.reason_code,
             evidence=command.evidence,
+            withdrawn_by=command.withdrawn_by,
             withdrawn_at=command.at,
         )
     ]

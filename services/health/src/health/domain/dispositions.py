@@ -72,6 +72,7 @@ def change_disposition(command: ChangeDisposition, standing: Decided) -> Sequenc
             evidence=command.evidence,
             review_on=_review_on(command),
             release_document=command.release_document,
+            decided_by=command.decided_by,
             changed_at=command.at,
         )
     ]

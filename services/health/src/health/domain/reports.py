@@ -71,8 +71,10 @@ def report_health(
         method=command.method,
         symptoms=command.symptoms,
         source=command.source,
-        corrects=command.corrects,
+        corrects=command.corrects.report_id if command.corrects else None,
+        reason=command.corrects.reason if command.corrects else None,
         read_at=command.read_at,
+        reported_by=command.reported_by,
         reported_at=command.at,
     )
     if command.corrects is not None:
@@ -90,15 +92,15 @@ def _require_complete(command: ReportHealth) -> None:
 def _require_correctable(command: ReportHealth, person: HealthPerson) -> None:
     if command.corrects is None:
         return
-    if command.corrects in person.corrected:
+    wrong = command.corrects.report_id
+    if wrong in person.corrected:
         raise ReportWasCorrected
-    if not any(_corrects(command, report) for report in person.reports):
+    if not any(each.report_id == wrong and _is_correctable(each, command) for each in person.reports):
         raise NothingToCorrect
 
 
-def _corrects(command: ReportHealth, report: Report) -> bool:
-    is_it = (command.corrects, command.contract_no) == (report.report_id, report.contract_no)
-    return is_it and not _is_settled(report, command.at)
+def _is_correctable(report: Report, command: ReportHealth) -> bool:
+    return report.contract_no == command.contract_no and not _is_settled(report, command.at)
 
 
 def _is_settled(report: Report, at: datetime) -> bool:
