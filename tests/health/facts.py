@@ -167,6 +167,7 @@ def dispose(disposition: Disposition, **changes: Any) -> ChangeDisposition:
     is_ban = disposition is not Disposition.ADMISSIBLE
     usual: dict[str, Any] = {
         "person_id": PERSON,
+        "contract_no": HERE,
         "disposition": disposition,
         "isolation_from": TODAY if is_ban else None,
         "isolation_until": None,
@@ -183,6 +184,7 @@ def dispose(disposition: Disposition, **changes: Any) -> ChangeDisposition:
 def disposed(command: ChangeDisposition) -> DispositionChanged:
     return DispositionChanged(
         person_id=command.person_id,
+        contract_no=command.contract_no,
         disposition=command.disposition,
         isolation_from=command.isolation_from,
         isolation_until=command.isolation_until,

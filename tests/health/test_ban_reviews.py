@@ -33,6 +33,7 @@ from tests.health.facts import (
     dispose,
     disposed,
     pre_registered,
+    pre_registration_withdrawn,
 )
 from tests.health.service import Running
 from tests.in_process import Caller
@@ -177,22 +178,23 @@ def based_on(read: httpx2.Response) -> dict[str, str]:
     return {"If-Match": read.headers["ETag"]}
 
 
-class TestOverHttp:
-    def ban(self, contract_no: str) -> Mapping[str, Any]:
-        return {
-            "contract_no": contract_no,
-            "disposition": "suspected",
-            "isolation_from": "2020-02-18",
-            "method": "hospital",
-            "reason_code": "contact_of_a_case",
-            "evidence": "电话通知",
-        }
+def ban_body(contract_no: str) -> Mapping[str, Any]:
+    return {
+        "contract_no": contract_no,
+        "disposition": "suspected",
+        "isolation_from": "2020-02-18",
+        "method": "hospital",
+        "reason_code": "contact_of_a_case",
+        "evidence": "电话通知",
+    }
 
+
+class TestOverHttp:
     async def test_a_ban_is_objected_to_and_looked_at_again(
         self, running: Running, operator: Caller, person_id: UUID, contract_no: str
     ) -> None:
         path, lists = f"/v1/people/{person_id}/dispositions", f"/v1/contracts/{contract_no}/ban-reviews"
-        await operator.post(path, self.ban(contract_no))
+        await operator.post(path, ban_body(contract_no))
         registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
         note = {"contract_no": contract_no, "note": "本人未接触病例"}
         first, again = [await registrar.post(f"{path}/objections", note, key="one") for _ in range(2)]
@@ -249,9 +251,9 @@ class TestOverHttp:
         self, running: Running, operator: Caller, person_id: UUID, contract_no: str, since: str
     ) -> None:
         path = f"/v1/people/{person_id}/dispositions"
-        await operator.post(path, self.ban(contract_no))
+        await operator.post(path, ban_body(contract_no))
         looked_at = based_on(await operator.get(path))
-        worse = {**self.ban(contract_no), "disposition": "confirmed"}
+        worse = {**ban_body(contract_no), "disposition": "confirmed"}
         objection = {"contract_no": contract_no, "note": "本人未接触病例"}
         body = objection if since == "objections" else worse
         await operator.post(path if since == "dispositions" else f"{path}/{since}", body)
@@ -271,7 +273,7 @@ class TestOverHttp:
     async def test_a_review_is_not_for_employers(
         self, running: Running, operator: Caller, person_id: UUID, contract_no: str
     ) -> None:
-        await operator.post(f"/v1/people/{person_id}/dispositions", self.ban(contract_no))
+        await operator.post(f"/v1/people/{person_id}/dispositions", ban_body(contract_no))
         registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
         body = {"contract_no": contract_no, "evidence": "说明"}
         assert (
@@ -279,20 +281,76 @@ class TestOverHttp:
         )
 
     async def test_authorities_see_what_they_supervise(self, running: Running, operator: Caller, contract_no: str) -> None:
-        people, station = sorted((uuid4() for _ in range(3)), key=str), f"测试{contract_no}"
-        reported = example_of(ContractReported, contract_no=contract_no, station_name=station, district="310151")
+        people = sorted((uuid4() for _ in range(3)), key=str)
+        station = await supervised(running, contract_no)
         seen = running.registration.tell(*(pre_registered(each, contract_no=contract_no) for each in people))
         assert 200 == (await operator.get(f"/v1/contracts/{contract_no}/ban-reviews", seen=seen)).status_code
-        async with running.parts.pool.acquire() as connection, connection.transaction():
-            await ISOLATION_ENDS.project(connection, [fact(reported, stream_id=uuid4())], partition=0)
         await told(running, *(ban_of(each) for each in people))
-
-        async def shown(role: Role, after: str = str(NOBODY), **granted: Any) -> Any:
-            caller = running.service.caller(Principal(f"{role}-{uuid4()}", role, **granted))
-            return (await caller.get("/v1/ban-reviews", date=USUAL.isoformat(), limit=2, after=after)).json()
-
-        first = await shown(Role.STATION_OFFICER, stations=frozenset({station}))
-        rest = await shown(Role.STATION_OFFICER, after=first["next"], stations=frozenset({station}))
+        officer = authority(running, Role.STATION_OFFICER, stations=frozenset({station}))
+        first = await shown_to(officer)
+        rest = await shown_to(officer, after=first["next"])
         assert [str(each) for each in people] == [each["person_id"] for each in first["items"] + rest["items"]]
-        assert [] == (await shown(Role.STATION_OFFICER, stations=frozenset({"浦东"})))["items"]
+        assert [] == (await shown_to(authority(running, Role.STATION_OFFICER, stations=frozenset({"浦东"}))))["items"]
         assert 403 == (await operator.get("/v1/ban-reviews")).status_code
+
+
+def authority(running: Running, role: Role, **granted: Any) -> Caller:
+    return running.service.caller(Principal(f"{role}-{uuid4()}", role, **granted))
+
+
+async def shown_to(caller: Caller, *, after: str = str(NOBODY), limit: int = 2, seen: object = None) -> Any:
+    """What is due a week from the day of the facts."""
+    return (await caller.get("/v1/ban-reviews", date=USUAL.isoformat(), limit=limit, after=after, seen=seen)).json()
+
+
+async def supervised(running: Running, contract_no: str) -> str:
+    """The contract gets a station of its own. Its name."""
+    station = f"测试{contract_no}"
+    reported = example_of(ContractReported, contract_no=contract_no, station_name=station, district="310151")
+    async with running.parts.pool.acquire() as connection, connection.transaction():
+        await ISOLATION_ENDS.project(connection, [fact(reported, stream_id=uuid4())], partition=0)
+    return station
+
+
+class TestBannedWhomNobodyExpects:
+    """The pre-registration was withdrawn after the ban."""
+
+    @pytest.fixture
+    async def path(self, running: Running, operator: Caller, person_id: UUID, contract_no: str) -> str:
+        path = f"/v1/people/{person_id}/dispositions"
+        await operator.post(path, ban_body(contract_no))
+        seen = running.registration.tell(pre_registration_withdrawn(person_id, contract_no=contract_no))
+        assert 200 == (await operator.get(f"/v1/contracts/{contract_no}/missing-reports", seen=seen)).status_code
+        return path
+
+    async def test_objects_and_is_released_where_he_was_banned(
+        self, running: Running, operator: Caller, path: str, person_id: UUID, contract_no: str
+    ) -> None:
+        objection = {"contract_no": contract_no, "note": "本人未接触病例"}
+        firm = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        elsewhere = running.caller(Role.SITE_OPERATOR, f"{contract_no}-2")
+        assert 404 == (await firm.post(f"{path}/objections", objection)).status_code, "he is nobody of theirs any more"
+        other = {**objection, "contract_no": f"{contract_no}-2"}
+        assert 404 == (await elsewhere.post(f"{path}/objections", other)).status_code
+        seen = (await operator.post(f"{path}/objections", objection)).headers["consistency-token"]
+
+        officer = authority(running, Role.STATION_OFFICER, stations=frozenset({await supervised(running, contract_no)}))
+        for listed in (
+            await shown_to(officer, seen=seen),
+            (await operator.get(f"/v1/contracts/{contract_no}/ban-reviews", seen=seen)).json(),
+        ):
+            assert [(str(person_id), [contract_no])] == [(each["person_id"], each["contracts"]) for each in listed["items"]]
+
+        free = {"contract_no": contract_no, "disposition": "admissible", "reason_code": "contact_ruled_out"}
+        released = await operator.post(path, {**free, "release_document": "沪疾控解字1号"})
+        assert 201 == released.status_code
+        assert 404 == (await operator.get(path, seen=released.headers["consistency-token"])).status_code
+
+    async def test_is_on_the_city_s_list_where_nobody_told_who_banned_him(self, running: Running, contract_no: str) -> None:
+        person_id = UUID(int=0, version=4)  # the first one of every list
+        await told(running, ban_of(person_id, contract_no=None))
+        (first, *_) = (await shown_to(authority(running, Role.CITY_SUPERVISOR)))["items"]
+        assert (str(person_id), []) == (first["person_id"], first["contracts"])
+        station = await supervised(running, contract_no)
+        assert [] == (await shown_to(authority(running, Role.STATION_OFFICER, stations=frozenset({station}))))["items"]
+        await told(running, disposed(dispose(Disposition.ADMISSIBLE, person_id=person_id)))

@@ -8,7 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from contracts.health import Disposition
 from contracts.same_person import PersonLinked, PersonUnlinked
+from health.read_models.ban_reviews import BAN_REVIEWS
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
 from health.read_models.same_people import SAME_PEOPLE
 from tests.health.facts import (
@@ -16,6 +18,8 @@ from tests.health.facts import (
     NOW,
     OTHER_EMPLOYER,
     corrected,
+    dispose,
+    disposed,
     family_member,
     family_member_withdrawn,
     imported,
@@ -118,6 +122,17 @@ class TestSeveralDocuments:
         assert {contract_no} == (await everywhere(running.parts.pool, other)).keys()
         await project(running, [pre_registered(other, contract_no=contract_no, employer=OTHER_EMPLOYER)])
         assert KnownPerson(pre_registered_for=OTHER_EMPLOYER) == await on_contract(running.parts.pool, contract_no, other)
+
+    async def test_are_known_where_one_of_them_was_banned(self, running: Running, person_id: UUID, contract_no: str) -> None:
+        other, ban = uuid4(), dispose(Disposition.SUSPECTED, person_id=person_id, contract_no=contract_no)
+        await project(running, [pre_registered(other, contract_no=contract_no)])
+        async with running.parts.pool.acquire() as connection, connection.transaction():
+            await BAN_REVIEWS.project(connection, [fact(disposed(ban))], partition=0)
+        assert KnownPerson(banned=True) == await on_contract(running.parts.pool, contract_no, person_id)
+        pairs = ((person_id, other), (other, person_id))
+        await tell(running, [PersonLinked(person_id=one, same_as=(two,), linked_at=NOW) for one, two in pairs])
+        both = KnownPerson(pre_registered_for=EMPLOYER, banned=True)
+        assert [both, both] == [await on_contract(running.parts.pool, contract_no, each) for each in (person_id, other)]
 
     async def test_are_somebody_else_s_once_unlinked(self, running: Running, person_id: UUID, contract_no: str) -> None:
         other = uuid4()

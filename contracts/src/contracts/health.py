@@ -251,6 +251,9 @@ class DispositionChanged(Event):
     """The person, who is also the stream."""
     disposition: Disposition
     """What was decided."""
+    contract_no: ContractNo | None = None
+    """On whose list the person stood. A ban holds everywhere; whoever banned goes on answering for it, also once nobody expects the
+    person. Absent in what was told before that."""
     isolation_from: Day | None = None
     """隔离/就医时间, first day in Shanghai. Always with a ban."""
     isolation_until: Day | None = None

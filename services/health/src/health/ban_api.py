@@ -25,10 +25,10 @@ from health.command_api import key_of, seal, tell_version
 from health.domain.ban_reviews import PersonIsNotBanned, ReviewIsOutOfReach
 from health.domain.commands import ObjectToBan, ReviewBan
 from health.history import facts_of
-from health.query_api import NOBODY, Before, Limit, next_before, own_firm, whose_of
+from health.query_api import NOBODY, Before, Limit, next_before, whose_of
 from health.read_models.ban_reviews import DueReview, page_of_due_reviews
 from health.read_models.isolation_ends import Whose
-from health.wired import Wired, wired
+from health.wired import Wired, own_firm, wired
 
 router = Router(prefix="/v1/people/{person_id}/dispositions", tags=["health"])
 

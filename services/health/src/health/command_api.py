@@ -352,6 +352,7 @@ async def _sealed(body: DispositionBody, person_id: UUID, caller: Principal, par
     sealer = await parts.sealing.sealer_for([person_id])
     return ChangeDisposition(
         person_id=person_id,
+        contract_no=body.contract_no,
         disposition=body.disposition,
         isolation_from=body.isolation_from,
         isolation_until=body.isolation_until,

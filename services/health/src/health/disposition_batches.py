@@ -79,6 +79,7 @@ class Batch:
         return {
             person_id: ChangeDisposition(
                 person_id=person_id,
+                contract_no=self.contract_no,
                 disposition=self.disposition,
                 isolation_from=self.isolation_from,
                 isolation_until=self.isolation_until,

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from chassis.auth import Principal, allowed, covers_contract
 from chassis.consistency import ConsistencyToken
 from chassis.web import Consistency, Router, etag
-from contracts.access import SCOPES, Action, Role, Scope
+from contracts.access import SCOPES, Action, Scope
 from contracts.event import Event
 from contracts.firms import ContractNo
 from contracts.health import (
@@ -35,7 +35,7 @@ from health.history import PAGE_ITEMS_MAX, VERSION_MAX, Versioned, facts_of
 from health.read_models.in_force import in_force_since
 from health.read_models.isolation_ends import IsolationEnd, Whose, page_of_isolation_ends
 from health.read_models.missing_reports import page_of_missing
-from health.wired import Wired, wired
+from health.wired import Wired, own_firm, wired
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
@@ -95,6 +95,8 @@ class HealthReportPage(Page[HealthReportItem]):
 
 
 class DispositionItem(Item):
+    contract_no: str | None
+    """On whose list the person stood. None: not told."""
     disposition: Disposition
     isolation_from: date | None
     isolation_until: date | None
@@ -318,11 +320,6 @@ def whose_of(caller: Principal) -> Whose:
     )
 
 
-def own_firm(caller: Principal) -> str | None:
-    """An employer sees its own people; one that is not told which it is sees nobody. None: everybody's."""
-    return (caller.employer_credit_code or "") if caller.role is Role.EMPLOYER_REGISTRAR else None
-
-
 async def _visible(person_id: UUID, caller: Principal, seen: Consistency, parts: Wired, response: Response) -> HealthPerson:
     """The person, if the caller may see something of him. Raises: NotFound, Unavailable."""
     await parts.wait_for(seen)
@@ -336,6 +333,7 @@ def _disposition(each: Versioned[DispositionChanged], in_force_at: datetime | No
     event = each.event
     return DispositionItem(
         version=each.version,
+        contract_no=event.contract_no,
         disposition=event.disposition,
         isolation_from=event.isolation_from,
         isolation_until=event.isolation_until,

@@ -19,7 +19,7 @@ from chassis.remembered import RememberedAnswers
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
 from chassis.watched import Watched
-from contracts.access import Site, covers, covers_employer
+from contracts.access import Role, Site, covers, covers_employer
 from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
 from contracts.policy import Policies
 from health.domain.adoption import Adoptions, AdoptPolicy, Draft, DraftPolicy
@@ -93,7 +93,14 @@ class Wired:
 
 
 def _is_within_reach(caller: Principal, person: KnownPerson) -> bool:
-    return any(covers_employer(caller.role, caller.grants, employer) for employer in person.employers)
+    """A firm that no longer employs somebody does not answer for the ban: whoever sees all people of the contract does."""
+    is_responsible = person.banned and own_firm(caller) is None
+    return is_responsible or any(covers_employer(caller.role, caller.grants, employer) for employer in person.employers)
+
+
+def own_firm(caller: Principal) -> str | None:
+    """An employer sees its own people; one that is not told which it is sees nobody. None: everybody's."""
+    return (caller.employer_credit_code or "") if caller.role is Role.EMPLOYER_REGISTRAR else None
 
 
 async def wired(request: Request) -> Wired:

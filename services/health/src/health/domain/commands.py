@@ -63,6 +63,8 @@ class ChangeDisposition:
     """Somebody responsible decides about the person (处置方式)."""
 
     person_id: UUID
+    contract_no: str
+    """On whose list the person stands."""
     disposition: Disposition
     isolation_from: date | None
     isolation_until: date | None

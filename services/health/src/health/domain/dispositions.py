@@ -64,6 +64,7 @@ def change_disposition(command: ChangeDisposition, standing: Decided) -> Sequenc
     return [
         DispositionChanged(
             person_id=command.person_id,
+            contract_no=command.contract_no,
             disposition=command.disposition,
             isolation_from=command.isolation_from,
             isolation_until=command.isolation_until,

@@ -1,6 +1,7 @@
 """Which bans have to be looked at again by a day, on one contract or on all that an authority supervises?
 
-Due is a ban whose day of review has come, and one that the banned person objects to, whatever its day.
+Due is a ban whose day of review has come, and one that the banned person objects to, whatever its day. It is on the list of every
+contract that knows the person, which the one that banned does until the ban is lifted; where none does, on the city's alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contracts.health import BanObjected, BanReviewed, Disposition, DispositionC
 from contracts.times import shanghai_date
 from health.domain.ban_reviews import REVIEWED_WITHIN_DAYS
 from health.read_models.isolation_ends import Whose
+from health.read_models.known_people import KNOWN_OR_BANNED
 
 
 @dataclass(slots=True)
@@ -29,11 +31,13 @@ class BanRow:
     disposition: str
     banned_at: datetime
     review_on: date
+    contract_no: str | None
+    """Which banned. None: it was not told."""
     objected_at: datetime | None = None
     """None: nobody has objected since it was last looked at."""
 
 
-BANS = Table("ban_v1", BanRow, key=("person_id",))
+BANS = Table("ban_v2", BanRow, key=("person_id",))
 
 
 def _decided(rows: Rows, fact: Fact[DispositionChanged], _: int) -> None:
@@ -43,7 +47,7 @@ def _decided(rows: Rows, fact: Fact[DispositionChanged], _: int) -> None:
         return
     # Of before bans had a day of review: it is due when it would be now.
     review_on = event.review_on or shanghai_date(event.changed_at) + timedelta(days=REVIEWED_WITHIN_DAYS)
-    rows.put(BANS, BanRow(event.person_id, event.disposition, event.changed_at, review_on))
+    rows.put(BANS, BanRow(event.person_id, event.disposition, event.changed_at, review_on, event.contract_no))
 
 
 def _reviewed(rows: Rows, fact: Fact[BanReviewed], _: int) -> None:
@@ -65,7 +69,7 @@ def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
 
 
 BAN_REVIEWS = ReadModel(
-    name="ban_reviews_v1",
+    name="ban_reviews_v2",
     tables=(BANS,),
     folds={DispositionChanged: _decided, BanReviewed: _reviewed, BanObjected: _objected},
     reads=_read,
@@ -86,12 +90,12 @@ class DueReview:
 
 
 # isolation_ends.py fills contract_place_v1. Few are banned: they lead the way.
-PAGE = """
-SELECT b.person_id, array_agg(DISTINCT k.contract_no ORDER BY k.contract_no) AS contracts,
+PAGE = f"""
+SELECT b.person_id, array_remove(array_agg(DISTINCT k.contract_no ORDER BY k.contract_no), NULL) AS contracts,
        b.disposition, b.banned_at, b.review_on, b.objected_at
-FROM ban_v1 AS b
-JOIN known_person_v1 AS k USING (person_id)
-LEFT JOIN contract_place_v1 AS p USING (contract_no)
+FROM ban_v2 AS b
+LEFT JOIN ({KNOWN_OR_BANNED}) AS k USING (person_id)
+LEFT JOIN contract_place_v1 AS p ON p.contract_no = k.contract_no
 WHERE (b.review_on <= $1 OR b.objected_at IS NOT NULL) AND b.person_id > $2
   AND ($3::text IS NULL OR k.contract_no = $3)
   AND ($4::text IS NULL OR $4 IN (k.pre_registered_for, k.rostered_for))
@@ -100,7 +104,7 @@ WHERE (b.review_on <= $1 OR b.objected_at IS NOT NULL) AND b.person_id > $2
 GROUP BY b.person_id
 ORDER BY b.person_id
 LIMIT $7
-"""
+"""  # noqa: S608 - constants
 
 
 async def page_of_due_reviews(pool: asyncpg.Pool, day: date, whose: Whose, *, after: UUID, limit: int) -> Sequence[DueReview]:

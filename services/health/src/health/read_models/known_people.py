@@ -1,7 +1,7 @@
 """Is this person known on this contract, and by which employers?
 
-Health takes and shows facts about a person only where somebody pre-registered or imported them; everybody else's answer
-is 404. A withdrawn pre-registration ends that, an exit does not.
+Health takes and shows facts about a person only where somebody pre-registered, imported or banned them; everybody else's answer
+is 404. A withdrawn pre-registration ends that, an exit does not; that somebody was banned from there, only the end of the ban.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ from contracts.registration import (
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """By whom the person is employed on the contract, by credit code."""
+    """How a contract knows a person: by whom employed, by credit code."""
 
     pre_registered_for: str | None = None
     rostered_for: str | None = None
+    banned: bool = False
+    """Whether the person was banned from there, and still is: the contract answers for that, whoever expects the person."""
 
     @property
     def employers(self) -> list[str]:
-        """Empty: the person is not known here."""
+        """Empty: nobody employs the person here."""
         return [employer for employer in (self.pre_registered_for, self.rostered_for) if employer is not None]
 
 
@@ -101,17 +103,25 @@ KNOWN_PEOPLE = ReadModel(
 )
 
 
-KNOWN_BY = """
+# ban_reviews.py fills ban_v2.
+KNOWN_OR_BANNED = """
+SELECT contract_no, person_id, pre_registered_for, rostered_for, false AS banned FROM known_person_v1
+UNION ALL
+SELECT contract_no, person_id, NULL, NULL, true FROM ban_v2 WHERE contract_no IS NOT NULL
+"""
+
+KNOWN_BY = f"""
 WITH record AS (
     SELECT p.person_id, coalesce(o.person_id, p.person_id) AS record_id
     FROM unnest($1::uuid[]) AS p (person_id)
     LEFT JOIN same_person_v1 AS s USING (person_id) LEFT JOIN same_person_v1 AS o ON o.first_id = s.first_id
 )
-SELECT r.person_id, contract_no, pre_registered_for, rostered_for
-FROM record AS r JOIN known_person_v1 AS k ON k.person_id = r.record_id
+SELECT r.person_id, contract_no, pre_registered_for, rostered_for,
+       bool_or(k.banned) OVER (PARTITION BY r.person_id, contract_no) AS banned
+FROM record AS r JOIN ({KNOWN_OR_BANNED}) AS k ON k.person_id = r.record_id
 WHERE $2::text IS NULL OR contract_no = $2
-ORDER BY r.record_id = r.person_id
-"""
+ORDER BY NOT k.banned, r.record_id = r.person_id
+"""  # noqa: S608 - constants
 """Whoever is known under one document is known under all. What is known of the very record comes last, and counts."""
 
 
@@ -131,4 +141,4 @@ async def everywhere(pool: asyncpg.Pool, person_id: UUID) -> dict[str, KnownPers
 
 
 def _person(row: asyncpg.Record) -> KnownPerson:
-    return KnownPerson(pre_registered_for=row["pre_registered_for"], rostered_for=row["rostered_for"])
+    return KnownPerson(row["pre_registered_for"], row["rostered_for"], row["banned"])
