@@ -15,6 +15,7 @@ from contracts.event import Event
 from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
 from contracts.health import ReadingSource
 from health.domain.commands import Correction
+from health.read_models.isolation_ends import Whose
 from health.read_models.missing_reports import MISSING_REPORTS, page_of_missing
 from tests.health.facts import (
     EMPLOYER,
@@ -89,7 +90,8 @@ async def known(running: Running, person_id: UUID, contract_no: str) -> None:
 
 
 async def missing(running: Running, contract_no: str, day: date = TODAY) -> Sequence[UUID]:
-    return await page_of_missing(running.parts.pool, contract_no, day, employer=None, after=NOBODY, limit=10)
+    found = await page_of_missing(running.parts.pool, day, Whose(contract_no=contract_no), after=NOBODY, limit=10)
+    return [each.person_id for each in found]
 
 
 CORRECTED = Correction(REPORT, SEALED)

@@ -34,6 +34,8 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "history.py": "what its queries read: streams, not read models",
         "adopted_policies.py": "by what this process judges: a stream that every decision needs, and none may wait for",
         "rehearsing.py": "goes through all people, a window at a time: no row says what a draft would make of somebody",
+        "acting.py": "what seven commands about one person have in common before and after their decision",
+        "lists_api.py": "whom to see to on a day, of a site or of an authority: of many people, where query_api.py is of one",
         "many_people.py": "one request, many commands, each with an answer of its own",
         "round_api.py": "a report of a whole team is neither one command nor one answer",
         "disposition_batches.py": "what waits for a second person is no fact yet: plain rows",

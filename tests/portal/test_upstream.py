@@ -11,6 +11,7 @@ import contracts.site_information
 import gatekeeper.command_api
 import gatekeeper.query_api
 import health.command_api
+import health.lists_api
 import health.many_people
 import health.query_api
 import health.round_api
@@ -56,7 +57,7 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (healths.RoundOutcome, health.many_people.PersonAnswer),
     (healths.IsolationOrder, health.query_api.IsolationOrderItem),
     (healths.Assessment, health.query_api.AssessmentItem),
-    (healths.MissingReports, health.query_api.MissingReportsAnswer),
+    (healths.MissingReports, health.lists_api.MissingReportsAnswer),
     (gate.Clearance, gatekeeper.query_api.ClearanceAnswer),
     (gate.Attempt, gatekeeper.command_api.AttemptAnswer),
     (gate.PaperEntry, gatekeeper.command_api.PaperEntryAnswer),

@@ -30,12 +30,11 @@ from health.domain.ban_reviews import ReviewIsOutOfReach
 from health.domain.dispositions import EvidenceIsMissing, IsolationEndsBeforeItBegins, IsolationIsIncomplete
 from health.domain.state import HealthPerson
 from health.many_people import PEOPLE_MAX, PersonAnswer, PersonIsNamedTwice, done, require_distinct
-from health.wired import Wired, wired
+from health.wired import Parts, Wired
 
 router = Router(prefix="/v1/disposition-batches", tags=["health"])
 
 Decider = Annotated[Principal, Depends(allowed(Action.SET_DISPOSITION))]
-Parts = Annotated[Wired, Depends(wired)]
 
 
 class BatchBody(DispositionBody):

@@ -8,23 +8,17 @@ from uuid import UUID, uuid4
 
 from fastapi import Depends, Path
 from pydantic import BaseModel
-from starlette.responses import Response
 
 from chassis.auth import Principal, allowed
-from chassis.command_handling import Outcome, command_key
-from chassis.consistency import HEADER as CONSISTENCY_TOKEN
-from chassis.event_store import CommandKey
 from chassis.preferences import PREFERENCE_APPLIED, Wait
 from chassis.strict_json import StrictModel
-from chassis.telemetry import request_context
-from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
+from chassis.web import Router, problems
 from contracts.access import Action, Role
 from contracts.codes import Code, RegionCode
 from contracts.firms import ContractNo
 from contracts.health import (
     Disposition,
     DispositionChanged,
-    HealthEvent,
     Hold,
     IsolationMethod,
     IsolationOrdered,
@@ -35,6 +29,7 @@ from contracts.symptoms import Symptom, Symptoms, TemperatureMethod
 from contracts.temperatures import MeasuredCelsius
 from contracts.texts import VisibleText
 from contracts.times import Day, UtcTime
+from health.acting import Act, Acting
 from health.domain.ban_reviews import ReviewIsOutOfReach
 from health.domain.commands import ChangeDisposition, ClarifyTravel, Correction, ReportHealth, WithdrawOrder
 from health.domain.corrections import IsolationOrderIsUnknown, NoQuestionIsOpen
@@ -46,14 +41,13 @@ from health.domain.dispositions import (
 )
 from health.domain.reports import NoSymptomIsTicked, NothingToCorrect, ReadingIsInTheFuture, ReportWasCorrected
 from health.history import VERSION_MAX, facts_of
-from health.wired import Wired, wired
+from health.wired import Wired
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
 Reporter = Annotated[Principal, Depends(allowed(Action.REPORT_HEALTH))]
 Decider = Annotated[Principal, Depends(allowed(Action.SET_DISPOSITION))]
 Corrector = Annotated[Principal, Depends(allowed(Action.CORRECT_JUDGEMENT))]
-Parts = Annotated[Wired, Depends(wired)]
 
 
 class HealthReportBody(StrictModel):
@@ -173,19 +167,10 @@ class OrderWithdrawalBody(StrictModel):
 
 
 @router.post("/health-reports", status_code=201, responses=problems(ReadingIsInTheFuture, NoSymptomIsTicked))
-async def report_health(
-    person_id: UUID,
-    body: HealthReportBody,
-    key: IdempotencyKey,
-    caller: Reporter,
-    seen: Consistency,
-    parts: Parts,
-    response: Response,
-) -> HealthReportAnswer:
+async def report_health(person_id: UUID, body: HealthReportBody, caller: Reporter, act: Acting) -> HealthReportAnswer:
     """每日健康. Several a day are normal. Holds follow from all readings, by the time at which they were taken."""
-    await parts.wait_for(seen)
-    await parts.require_known(caller, person_id, body.contract_no)
-    return await _reported(person_id, body, None, key, caller, parts, response)
+    await act.require_known(caller, person_id, body.contract_no)
+    return await _reported(person_id, body, None, caller, act)
 
 
 @router.post(
@@ -194,33 +179,19 @@ async def report_health(
     responses=problems(NothingToCorrect, ReportWasCorrected, ReadingIsInTheFuture, NoSymptomIsTicked),
 )
 async def correct_health_report(
-    person_id: UUID,
-    report_id: UUID,
-    body: CorrectionBody,
-    key: IdempotencyKey,
-    caller: Corrector,
-    seen: Consistency,
-    parts: Parts,
-    response: Response,
+    person_id: UUID, report_id: UUID, body: CorrectionBody, caller: Corrector, act: Acting
 ) -> HealthReportAnswer:
     """更正每日健康: a report in place of one of this contract's of the last 72 hours, which no longer counts.
 
     What followed from the wrong one is undone with it: holds are placed and withdrawn by what counts now.
     """
-    await parts.wait_for(seen)
-    await parts.require_known(caller, person_id, body.contract_no)
-    corrects = Correction(report_id, await seal(parts, person_id, "reason", body.reason))
-    return await _reported(person_id, body, corrects, key, caller, parts, response)
+    await act.require_known(caller, person_id, body.contract_no)
+    corrects = Correction(report_id, await act.seal(person_id, "reason", body.reason))
+    return await _reported(person_id, body, corrects, caller, act)
 
 
 async def _reported(
-    person_id: UUID,
-    body: HealthReportBody,
-    corrects: Correction | None,
-    key: IdempotencyKey,
-    caller: Principal,
-    parts: Wired,
-    response: Response,
+    person_id: UUID, body: HealthReportBody, corrects: Correction | None, caller: Principal, act: Act
 ) -> HealthReportAnswer:
     command = ReportHealth(
         person_id=person_id,
@@ -232,12 +203,11 @@ async def _reported(
         source=ReadingSource.GATE if caller.role is Role.GATE_DEVICE else ReadingSource.REGISTRAR,
         reported_by=caller.subject,
         read_at=body.read_at,
-        at=parts.clock.now(),
+        at=act.parts.clock.now(),
         corrects=corrects,
     )
-    outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
-    _, person = await parts.handler.read(person_id)
-    await tell_version(response, person_id, outcome, parts)
+    outcome = await act.handle(caller, command)
+    _, person = await act.parts.handler.read(person_id)
     return HealthReportAnswer(**dict(outcome.events[0]), holds=tuple(sorted(person.holds)))
 
 
@@ -252,31 +222,20 @@ async def _reported(
         ),
     },
 )
-async def change_disposition(
-    person_id: UUID,
-    body: DispositionBody,
-    key: IdempotencyKey,
-    caller: Decider,
-    seen: Consistency,
-    wait: Wait,
-    parts: Parts,
-    response: Response,
-) -> DispositionAnswer:
+async def change_disposition(person_id: UUID, body: DispositionBody, caller: Decider, wait: Wait, act: Acting) -> DispositionAnswer:
     """处置方式. Holds for the person at every contract; 可进场 does not close an isolation order.
 
     With `Prefer: wait=5` it is answered once every gate knows it (200), or when the time is up (202). A repeat is answered
     with the state of what stands.
     """
-    await parts.wait_for(seen)
-    await parts.require_known(caller, person_id, body.contract_no)
-    command = await _sealed(body, person_id, caller, parts)
-    outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
-    await tell_version(response, person_id, outcome, parts)
-    (decided,) = await facts_of(parts.pool, person_id, DispositionChanged, before=outcome.version + 1, limit=1)
-    in_force_at = await parts.in_force.since(decided.event_id, within_s=wait or 0)
+    await act.require_known(caller, person_id, body.contract_no)
+    command = await _sealed(body, person_id, caller, act.parts)
+    outcome = await act.handle(caller, command)
+    (decided,) = await facts_of(act.parts.pool, person_id, DispositionChanged, before=outcome.version + 1, limit=1)
+    in_force_at = await act.parts.in_force.since(decided.event_id, within_s=wait or 0)
     if wait is not None:
-        response.headers[PREFERENCE_APPLIED] = f"wait={wait}"
-        response.status_code = 202 if in_force_at is None else 200
+        act.response.headers[PREFERENCE_APPLIED] = f"wait={wait}"
+        act.response.status_code = 202 if in_force_at is None else 200
     return DispositionAnswer(
         person_id=person_id,
         disposition=body.disposition,
@@ -291,61 +250,38 @@ async def change_disposition(
 
 @router.post("/assessments/{version}/answers", status_code=201, responses=problems(NoQuestionIsOpen))
 async def clarify_travel(
-    person_id: UUID,
-    version: Annotated[int, Path(ge=1, le=VERSION_MAX)],
-    body: AnswerBody,
-    key: IdempotencyKey,
-    caller: Corrector,
-    seen: Consistency,
-    parts: Parts,
-    response: Response,
+    person_id: UUID, version: Annotated[int, Path(ge=1, le=VERSION_MAX)], body: AnswerBody, caller: Corrector, act: Acting
 ) -> ClarifiedAnswer:
     """Answer the question `stopover_unknown` of a judgement; `version` is the declaration's. What follows is judged anew."""
-    await parts.wait_for(seen)
-    await parts.require_known(caller, person_id, body.contract_no)
+    await act.require_known(caller, person_id, body.contract_no)
     command = ClarifyTravel(
         person_id=person_id,
         declaration_version=version,
         stopover_code=body.stopover_code,
-        evidence=await seal(parts, person_id, "evidence", body.evidence),
+        evidence=await act.seal(person_id, "evidence", body.evidence),
         clarified_by=caller.subject,
-        at=parts.clock.now(),
+        at=act.parts.clock.now(),
     )
-    outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
-    await tell_version(response, person_id, outcome, parts)
+    outcome = await act.handle(caller, command)
     orders = [OrderAnswer(**dict(event)) for event in outcome.events if isinstance(event, IsolationOrdered)]
     return ClarifiedAnswer(person_id=person_id, declaration_version=version, stopover_code=body.stopover_code, orders=orders)
 
 
 @router.post("/isolation-orders/{order_id}/withdrawal", status_code=204, responses=problems(IsolationOrderIsUnknown))
 async def withdraw_isolation_order(
-    person_id: UUID,
-    order_id: UUID,
-    body: OrderWithdrawalBody,
-    key: IdempotencyKey,
-    caller: Corrector,
-    seen: Consistency,
-    parts: Parts,
-    response: Response,
+    person_id: UUID, order_id: UUID, body: OrderWithdrawalBody, caller: Corrector, act: Acting
 ) -> None:
     """Withdraw an order that was made from a wrong fact. Sending it twice withdraws once."""
-    await parts.wait_for(seen)
-    await parts.require_known(caller, person_id, body.contract_no)
+    await act.require_known(caller, person_id, body.contract_no)
     command = WithdrawOrder(
         person_id=person_id,
         order_id=order_id,
         reason_code=body.reason_code,
-        evidence=await seal(parts, person_id, "evidence", body.evidence),
+        evidence=await act.seal(person_id, "evidence", body.evidence),
         withdrawn_by=caller.subject,
-        at=parts.clock.now(),
+        at=act.parts.clock.now(),
     )
-    outcome = await parts.handler.handle(person_id, command, key=key_of(caller, key))
-    await tell_version(response, person_id, outcome, parts)
-
-
-async def seal(parts: Wired, person_id: UUID, name: str, text: str) -> str:
-    """The text, under the person's key."""
-    return (await parts.sealing.sealer_for([person_id])).seal(person_id, name, text)
+    await act.handle(caller, command)
 
 
 async def _sealed(body: DispositionBody, person_id: UUID, caller: Principal, parts: Wired) -> ChangeDisposition:
@@ -364,17 +300,3 @@ async def _sealed(body: DispositionBody, person_id: UUID, caller: Principal, par
         decided_by=(caller.subject,),
         at=parts.clock.now(),
     )
-
-
-def key_of(caller: Principal, key: str) -> CommandKey:
-    """Of this request."""
-    return command_key(principal=caller.subject, key=key, body=request_context().content)
-
-
-async def tell_version(response: Response, person_id: UUID, outcome: Outcome[HealthEvent], parts: Wired) -> None:
-    """The version after it, and what a query waits for to see it."""
-    response.headers["ETag"] = etag(outcome.version)
-    # Also where nothing new was decided: whoever repeats a ban waits for the same fact.
-    token = await parts.handler.token_after(person_id, outcome)
-    if token is not None:
-        response.headers[CONSISTENCY_TOKEN] = str(token)

@@ -29,7 +29,7 @@ from health.domain.adoption import AdoptPolicy, DraftPolicy, ExtrasAreForbidden,
 from health.domain.rehearsal import Rehearsal, Standing, is_told_in_part, ordered_until
 from health.domain.state import HealthPerson
 from health.rehearsing import NOBODY
-from health.wired import Wired, wired
+from health.wired import Parts, Wired
 
 REHEARSED_ITEMS_MAX = 1_000
 
@@ -40,7 +40,6 @@ router = Router(prefix="/v1/policies", tags=["policies"])
 
 Reader = Annotated[Principal, Depends(allowed(Action.VIEW_POLICIES))]
 Officer = Annotated[Principal, Depends(allowed(Action.DECIDE_POLICY))]
-Parts = Annotated[Wired, Depends(wired)]
 
 
 class PolicyItem(BaseModel):

@@ -11,14 +11,15 @@ from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from chassis.auth import Principal, allowed, covers_contract
-from chassis.consistency import ConsistencyToken
+from chassis.auth import Principal, allowed
+from chassis.key_server import Purpose
+from chassis.sealing import Erased
 from chassis.web import Consistency, Router, etag
-from contracts.access import SCOPES, Action, Scope
+from contracts.access import Action
 from contracts.event import Event
-from contracts.firms import ContractNo
 from contracts.health import (
     ArrivalAssessed,
+    BanObjected,
     Disposition,
     DispositionChanged,
     HealthReported,
@@ -29,23 +30,16 @@ from contracts.health import (
     ReadingSource,
 )
 from contracts.symptoms import Symptom, TemperatureMethod
-from contracts.times import Day, shanghai_date
+from contracts.times import shanghai_date
 from health.domain.state import HealthPerson
 from health.history import PAGE_ITEMS_MAX, VERSION_MAX, Versioned, facts_of
 from health.read_models.in_force import in_force_since
-from health.read_models.isolation_ends import IsolationEnd, Whose, page_of_isolation_ends
-from health.read_models.missing_reports import page_of_missing
-from health.wired import Wired, own_firm, wired
+from health.wired import Parts, Wired
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
-site = Router(prefix="/v1/contracts/{contract_no}", tags=["health"])
-
-supervised = Router(prefix="/v1/isolation-ends", tags=["health"])
-
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
-Supervisor = Annotated[Principal, Depends(allowed(Action.QUERY_SUPERVISION))]
-Parts = Annotated[Wired, Depends(wired)]
+Decider = Annotated[Principal, Depends(allowed(Action.SET_DISPOSITION))]
 Before = Annotated[
     int | None, Query(ge=1, le=VERSION_MAX, description="`next_before` of the page before; without it, the newest page.")
 ]
@@ -123,6 +117,16 @@ class DispositionPage(Page[DispositionItem]):
     """复核日期: until when the ban that stands has to be looked at again. None: there is none."""
     objects: bool
     """Whether the person objects to it, and nobody has looked at it since."""
+
+
+class ObjectionItem(Item):
+    """What somebody said."""
+
+    note: str | None
+    """None: erased."""
+    noted_by: str | None
+    """The account. None: noted before accounts were told."""
+    objected_at: datetime
 
 
 class IsolationOrderItem(Item):
@@ -215,109 +219,25 @@ async def list_assessments(
     return Page(items=items, next_before=next_before(found, limit))
 
 
-class MissingReportsAnswer(BaseModel):
-    """Some of those who have no health report of the day."""
-
-    date: date
-    """In Shanghai."""
-    items: list[UUID]
-    """`person_id`s, in order."""
-    next: UUID | None
-    """`after` of the next page. None: this was the last one."""
-
-
-NOBODY = UUID(int=0)
-
-
-@site.get("/missing-reports")
-async def list_missing_reports(
-    contract_no: ContractNo,
-    caller: Viewer,
-    seen: Consistency,
-    parts: Parts,
-    date: Annotated[Day | None, Query(description="Day in Shanghai; without it, today.")] = None,
-    after: UUID = NOBODY,
-    limit: Limit = 50,
-) -> MissingReportsAnswer:
-    """未填报: who is expected or on site and has no health report of the day. A declared temperature is none."""
-    covers_contract(caller, contract_no)
-    await parts.wait_for(seen)
-    day = date or shanghai_date(parts.clock.now())
-    found = await page_of_missing(parts.pool, contract_no, day, employer=own_firm(caller), after=after, limit=limit + 1)
-    items = list(found[:limit])
-    return MissingReportsAnswer(date=day, items=items, next=items[-1] if len(found) > limit else None)
-
-
-class IsolationEndItem(BaseModel):
-    """Somebody whose isolation is over."""
-
-    person_id: UUID
-    contracts: list[str]
-    """Those asked for that know the person."""
-    anchor_date: date
-    """Day 0 of the order that ends last."""
-    admissible_on: date
-
-
-class IsolationEndsAnswer(BaseModel):
-    """Some of those whose isolation is over on the day."""
-
-    date: date
-    """In Shanghai: the first day on which no order bans them."""
-    items: list[IsolationEndItem]
-    next: UUID | None
-    """`after` of the next page. None: this was the last one."""
-
-
-OnDay = Annotated[Day | None, Query(alias="date", description="Day in Shanghai; without it, today.")]
-
-
-@site.get("/isolation-ends")
-async def list_isolation_ends(
-    contract_no: ContractNo,
-    caller: Viewer,
-    seen: Consistency,
-    parts: Parts,
-    on_day: OnDay = None,
-    after: UUID = NOBODY,
-    limit: Limit = 50,
-) -> IsolationEndsAnswer:
-    """隔离期满: of whose isolation this is the first free day. The latest end of all orders counts; other bans may stand."""
-    covers_contract(caller, contract_no)
-    return await _isolation_ends(Whose(contract_no=contract_no, employer=own_firm(caller)), seen, parts, on_day, after, limit)
-
-
-@supervised.get("")
-async def list_supervised_isolation_ends(
-    caller: Supervisor, seen: Consistency, parts: Parts, on_day: OnDay = None, after: UUID = NOBODY, limit: Limit = 50
-) -> IsolationEndsAnswer:
-    """隔离期满 on all contracts of a station, a district or the city."""
-    return await _isolation_ends(whose_of(caller), seen, parts, on_day, after, limit)
-
-
-async def _isolation_ends(
-    whose: Whose, seen: ConsistencyToken | None, parts: Wired, on_day: date | None, after: UUID, limit: int
-) -> IsolationEndsAnswer:
-    await parts.wait_for(seen)
-    day = on_day or shanghai_date(parts.clock.now())
-    found = await page_of_isolation_ends(parts.pool, day, whose, after=after, limit=limit + 1)
-    items = [_isolation_end(each) for each in found[:limit]]
-    return IsolationEndsAnswer(date=day, items=items, next=items[-1].person_id if len(found) > limit else None)
-
-
-def _isolation_end(each: IsolationEnd) -> IsolationEndItem:
-    return IsolationEndItem(
-        person_id=each.person_id, contracts=list(each.contracts), anchor_date=each.anchor_date, admissible_on=each.admissible_on
-    )
-
-
-def whose_of(caller: Principal) -> Whose:
-    """Everybody on the contracts that an authority supervises."""
-    scope = SCOPES[caller.role]
-    return Whose(
-        stations=None if scope is not Scope.STATIONS else caller.stations,
-        districts=None if scope is not Scope.DISTRICTS else caller.districts,
-    )
+@router.get("/dispositions/objections")
+async def list_objections(
+    person_id: UUID, caller: Decider, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
+) -> Page[ObjectionItem]:
+    """What the person has said, for those who decide. Reading it is recorded."""
+    await _visible(person_id, caller, seen, parts, response)
+    found = await facts_of(parts.pool, person_id, BanObjected, before=before, limit=limit)
+    unsealer = await parts.sealing.unwrap([person_id] if found else [], actor=caller.subject, purpose=Purpose.PROCESS)
+    notes = [unsealer.unseal(person_id, "note", each.event.note) for each in found]
+    items = [
+        ObjectionItem(
+            version=each.version,
+            note=None if isinstance(note, Erased) else note,
+            noted_by=each.event.noted_by,
+            objected_at=each.event.objected_at,
+        )
+        for each, note in zip(found, notes, strict=True)
+    ]
+    return Page(items=items, next_before=next_before(found, limit))
 
 
 async def _visible(person_id: UUID, caller: Principal, seen: Consistency, parts: Wired, response: Response) -> HealthPerson:

@@ -24,12 +24,11 @@ from contracts.temperatures import MeasuredCelsius
 from contracts.times import UtcTime
 from health.domain.commands import ReportHealth
 from health.many_people import PEOPLE_MAX, PersonAnswer, PersonIsNamedTwice, done, require_distinct
-from health.wired import Wired, wired
+from health.wired import Parts, Wired
 
 router = Router(prefix="/v1/contracts/{contract_no}", tags=["health"])
 
 Reporter = Annotated[Principal, Depends(allowed(Action.REPORT_HEALTH_ROUND))]
-Parts = Annotated[Wired, Depends(wired)]
 
 
 class MeasuredPerson(StrictModel):

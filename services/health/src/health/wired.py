@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Annotated
 from uuid import UUID
 
 import asyncpg
+from fastapi import Depends
 from starlette.requests import Request
 
 from chassis.auth import Principal, covers_contract
@@ -106,3 +108,6 @@ def own_firm(caller: Principal) -> str | None:
 async def wired(request: Request) -> Wired:
     parts: Wired = request.app.state.wired
     return parts
+
+
+Parts = Annotated[Wired, Depends(wired)]

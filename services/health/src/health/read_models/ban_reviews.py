@@ -19,7 +19,7 @@ from chassis.tables import Key, ReadModel, Rows, Table
 from contracts.health import BanObjected, BanReviewed, Disposition, DispositionChanged
 from contracts.times import shanghai_date
 from health.domain.ban_reviews import REVIEWED_WITHIN_DAYS
-from health.read_models.isolation_ends import Whose
+from health.read_models.isolation_ends import WITHIN, Whose
 from health.read_models.known_people import KNOWN_OR_BANNED
 
 
@@ -97,10 +97,7 @@ FROM ban_v2 AS b
 LEFT JOIN ({KNOWN_OR_BANNED}) AS k USING (person_id)
 LEFT JOIN contract_place_v1 AS p ON p.contract_no = k.contract_no
 WHERE (b.review_on <= $1 OR b.objected_at IS NOT NULL) AND b.person_id > $2
-  AND ($3::text IS NULL OR k.contract_no = $3)
-  AND ($4::text IS NULL OR $4 IN (k.pre_registered_for, k.rostered_for))
-  AND ($5::text[] IS NULL OR p.station_name = ANY ($5))
-  AND ($6::text[] IS NULL OR p.district = ANY ($6))
+  AND {WITHIN}
 GROUP BY b.person_id
 ORDER BY b.person_id
 LIMIT $7
@@ -109,7 +106,5 @@ LIMIT $7
 
 async def page_of_due_reviews(pool: asyncpg.Pool, day: date, whose: Whose, *, after: UUID, limit: int) -> Sequence[DueReview]:
     """At most `limit` people whose ban has to be looked at by that day in Shanghai, by `person_id`."""
-    stations = None if whose.stations is None else sorted(whose.stations)
-    districts = None if whose.districts is None else sorted(whose.districts)
-    rows = await pool.fetch(PAGE, day, after, whose.contract_no, whose.employer, stations, districts, limit)
+    rows = await pool.fetch(PAGE, day, after, *whose.bounds, limit)
     return [DueReview(**row) for row in rows]

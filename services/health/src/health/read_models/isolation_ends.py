@@ -77,6 +77,20 @@ class Whose:
     stations: Collection[str] | None = None
     districts: Collection[str] | None = None
 
+    @property
+    def bounds(self) -> Sequence[object]:
+        """What `WITHIN` takes."""
+        stations = None if self.stations is None else sorted(self.stations)
+        districts = None if self.districts is None else sorted(self.districts)
+        return self.contract_no, self.employer, stations, districts
+
+
+WITHIN = """($3::text IS NULL OR k.contract_no = $3)
+  AND ($4::text IS NULL OR $4 IN (k.pre_registered_for, k.rostered_for))
+  AND ($5::text[] IS NULL OR p.station_name = ANY ($5))
+  AND ($6::text[] IS NULL OR p.district = ANY ($6))"""
+"""Of somebody whom a contract knows as `k`, at the place `p`."""
+
 
 @dataclass(frozen=True, slots=True)
 class IsolationEnd:
@@ -90,7 +104,7 @@ class IsolationEnd:
     admissible_on: date
 
 
-PAGE = """
+PAGE = f"""
 SELECT o.person_id, array_agg(DISTINCT k.contract_no ORDER BY k.contract_no) AS contracts,
        max(o.anchor_date) AS anchor_date, o.admissible_on
 FROM isolation_order_v1 AS o
@@ -100,19 +114,14 @@ WHERE o.admissible_on = $1 AND o.person_id > $2
   AND NOT EXISTS (
       SELECT FROM isolation_order_v1 AS later WHERE later.person_id = o.person_id AND later.admissible_on > o.admissible_on
   )
-  AND ($3::text IS NULL OR k.contract_no = $3)
-  AND ($4::text IS NULL OR $4 IN (k.pre_registered_for, k.rostered_for))
-  AND ($5::text[] IS NULL OR p.station_name = ANY ($5))
-  AND ($6::text[] IS NULL OR p.district = ANY ($6))
+  AND {WITHIN}
 GROUP BY o.person_id, o.admissible_on
 ORDER BY o.person_id
 LIMIT $7
-"""
+"""  # noqa: S608 - constants
 
 
 async def page_of_isolation_ends(pool: asyncpg.Pool, day: date, whose: Whose, *, after: UUID, limit: int) -> Sequence[IsolationEnd]:
     """At most `limit` people whom no order bans from this day on, and one did until then; by `person_id`."""
-    stations = None if whose.stations is None else sorted(whose.stations)
-    districts = None if whose.districts is None else sorted(whose.districts)
-    rows = await pool.fetch(PAGE, day, after, whose.contract_no, whose.employer, stations, districts, limit)
+    rows = await pool.fetch(PAGE, day, after, *whose.bounds, limit)
     return [IsolationEnd(**row) for row in rows]

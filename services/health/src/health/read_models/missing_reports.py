@@ -27,6 +27,7 @@ from contracts.registration import (
     RosterMemberImported,
 )
 from contracts.times import shanghai_date
+from health.read_models.isolation_ends import Whose
 
 
 @dataclass(slots=True)
@@ -132,6 +133,14 @@ MISSING_REPORTS = ReadModel(
     reads=_read,
 )
 
+
+@dataclass(frozen=True, slots=True)
+class MissingPerson:
+    """Somebody whom nobody has measured."""
+
+    person_id: UUID
+
+
 # The employer's people where an employer asks; known_person_v1 says whose they are.
 PAGE = """
 SELECT f.person_id
@@ -145,8 +154,7 @@ LIMIT $5
 """
 
 
-async def page_of_missing(
-    pool: asyncpg.Pool, contract_no: str, day: date, *, employer: str | None, after: UUID, limit: int
-) -> Sequence[UUID]:
+async def page_of_missing(pool: asyncpg.Pool, day: date, whose: Whose, *, after: UUID, limit: int) -> Sequence[MissingPerson]:
     """At most `limit` people of the contract without a report of that day, by `person_id`. With an employer: its own only."""
-    return [row["person_id"] for row in await pool.fetch(PAGE, contract_no, after, employer, day, limit)]
+    rows = await pool.fetch(PAGE, whose.contract_no, after, whose.employer, day, limit)
+    return [MissingPerson(**row) for row in rows]

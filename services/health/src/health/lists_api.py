@@ -1,0 +1,164 @@
+"""Whom somebody has to see to on a day: on one contract, and on all that an authority supervises."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from operator import attrgetter
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Query
+from pydantic import BaseModel
+
+from chassis.auth import Principal, allowed, covers_contract
+from chassis.web import Consistency, Router
+from contracts.access import SCOPES, Action, Scope
+from contracts.firms import ContractNo
+from contracts.health import Disposition
+from contracts.times import Day, shanghai_date
+from health.query_api import Limit, Viewer
+from health.read_models.ban_reviews import page_of_due_reviews
+from health.read_models.isolation_ends import Whose, page_of_isolation_ends
+from health.read_models.missing_reports import page_of_missing
+from health.rehearsing import NOBODY
+from health.wired import Parts, Wired, own_firm
+
+site = Router(prefix="/v1/contracts/{contract_no}", tags=["health"])
+
+supervised = Router(prefix="/v1", tags=["health"])
+
+Supervisor = Annotated[Principal, Depends(allowed(Action.QUERY_SUPERVISION))]
+OnDay = Annotated[Day | None, Query(alias="date", description="Day in Shanghai; without it, today.")]
+
+I = TypeVar("I")  # noqa: E741 - an item
+
+
+class DayList(BaseModel, Generic[I]):
+    """Some of the people on a list, by `person_id`."""
+
+    date: date
+    """In Shanghai."""
+    items: list[I]
+    next: UUID | None
+    """`after` of the next page. None: this was the last one."""
+
+
+class IsolationEndItem(BaseModel):
+    """Somebody whose isolation is over."""
+
+    person_id: UUID
+    contracts: list[str]
+    """Those asked for that know the person."""
+    anchor_date: date
+    """Day 0 of the order that ends last."""
+    admissible_on: date
+    """The first day on which no order bans the person."""
+
+
+class DueReviewItem(BaseModel):
+    """A ban that somebody has to look at."""
+
+    person_id: UUID
+    contracts: list[str]
+    """Those asked for that know the person."""
+    disposition: Disposition
+    banned_at: datetime
+    review_on: date
+    objected_at: datetime | None
+
+
+class IsolationEndsAnswer(DayList[IsolationEndItem]):
+    """Some of those whose isolation is over on the day."""
+
+
+class DueReviewsAnswer(DayList[DueReviewItem]):
+    """Some of the bans that are due by the day."""
+
+
+class MissingReportsAnswer(DayList[UUID]):
+    """Some of those who have no health report of the day: their `person_id`s."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which page of which people's list."""
+
+    parts: Wired
+    whose: Whose
+    day: date
+    after: UUID
+    limit: int
+
+    async def answer(
+        self, page_of: Callable[..., Awaitable[Sequence[Any]]], *, item: Callable[[Any], Any] = asdict
+    ) -> dict[str, Any]:
+        """The fields of a `DayList`. `page_of` reads at most `limit` items, each with its `person_id`, which orders them."""
+        found = await page_of(self.parts.pool, self.day, self.whose, after=self.after, limit=self.limit + 1)
+        items = found[: self.limit]
+        following = items[-1].person_id if len(found) > self.limit else None
+        return {"date": self.day, "items": [item(each) for each in items], "next": following}
+
+
+async def of_site(
+    contract_no: ContractNo,
+    caller: Viewer,
+    seen: Consistency,
+    parts: Parts,
+    on_day: OnDay = None,
+    after: UUID = NOBODY,
+    limit: Limit = 50,
+) -> Asked:
+    covers_contract(caller, contract_no)
+    return await _asked(Whose(contract_no=contract_no, employer=own_firm(caller)), seen, parts, on_day, after, limit)
+
+
+async def of_authority(
+    caller: Supervisor, seen: Consistency, parts: Parts, on_day: OnDay = None, after: UUID = NOBODY, limit: Limit = 50
+) -> Asked:
+    scope = SCOPES[caller.role]
+    whose = Whose(
+        stations=None if scope is not Scope.STATIONS else caller.stations,
+        districts=None if scope is not Scope.DISTRICTS else caller.districts,
+    )
+    return await _asked(whose, seen, parts, on_day, after, limit)
+
+
+async def _asked(whose: Whose, seen: Consistency, parts: Wired, on_day: date | None, after: UUID, limit: int) -> Asked:
+    await parts.wait_for(seen)
+    return Asked(parts, whose, on_day or shanghai_date(parts.clock.now()), after, limit)
+
+
+OfSite = Annotated[Asked, Depends(of_site)]
+OfAuthority = Annotated[Asked, Depends(of_authority)]
+
+
+@site.get("/missing-reports")
+async def list_missing_reports(asked: OfSite) -> MissingReportsAnswer:
+    """未填报: who is expected or on site and has no health report of the day. A declared temperature is none."""
+    return MissingReportsAnswer(**await asked.answer(page_of_missing, item=attrgetter("person_id")))
+
+
+@site.get("/isolation-ends")
+async def list_isolation_ends(asked: OfSite) -> IsolationEndsAnswer:
+    """隔离期满: of whose isolation this is the first free day. The latest end of all orders counts; other bans may stand."""
+    return IsolationEndsAnswer(**await asked.answer(page_of_isolation_ends))
+
+
+@supervised.get("/isolation-ends")
+async def list_supervised_isolation_ends(asked: OfAuthority) -> IsolationEndsAnswer:
+    """隔离期满 on all contracts of a station, a district or the city."""
+    return IsolationEndsAnswer(**await asked.answer(page_of_isolation_ends))
+
+
+@site.get("/ban-reviews")
+async def list_ban_reviews(asked: OfSite) -> DueReviewsAnswer:
+    """待复核: bans of this contract's people that are to be looked at by the day, and those that somebody objects to."""
+    return DueReviewsAnswer(**await asked.answer(page_of_due_reviews))
+
+
+@supervised.get("/ban-reviews")
+async def list_supervised_ban_reviews(asked: OfAuthority) -> DueReviewsAnswer:
+    """待复核 on all contracts of a station, a district or the city."""
+    return DueReviewsAnswer(**await asked.answer(page_of_due_reviews))
