@@ -12,10 +12,12 @@ import pytest
 from chassis.key_server import Purpose
 from contracts.access import Role
 from contracts.health import Disposition, DispositionChanged, HealthHoldPlaced, HealthReported, Hold, ReadingSource
+from contracts.healthcloud_bridge import DeclarationReceived
 from tests.chassis.bad_requests import Good, bad_requests, check, send
 from tests.health.facts import EMPLOYER, HUBEI, OTHER_EMPLOYER, declaration, imported, pre_registered, pre_registration_withdrawn
 from tests.health.service import Running, token_of
 from tests.in_process import Caller
+from tests.journeys.worlds import example_of
 
 BAN = {
     "disposition": "quarantine_required",
@@ -262,6 +264,18 @@ class TestLists:
         assert [38.0, 36.2] == [item["reading_celsius"] for item in newest.json()["items"]]
         assert ([36.1], None) == ([item["reading_celsius"] for item in rest.json()["items"]], rest.json()["next_before"])
         assert (["fever"], f'"{newest.json()["items"][0]["version"] + 1}"') == (newest.json()["holds"], newest.headers["etag"])
+
+    async def test_of_reports_shows_what_was_declared_after_the_pre_registration(
+        self, running: Running, operator: Caller, person_id: UUID
+    ) -> None:
+        declared = example_of(DeclarationReceived, person_id=person_id, declaration_version=2, temperature_celsius=38.2)
+        seen = running.service.told["healthcloud-bridge"].tell(declared)
+        listed = (await operator.get(reports(person_id), seen=seen)).json()
+        assert (["fever"], 38.2, "declaration") == (
+            listed["holds"],
+            listed["items"][0]["reading_celsius"],
+            listed["items"][0]["source"],
+        )
 
     async def test_of_dispositions_shows_the_one_that_stands_and_no_sealed_text(
         self, operator: Caller, person_id: UUID, contract_no: str

@@ -25,7 +25,7 @@ from contracts.policy import Policies
 from contracts.registration import PinnedDeclaration
 from contracts.symptoms import Symptom
 from health.domain.arrivals import STOPOVER_UNKNOWN
-from health.domain.commands import AssessArrival, HealthCommand
+from health.domain.commands import AssessArrival, HealthCommand, TakeDeclared
 from health.domain.state import HealthPerson
 from health.wiring import person_decider
 from tests.health.facts import (
@@ -289,6 +289,18 @@ class TestDeclaredTemperature:
         pinned = declaration(temperature_celsius=38.0)
         events = after(assess(pinned)).when(assess(pinned, contract_no=ELSEWHERE)).events
         assert [ArrivalAssessed] == [type(event) for event in events]
+
+    def test_counts_also_where_no_pre_registration_relies_on_it(self) -> None:
+        fever = TakeDeclared(PERSON, declaration_version=2, reading_celsius=38.0, reported_on=date(2020, 2, 18), at=NOW)
+        stream = after(assess(declaration(1, temperature_celsius=36.5)), fever)
+        assert {Hold.FEVER} == stream.state.holds
+
+    @pytest.mark.parametrize("is_taken_first", [True, False])
+    def test_counts_once_whoever_tells_of_it_first(self, is_taken_first: bool) -> None:
+        pinned = assess(declaration(1, temperature_celsius=38.0))
+        taken = TakeDeclared(PERSON, declaration_version=1, reading_celsius=38.0, reported_on=date(2020, 2, 14), at=NOW)
+        stream = after(taken, pinned) if is_taken_first else after(pinned, taken)
+        assert 1 == sum(isinstance(event, HealthReported) for event in stream.happened)
 
     def test_does_not_take_a_hold_back_for_it_was_not_measured(self) -> None:
         stream = person.given(*after(assess(declaration(1, temperature_celsius=38.0))).happened)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.registration import FamilyDetailsCorrected
-from health.domain.commands import AssessArrival
-from health.policies import when_somebody_is_expected
+from health.domain.commands import AssessArrival, TakeDeclared
+from health.policies import when_somebody_declares, when_somebody_is_expected
 from tests.health.facts import HERE, HUBEI, NOW, PERSON, SEALED, corrected, declaration, family_member, pre_registered
+from tests.journeys.worlds import example_of
 from tests.told import fact
 
 
@@ -45,3 +47,24 @@ class TestWhenSomebodyIsExpected:
         told = fact(FamilyDetailsCorrected(**holds, reason=SEALED, corrected_at=at))
         ((_, command),) = when_somebody_is_expected(told)
         assert (told.recorded.event_id, None, at) == (command.pre_registration_id, command.origin_code, command.at)
+
+
+class TestWhenSomebodyDeclares:
+    def declared(self, celsius: float | None) -> DeclarationReceived:
+        event = example_of(
+            DeclarationReceived,
+            person_id=PERSON,
+            declaration_version=2,
+            temperature_celsius=celsius,
+            reported_on=date(2020, 2, 18),
+            received_at=NOW,
+        )
+        assert isinstance(event, DeclarationReceived)
+        return event
+
+    def test_takes_the_temperature_on_the_persons_own_stream(self) -> None:
+        taken = TakeDeclared(PERSON, declaration_version=2, reading_celsius=38.0, reported_on=date(2020, 2, 18), at=NOW)
+        assert [(PERSON, taken)] == when_somebody_declares(fact(self.declared(38.0)))
+
+    def test_takes_nothing_where_none_was_declared(self) -> None:
+        assert [] == when_somebody_declares(fact(self.declared(None)))

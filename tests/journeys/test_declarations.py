@@ -36,3 +36,19 @@ async def test_a_further_declaration_is_noticed_without_anybody_s_act(
         return await is_refused_with_the_first_declaration(elsewhere, arrived)
 
     assert await eventually(is_noticed, within_s=WITHIN_S)
+
+
+async def test_fever_that_is_declared_after_the_pre_registration_keeps_him_out_until_he_is_measured(site: Site) -> None:
+    arrived = await site.arrives()
+    await site.declares(arrived.person, days_ago=0, 体温="38.2")
+
+    async def is_kept_out() -> bool:
+        return ["fever"] == await site.reasons(arrived)
+
+    assert await eventually(is_kept_out, within_s=WITHIN_S)
+    await site.is_measured(arrived, celsius=36.6)
+
+    async def is_free() -> bool:
+        return [] == await site.reasons(arrived)
+
+    assert await eventually(is_free, within_s=WITHIN_S)

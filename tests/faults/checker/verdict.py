@@ -28,7 +28,7 @@ PUBLISHED_AS_STORED = WITH_LOG[:-1]
 READS: Mapping[str, Sequence[str]] = {
     "registration": ("registration", "healthcloud-bridge", "gatekeeper"),
     "healthcloud-bridge": ("registration", "healthcloud-bridge"),
-    "health": ("registration", "gatekeeper"),
+    "health": ("registration", "healthcloud-bridge", "gatekeeper"),
     "gatekeeper": ("registration", "health", "gatekeeper"),
     "police-bridge": ("registration", "police-bridge"),
     "reporting": ("registration", "gatekeeper", "health"),

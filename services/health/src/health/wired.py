@@ -28,7 +28,7 @@ from health.domain.adoption import Adoptions, AdoptPolicy, Draft, DraftPolicy
 from health.domain.commands import HealthCommand
 from health.domain.state import HealthPerson
 from health.many_people import ManyPeople
-from health.policies import ARRIVAL_POLICY
+from health.policies import ARRIVAL_POLICY, DECLARED_POLICY
 from health.read_models.ban_reviews import BAN_REVIEWS
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.isolation_ends import ISOLATION_ENDS
@@ -40,6 +40,7 @@ from health.rehearsing import TodaysPeople
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "registration": (KNOWN_PEOPLE.name, SAME_PEOPLE.name, MISSING_REPORTS.name, ISOLATION_ENDS.name, ARRIVAL_POLICY),
+        "healthcloud-bridge": (DECLARED_POLICY,),
         "gatekeeper": (IN_FORCE.name, MISSING_REPORTS.name),
         "health": (MISSING_REPORTS.name, ISOLATION_ENDS.name, BAN_REVIEWS.name),
     }

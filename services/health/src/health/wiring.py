@@ -30,7 +30,7 @@ from health.domain.commands import HealthCommand
 from health.domain.decider import decide, evolve
 from health.domain.state import HealthPerson
 from health.many_people import ManyPeople
-from health.policies import arrival_policy
+from health.policies import arrival_policy, declared_policy
 from health.read_models.ban_reviews import BAN_REVIEWS
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.isolation_ends import ISOLATION_ENDS
@@ -49,7 +49,7 @@ def person_decider(policies: Callable[[], Policies]) -> Decider[HealthCommand, H
         decide=partial(decide, policies=policies),
         evolve=evolve,
         events={event.TYPE: event for event in get_args(HealthEvent)},
-        state_version=5,
+        state_version=6,
     )
 
 
@@ -105,7 +105,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
             )
         },
         read_models=[KNOWN_PEOPLE, SAME_PEOPLE, IN_FORCE, MISSING_REPORTS, ISOLATION_ENDS, BAN_REVIEWS],
-        policies=[arrival_policy(handler)],
+        policies=[arrival_policy(handler), declared_policy(handler)],
         api_tasks=[in_force.run, policies.run],
         ready=[policies.ready],
         worker_tasks=[lambda worker: policies.run()],
@@ -118,5 +118,5 @@ SERVICE = Service(
     settings=ServiceSettings,
     migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
     wire=wire,
-    reads=["registration", "gatekeeper"],
+    reads=["registration", "healthcloud-bridge", "gatekeeper"],
 )

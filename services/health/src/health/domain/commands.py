@@ -31,6 +31,18 @@ class AssessArrival:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeDeclared:
+    """The person declared a temperature in Health Cloud, whether or not a pre-registration relies on that declaration."""
+
+    person_id: UUID
+    declaration_version: int
+    reading_celsius: float
+    reported_on: date
+    """上报时间: Health Cloud tells the day only."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Correction:
     """A report was wrong. It may have kept somebody out, or let somebody in."""
 
@@ -132,4 +144,6 @@ class WithdrawOrder:
     at: datetime
 
 
-HealthCommand = AssessArrival | ClarifyTravel | WithdrawOrder | ReportHealth | ChangeDisposition | ReviewBan | ObjectToBan
+HealthCommand = (
+    AssessArrival | TakeDeclared | ClarifyTravel | WithdrawOrder | ReportHealth | ChangeDisposition | ReviewBan | ObjectToBan
+)

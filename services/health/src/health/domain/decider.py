@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date
 from typing import assert_never
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from contracts.health import (
     ArrivalAssessed,
@@ -19,11 +18,10 @@ from contracts.health import (
     HealthReported,
     IsolationOrdered,
     IsolationOrderWithdrawn,
-    ReadingSource,
     TravelClarified,
 )
 from contracts.policy import Policies
-from contracts.times import YEAR_MIN, shanghai_date, shanghai_midnight
+from contracts.times import shanghai_date
 from health.domain.arrivals import judge
 from health.domain.ban_reviews import object_to_ban, review_ban
 from health.domain.commands import (
@@ -34,16 +32,14 @@ from health.domain.commands import (
     ObjectToBan,
     ReportHealth,
     ReviewBan,
+    TakeDeclared,
     WithdrawOrder,
 )
 from health.domain.corrections import clarify_travel, withdraw_order
 from health.domain.dispositions import change_disposition
 from health.domain.policy_set import PolicySet, in_force
-from health.domain.reports import holds_after, report_health, with_report
+from health.domain.reports import report_health, take_declared, with_report
 from health.domain.state import Answer, Arrival, Decided, HealthPerson, Journey, Order, Unclear, Withdrawn
-
-_FIRST_DAY = date(YEAR_MIN, 1, 2)
-"""The first day whose midnight in Shanghai is a time that an event can hold."""
 
 
 def decide(command: HealthCommand, person: HealthPerson, *, policies: Callable[[], Policies]) -> Sequence[HealthEvent]:
@@ -56,6 +52,8 @@ def decide(command: HealthCommand, person: HealthPerson, *, policies: Callable[[
         case AssessArrival():
             policy = in_force(policies(), day, district=command.district, contract_no=command.contract_no)
             return _assess_arrival(command, person, policy)
+        case TakeDeclared():
+            return take_declared(command, person, PolicySet(policies().on(day)))
         case ClarifyTravel():
             return clarify_travel(command, person, policies())
         case WithdrawOrder():
@@ -93,24 +91,16 @@ def _assess_arrival(command: AssessArrival, person: HealthPerson, policy: Policy
         assessed_at=command.at,
     )
     # The judgement is closed last: whoever has seen it has seen the hold and the orders that follow from it.
-    return [*_declared_reading(command, person, policy), *new, assessed]
+    return [*_declared(command, person, policy), *new, assessed]
 
 
-def _declared_reading(command: AssessArrival, person: HealthPerson, policy: PolicySet) -> Sequence[HealthEvent]:
-    """体温 of the declaration, which counts as a reading at its 上报时间: once, however many contracts rely on it."""
-    declaration = command.declaration
-    if declaration.temperature_celsius is None or declaration.version in person.declarations:
+def _declared(command: AssessArrival, person: HealthPerson, policy: PolicySet) -> Sequence[HealthEvent]:
+    """What the pinned declaration says of temperature, where that was not taken before."""
+    pinned = command.declaration
+    if pinned.temperature_celsius is None:
         return []
-    reported = HealthReported(
-        person_id=command.person_id,
-        report_id=uuid5(command.person_id, f"declaration/{declaration.version}"),
-        reading_celsius=declaration.temperature_celsius,
-        source=ReadingSource.DECLARATION,
-        # Health Cloud tells the day only. A day that has not come yet is a slip: then it was declared by now.
-        read_at=min(shanghai_midnight(max(declaration.reported_on, _FIRST_DAY)), command.at),
-        reported_at=command.at,
-    )
-    return [reported, *holds_after(reported, person, policy)]
+    declared = TakeDeclared(command.person_id, pinned.version, pinned.temperature_celsius, pinned.reported_on, command.at)
+    return take_declared(declared, person, policy)
 
 
 def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import uuid5
 
 from contracts.health import HealthHoldPlaced, HealthHoldWithdrawn, HealthReported, Hold, ReadingSource
 from contracts.rejection import Rejection
 from contracts.symptoms import Symptom
-from contracts.times import is_ahead
-from health.domain.commands import ReportHealth
+from contracts.times import YEAR_MIN, is_ahead, shanghai_midnight
+from health.domain.commands import ReportHealth, TakeDeclared
 from health.domain.policy_set import PolicySet
 from health.domain.readings import has_fever, has_symptoms, with_reading
 from health.domain.state import HealthPerson, Reading, Report, Settled
@@ -20,6 +21,9 @@ CORRECTABLE_HOURS_MAX = 72
 """How long after it came in a report can be corrected: what was mistyped on a Friday is found on Monday."""
 CORRECTABLE_REPORTS_MAX = 24
 """Of these many last reports of a person: each is kept by itself in the state, whoever reports however often."""
+
+_FIRST_DAY = date(YEAR_MIN, 1, 2)
+"""The first day whose midnight in Shanghai is a time that an event can hold."""
 
 
 class ReadingIsInTheFuture(Rejection):
@@ -82,6 +86,25 @@ def report_health(
     return [reported, *holds_after(reported, person, policy)]
 
 
+def take_declared(
+    command: TakeDeclared, person: HealthPerson, policy: PolicySet
+) -> Sequence[HealthReported | HealthHoldPlaced | HealthHoldWithdrawn]:
+    """体温 of a declaration, which counts as a reading at its 上报时间: once, whoever relies on it."""
+    report_id = uuid5(command.person_id, f"declaration/{command.declaration_version}")
+    if report_id in person.declared:
+        return []
+    reported = HealthReported(
+        person_id=command.person_id,
+        report_id=report_id,
+        reading_celsius=command.reading_celsius,
+        source=ReadingSource.DECLARATION,
+        # A day that has not come yet is a slip: then it was declared by now.
+        read_at=min(shanghai_midnight(max(command.reported_on, _FIRST_DAY)), command.at),
+        reported_at=command.at,
+    )
+    return [reported, *holds_after(reported, person, policy)]
+
+
 def _require_complete(command: ReportHealth) -> None:
     if is_ahead(command.read_at, command.at):
         raise ReadingIsInTheFuture
@@ -139,7 +162,7 @@ def with_report(person: HealthPerson, event: HealthReported) -> HealthPerson:
         reported_at=event.reported_at,
     )
     if event.source is ReadingSource.DECLARATION:
-        return replace(person, settled=_settled(person.settled, new))
+        return replace(person, settled=_settled(person.settled, new), declared=person.declared | {event.report_id})
     kept = [*(each for each in person.reports if each.report_id != event.corrects), new]
     settled, reports = person.settled, kept[-CORRECTABLE_REPORTS_MAX:]
     for each in kept:

@@ -152,7 +152,9 @@ class HealthPerson:
     assessed: frozenset[UUID] = frozenset()
     """Every pre-registration that was judged, by its event id."""
     declarations: frozenset[int] = frozenset()
-    """Versions of the declarations that were judged: what each says of temperature counts once."""
+    """Versions of the declarations that were judged."""
+    declared: frozenset[UUID] = frozenset()
+    """Declared readings that were taken, by report: each counts once."""
 
     @property
     def readings(self) -> tuple[Reading, ...]:

@@ -76,7 +76,8 @@ def with_settled(settled: Sequence[ReviewItem], event: ReviewItemSettled) -> tup
 def differences(pinned: PinnedDeclaration, newer: PinnedDeclaration, *, same_name: bool) -> list[str]:
     """What a newer declaration says otherwise of the journey, by field, and `name`.
 
-    Day and temperature of the report are not compared: they differ each time. Places and addresses are sealed and cannot be.
+    Day and temperature of the report are not compared: they differ each time, and what is fever health decides, which takes every
+    declared temperature as a reading. Places and addresses are sealed and cannot be.
     """
     fields = ("departed_on", "from_hubei", "from_wuhan", "stopover", "stopover_code")
     changed = [field for field in fields if getattr(pinned, field) != getattr(newer, field)]
