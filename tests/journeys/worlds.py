@@ -109,6 +109,7 @@ async def place(world: World, database: Database, keys: Database) -> AsyncIterat
                 "healthcloud_url": upstream.url if upstream else "http://127.0.0.1:1",
                 "healthcloud_api_key": API_KEY,
                 "epidemic_ended_on": "2020-06-17",
+                "shows_login_codes": True,
                 "checklist_folder": folder,
             }
             async with in_process(world.service, world.service.settings.model_validate(told)) as running:
