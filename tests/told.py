@@ -59,6 +59,11 @@ class Told:
         self._more = asyncio.Event()
         return ConsistencyToken(service=self.name, epoch=1, positions=positions)
 
+    def next_of(self, stream_id: UUID) -> ConsistencyToken:
+        """Where the next fact of this stream will stand."""
+        shard = shard_of(stream_id)
+        return ConsistencyToken(service=self.name, epoch=1, positions={shard: len(self._shards[shard]) + 1})
+
     async def follow(self, partition: int, positions: Mapping[int, int], offset: int) -> AsyncIterator[Batch]:
         marks = dict(positions)
         while True:

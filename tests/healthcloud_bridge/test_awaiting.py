@@ -218,6 +218,7 @@ class TestPoller:
         long_ago = NOW - timedelta(days=poller.AWAITED.days_max + 1)
         forgotten, kept = await awaited(running.parts, number, asked_at=long_ago), await awaited(running.parts, other_number)
         running.registration.tell(forgotten)
+        await eventually(lambda: waiting(running, forgotten.person_id))
         running.registration.tell(kept)
         await asked_for(running, kept.person_id)
         assert not await was_asked_for(running, forgotten.person_id)

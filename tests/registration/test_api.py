@@ -174,7 +174,7 @@ class TestPreRegister:
         self, running: Running, contract_no: str, operator: Caller
     ) -> None:
         person = await person_id(running)
-        not_told_yet = ConsistencyToken(service="healthcloud-bridge", epoch=1, positions={person.int & 63: 1})
+        not_told_yet = running.service.told["healthcloud-bridge"].next_of(person)
         asked = asyncio.create_task(operator.post(path(contract_no), form(), seen=not_told_yet))
         await declare(running)
         assert 201 == (await asked).status_code
