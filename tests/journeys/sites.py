@@ -133,14 +133,18 @@ class Site:
 
     async def pre_registers(self, person: Person) -> Arrived:
         """进场预登记, with the latest declaration."""
-        lookup = {"document": person.document, "name": person.name, "purpose": "pre_registration"}
-        found = await self.ask("site_operator", "POST", "healthcloud_bridge", "/v1/declaration-lookups", lookup)
-        registered = await self.hands_in(person, seen=found.headers["Consistency-Token"])
+        registered = await self.hands_in(person, seen=await self.looks_up(person))
         arrived = Arrived(person, registered.json()["person_id"])
         await eventually(lambda: self.is_judged(arrived), within_s=WITHIN_S)
         return arrived
 
-    async def hands_in(self, person: Person, *, seen: str, expect: tuple[int, ...] = ()) -> httpx2.Response:
+    async def looks_up(self, person: Person) -> str:
+        """获取健康云信息. Where it stands."""
+        lookup = {"document": person.document, "name": person.name, "purpose": "pre_registration"}
+        found = await self.ask("site_operator", "POST", "healthcloud_bridge", "/v1/declaration-lookups", lookup)
+        return found.headers["Consistency-Token"]
+
+    async def hands_in(self, person: Person, *, seen: str, expect: tuple[int, ...] = (), **more: str) -> httpx2.Response:
         """The form 进场预登记."""
         form = {
             "document": person.document,
@@ -149,7 +153,7 @@ class Site:
             "trade": "020",
             "employer_credit_code": EMPLOYER["credit_code"],
             "origin": {"code": "320600", "text": "江苏省南通市"},
-        }
+        } | more
         return await self.post("site_operator", "registration", "pre-registrations", form, expect=expect, seen=seen)
 
     async def is_judged(self, arrived: Arrived) -> bool:

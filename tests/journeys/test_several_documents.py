@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from chassis.testing.wait import eventually
-from tests.journeys.sites import WITHIN_S, Arrived, Site
+from tests.journeys.sites import WITHIN_S, Arrived, Site, somebody
 from tests.journeys.test_at_the_gate import codes, listed
 from tests.journeys.test_supervision import ask
 from tests.journeys.test_who_is_expected import told_to_the_police
@@ -78,3 +78,16 @@ class TestSeveralDocuments:
         seen = unlinked.headers["Consistency-Token"]
         assert "admitted" == (await at_the_gate(site, "entries", two.person.document, seen=seen))["outcome"]
         assert "suspected" in codes(await at_the_gate(site, "entries", one.person.document))
+
+    async def test_of_which_the_first_was_mistyped_are_one_person_s(self, site: Site) -> None:
+        wrong, right = await site.arrives(), somebody()
+        await site.is_banned(wrong)
+        mistake = {"reason": "证件号录错"}
+        withdrawn = f"pre-registrations/{wrong.person_id}/withdrawal"
+        await site.post("site_operator", "registration", withdrawn, mistake)
+        await site.declares(right)
+        found = await site.looks_up(right)
+        registered = await site.hands_in(right, seen=found, replaces=wrong.person_id)
+        anew = Arrived(right, registered.json()["person_id"])
+        await eventually(lambda: site.is_judged(anew), within_s=WITHIN_S)
+        assert ["suspected"] == await site.reasons(anew), "the ban follows the person, not the paper"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,7 +23,17 @@ from registration.policies import when_records_are_linked
 from registration.wiring import PERSON as PERSON_DECIDER
 from tests.in_process import Caller
 from tests.registration.asking import citizen, declare, form, path, person_id
-from tests.registration.facts import NOW, OTHER_EMPLOYER, PERSON, SEALED, erased
+from tests.registration.facts import (
+    NOW,
+    OTHER_EMPLOYER,
+    PERSON,
+    SEALED,
+    awaited,
+    declared,
+    erased,
+    pre_register,
+    pre_registered,
+)
 from tests.registration.service import Running
 from tests.told import fact
 
@@ -101,6 +112,19 @@ class TestWhenRecordsAreLinked:
     def test_and_of_who_is_somebody_else(self) -> None:
         [(stream_id, command)] = when_records_are_linked(fact(unlinked(TWO, same_as=[ONE])))
         assert (TWO, Unlink(TWO, frozenset({PERSON}), NOW)) == (stream_id, command)
+
+
+class TestReplace:
+    def test_links_before_anybody_is_expected(self) -> None:
+        anew = replace(pre_register(declared()), replaces=TWO)
+        person.when(anew).then(linked(TWO, reason=None), pre_registered()).when(anew).then_nothing()
+
+    def test_links_also_whose_form_waits(self) -> None:
+        person.when(replace(pre_register(), replaces=TWO)).then(linked(TWO, reason=None), awaited())
+
+    def test_does_not_link_again_who_was_set_apart(self) -> None:
+        apart = person.given(linked(TWO), unlinked(TWO))
+        apart.when(replace(pre_register(declared()), replaces=TWO)).then(pre_registered())
 
 
 # --- Over HTTP --------------------------------------------------------------------------------------------------------
@@ -189,6 +213,28 @@ class TestLinkDocument:
             documents = f"{path(contract_no)}/{whose}/documents"
             answered = await caller.post(documents, {"document": citizen(1), **REASON})
             assert (404, "person-is-not-pre-registered") == problem(answered) == problem(await caller.get(documents))
+
+
+class TestReplaceDocument:
+    async def test_after_a_withdrawal_is_the_same_person(self, running: Running, contract_no: str, operator: Caller) -> None:
+        wrong, seen = await registered(running, contract_no, operator), await declare(running, 1)
+        right = form(1, replaces=wrong)
+        refused = await operator.post(path(contract_no), right, seen=seen)
+        assert (409, "replaced-is-not-withdrawn") == problem(refused)
+        await operator.post(f"{path(contract_no)}/{wrong}/withdrawal", {"reason": "证件号录错"})
+        unknown = await operator.post(path(contract_no), form(1, replaces=str(uuid4())), seen=seen)
+        assert (404, "person-is-not-pre-registered") == problem(unknown)
+        assert 0 == (await running.facts()).count("person-linked")
+        answered = await operator.post(path(contract_no), right, seen=seen)
+        assert (201, str(await person_id(running, 1))) == (answered.status_code, answered.json()["person_id"])
+
+        async def is_told_by_both() -> bool:
+            return ({answered.json()["person_id"]}, {wrong}) == (
+                await same_as(running, wrong),
+                await same_as(running, answered.json()["person_id"]),
+            )
+
+        await eventually(is_told_by_both)
 
 
 class TestUnlinkDocument:

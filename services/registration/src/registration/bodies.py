@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Self
+from uuid import UUID
 
 from pydantic import model_validator
 
@@ -96,6 +97,8 @@ class PreRegistrationBody(_PersonOnContract):
     """手机号. Counts only where the declaration has none."""
     declaration_version: DeclarationVersion | None = None
     """The declaration that was shown (获取健康云信息), if one was."""
+    replaces: UUID | None = None
+    """Whoever was registered under a wrong document, and withdrawn, and is registered anew by this: the two are one person."""
 
     def to_form(self, contract_no: str, district: str, *, for_one_firm: bool) -> TypedForm:
         return TypedForm(
@@ -112,6 +115,7 @@ class PreRegistrationBody(_PersonOnContract):
             mobile=self.mobile,
             declaration_version=self.declaration_version,
             for_one_firm=for_one_firm,
+            replaces=self.replaces,
         )
 
 

@@ -44,6 +44,7 @@ from registration.domain.person import (
     PersonIsOnTooManyContracts,
     Withdraw,
 )
+from registration.domain.same_person import PersonHasTooManyDocuments, ReplacedIsNotWithdrawn
 from registration.domain.station import StationWorksElsewhere
 from registration.kept_forms import kept
 from registration.read_models.entries import last_entered_at
@@ -172,8 +173,11 @@ class PreRegistrationReceipt(BaseModel):
         DeclarationHasChanged,
         NameDiffersFromDeclaration,
         MobileIsMissing,
+        PersonHasTooManyDocuments,
+        PersonIsNotPreRegistered,
         PersonIsOnTooManyContracts,
         PersonIsRegisteredOtherwise,
+        ReplacedIsNotWithdrawn,
     ),
 )
 async def pre_register(
@@ -193,6 +197,8 @@ async def pre_register(
     if not covers_employer(caller.role, caller.grants, body.employer_credit_code):
         raise EmployerIsMissing  # Other firms' people are not this registrar's to know of.
     contract.require_employer(body.employer_credit_code)
+    if body.replaces is not None:
+        await _require_withdrawn(parts, caller, contract_no, body.replaces)
     await parts.wait_for(seen)
     form = body.to_form(contract_no, details.district, for_one_firm=caller.role is Role.EMPLOYER_REGISTRAR)
     answer = await parts.pre_registering.hand_in(form, key=_key(caller, key))
@@ -280,6 +286,14 @@ async def withdraw_pre_registration(
     )
     outcome = await parts.people.handle(person_id, command, key=_key(caller, key))
     _tell(response, outcome, await parts.people.token_after(person_id, outcome), status=204)
+
+
+async def _require_withdrawn(parts: Wired, caller: Principal, contract_no: str, person_id: UUID) -> None:
+    """Raises: PersonIsNotPreRegistered, ReplacedIsNotWithdrawn."""
+    await _require_own_employer(parts, caller, contract_no, person_id)
+    _, person = await parts.people.read(person_id)
+    if person.is_to_be_expected_on(contract_no):
+        raise ReplacedIsNotWithdrawn
 
 
 async def _require_own_employer(parts: Wired, caller: Principal, contract_no: str, person_id: UUID) -> None:

@@ -45,7 +45,8 @@ from registration.domain.family import (
     WithdrawFamilyMember,
 )
 from registration.domain.lacking import WaitsFor, waits_for
-from registration.domain.person import PersonEvent, PersonIsNotPreRegistered, PersonIsOnTooManyContracts, PreRegistration
+from registration.domain.person import PersonEvent, PersonIsNotPreRegistered, PersonIsOnTooManyContracts
+from registration.domain.pre_registration import PreRegistration
 from registration.kept_forms import kept
 from registration.read_models.family_members import FamilyMemberRow, family_of
 from registration.wired import Wired, wired

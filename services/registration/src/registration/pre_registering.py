@@ -41,6 +41,8 @@ class TypedForm:
     """The declaration that was shown, if one was."""
     for_one_firm: bool
     """Whether who typed it may register this firm's people only."""
+    replaces: UUID | None = None
+    """Whoever was registered under a wrong document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,9 @@ class PreRegistering:
         person_id = command.person_id
         outcome = await self.people.handle(person_id, command, key=key)
         match outcome.events:
-            case [PersonPreRegistered() as opened]:
+            case [*_, PersonPreRegistered() as opened]:
                 return Answer(person_id, outcome, opened.declaration.version)
-            case [DeclarationAwaited() as kept]:
+            case [*_, DeclarationAwaited() as kept]:
                 return _waiting(kept_form_of(kept), command, outcome)
             case _:
                 return await self._as_it_stands(command, outcome)
@@ -92,6 +94,7 @@ class PreRegistering:
             declaration_version_seen=typed.declaration_version,
             at=self.clock.now(),
             for_one_firm=typed.for_one_firm,
+            replaces=typed.replaces,
         )
 
     async def _as_it_stands(self, command: PreRegister, outcome: Outcome[PersonEvent]) -> Answer:

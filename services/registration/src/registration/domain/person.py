@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, assert_never
+from typing import assert_never
 from uuid import UUID
 
 from contracts.gatekeeper import CONTRACTS_MAX
@@ -32,11 +32,12 @@ from contracts.review import ReviewItemSettled
 from contracts.same_person import PersonLinked, PersonUnlinked
 from contracts.sealing import Sealed
 from registration.domain import family, review, same_person, waiting
-from registration.domain.corrections import Correct, Details, PreRegistrationIsNotOpen, correct, details_of
+from registration.domain.corrections import Correct, PreRegistrationIsNotOpen, correct, details_of
 from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing
 from registration.domain.erasure import Erase, PersonIsErased, erase
 from registration.domain.form import Form, Left, expected, kept_form_of
 from registration.domain.lacking import WaitsFor, waits_for
+from registration.domain.pre_registration import PreRegistration
 from registration.domain.roster import ImportRosterMember, import_member
 from registration.domain.waiting import TakeUp
 
@@ -56,6 +57,8 @@ class PreRegister:
     at: datetime
     for_one_firm: bool = False
     """Whether the registrar may register this firm's people only."""
+    replaces: UUID | None = None
+    """The record under a wrong document, from which this one goes on: the same person's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,29 +111,6 @@ PersonEvent = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PreRegistration:
-    """The latest one on a contract."""
-
-    details: Details
-    """As they hold now."""
-    state: Literal["open", "withdrawn", "closed"]
-    left: Left | None = None
-    """The last exit that closed one on this contract."""
-
-    @property
-    def district(self) -> str:
-        return self.details.form.district
-
-    @property
-    def employer_credit_code(self) -> str:
-        return self.details.form.employer_credit_code
-
-    @property
-    def declaration_version(self) -> int:
-        return self.details.declaration.version
-
-
 NO_OTHERS = same_person.Records()
 
 
@@ -170,6 +150,10 @@ class Person:
         """Whether a pre-registration is open there."""
         known = self.pre_registrations.get(contract_no)
         return known is not None and known.state == "open"
+
+    def is_to_be_expected_on(self, contract_no: str) -> bool:
+        """Whether a pre-registration is open there, or a form waits."""
+        return contract_no in self.awaited or self.is_expected_on(contract_no)
 
     def is_family_on(self, contract_no: str) -> bool:
         """Whether the person comes along with somebody there."""
@@ -256,8 +240,16 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
         raise MobileIsMissing  # Typed in a moment: nothing to wait for.
     if declaration is None or lacks is not None:
         waiting.require_place(form, person.awaited.get(form.contract_no), for_one_firm=command.for_one_firm)
-        return waiting.wait(command.person_id, form, person.awaited.get(form.contract_no), command.at)
-    return [_pre_registered(command.person_id, form, declaration, taken_up=False, at=command.at)]
+        waits = waiting.wait(command.person_id, form, person.awaited.get(form.contract_no), command.at)
+        return [*_replaced(command, person), *waits]
+    expected_now = _pre_registered(command.person_id, form, declaration, taken_up=False, at=command.at)
+    return [*_replaced(command, person), expected_now]
+
+
+def _replaced(command: PreRegister, person: Person) -> Sequence[PersonLinked]:
+    """Linked before somebody is expected: the gate never knows of the one without the other."""
+    same_as = frozenset({command.replaces} if command.replaces else ())
+    return same_person.link(same_person.Link(command.person_id, same_as, command.at), person.records)
 
 
 def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:

@@ -83,6 +83,14 @@ class PersonHasTooManyDocuments(Rejection):
     title_en = "No more documents can be linked to the person"
 
 
+class ReplacedIsNotWithdrawn(Rejection):
+    """Whoever was registered under a wrong document is withdrawn before he is registered under the right one."""
+
+    code = "replaced-is-not-withdrawn"
+    title_zh = "请先撤销原证件的进场预登记"
+    title_en = "Withdraw the pre-registration under the wrong document first"
+
+
 class DocumentIsNotLinked(Rejection):
     """The person has no such further document."""
 
