@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import httpx2
+from fastapi import FastAPI
 from joserfc.jwk import OKPKey
 
 from chassis.auth import Authenticator, Principal, issue_token, public_keys
@@ -68,6 +69,7 @@ class InProcess(Generic[S]):
 
     parts: Machinery[S]
     application: Application
+    app: FastAPI
     client: httpx2.AsyncClient
     told: Mapping[str, Told]
     """By service: the logs that it reads."""
@@ -89,8 +91,10 @@ async def in_process(service: Service[S], settings: S, *, with_policies: bool = 
         tasks = _worker(parts, application, list(told.values()))
         tasks += [asyncio.create_task(task()) for task in application.api_tasks]
         try:
-            async with _client(service, application) as client:
-                yield InProcess(parts, application, client, told)
+            async with _app(service, application) as app:
+                transport = httpx2.ASGITransport(app)
+                async with httpx2.AsyncClient(transport=transport, base_url=f"http://{service.name}") as client:
+                    yield InProcess(parts, application, app, client, told)
         finally:
             await _cancel(tasks)
 
@@ -113,14 +117,13 @@ def _worker(parts: Machinery[Any], application: Application, told: Sequence[Sour
 
 
 @asynccontextmanager
-async def _client(service: Service[S], application: Application) -> AsyncIterator[httpx2.AsyncClient]:
+async def _app(service: Service[S], application: Application) -> AsyncIterator[FastAPI]:
     jwks = httpx2.MockTransport(lambda request: httpx2.Response(200, json=public_keys(SIGNING_KEY)))
     authenticator = Authenticator("http://portal/.well-known/jwks.json", transport=jwks)
     app = create_app(service=service.name, title=service.title, routers=application.routers, authenticator=authenticator)
     for name, value in application.state.items():
         setattr(app.state, name, value)
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=f"http://{service.name}") as client:
-        yield client
+    yield app
     await authenticator.close()
 
 

@@ -164,7 +164,7 @@ class _Operation:
                 malformed = replace(self._request(f"If-Match {value}", 400), code="if-match-malformed")
                 yield _with_header(malformed, "If-Match", value)
         if "Consistency-Token" in self.parameters:
-            for value in (CANARY, "registration/1/64:1", "registration/0/1:1", "registration/1/1:1,1:2", "registration/1/"):
+            for value in (CANARY, "", "registration/1/64:1", "registration/0/1:1", "registration/1/"):
                 yield _with_header(self._request(f"consistency token {value}", 400), "Consistency-Token", value)
 
     def _bad_query(self) -> Iterator[Bad]:

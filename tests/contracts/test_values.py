@@ -145,6 +145,14 @@ class TestTimes:
     def test_need_an_offset(self) -> None:
         assert error_types(UtcTime, "2020-02-18T15:44:35") == ["timezone_aware"]
 
+    @pytest.mark.parametrize("number", ["0", "1582761600", "-1", 0, 1582761600, 1.5, "20200218", True])
+    def test_are_no_numbers(self, number: object) -> None:
+        assert [["date_parsing"]] * 2 == [error_types(each, number) for each in (UtcTime, Day)]
+
+    def test_are_not_days(self) -> None:
+        assert ["date_parsing"] == error_types(UtcTime, "2020-02-18")
+        assert ["date_parsing"] == error_types(Day, "2020-02-18T00:00:00+08:00")
+
     @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "3000-01-01T00:00:00Z"])
     def test_refuse_what_would_overflow(self, text: str) -> None:
         assert error_types(UtcTime, text) == [Flaw.TIME_RANGE.value]

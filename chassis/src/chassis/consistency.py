@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from contracts.event import SHARDS
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -28,7 +26,10 @@ HEADER = "Consistency-Token"
 LENGTH_MAX = 2_048
 """Characters of a token: 64 shards with large positions fit."""
 
-_FORM = re.compile(r"([a-z][a-z-]{0,31})/([1-9][0-9]{0,9})/((?:[0-9]{1,2}:[0-9]{1,18},){0,63}[0-9]{1,2}:[0-9]{1,18})")
+_PLACE = r"(?:[1-5]?[0-9]|6[0-3]):[0-9]{1,18}"
+TOKEN = rf"([a-z][a-z-]{{0,31}})/([1-9][0-9]{{0,9}})/((?:{_PLACE},){{0,63}}{_PLACE})"
+"""What every token looks like, as JSON Schema reads it. Of a shard that is named twice the later position counts."""
+_FORM = re.compile(TOKEN)
 
 
 class MalformedToken(ValueError):
@@ -69,8 +70,7 @@ class ConsistencyToken:
         if form is None:
             raise MalformedToken("not <service>/<epoch>/<shard>:<pos>")
         service, epoch, listed = form.groups()
-        pairs = [tuple(map(int, pair.split(":"))) for pair in listed.split(",")]
-        positions = {shard: pos for shard, pos in pairs if shard < SHARDS}
-        if len(positions) != len(pairs):
-            raise MalformedToken("a shard that does not exist, or twice the same")
+        positions: dict[int, int] = {}
+        for shard, pos in (map(int, place.split(":")) for place in listed.split(",")):
+            positions[shard] = max(pos, positions.get(shard, 0))
         return cls(service=service, epoch=int(epoch), positions=positions)

@@ -24,7 +24,7 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Header
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -32,12 +32,13 @@ from starlette.types import ASGIApp
 from chassis import problems as problem
 from chassis.auth import Authenticator
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
-from chassis.consistency import ConsistencyToken, MalformedToken
+from chassis.consistency import TOKEN, ConsistencyToken, MalformedToken
 from chassis.docs import docs_routes
 from chassis.edge import Edge
 from chassis.endpoint import CompiledEndpoint
 from chassis.probes import Check, probe_routes
 from chassis.problems import Refused
+from chassis.strict_json import INTEGER_MAX
 from contracts.rejection import Rejection
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -216,10 +217,11 @@ async def _consistency_token(
             alias=CONSISTENCY_TOKEN,
             description="From an earlier answer. This one waits until it has seen those facts, or is a 503.",
         ),
+        WithJsonSchema({"type": "string", "pattern": f"^{TOKEN}$"}),
     ] = None,
 ) -> ConsistencyToken | None:
     try:
-        return ConsistencyToken.parse(token) if token else None
+        return ConsistencyToken.parse(token) if token is not None else None
     except MalformedToken:
         raise Refused(problem.CONSISTENCY_TOKEN_MALFORMED) from None
 
@@ -253,6 +255,11 @@ def problems(*rejections: type[Rejection]) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
+def unchanged(answer: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of an endpoint that creates: a repeat is answered alike, with 200, because nothing was left to do."""
+    return {200: {"model": answer, "description": "Nothing was left to do."}}
+
+
 def _problem_response_schema() -> dict[str, Any]:
     return {"description": "A problem", "content": {problem.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
@@ -268,6 +275,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         for theirs in ("HTTPValidationError", "ValidationError"):
             schemas.pop(theirs, None)
         schemas["Problem"] = dict(problem.SCHEMA)
+        _bound_integers([each for name, each in schemas.items() if each.get("additionalProperties") is False])
         for route in app.routes:
             if isinstance(route, Route) and route.include_in_schema:
                 for method in route.methods or ():
@@ -280,7 +288,29 @@ def _complete(operation: dict[str, Any], route: Route) -> None:
     if "HTTPValidationError" in str(operation["responses"].get("422")):
         del operation["responses"]["422"]
     operation["responses"]["default"] = _problem_response_schema()
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _without_null(parameter["schema"])
     if route.compiled.guards:
         operation["x-action"] = [guard.action for guard in route.compiled.guards]
     if "requestBody" in operation:
         operation["x-body-bytes-max"] = route.compiled.bytes_max
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Of a parameter: one that is not there is not `null`, which in a query or a header would be a text."""
+    options = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    others = {name: each for name, each in schema.items() if name != "anyOf"}
+    return schema if not options else {**others, **options[0]} if len(options) == 1 else {**others, "anyOf": options}
+
+
+def _bound_integers(schemas: Any) -> None:
+    """What `chassis.strict_json` refuses in every body, whatever the model says."""
+    match schemas:
+        case dict():
+            if schemas.get("type") == "integer":
+                schemas.setdefault("maximum", INTEGER_MAX)
+                schemas.setdefault("minimum", -INTEGER_MAX)
+            _bound_integers(list(schemas.values()))
+        case list():
+            for each in schemas:
+                _bound_integers(each)

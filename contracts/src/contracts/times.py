@@ -1,10 +1,12 @@
 """Times and dates as Gatehouse speaks them: stored in UTC, shown and counted in days of Asia/Shanghai."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Strict
+from pydantic_core import PydanticKnownError
 
 from contracts.invalid import Flaw, InvalidValue
 
@@ -33,10 +35,22 @@ def parse_day(day: date) -> date:
     return day
 
 
-UtcTime = Annotated[AwareDatetime, AfterValidator(parse_time)]
+def _written_as(form: str) -> BeforeValidator:
+    """Digits alone pydantic would take for seconds since 1970, in a text too, also where it is strict."""
+    pattern = re.compile(form, re.ASCII)
+
+    def read(value: object) -> object:
+        if isinstance(value, date) or (isinstance(value, str) and pattern.fullmatch(value)):
+            return value
+        raise PydanticKnownError("date_parsing", {"error": "not YYYY-MM-DD"})
+
+    return BeforeValidator(read)
+
+
+UtcTime = Annotated[AwareDatetime, Strict(False), _written_as(r"\d{4}-\d\d-\d\d[Tt ].+"), AfterValidator(parse_time)]
 """A moment of the years 1900–2999. Any offset is read, UTC is kept; a time without an offset is refused."""
 
-Day = Annotated[date, AfterValidator(parse_day)]
+Day = Annotated[date, Strict(False), _written_as(r"\d{4}-\d\d-\d\d"), AfterValidator(parse_day)]
 """A calendar day of the years 1900–2999, as counted in Shanghai."""
 
 

@@ -42,7 +42,11 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MESSAGES_MAX)]
 async def _after(
     after: Annotated[
         str | None,
-        Query(max_length=CURSOR_CHARS_MAX, description="From the `Link` of the page before; without it, from the beginning."),
+        Query(
+            pattern="^[A-Za-z0-9_-]+$",
+            max_length=CURSOR_CHARS_MAX,
+            description="From the `Link` of the page before; without it, from the beginning.",
+        ),
     ] = None,
 ) -> Cursor | None:
     try:

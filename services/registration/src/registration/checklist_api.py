@@ -17,7 +17,7 @@ from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.faults import NotFound
 from chassis.problems import UNSUPPORTED_MEDIA_TYPE, Refused
 from chassis.strict_json import UPLOAD_BYTES_MAX
-from chassis.web import IdempotencyKey, Router, etag, problems
+from chassis.web import IdempotencyKey, Router, etag, problems, unchanged
 from contracts.access import Action
 from contracts.firms import ContractNo
 from contracts.site_information import CHECKLISTS_MAX
@@ -69,7 +69,8 @@ class ChecklistsAnswer(BaseModel):
     status_code=201,
     max_body_size=UPLOAD_BYTES_MAX,
     openapi_extra=FILE_BODY,
-    responses=problems(SiteInformationIsNotSubmitted, ChecklistIsNotRecognised, SiteHasTooManyChecklists),
+    responses=unchanged(ChecklistAnswer)
+    | problems(SiteInformationIsNotSubmitted, ChecklistIsNotRecognised, SiteHasTooManyChecklists),
 )
 async def upload_resumption_checklist(
     contract_no: ContractNo, key: IdempotencyKey, caller: Submitter, parts: Parts, request: Request, response: Response

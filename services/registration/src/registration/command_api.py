@@ -17,7 +17,7 @@ from chassis.consistency import ConsistencyToken
 from chassis.event_store import CommandKey
 from chassis.strict_json import IMPORT_BYTES_MAX, StrictModel
 from chassis.telemetry import request_context
-from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
+from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unchanged
 from contracts.access import Action, Role, covers_employer
 from contracts.event import shard_of
 from contracts.firms import ContractNo
@@ -72,7 +72,7 @@ class ContractReceipt(BaseModel):
     "/contracts",
     status_code=201,
     tags=["contracts"],
-    responses=problems(ContractIsReportedOtherwise, StationWorksElsewhere),
+    responses=unchanged(ContractReceipt) | problems(ContractIsReportedOtherwise, StationWorksElsewhere),
 )
 async def report_contract(
     body: ContractBody, key: IdempotencyKey, caller: ContractSystem, parts: Parts, response: Response
@@ -95,7 +95,7 @@ class EmployerReceipt(BaseModel):
     "/contracts/{contract_no}/employers",
     status_code=201,
     tags=["contracts"],
-    responses=problems(ContractIsNotReported, EmployerIsNamedOtherwise, ContractHasTooManyEmployers),
+    responses=unchanged(EmployerReceipt) | problems(ContractIsNotReported, EmployerIsNamedOtherwise, ContractHasTooManyEmployers),
 )
 async def add_employer(
     contract_no: ContractNo, body: EmployerBody, key: IdempotencyKey, caller: ContractSystem, parts: Parts, response: Response
@@ -167,7 +167,8 @@ class PreRegistrationReceipt(BaseModel):
     status_code=201,
     tags=["pre-registrations"],
     response_model=PreRegistrationReceipt,
-    responses=problems(
+    responses=unchanged(PreRegistrationReceipt)
+    | problems(
         DeclarationIsMissing,
         EmployerIsMissing,
         DeclarationHasChanged,
@@ -215,7 +216,8 @@ async def pre_register(
     "/contracts/{contract_no}/pre-registrations/{person_id}/corrections",
     status_code=201,
     tags=["pre-registrations"],
-    responses=problems(
+    responses=unchanged(PreRegistrationReceipt)
+    | problems(
         PersonIsNotPreRegistered,
         PreRegistrationIsNotOpen,
         EmployerIsMissing,

@@ -16,7 +16,7 @@ from chassis.key_server import Purpose
 from chassis.sealing import Erased
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
-from chassis.web import IdempotencyKey, Router, etag, problems
+from chassis.web import IdempotencyKey, Router, etag, problems, unchanged
 from contracts.access import Action, covers_employer
 from contracts.firms import ContractNo
 from contracts.identity import Document, DocumentType, masked_number
@@ -71,7 +71,11 @@ class UnlinkingBody(StrictModel):
     reason: VisibleText
 
 
-@router.post("", status_code=201, responses=problems(DocumentIsThePersonsOwn, PersonHasTooManyDocuments, PersonIsNotPreRegistered))
+@router.post(
+    "",
+    status_code=201,
+    responses=unchanged(DocumentReceipt) | problems(DocumentIsThePersonsOwn, PersonHasTooManyDocuments, PersonIsNotPreRegistered),
+)
 async def link_document(
     contract_no: ContractNo,
     person_id: UUID,

@@ -19,7 +19,7 @@ from chassis.key_server import Purpose
 from chassis.sealing import Erased, Unsealer
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
-from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
+from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unchanged
 from contracts.access import Action, covers_employer
 from contracts.codes import DeclarationVersion
 from contracts.firms import ContractNo
@@ -137,7 +137,8 @@ class FamilyWithdrawalBody(StrictModel):
     "",
     status_code=201,
     response_model=FamilyMemberReceipt,
-    responses=problems(
+    responses=unchanged(FamilyMemberReceipt)
+    | problems(
         DeclarationHasChanged,
         DeclarationIsMissing,
         FamilyMemberAccompaniesAnother,
@@ -194,7 +195,8 @@ async def list_family_members(
 @router.post(
     "/{member_id}/corrections",
     status_code=201,
-    responses=problems(
+    responses=unchanged(FamilyMemberReceipt)
+    | problems(
         DeclarationHasChanged,
         DetailsAreCorrectedTooOften,
         FamilyMemberIsUnknown,

@@ -38,6 +38,13 @@ PROGRESS_S_MAX = 30.0
 
 SEE_THEIR_OWN = frozenset({Role.EMPLOYER_REGISTRAR, Role.CONTRACT_SYSTEM})
 
+PROGRESS_EVENT = {
+    "description": "Of each event.",
+    "type": "object",
+    "properties": {"event": {"const": "progress"}, "data": {"type": "string", "contentMediaType": "application/json"}},
+    "required": ["event", "data"],
+}
+
 router = Router(prefix="/v1")
 
 RosterImporter = Annotated[Principal, Depends(allowed(Action.IMPORT_ROSTER))]
@@ -223,7 +230,7 @@ async def list_import_rows(
     "/imports/{import_id}/progress",
     tags=["imports"],
     response_class=Response,
-    openapi_extra={"responses": {"200": {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}},
+    openapi_extra={"responses": {"200": {"content": {"text/event-stream": {"schema": PROGRESS_EVENT}}}}},
 )
 async def follow_import(import_id: UUID, caller: Follower, parts: Parts) -> Response:
     """Server-sent events `progress`, each an import as above, whenever it got further; the last one is `finished`."""

@@ -17,7 +17,7 @@ from chassis.key_server import Purpose
 from chassis.sealing import Erased, Unsealer
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
-from chassis.web import IdempotencyKey, Router, etag, problems
+from chassis.web import IdempotencyKey, Router, etag, problems, unchanged
 from contracts.access import Action
 from contracts.firms import ContractNo, CreditCode
 from contracts.identity import Document, DocumentType, Mobile, PersonName, masked_mobile, masked_name, masked_number
@@ -95,7 +95,7 @@ class OperatorWithdrawalBody(StrictModel):
     reason: VisibleText
 
 
-@router.post("", status_code=201, responses=problems(ContractHasTooManyOperators, EmployerIsMissing))
+@router.post("", status_code=201, responses=unchanged(OperatorReceipt) | problems(ContractHasTooManyOperators, EmployerIsMissing))
 async def grant_operator(
     contract_no: ContractNo, body: OperatorBody, key: IdempotencyKey, caller: Lead, parts: Parts, response: Response
 ) -> OperatorReceipt:

@@ -17,7 +17,7 @@ from chassis.key_server import Purpose
 from chassis.sealing import Erased, Unsealer
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
-from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
+from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unchanged
 from contracts.access import Action, Role
 from contracts.codes import DeclarationVersion
 from contracts.firms import ContractNo
@@ -152,7 +152,7 @@ class SettlementReceipt(BaseModel):
     declaration_version: int
 
 
-@router.post("/{person_id}/settlements", status_code=201, responses=problems(ReviewItemIsUnknown))
+@router.post("/{person_id}/settlements", status_code=201, responses=unchanged(SettlementReceipt) | problems(ReviewItemIsUnknown))
 async def settle_review_item(
     contract_no: ContractNo,
     person_id: UUID,

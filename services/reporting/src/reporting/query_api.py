@@ -7,11 +7,11 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import Depends, Header, Query
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, WithJsonSchema, model_validator
 
 from chassis.auth import Principal, allowed
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
-from chassis.consistency import ConsistencyToken, MalformedToken
+from chassis.consistency import TOKEN, ConsistencyToken, MalformedToken
 from chassis.faults import NotFound
 from chassis.problems import CONSISTENCY_TOKEN_MALFORMED, Refused
 from chassis.strict_json import StrictModel
@@ -51,11 +51,12 @@ async def _seen(
             alias=CONSISTENCY_TOKEN,
             description="From earlier answers, of several services separated by a space. This answer has seen them, or is a 503.",
         ),
+        WithJsonSchema({"type": "string", "pattern": f"^{TOKEN}( {TOKEN}){{0,{TOKENS_MAX - 1}}}$"}),
     ] = None,
 ) -> None:
     """Return once the read models have seen what the client has. The answer rests on two logs, hence the several tokens."""
     try:
-        wanted = [ConsistencyToken.parse(token) for token in (tokens or "").split()]
+        wanted = [ConsistencyToken.parse(token) for token in tokens.split(" ")] if tokens is not None else []
     except MalformedToken:
         raise Refused(CONSISTENCY_TOKEN_MALFORMED) from None
     if len(wanted) > TOKENS_MAX:
