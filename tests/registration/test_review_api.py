@@ -63,6 +63,20 @@ class TestListReviewItems:
         pinned = await operator.post(f"{path(contract_no)}/{person}/corrections", body, seen=seen)
         assert [] == told(await operator.get(items(contract_no), seen=pinned.headers["consistency-token"]))
 
+    async def test_says_what_is_relied_on_and_what_was_declared_since(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        person, token = await expected(running, contract_no, operator)
+        _, other = await expected(running, contract_no, operator, 1, **CONTRADICTION)
+        for each in (token, other):
+            await operator.get(items(contract_no), seen=each)
+        await declare(running, declaration_version=2, stopover=True, stopover_code="420100")
+        seen = await declare(running, declaration_version=3, stopover=True, stopover_code="420100", temperature_celsius=36.9)
+        (found,) = (await operator.get(items(contract_no), seen=seen, person_id=str(person))).json()["items"]
+        said = [found[each] for each in ("pinned", "declared", "latest")]
+        assert [(1, None), (2, "420100"), (3, "420100")] == [(each["declaration_version"], each["stopover_code"]) for each in said]
+        assert 36.9 == said[2]["temperature_celsius"]
+
     async def test_shows_it_though_a_third_declaration_takes_it_back(
         self, running: Running, contract_no: str, operator: Caller
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from contracts.access import Action, Role
 from contracts.codes import DeclarationVersion
 from contracts.firms import ContractNo
 from contracts.identity import masked_name, masked_number
+from contracts.registration import PinnedDeclaration
 from contracts.review import ReviewItemKind
 from contracts.texts import VisibleText
 from registration.domain.review import ReviewItem, ReviewItemIsUnknown, SettleReviewItem
@@ -46,6 +47,20 @@ class SettlementAnswer(BaseModel):
     """UTC."""
 
 
+class DeclaredAnswer(BaseModel):
+    """What a declaration says, as far as two of them can be compared."""
+
+    declaration_version: int
+    reported_on: date
+    departed_on: date | None
+    from_hubei: bool
+    from_wuhan: bool
+    stopover: bool
+    stopover_code: str | None
+    """GB/T 2260. None with a stopover: the place was not recognised."""
+    temperature_celsius: float | None
+
+
 class ReviewItemAnswer(BaseModel):
     """Something to look at. Name and number are masked; None where the person was erased."""
 
@@ -58,6 +73,12 @@ class ReviewItemAnswer(BaseModel):
     """The one that the pre-registration relies on."""
     codes: list[str]
     """Of a contradiction: the bridge's codes. Of a difference: which fields."""
+    pinned: DeclaredAnswer | None
+    """What the one says that is relied on."""
+    declared: DeclaredAnswer | None
+    """What the one says that it is about."""
+    latest: DeclaredAnswer | None
+    """What the person declared last: a correction can rely on no other one."""
     name: str | None
     document_type: str
     document_number: str | None
@@ -80,6 +101,7 @@ async def list_review_items(
     seen: Consistency,
     parts: Parts,
     is_settled: bool | None = None,
+    person_id: Annotated[UUID | None, Query(description="Of this person alone.")] = None,
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=PEOPLE_MAX, description="People, not items.")] = PEOPLE_DEFAULT,
 ) -> ReviewItemsAnswer:
@@ -89,7 +111,7 @@ async def list_review_items(
     await parts.wait_for(seen)
     # An empty code is nobody's: a registrar whose token names no firm sees nothing.
     employer = caller.employer_credit_code or "" if caller.role is Role.EMPLOYER_REGISTRAR else None
-    page = await review_items(parts.pool, contract_no, employer=employer, after=after, people_max=limit)
+    page = await review_items(parts.pool, contract_no, employer=employer, person_id=person_id, after=after, people_max=limit)
     wanted = [each for each in page.items if is_settled is None or is_settled == (each.settled is not None)]
     people = list(dict.fromkeys(each.person_id for each in wanted))
     unsealer = await parts.sealing.unwrap(people, actor=caller.subject, purpose=Purpose.MASKED_PAGE)
@@ -205,8 +227,26 @@ def _answer(contract_no: str, found: FoundItem, unsealer: Unsealer) -> ReviewIte
         declaration_version=found.item.declaration_version,
         pinned_version=found.pinned_version,
         codes=list(found.codes),
+        pinned=_declared(found.pinned),
+        declared=_declared(found.declared),
+        latest=_declared(found.latest),
         name=name and masked_name(name),
         document_type=found.document_type,
         document_number=number and masked_number(number),
         settled=SettlementAnswer(settled_by=settled.settled_by, settled_at=settled.settled_at) if settled else None,
+    )
+
+
+def _declared(said: PinnedDeclaration | None) -> DeclaredAnswer | None:
+    if said is None:
+        return None
+    return DeclaredAnswer(
+        declaration_version=said.version,
+        reported_on=said.reported_on,
+        departed_on=said.departed_on,
+        from_hubei=said.from_hubei,
+        from_wuhan=said.from_wuhan,
+        stopover=said.stopover,
+        stopover_code=said.stopover_code,
+        temperature_celsius=said.temperature_celsius,
     )

@@ -56,6 +56,12 @@ class FoundItem:
     pinned_version: int
     codes: Sequence[str]
     """Which contradictions, or which fields differ."""
+    pinned: PinnedDeclaration | None
+    """What the pre-registration relies on says."""
+    declared: PinnedDeclaration | None
+    """What the declaration that the item is about says."""
+    latest: PinnedDeclaration | None
+    """What the person declared last."""
     settled: SettlementRow | None
     """None: nobody has looked."""
 
@@ -96,6 +102,9 @@ async def review_items(
             item=item,
             pinned_version=row["declaration_version"],
             codes=codes,
+            pinned=_said(declared[row["person_id"]], row["declaration_version"]),
+            declared=_said(declared[row["person_id"]], item.declaration_version),
+            latest=_said(declared[row["person_id"]][-1:]),
             settled=settled.get((row["person_id"], item.kind.value, item.declaration_version)),
         )
         for row in shown
@@ -118,6 +127,12 @@ def _of(row: asyncpg.Record, declared: Sequence[asyncpg.Record]) -> Iterator[tup
         # What was said before already is an item of that declaration, and stays one whatever is said after it.
         if changed and _differences(before, newer):
             yield ReviewItem(ReviewItemKind.DECLARATION_DIFFERS, newer["version"]), changed
+
+
+def _said(declared: Sequence[asyncpg.Record], version: int | None = None) -> PinnedDeclaration | None:
+    """That version of them; without one, the only one."""
+    found = (each["pinned"] for each in declared if version in (None, each["version"]))
+    return next((PinnedDeclaration.model_validate_json(each) for each in found), None)
 
 
 def _differences(one: asyncpg.Record, other: asyncpg.Record) -> Sequence[str]:
