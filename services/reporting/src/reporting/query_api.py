@@ -32,6 +32,7 @@ from reporting.wired import Wired, wired
 
 PAGE_MAX = 100_000
 TOKENS_MAX = 4
+PEOPLE_ASKED_MAX = 50
 """Logs that one answer may be asked to have seen."""
 
 router = Router(prefix="/v1/supervision", tags=["supervision"])
@@ -313,12 +314,11 @@ async def list_employments(
     disposition: Disposition | None = None,
     on_site: bool | None = None,
     banned: bool | None = None,
-    person_id: UUID | None = None,
+    person_id: Annotated[list[UUID] | None, Query(max_length=PEOPLE_ASKED_MAX, description="Of these people alone.")] = None,
     page: Page = 1,
 ) -> PeopleAnswer:
     """用工查询: a row a person, contract and employer, masked. With `on_site` and `banned`: who has to leave."""
-    people = None if person_id is None else [person_id]
-    of = EmploymentFilter(employer, person_kind, trade, disposition, on_site, banned, people)
+    of = EmploymentFilter(employer, person_kind, trade, disposition, on_site, banned, person_id)
     return await _people(parts, caller, await employments(parts.pool, wanted, of, page=page), page)
 
 
