@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-compose faults check bench reset token code doctor parts lock venv
+.PHONY: help run test screens test-compose faults check bench reset token code doctor parts lock venv
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ ifeq ($(ARGS),)
 else
 	@$(BIN)/python -m devstack test -- --numprocesses 2 $(ARGS)
 endif
+
+screens: venv ## Every page of the portal in Chromium, looked at and kept as small pictures in docs/screens
+	@GATEHOUSE_SCREENS=1 $(BIN)/python -m devstack test -- tests/browser/test_every_page.py tests/browser/test_turnstile.py
 
 test-compose: venv ## docker-compose.yml for real: brought up, the manual's example, each container restarted under load
 	@$(BIN)/python -m pytest tests/compose --capture no $(ARGS)

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Browser, ViewportSize
 
 from tests.browser.desk import PC, PHONE, Desk
-from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, IMPORT, PERSON, SITE
+from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, IMPORT, PERSON, SITE, WAITING
 
 OF_SITES = {
     "home": "/",
@@ -18,6 +18,7 @@ OF_SITES = {
     "pre-registrations": f"{SITE}/pre-registrations?done=pre_registered",
     "pre-registration-form": f"{SITE}/pre-registrations/new",
     "pre-registration": f"{SITE}/pre-registrations/{PERSON}",
+    "pre-registration-awaiting": f"{SITE}/pre-registrations/{WAITING}",
     "correction": f"{SITE}/pre-registrations/{PERSON}/corrections",
     "history": f"{SITE}/people/{PERSON}/history",
     "family-members": f"{SITE}/pre-registrations/{PERSON}/family-members?done=pre_registered",
@@ -27,8 +28,13 @@ OF_SITES = {
     "health-reports": f"{SITE}/people/{PERSON}/health-reports",
     "health-form": f"{SITE}/people/{PERSON}/health-reports/new",
     "dispositions": f"{SITE}/people/{PERSON}/dispositions?done=in_force",
+    "ban-reviews": f"{SITE}/ban-reviews",
+    "ban-review": f"{SITE}/people/{PERSON}/ban-review",
     "morning-round": f"{SITE}/morning-round?done=12",
     "today": f"{SITE}/today",
+    "review-items": f"{SITE}/review-items?done=settled",
+    "review-item": f"{SITE}/review-items/{PERSON}/declaration_differs/2",
+    "review-item-settled": f"{SITE}/review-items/{PERSON}/declaration_contradicts/1",
     "imports": f"{SITE}/imports",
     "import": f"{SITE}/imports/{IMPORT['import_id']}",
     "entry": f"{SITE}/entries",
@@ -45,6 +51,7 @@ OF_SUPERVISION = {
     "supervision-people": "/supervision/people?counted=pre_registered",
     "supervision-person": f"/supervision/people/{PERSON}",
     "supervision-today": "/supervision/today",
+    "supervision-ban-reviews": "/supervision/ban-reviews",
     "policies": "/supervision/policies",
     "policy-form": "/supervision/policies/drafts/new",
     "policy-draft": f"/supervision/policies/drafts/{DRAFT['draft_id']}",

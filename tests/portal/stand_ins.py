@@ -27,7 +27,7 @@ from portal.users import SiteGrant, Supervisor
 from portal.wired import Portal
 from portal.wiring import PAGES, signing_key
 
-CONTRACT, PERSON, CHILD = "W2019010100011", UUID(int=7), UUID(int=71)
+CONTRACT, PERSON, CHILD, WAITING = "W2019010100011", UUID(int=7), UUID(int=71), UUID(int=75)
 SITE = f"/contracts/{CONTRACT}"
 EMPLOYER = "91310109MA1A00002C"
 NOW, GRANTED_UNTIL = "2020-02-18T07:44:35Z", "2020-02-18T07:44:40Z"
@@ -50,8 +50,18 @@ PRE_REGISTRATION = {
     "origin_code": "420100",
     "arrival_date": "2020-02-14",
     "declaration_version": 1,
+    "waits_for": None,
     "taken_up": True,
     "changed_at": NOW,
+}
+AWAITED = PRE_REGISTRATION | {
+    "person_id": str(WAITING),
+    "state": "awaiting",
+    "name": "郑*海",
+    "document_number": "341***********0171",
+    "declaration_version": None,
+    "waits_for": "agreeing_name",
+    "taken_up": False,
 }
 FAMILY_MEMBER = {
     "person_id": str(CHILD),
@@ -110,6 +120,38 @@ DECLARATION = {
     "mobile": "13800000015",
     "contradictions": ["temperature_against_health_text", "report_place_against_travel"],
 }
+DECLARED: dict[str, Any] = {
+    "declaration_version": 1,
+    "reported_on": "2020-02-14",
+    "departed_on": "2020-02-14",
+    "from_hubei": False,
+    "from_wuhan": False,
+    "stopover": False,
+    "stopover_code": None,
+    "temperature_celsius": 36.5,
+}
+NEWER = DECLARED | {"declaration_version": 2, "from_hubei": True, "stopover": True, "stopover_code": "420100"}
+DIFFERS: dict[str, Any] = {
+    "person_id": str(PERSON),
+    "kind": "declaration_differs",
+    "declaration_version": 2,
+    "pinned_version": 1,
+    "codes": ["from_hubei", "stopover", "stopover_code"],
+    "pinned": DECLARED,
+    "declared": NEWER,
+    "latest": NEWER,
+    "name": "吴*江",
+    "document_type": "citizen_id",
+    "document_number": "420***********0153",
+    "settled": None,
+}
+CONTRADICTS = DIFFERS | {
+    "kind": "declaration_contradicts",
+    "declaration_version": 1,
+    "codes": ["temperature_against_health_text"],
+    "declared": DECLARED,
+    "settled": {"settled_by": "user:7", "settled_at": NOW},
+}
 REASONS = [
     {"code": "isolation_not_completed", "effect": "forbid", "clears": "end_of_isolation", "earliest": "2020-02-28"},
     {"code": "fever", "effect": "forbid", "clears": "normal_reading"},
@@ -144,8 +186,11 @@ class StandIns:
                 200,
                 {"items": [{"credit_code": EMPLOYER, "name": "上海测试劳务有限公司", "sub_contract_no": None}]},
             ),
-            ("GET", f"{of_contract}/pre-registrations"): (200, {"items": [PRE_REGISTRATION], "next": None}),
+            ("GET", f"{of_contract}/pre-registrations"): (200, {"items": [PRE_REGISTRATION, AWAITED], "next": None}),
             ("GET", f"{of_contract}/pre-registrations/{PERSON}"): (200, PRE_REGISTRATION),
+            ("GET", f"{of_contract}/pre-registrations/{WAITING}"): (200, AWAITED),
+            ("GET", f"/v1/people/{WAITING}/isolation-orders"): (200, {"items": []}),
+            ("POST", f"{of_contract}/pre-registrations/{WAITING}/withdrawal"): (204, {}),
             ("POST", f"{of_contract}/pre-registrations"): (201, {"person_id": str(PERSON)}),
             ("POST", "/v1/declaration-lookups"): (200, DECLARATION),
             ("GET", f"{of_contract}/pre-registrations/{PERSON}/family-members"): (200, {"items": [FAMILY_MEMBER]}),
@@ -166,7 +211,14 @@ class StandIns:
             ("GET", f"{of_contract}/missing-reports"): (200, {"date": "2020-02-18", "items": [str(PERSON)], "next": None}),
             ("GET", f"{of_person}/dispositions"): (
                 200,
-                {"items": [DISPOSITION], "next_before": None, "disposition": "quarantine_required"},
+                {**BAN, "items": [DISPOSITION], "next_before": None},
+            ),
+            ("GET", f"{of_contract}/ban-reviews"): (200, DUE_REVIEWS),
+            ("POST", f"{of_person}/dispositions/reviews"): (201, BAN),
+            ("POST", f"{of_person}/dispositions/objections"): (201, BAN),
+            ("GET", f"{of_person}/dispositions/objections"): (
+                200,
+                {"items": [{"version": 11, "note": "未接触病例", "objected_at": NOW}], "next_before": None},
             ),
             ("POST", f"{of_person}/dispositions"): (200, {"in_force_at": NOW}),
             ("GET", f"/v1/people/{CHILD}/health-reports"): (200, {"items": [], "next_before": None, "holds": []}),
@@ -188,6 +240,12 @@ class StandIns:
             ("GET", f"/v1/imports/{UUID(int=9)}"): (200, IMPORT),
             ("GET", f"/v1/imports/{UUID(int=9)}/rows"): (200, {"items": ROWS, "next": None}),
             ("GET", f"/v1/imports/{UUID(int=9)}/refused-rows"): (200, {}),
+            ("GET", f"{of_contract}/review-items"): (200, {"items": [DIFFERS, CONTRADICTS], "next": None}),
+            ("GET", f"{of_contract}/review-items/{PERSON}/settlements"): (
+                200,
+                [{"kind": "declaration_contradicts", "declaration_version": 1, "note": "已电话核实"}],
+            ),
+            ("POST", f"{of_contract}/review-items/{PERSON}/settlements"): (201, {}),
             ("GET", f"{of_contract}/isolation-ends"): (200, ISOLATION_ENDS),
             ("POST", f"{of_contract}/exits"): (200, {"person_id": str(PERSON), "exited_at": NOW}),
             **SUPERVISION,
@@ -199,7 +257,7 @@ class StandIns:
             raise httpx2.ConnectError("away")
         status, body = self.answers[request.method, request.url.path]
         token = {"Consistency-Token": next(self.tokens)} if request.method == "POST" else {}
-        return httpx2.Response(status, json=body, headers=token)
+        return httpx2.Response(status, json=body, headers=token | {"ETag": f'"{BAN_VERSION}"'})
 
     def sent(self, method: str, path: str) -> list[httpx2.Request]:
         """What was sent there."""
@@ -273,6 +331,22 @@ DISPOSITION = {
     "has_release_document": False,
     "changed_at": NOW,
     "in_force_at": NOW,
+}
+BAN: dict[str, Any] = {"disposition": "quarantine_required", "review_on": "2020-02-25", "objects": True}
+BAN_VERSION = 11
+DUE_REVIEWS: dict[str, Any] = {
+    "date": "2020-02-25",
+    "items": [
+        {
+            "person_id": str(PERSON),
+            "contracts": [CONTRACT],
+            "disposition": "quarantine_required",
+            "banned_at": NOW,
+            "review_on": "2020-02-25",
+            "objected_at": NOW,
+        }
+    ],
+    "next": None,
 }
 MEMBER = {
     "person_id": str(PERSON),
@@ -421,6 +495,7 @@ SUPERVISION: dict[tuple[str, str], Answer] = {
         },
     ),
     ("GET", "/v1/isolation-ends"): (200, ISOLATION_ENDS),
+    ("GET", "/v1/ban-reviews"): (200, DUE_REVIEWS),
     ("GET", "/v1/banned-on-site"): (
         200,
         {

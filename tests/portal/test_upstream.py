@@ -20,13 +20,16 @@ import registration.checklist_api
 import registration.command_api
 import registration.family_api
 import registration.query_api
+import registration.review_api
 import registration.site_api
 import reporting.query_api
+from portal.upstream import ban_reviews as bans
 from portal.upstream import gatekeeper as gate
 from portal.upstream import health as healths
 from portal.upstream import healthcloud
 from portal.upstream import registration as people
 from portal.upstream import reporting as tables
+from portal.upstream import review_items as reviews
 from portal.upstream import site_information as precautions
 
 ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
@@ -37,6 +40,11 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (people.PreRegistered, registration.command_api.PreRegistrationReceipt),
     (people.FamilyMember, registration.family_api.FamilyMemberAnswer),
     (people.Family, registration.family_api.FamilyAnswer),
+    (reviews.ReviewItem, registration.review_api.ReviewItemAnswer),
+    (reviews.ReviewItems, registration.review_api.ReviewItemsAnswer),
+    (reviews.Declared, registration.review_api.DeclaredAnswer),
+    (reviews.Settlement, registration.review_api.SettlementAnswer),
+    (reviews.FoundOut, registration.review_api.FoundOutAnswer),
     (precautions.EpidemicControl, registration.site_api.EpidemicControlAnswer),
     (precautions.TeamMember, registration.site_api.TeamMemberAnswer),
     (precautions.Supply, contracts.site_information.Supply),
@@ -58,6 +66,10 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (healths.IsolationOrder, health.query_api.IsolationOrderItem),
     (healths.Assessment, health.query_api.AssessmentItem),
     (healths.MissingReports, health.lists_api.MissingReportsAnswer),
+    (bans.Ban, health.query_api.DispositionPage),
+    (bans.Objection, health.query_api.ObjectionItem),
+    (bans.DueReview, health.lists_api.DueReviewItem),
+    (bans.DueReviews, health.lists_api.DueReviewsAnswer),
     (gate.Clearance, gatekeeper.query_api.ClearanceAnswer),
     (gate.Attempt, gatekeeper.command_api.AttemptAnswer),
     (gate.PaperEntry, gatekeeper.command_api.PaperEntryAnswer),

@@ -17,6 +17,7 @@ FIELDS_MAX = 1_000
 """A morning round of two hundred people has some."""
 BOUNDARY = re.compile(r'boundary="?(?P<boundary>[0-9A-Za-z\'()+_,./:=?-]{1,70})"?', re.ASCII)
 PART_NAME = re.compile(rb'; name="(?P<name>[^"\r\n]{1,100})"')
+NUMBER_DIGITS_MAX = 9
 PARTS_MAX = 20
 """Of a form that carries a file: the file, the keys, and a few fields."""
 UPLOADS_AT_ONCE_MAX = 8
@@ -54,6 +55,11 @@ class Form:
         """The field's text; empty where there is none."""
         found = self.values.get(name, ())
         return found[0] if found else ""
+
+    def number(self, name: str) -> int:
+        """Of a field that nobody types into; 0 where anything else came."""
+        text = self.text(name)
+        return int(text) if text.isdecimal() and len(text) <= NUMBER_DIGITS_MAX else 0
 
     def many(self, name: str) -> Sequence[str]:
         """All boxes of that name that were ticked."""

@@ -78,6 +78,16 @@ PRE_REGISTRATION_STATES: Mapping[str, str] = {
     "closed": _("已退场"),
     "withdrawn": _("已撤回"),
 }
+WAITS_FOR: Mapping[str, str] = {
+    "declaration": _("没有健康云登记"),
+    "agreeing_name": _("姓名与健康云登记不一致"),
+    "mobile": _("没有手机号"),
+}
+WHAT_ENDS_WAITING: Mapping[str, str] = {
+    "declaration": _("请通知本人完成健康云登记,登记后自动完成预登记。"),
+    "agreeing_name": _("请核对证件。预登记填错的,请用正确姓名重新预登记;健康云填错的,请本人重新登记,之后自动完成。"),
+    "mobile": _("请重新预登记,并填写手机号。"),
+}
 SUPPLIES_TOLD: Mapping[str, str] = {"submitted": _("提交"), "counted": _("清点")}
 DISPOSITIONS: Mapping[str, str] = {
     "admissible": _("可进场"),
@@ -101,6 +111,10 @@ DISPOSITION_REASONS: Mapping[str, str] = {
     "recovered": _("已治愈"),
     "entered_by_mistake": _("登记有误"),
     "other": _("其他"),
+}
+LIFTING_REASONS: Mapping[str, str] = {
+    code: DISPOSITION_REASONS[code]
+    for code in ("contact_ruled_out", "isolation_completed", "recovered", "entered_by_mistake", "authority_notice", "other")
 }
 TEMPERATURE_METHODS: Mapping[str, str] = {"axillary": _("腋下"), "forehead": _("额温")}
 ROUND_REFUSALS: Mapping[str, str] = {
@@ -169,6 +183,20 @@ CONTRADICTIONS: Mapping[str, str] = {
     "stopover_against_place": _("是否经停为“否”,却有停留地点"),
     "origin_against_stopover": _("停留地点就是出发地"),
 }
+REVIEW_KINDS: Mapping[str, str] = {
+    "declaration_contradicts": _("健康云登记内容有矛盾"),
+    "declaration_differs": _("健康云有新登记,行程不同"),
+    "entered_though_withdrawn": _("预登记已撤回,人员已进场"),
+}
+DIFFERENCES: Mapping[str, str] = {
+    "departed_on": _("出行时间"),
+    "from_hubei": _("是否湖北出发"),
+    "from_wuhan": _("是否武汉出发"),
+    "stopover": _("是否经停"),
+    "stopover_code": _("停留地点"),
+    "name": _("姓名"),
+}
+"""What of two declarations is compared."""
 
 REVEAL_REASONS: Mapping[str, str] = {
     "case_investigation": _("流行病学调查"),

@@ -17,6 +17,7 @@ from portal.digests import Digests
 from portal.login_codes import LoginCodes
 from portal.message_gateway import ConsoleGateway, HttpGateway, MessageGateway, Outbox
 from portal.pages import (
+    ban_reviews,
     corrections,
     family,
     gate,
@@ -29,6 +30,7 @@ from portal.pages import (
     paper_entries,
     policies,
     pre_registrations,
+    review_items,
     site_information,
     supervised_people,
     supervision,
@@ -59,7 +61,9 @@ PAGES = [
         family,
         health,
         history,
+        ban_reviews,
         corrections,
+        review_items,
         morning_round,
         gate,
         turnstile,

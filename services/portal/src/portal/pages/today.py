@@ -12,11 +12,14 @@ from starlette.responses import Response
 
 from chassis.web import Router
 from contracts.access import Action, may
+from portal.pages.ban_reviews import supervised_ban_reviews
 from portal.pages.health import people_of
 from portal.pages.supervision import Narrowed, context_of
+from portal.upstream.ban_reviews import DueReviews
 from portal.upstream.gatekeeper import Attempts, Roster
 from portal.upstream.registration import ROWS_MAX
 from portal.upstream.reporting import PersonRow, Reporting
+from portal.upstream.review_items import ReviewItems
 from portal.visits import PAGE, Visit, page
 
 router = Router(tags=["pages"])
@@ -32,8 +35,9 @@ DAYS_MAX, DAYS_DEFAULT = 90, 14
 async def show_today(visit: Visit) -> Response:
     """Banned but on site first; then who was not reported, whose isolation ends, who waits for Health Cloud, what is 待核."""
     services, contract_no = visit.services(), str(visit.contract_no)
-    (banned, review), missing, ends, waiting, expected = await asyncio.gather(
+    (banned, review), (odd, due), missing, ends, waiting, expected = await asyncio.gather(
         _at_the_gate(visit, contract_no),
+        _to_be_looked_at(visit, contract_no),
         services.health.missing(contract_no, limit=ROWS_MAX),
         services.health.isolation_ends(contract_no),
         services.registration.pre_registrations(contract_no, state="awaiting", limit=ROWS_MAX),
@@ -42,6 +46,7 @@ async def show_today(visit: Visit) -> Response:
     named = [
         *missing.items[:NAMED_MAX],
         *(each.person_id for each in ends.items[:NAMED_MAX]),
+        *(each.person_id for each in due.items[:NAMED_MAX]),
         *(each.person_id for each in (banned.items if banned else ())),
         *(each.person_id for each in (review.items[:NAMED_MAX] if review else ())),
     ]
@@ -52,9 +57,16 @@ async def show_today(visit: Visit) -> Response:
         missing=missing,
         ends=ends,
         waiting=waiting,
+        odd=odd,
+        due=due,
         people=await people_of(visit, expected, named),
         named_max=NAMED_MAX,
     )
+
+
+async def _to_be_looked_at(visit: Visit, contract_no: str) -> tuple[ReviewItems, DueReviews]:
+    services = visit.services()
+    return await asyncio.gather(services.reviews.unsettled(contract_no), services.ban_reviews.due(contract_no))
 
 
 async def _at_the_gate(visit: Visit, contract_no: str) -> tuple[Roster | None, Attempts | None]:
@@ -73,14 +85,22 @@ async def show_supervised_today(
     """The same over all sites, with the course of the last days."""
     services = visit.services()
     reporting = services.reporting
-    banned, ends, course, stations, known = await asyncio.gather(
+    banned, ends, course, stations, known, reviews = await asyncio.gather(
         services.gatekeeper.banned_on_site(),
         services.health.isolation_ends(None),
         reporting.days({**narrowed, "days": days}),
         reporting.stations(),
         _banned_people(reporting),
+        supervised_ban_reviews(visit),
     )
-    context: dict[str, Any] = {"banned": banned, "ends": ends, "course": course, "stations": stations, "known": known}
+    context: dict[str, Any] = {
+        "banned": banned,
+        "ends": ends,
+        "course": course,
+        "stations": stations,
+        "known": known,
+        "reviews": reviews,
+    }
     return visit.render("supervision_today.html", days=days, **context, **context_of(narrowed))
 
 

@@ -111,15 +111,35 @@ class Calls:
 
     async def get(self, caller: Caller, service: str, path: str, answer: type[A], **query: Any) -> A:
         """Raises: UpstreamRefused, UpstreamAway."""
-        given = {name: value for name, value in query.items() if value not in (None, "")}
-        response = await self._send(caller, service, "GET", path, params=given)
-        return _read(answer, response)
+        return _read(answer, await self._ask(caller, service, path, query))
+
+    async def get_versioned(self, caller: Caller, service: str, path: str, answer: type[A], **query: Any) -> tuple[A, int]:
+        """Also which version it is, for what is based on it. Raises: UpstreamRefused, UpstreamAway."""
+        response = await self._ask(caller, service, path, query)
+        version = response.headers.get("ETag", "").strip('"')
+        if not version.isdecimal():
+            raise UpstreamAway
+        return _read(answer, response), int(version)
 
     async def post(
-        self, caller: Caller, service: str, path: str, body: Mapping[str, Any], answer: type[A], *, key: str | None, wait: int = 0
+        self,
+        caller: Caller,
+        service: str,
+        path: str,
+        body: Mapping[str, Any],
+        answer: type[A],
+        *,
+        key: str | None,
+        wait: int = 0,
+        based_on: int | None = None,
     ) -> A:
-        """Do something once, however often it is sent under this key. Raises: UpstreamRefused, UpstreamAway."""
-        headers = ({"Idempotency-Key": key} if key else {}) | ({"Prefer": f"wait={wait}"} if wait else {})
+        """Do something once, however often it is sent under this key; with a version, only if there is no newer one.
+
+        Raises: UpstreamRefused (412: there is), UpstreamAway.
+        """
+        headers = {"Idempotency-Key": key} if key else {}
+        headers |= {"Prefer": f"wait={wait}"} if wait else {}
+        headers |= {"If-Match": f'"{based_on}"'} if based_on is not None else {}
         response = await self._send(caller, service, "POST", path, json=dict(body), headers=headers)
         return _read(answer, response)
 
@@ -142,6 +162,10 @@ class Calls:
         )
         told = {name: response.headers[name] for name in KEPT_OF_DOWNLOADS if name in response.headers}
         return Download(response.content, told)
+
+    async def _ask(self, caller: Caller, service: str, path: str, query: Mapping[str, Any]) -> httpx2.Response:
+        given = {name: value for name, value in query.items() if value not in (None, "")}
+        return await self._send(caller, service, "GET", path, params=given)
 
     async def _send(
         self, caller: Caller, service: str, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any

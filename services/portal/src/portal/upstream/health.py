@@ -17,6 +17,8 @@ IN_FORCE_WAIT_S = 5
 ITEMS_MAX = 200
 """Of one page."""
 PAGE_ROWS = 50
+SUPERVISED_ROWS = 15
+"""As on all pages of supervision (manual, 2.9)."""
 
 
 class HealthReport(BaseModel):

@@ -62,6 +62,8 @@ class PreRegistration(BaseModel):
     origin_code: str
     arrival_date: date | None
     declaration_version: int | None
+    waits_for: str | None
+    """Of a form that waits: what it lacks."""
     taken_up: bool
     changed_at: datetime
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from portal.upstream.calls import Caller, Calls
 
 SERVICE = "reporting"
+PAGES_OF_PEOPLE_MAX = 5
+"""A row a contract and employer: of a page of people there are few more."""
 
 
 class Header(BaseModel):
@@ -160,6 +162,16 @@ class Reporting:
 
     async def employments(self, wanted: Mapping[str, Any]) -> People:
         return await self.calls.get(self.caller, SERVICE, "/v1/supervision/employments", People, **wanted)
+
+    async def people_of(self, people: Collection[UUID]) -> Mapping[UUID, PersonRow]:
+        """Who they are, masked, as far as the supervisor reaches them."""
+        rows, asked = list[PersonRow](), [str(each) for each in people]
+        for number in range(1, PAGES_OF_PEOPLE_MAX + 1):
+            found = await self.employments({"person_id": asked, "page": number}) if asked else None
+            rows += found.rows if found else ()
+            if found is None or number >= found.pages:
+                break
+        return {row.person_id: row for row in rows}
 
     async def stations(self) -> list[str]:
         return (await self.calls.get(self.caller, SERVICE, "/v1/supervision/stations", Stations)).stations

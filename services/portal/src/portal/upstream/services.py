@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from portal.upstream.ban_reviews import BanReviews
 from portal.upstream.calls import Caller, Calls
 from portal.upstream.gatekeeper import Gatekeeper
 from portal.upstream.health import Health
@@ -12,6 +13,7 @@ from portal.upstream.imports import Imports
 from portal.upstream.policies import Policies
 from portal.upstream.registration import Registration
 from portal.upstream.reporting import Reporting
+from portal.upstream.review_items import Reviews
 from portal.upstream.site_information import SiteInformation
 
 
@@ -23,6 +25,10 @@ class Services:
     @property
     def registration(self) -> Registration:
         return Registration(self.calls, self.caller)
+
+    @property
+    def reviews(self) -> Reviews:
+        return Reviews(self.calls, self.caller)
 
     @property
     def site_information(self) -> SiteInformation:
@@ -43,6 +49,10 @@ class Services:
     @property
     def health(self) -> Health:
         return Health(self.calls, self.caller)
+
+    @property
+    def ban_reviews(self) -> BanReviews:
+        return BanReviews(self.calls, self.caller)
 
     @property
     def gatekeeper(self) -> Gatekeeper:
