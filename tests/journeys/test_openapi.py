@@ -31,7 +31,7 @@ LIFE_S = 3_600
 FROM_THE_WORLD = 0.7
 """How often a value is one that is there, where the document allows any."""
 
-TAKEN_MIN = 0.85
+TAKEN_MIN = 0.7
 """Part of the operations that must have given an answer of success, or what was asked says little."""
 
 CONFIG: Mapping[str, Any] = {
