@@ -122,6 +122,10 @@ class TestReplace:
     def test_links_also_whose_form_waits(self) -> None:
         person.when(replace(pre_register(), replaces=TWO)).then(linked(TWO, reason=None), awaited())
 
+    def test_links_also_whoever_is_expected_already(self) -> None:
+        anew = replace(pre_register(declared()), replaces=TWO)
+        person.given(pre_registered()).when(anew).then(linked(TWO, reason=None)).when(anew).then_nothing()
+
     def test_does_not_link_again_who_was_set_apart(self) -> None:
         apart = person.given(linked(TWO), unlinked(TWO))
         apart.when(replace(pre_register(declared()), replaces=TWO)).then(pre_registered())

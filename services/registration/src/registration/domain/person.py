@@ -227,7 +227,7 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
 def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]:
     form, declaration, seen = command.form, command.declaration, command.declaration_version_seen
     if person.is_expected_on(form.contract_no):
-        return []
+        return list(_replaced(command, person))
     if person.is_family_on(form.contract_no):
         raise family.PersonIsRegisteredOtherwise
     _require_room(person, form.contract_no)
