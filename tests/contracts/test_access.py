@@ -17,8 +17,8 @@ look_up_person            yes          yes           yes                yes     
 pre_register              yes          yes           yes                -                -                    -
 withdraw_pre_registration yes          yes           yes                -                -                    -
 settle_review_item        yes          yes           -                  yes              yes                  -
-link_document             yes          yes           yes                -                -                    -
-unlink_document           yes          yes           -                  yes              yes                  -
+link_document             yes          yes           -                  yes              yes                  -
+unlink_document           -            -             -                  yes              yes                  -
 report_health             yes          yes           yes                yes              yes                  yes
 report_health_round       yes          yes           yes                yes              yes                  -
 set_disposition           yes          yes           -                  yes              yes                  -

@@ -208,15 +208,25 @@ class TestLinkDocument:
         assert (409, "person-has-too-many-documents") == problem(answers[-1])
         assert set() == await same_as(running, await person_id(running, RECORDS_MAX))
 
-    async def test_of_nobody_or_of_another_firm_s_person_is_not_found(
+    async def test_of_nobody_is_not_found_and_is_not_the_firms(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        unknown, known = (f"{path(contract_no)}/{each}/documents" for each in (uuid4(), first))
+        answered = await operator.post(unknown, {"document": citizen(1), **REASON})
+        assert (404, "person-is-not-pre-registered") == problem(answered) == problem(await operator.get(unknown))
+        stranger = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=OTHER_EMPLOYER)
+        assert (404, "person-is-not-pre-registered") == problem(await stranger.get(known))
+        assert 403 == (await stranger.post(known, {"document": citizen(1), **REASON})).status_code
+
+    async def test_is_not_done_by_a_request_whose_key_stands_for_another(
         self, running: Running, contract_no: str, operator: Caller
     ) -> None:
         first = await registered(running, contract_no, operator)
-        stranger = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=OTHER_EMPLOYER)
-        for caller, whose in ((stranger, first), (operator, str(uuid4()))):
-            documents = f"{path(contract_no)}/{whose}/documents"
-            answered = await caller.post(documents, {"document": citizen(1), **REASON})
-            assert (404, "person-is-not-pre-registered") == problem(answered) == problem(await caller.get(documents))
+        documents = f"{path(contract_no)}/{first}/documents"
+        await operator.post(documents, {"document": citizen(1), **REASON}, key="forms-of-today")
+        refused = await operator.post(documents, {"document": citizen(2), **REASON}, key="forms-of-today")
+        assert (422, "idempotency-key-reused") == problem(refused)
+        assert {str(await person_id(running, 1))} == await same_as(running, first)
+        assert set() == await same_as(running, str(await person_id(running, 2))), "a refused request changes nothing"
 
 
 class TestReplaceDocument:
@@ -248,21 +258,21 @@ class TestUnlinkDocument:
         for n in (1, 2):
             await operator.post(documents, {"document": citizen(n), **REASON})
         mistaken, right = [str(await person_id(running, n)) for n in (1, 2)]
+        supervision = running.caller(Role.SUPERVISION_OPERATOR, contract_no)
         for _ in range(2):
-            assert 204 == (await operator.post(f"{documents}/{mistaken}/withdrawal", {"reason": "证件号录错"})).status_code
+            assert 204 == (await supervision.post(f"{documents}/{mistaken}/withdrawal", {"reason": "证件号录错"})).status_code
         assert (set(), {right}, {first}) == (
             await same_as(running, mistaken),
             await same_as(running, first),
             await same_as(running, right),
         )
         assert 3 == (await running.facts()).count("person-unlinked")
-        nobody = await operator.post(f"{documents}/{uuid4()}/withdrawal", REASON)
+        nobody = await supervision.post(f"{documents}/{uuid4()}/withdrawal", REASON)
         assert (404, "document-is-not-linked") == problem(nobody)
 
-    async def test_is_the_site_s_and_its_supervision_s(self, running: Running, contract_no: str, operator: Caller) -> None:
+    async def test_is_supervision_s_because_a_ban_may_end_by_it(self, running: Running, contract_no: str, operator: Caller) -> None:
         first = await registered(running, contract_no, operator)
-        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer="91310109MA1A00002C")
-        refused = await registrar.post(f"{path(contract_no)}/{first}/documents/{uuid4()}/withdrawal", REASON)
+        refused = await operator.post(f"{path(contract_no)}/{first}/documents/{uuid4()}/withdrawal", REASON)
         assert 403 == refused.status_code
 
 

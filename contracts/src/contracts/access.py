@@ -43,7 +43,7 @@ class Action(StrEnum):
     PRE_REGISTER = "pre_register"
     WITHDRAW_PRE_REGISTRATION = "withdraw_pre_registration"
     LINK_DOCUMENT = "link_document"  # say that a further document is the same person's
-    UNLINK_DOCUMENT = "unlink_document"  # say that it is not
+    UNLINK_DOCUMENT = "unlink_document"  # say that it is not, which may end a ban: not the site by itself
     SETTLE_REVIEW_ITEM = "settle_review_item"  # say that one has looked at what is odd
     REPORT_HEALTH = "report_health"
     REPORT_HEALTH_ROUND = "report_health_round"  # of a whole team at once
@@ -79,8 +79,8 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.LOOK_UP_PERSON: _REGISTRARS | _SITE_SUPERVISION,
         Action.PRE_REGISTER: _REGISTRARS,
         Action.WITHDRAW_PRE_REGISTRATION: _REGISTRARS,
-        Action.LINK_DOCUMENT: _REGISTRARS,
-        Action.UNLINK_DOCUMENT: _SITE | _SITE_SUPERVISION,
+        Action.LINK_DOCUMENT: _SITE | _SITE_SUPERVISION,
+        Action.UNLINK_DOCUMENT: _SITE_SUPERVISION,
         Action.SETTLE_REVIEW_ITEM: _SITE | _SITE_SUPERVISION,
         Action.REPORT_HEALTH: _REGISTRARS | _SITE_SUPERVISION | {Role.GATE_DEVICE},
         Action.REPORT_HEALTH_ROUND: _REGISTRARS | _SITE_SUPERVISION,

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from chassis.auth import Principal, allowed
 from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+from chassis.faults import VersionConflict
 from chassis.key_server import Purpose
 from chassis.sealing import Erased, Unsealer
 from chassis.strict_json import StrictModel
@@ -169,8 +170,10 @@ async def pre_register_family_member(
     await parts.wait_for(seen)
     command = await _to_command(parts, body, person_id, accompanied)
     outcome = await _handle(parts, response, caller, key, command)
-    _, member = await parts.people.read(command.person_id)
-    known = member.family[contract_no]
+    version, member = await parts.people.read(command.person_id)
+    known = member.family.get(contract_no)
+    if known is None:
+        raise VersionConflict(version)  # To a repeat: it is gone by now.
     if known.declaration_version is None:
         lacks = waits_for(known.form, command.declaration, command.at)
         return kept(request, lacks, await parts.people.token_after(command.person_id, outcome))
@@ -236,8 +239,11 @@ async def correct_family_member(
     outcome = await _handle(parts, response, caller, key, command)
     if not outcome.events:
         response.status_code = 200
-    _, member = await parts.people.read(member_id)
-    return _receipt(member_id, member.family[contract_no])
+    version, member = await parts.people.read(member_id)
+    known = member.family.get(contract_no)
+    if known is None:
+        raise VersionConflict(version)  # To a repeat: it is gone by now.
+    return _receipt(member_id, known)
 
 
 @router.post("/{member_id}/withdrawal", status_code=204, responses=problems(FamilyMemberIsUnknown, PersonIsNotPreRegistered))

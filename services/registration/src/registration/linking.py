@@ -13,7 +13,8 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler, Outcome
 from chassis.consistency import ConsistencyToken
-from chassis.event_store import CommandKey, EventStore, Remembered
+from chassis.event_store import CommandKey, EventStore, KeyReused
+from chassis.faults import IdempotencyKeyReused
 from chassis.identity import Identities
 from chassis.sealing import Sealing
 from contracts.event import shard_of
@@ -107,9 +108,12 @@ class Linking:
 
     async def _tell(self, person_id: UUID, commands: Mapping[UUID, LinkCommand], key: CommandKey) -> Told:
         """The record that was asked for comes last, with the key: what is remembered has been told by all of them."""
-        if not isinstance(await self.store.remembered(key), Remembered):
-            for each in sorted(commands.keys() - {person_id}):
-                await self.people.handle(each, commands[each])
+        match await self.store.remembered(key):
+            case KeyReused():
+                raise IdempotencyKeyReused
+            case None:
+                for each in sorted(commands.keys() - {person_id}):
+                    await self.people.handle(each, commands[each])
         outcome = await self.people.handle(person_id, commands[person_id], key=key)
         token = await self.people.token_of_shards(map(shard_of, commands))
         return Told(outcome, commands.keys(), token)

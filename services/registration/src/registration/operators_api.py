@@ -1,4 +1,8 @@
-"""Who may act on a contract, over HTTP: its project lead grants and withdraws it."""
+"""Who may act on a contract, over HTTP: its project lead grants and withdraws it.
+
+Nobody reads these facts yet: tokens are issued by the portal's own grants (`site_grant`), so a withdrawal is noted here and
+has to be made there, too.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +148,7 @@ async def withdraw_operator(
     parts: Parts,
     response: Response,
 ) -> None:
-    """Nobody acts on the contract any more who may not. Sending it twice withdraws once."""
+    """The operator may not act on the contract any more. Sending it twice withdraws once."""
     await parts.contract_of(caller, contract_no)
     _, operators = await parts.operators.read(operators_stream(contract_no))
     if operator_id not in {*operators.grants, *operators.withdrawn}:
