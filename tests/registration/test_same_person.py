@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -46,16 +47,16 @@ def link(*same_as: UUID, reason: str | None = SEALED, named: Named | None = None
     return Link(PERSON, frozenset(same_as), NOW, named, reason)
 
 
-def unlink(*not_the_same: UUID) -> Unlink:
-    return Unlink(PERSON, frozenset(not_the_same), NOW, SEALED)
+def unlink(*not_the_same: UUID, at: datetime = NOW, reason: str | None = SEALED) -> Unlink:
+    return Unlink(PERSON, frozenset(not_the_same), at, reason)
 
 
 def linked(*same_as: UUID, reason: str | None = SEALED, **more: Any) -> PersonLinked:
     return PersonLinked(person_id=PERSON, same_as=same_as, reason=reason, linked_at=NOW, **more)
 
 
-def unlinked(*not_the_same: UUID, same_as: Sequence[UUID] = ()) -> PersonUnlinked:
-    return PersonUnlinked(person_id=PERSON, not_the_same=not_the_same, same_as=tuple(same_as), reason=SEALED, unlinked_at=NOW)
+def unlinked(*not_the_same: UUID, same_as: Sequence[UUID] = (), at: datetime = NOW, reason: str | None = SEALED) -> PersonUnlinked:
+    return PersonUnlinked(person_id=PERSON, not_the_same=not_the_same, same_as=tuple(same_as), reason=reason, unlinked_at=at)
 
 
 class TestLink:
@@ -100,6 +101,13 @@ class TestUnlink:
     def test_is_undone_by_whoever_says_so(self) -> None:
         again = person.given(linked(TWO), unlinked(TWO)).when(link(TWO)).then(linked(TWO))
         again.when(link(TWO, THREE, reason=None)).then(linked(TWO, THREE, reason=None))
+
+    def test_that_another_record_tells_late_does_not_undo_what_was_said_since(self) -> None:
+        again = person.given(linked(TWO), unlinked(TWO), linked(TWO), linked(TWO, THREE, reason=None))
+        before, since = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+        told = again.when(unlink(TWO, THREE, at=before, reason=None))
+        told.then(unlinked(THREE, same_as=[TWO], at=before, reason=None))
+        again.when(unlink(TWO, at=since, reason=None)).then(unlinked(TWO, same_as=[THREE], at=since, reason=None))
 
 
 class TestWhenRecordsAreLinked:

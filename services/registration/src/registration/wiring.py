@@ -89,7 +89,7 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=11,
+    state_version=12,
 )
 
 READ_MODELS = [

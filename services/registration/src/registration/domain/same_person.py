@@ -6,8 +6,8 @@ them. So nothing is copied that could come too late, and a link that was a mista
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -59,8 +59,9 @@ class Records:
     """What a record knows of the others of its person."""
 
     same_as: frozenset[UUID] = frozenset()
-    said: frozenset[UUID] = frozenset()
-    """Of these, those of which somebody said so here: that another record told it before does not keep back who, and why."""
+    said_at: Mapping[UUID, datetime] = field(default_factory=dict)
+    """Of these, those of which somebody said so here: that another record told it before does not keep back who, and why; nor
+    does an older mistake that another record tells late undo it."""
     apart: tuple[UUID, ...] = ()
     """Records that were linked by mistake, the latest last: what another record tells late does not link them again."""
     named: Named | None = None
@@ -104,7 +105,7 @@ def link(command: Link, known: Records) -> Sequence[PersonLinked]:
     wanted = command.same_as - {command.person_id}
     if command.reason is None:
         wanted -= frozenset(known.apart)
-    if wanted <= (known.same_as if command.reason is None else known.said):
+    if wanted <= (known.same_as if command.reason is None else known.said_at.keys()):
         return []
     same_as = known.same_as | wanted
     if len(same_as) >= RECORDS_MAX:
@@ -123,6 +124,8 @@ def link(command: Link, known: Records) -> Sequence[PersonLinked]:
 
 def unlink(command: Unlink, known: Records) -> Sequence[PersonUnlinked]:
     mistaken = command.not_the_same & known.same_as
+    if command.reason is None:
+        mistaken -= {each for each, said_at in known.said_at.items() if command.at <= said_at}
     if not mistaken:
         return []
     return [
@@ -139,11 +142,11 @@ def unlink(command: Unlink, known: Records) -> Sequence[PersonUnlinked]:
 def linked(known: Records, event: PersonLinked) -> Records:
     named = Named(event.document, event.document_type) if event.document and event.document_type else known.named
     apart = tuple(each for each in known.apart if each not in event.same_as)
-    said = known.said if event.reason is None else frozenset(event.same_as)
-    return replace(known, same_as=frozenset(event.same_as), said=said, apart=apart, named=named)
+    said_at = known.said_at if event.reason is None else dict.fromkeys(event.same_as, event.linked_at)
+    return replace(known, same_as=frozenset(event.same_as), said_at=said_at, apart=apart, named=named)
 
 
 def unlinked(known: Records, event: PersonUnlinked) -> Records:
     apart = (*(each for each in known.apart if each not in event.not_the_same), *event.not_the_same)
-    still = frozenset(event.same_as)
-    return replace(known, same_as=still, said=known.said & still, apart=apart[-APART_KEPT_MAX:])
+    said_at = {each: at for each, at in known.said_at.items() if each in event.same_as}
+    return replace(known, same_as=frozenset(event.same_as), said_at=said_at, apart=apart[-APART_KEPT_MAX:])
