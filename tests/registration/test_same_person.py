@@ -278,6 +278,23 @@ class TestUnlinkDocument:
         nobody = await supervision.post(f"{documents}/{uuid4()}/withdrawal", REASON)
         assert (404, "document-is-not-linked") == problem(nobody)
 
+    async def test_of_itself_leaves_the_others_linked(self, running: Running, contract_no: str, operator: Caller) -> None:
+        right, mistaken = [await registered(running, contract_no, operator, n) for n in (0, 2)]
+        supervision = running.caller(Role.SUPERVISION_OPERATOR, contract_no)
+        withdrawal = f"{path(contract_no)}/{mistaken}/documents/{mistaken}/withdrawal"
+        assert (404, "document-is-not-linked") == problem(await supervision.post(withdrawal, REASON))
+        for record, n in ((right, 1), (mistaken, 0)):
+            await operator.post(f"{path(contract_no)}/{record}/documents", {"document": citizen(n), **REASON})
+        other = str(await person_id(running, 1))
+        assert {right, other} == await same_as(running, mistaken)
+        for _ in range(2):
+            assert 204 == (await supervision.post(withdrawal, {"reason": "证件号录错"})).status_code
+        assert (set(), {other}, {right}) == (
+            await same_as(running, mistaken),
+            await same_as(running, right),
+            await same_as(running, other),
+        )
+
     async def test_is_supervision_s_because_a_ban_may_end_by_it(self, running: Running, contract_no: str, operator: Caller) -> None:
         first = await registered(running, contract_no, operator)
         refused = await operator.post(f"{path(contract_no)}/{first}/documents/{uuid4()}/withdrawal", REASON)

@@ -127,7 +127,8 @@ async def unlink_document(
     parts: Parts,
     response: Response,
 ) -> None:
-    """The document is somebody else's: each record stands for itself again. Sending it twice does it once."""
+    """The other document is somebody else's: its record stands for itself again, and all others stay linked. Of the person's
+    own record (`other_id` is `person_id`), it is this one that leaves. Sending it twice does it once."""
     await _require_known(parts, caller, contract_no, person_id)
     command = command_key(principal=caller.subject, key=key, body=request_context().content)
     _tell(response, await parts.linking.unlink(person_id, other_id, body.reason, key=command))

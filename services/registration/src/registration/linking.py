@@ -89,9 +89,12 @@ class Linking:
         return await self._tell(person_id, commands, key)
 
     async def unlink(self, person_id: UUID, other: UUID, reason: str, *, key: CommandKey) -> Told:
-        """Raises: DocumentIsNotLinked; StreamIsErased; IdempotencyKeyReused; Unavailable."""
+        """The other record, or this one itself, leaves all the others, which stay linked.
+
+        Raises: DocumentIsNotLinked; StreamIsErased; IdempotencyKeyReused; Unavailable."""
         records = await records_of(self.people, person_id)
-        if other not in {*records, *records[person_id].records.apart} - {person_id}:
+        known = {*records, *records[person_id].records.apart}
+        if other not in known or known == {person_id}:
             raise DocumentIsNotLinked
         everybody = {*records, other}
         sealer, at = await self.sealing.sealer_for(sorted(everybody)), self.clock.now()
