@@ -35,7 +35,14 @@ async def test_takes_up_a_form_that_the_policy_did_not_see(database: MakeDatabas
         await eventually(nothing_is_left)
         assert 1 == (await running.facts()).count("person-pre-registered")
 
-        person = (await operator.get(path(contract_no), state="open")).json()["items"][0]["person_id"]
+        registered: list[dict[str, str]] = []
+
+        async def is_listed() -> bool:
+            registered[:] = (await operator.get(path(contract_no), state="open")).json()["items"]
+            return bool(registered)
+
+        await eventually(is_listed)
+        person = registered[0]["person_id"]
         family = f"{path(contract_no)}/{person}/family-members"
         waits = await operator.post(family, {"document": citizen(2), "name": "张小四"})
         await operator.get(family, seen=waits.headers["consistency-token"])
