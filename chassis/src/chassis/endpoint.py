@@ -45,7 +45,7 @@ from chassis.problems import (
 from chassis.strict_json import BODY_BYTES_MAX, ERRORS_MAX, BodyReader, StrictModel, pointer, read_body, require_json
 from chassis.telemetry import request_context
 
-QUERY_PARAMETERS_MAX = 50
+QUERY_PARAMETERS_MAX = 100  # lists are asked for by repeating a name
 
 _SINGLE_HEADERS = (b"authorization", b"content-type", b"idempotency-key", b"if-match", b"consistency-token", b"traceparent")
 """Headers of which a second one would contradict the first."""
