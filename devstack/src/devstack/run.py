@@ -118,9 +118,9 @@ async def hold_parts(settings: Settings) -> None:
     """PostgreSQL and Kafka alone, until Ctrl-C. Prints how to find them, in a form that a shell reads."""
     state = State(settings.state)
     say = teller()
-    with state.locked():
+    # Whenever Ctrl-C comes, and however often: that is how this command ends.
+    with suppress(asyncio.CancelledError), state.locked():
         async with parts.running(state, settings, say) as found:
             for name, value in found.environment().items():
                 print(f"export {name}={value}", flush=True)
-            with suppress(asyncio.CancelledError):
-                await asyncio.Event().wait()
+            await asyncio.Event().wait()
