@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test screens test-compose faults check bench reset token code doctor parts lock venv
+.PHONY: help run test screens test-compose faults check bench reset token code doctor parts sbom lock venv
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ doctor: venv ## What this machine has and lacks
 
 parts: venv ## PostgreSQL and Kafka alone, until Ctrl-C
 	@$(BIN)/python -m devstack parts
+
+sbom: venv ## What the image of each service holds, as CycloneDX, in dist/sbom; VERSION=… is the images' tag
+	@$(BIN)/python -m deploy.sbom dist/sbom $(if $(VERSION),--version '$(VERSION)')
 
 lock: ## Resolve requirements.in anew into requirements.lock (needs uv)
 	uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command 'make lock' requirements.in --output-file requirements.lock

@@ -47,6 +47,7 @@ ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="gatehouse ${PACKAGE}" \
       org.opencontainers.image.description="Gatehouse 工地防疫实名制登记系统: ${PACKAGE}" \
+      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # An api and a worker both answer their probes at the one port that the health check asks.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
@@ -69,6 +70,11 @@ class Composition:
     async def healthy(self, *services: str) -> None:
         """Wait until these, or all that stay, are. Raises: TimeoutError."""
         await self.engine.healthy(self.name, services or self.stay, within_s=HEALTHY_S_MAX)
+
+    async def recreate(self, *services: str) -> None:
+        """These containers anew, with the secrets as they are in the folder now; healthy again, as far as they stay."""
+        await asyncio.to_thread(self.compose, "up", "--detach", "--no-build", "--no-deps", "--force-recreate", *services)
+        await self.healthy(*(name for name in services if name in self.stay))
 
     @cached_property
     def stay(self) -> list[str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 
+import httpx2
 import pytest
 
+from deploy.make_secrets import make
 from devstack.story import play_at
-from tests.compose.composition import Composition
+from devstack.story.cast import HONGKOU
+from tests.compose.composition import TIMEOUT_S, Composition
 from tests.compose.conftest import say
-from tests.compose.load import under_load
+from tests.compose.load import OPERATOR, under_load
 from tests.house.test_compose import OURS, SIMULATOR
 
 REACHES = """
@@ -25,6 +29,18 @@ WITH_LOGS = ("registration", "health", "gatekeeper", "healthcloud-bridge", "poli
 
 def reaches(composition: Composition, service: str, host: str, port: int) -> bool:
     return "open" in composition.inside(service, ["python3", "-c", REACHES, host, str(port)], check=False)
+
+
+async def asks(composition: Composition, token: str) -> int:
+    """How a service answers that has not heard of the portal's keys for a while."""
+    async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
+        url = f"{composition.urls['registration']}/v1/contracts/{HONGKOU}"
+        return (await client.get(url, headers={"Authorization": f"Bearer {token}"})).status_code
+
+
+def logs_in(composition: Composition, role: str, password: str) -> bool:
+    dsn = f"postgresql://{role}:{password}@127.0.0.1/{role}"
+    return "here" in composition.inside("logs-postgres", ["psql", "--command", "SELECT 'here'", dsn], check=False)
 
 
 class TestInstallation:
@@ -59,6 +75,29 @@ class TestInstallation:
                 say(f"{service} restarted: {len(load.acknowledged)} reports answered, {load.repeated} attempts repeated")
         assert len(load.after) == len(set(load.after))
         assert load.acknowledged == set(load.after) - load.before
+
+    async def test_takes_another_signing_key_and_turns_nobody_away(self, composition: Composition) -> None:
+        before, _ = await composition.issue(OPERATOR)
+        folder = composition.secrets_folder
+        (folder / "signing_key").rename(folder / "retiring_signing_key")
+        make(folder)
+        await composition.recreate("portal-api")
+        after, _ = await composition.issue(OPERATOR)
+        # The header names the key.
+        assert before.partition(".")[0] != after.partition(".")[0]
+        assert [HTTPStatus.OK, HTTPStatus.OK] == [await asks(composition, token) for token in (before, after)]
+
+    async def test_takes_another_password_and_no_longer_the_old_one(self, composition: Composition) -> None:
+        folder = composition.secrets_folder
+        old = (folder / "database_health").read_text()
+        for name in ("database_health", "keys_health", "kafka_health"):
+            (folder / name).unlink()
+        make(folder)
+        await composition.recreate("logs-roles", "keys-roles", "brokers-provision", "health-api", "health-worker")
+        assert not logs_in(composition, "health", old)
+        assert logs_in(composition, "health", (folder / "database_health").read_text())
+        async with under_load(composition) as load:
+            await load.goes_on()
 
     async def test_has_the_same_everywhere_afterwards(self, composition: Composition) -> None:
         await composition.healthy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from functools import cache
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from contracts import registry
 from contracts.access import ALLOWED, Action
 from contracts.gatekeeper import ReasonCode
 from contracts.rejection import Rejection
+from devstack.services import SERVICES as STACK
 from tests.house.assembled import PACKAGES, subclasses, wired
 from tests.house.house import REPOSITORY, SERVICES, ServiceFolder, parsed, texts
 
@@ -103,12 +105,27 @@ class TestErrors:
 
 
 class TestGuarantees:
-    NAMED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (REPOSITORY / "docs" / "guarantees.md").read_text())
+    PAGES = ("docs/guarantees.md", "SECURITY.md")
+    NAMED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", "".join((REPOSITORY / page).read_text() for page in PAGES))
 
     @pytest.mark.parametrize(("file", "name"), NAMED)
     def test_have_the_test_that_is_named(self, file: str, name: str) -> None:
         defined = {node.name for node in parsed(REPOSITORY / file).body if isinstance(node, DEFINITIONS)}
         assert not name or name in defined
+
+
+class TestKeys:
+    def test_are_held_by_whom_the_document_says(self) -> None:
+        said = re.findall(r"^\| ([\w-]+) \| (yes)? ?\| (yes)? ?\|", (REPOSITORY / "SECURITY.md").read_text(), re.MULTILINE)
+        holders = [(each.package.replace("_", "-"), "yes" * each.seals, "yes" * each.identifies) for each in STACK]
+        assert sorted(holders) == sorted(said)
+
+
+class TestChanges:
+    def test_are_told_of_the_version_that_is_built(self) -> None:
+        versions = re.findall(r"^## ([\d.]+)", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+        built = {tomllib.loads((each.folder / "pyproject.toml").read_text())["project"]["version"] for each in SERVICES}
+        assert {versions[0]} == built
 
 
 class TestActions:

@@ -90,7 +90,7 @@ class TestRecipe:
     def test_says_how_it_is_run(self, instruction: str) -> None:
         assert 1 == len([each for each in FINAL if each.startswith(instruction)])
 
-    @pytest.mark.parametrize("label", ["title", "description", "version", "revision"])
+    @pytest.mark.parametrize("label", ["title", "description", "licenses", "version", "revision"])
     def test_says_what_it_is(self, label: str) -> None:
         assert f"org.opencontainers.image.{label}=" in RECIPE
 
