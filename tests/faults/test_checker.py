@@ -93,6 +93,11 @@ class TestDistinct:
         assert [] != distinct(again)[1]
         assert [] != distinct([record(SECOND), record(FIRST)], burnt=True)[1]
 
+    def test_drops_what_came_twice_in_a_topic_that_was_filled_again(self) -> None:
+        late_copy = [record(FIRST), record(SECOND), record(THIRD), record(SECOND)]
+        assert (3, []) == (len(distinct(late_copy, burnt=True)[0]), distinct(late_copy, burnt=True)[1])
+        assert [] != distinct([record(FIRST), record(THIRD), record(SECOND)], burnt=True)[1]
+
 
 class TestCheckAcknowledged:
     def test_sees_a_fact_that_is_not_stored(self) -> None:

@@ -61,17 +61,15 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
 def distinct(records: Sequence[Record], *, burnt: bool = False) -> tuple[dict[tuple[int, int], Record], list[str]]:
     """The records without those that came twice, by place in the log; and what is wrong with their order or copies.
 
-    In a topic that was lost and filled again, what was on its way then may stand before the beginning. It comes again where it
-    belongs: there the last copies count, elsewhere the first.
+    In a topic that was lost and filled again, what was on its way then may stand before the beginning of its shard. There it does
+    not count, and has to come again where it belongs.
     """
     found: dict[tuple[int, int], Record] = {}
     last: Counter[int] = Counter()
     wrong = []
-    if burnt:
-        final = {record.place: n for n, record in enumerate(records)}
-        wrong += [f"{each.place} was published twice, not the same bytes" for each in records if each != records[final[each.place]]]
-        records = [record for n, record in enumerate(records) if final[record.place] == n]
-    for record in records:
+    begin = _begins(records) if burnt else {}
+    early = [record for n, record in enumerate(records) if n < begin.get(record.place[0], 0)]
+    for record in [record for n, record in enumerate(records) if n >= begin.get(record.place[0], 0)]:
         shard, pos = record.place
         if record.place not in found:
             found[record.place] = record
@@ -80,7 +78,17 @@ def distinct(records: Sequence[Record], *, burnt: bool = False) -> tuple[dict[tu
         elif found[record.place] != record:
             wrong.append(f"{record.place} was published twice, not the same bytes")
         last[shard] = max(last[shard], pos)
+    wrong += [f"{each.place} came before the beginning, and not the same again" for each in early if found.get(each.place) != each]
     return found, wrong
+
+
+def _begins(records: Sequence[Record]) -> dict[int, int]:
+    """Shard → where its lowest position comes first."""
+    lowest: dict[int, tuple[int, int]] = {}
+    for n, record in enumerate(records):
+        shard, pos = record.place
+        lowest[shard] = min(lowest.get(shard, (pos, n)), (pos, n))
+    return {shard: n for shard, (_, n) in lowest.items()}
 
 
 async def check_topic(stack: FaultStack, log: Log) -> tuple[list[str], int]:
