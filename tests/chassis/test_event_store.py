@@ -33,7 +33,8 @@ from chassis.event_store import (
 from chassis.faults import Unavailable
 from contracts.event import EVENT_BYTES_MAX, SHARDS, shard_of
 from tests.chassis.log_database import LogDatabase
-from tests.chassis.tallies import append_of, in_shard, in_shards, key_of, new_event
+from tests.chassis.tallies import Counted, append_of, in_shard, in_shards, key_of, new_event
+from tests.measured import risen
 
 EPOCH = 1
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -51,6 +52,28 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(event_store, "append_group", counted)
     return sizes
+
+
+class TestMetrics:
+    async def test_count_commands_by_outcome_and_events_by_type(self, log: LogDatabase, store: EventStore) -> None:
+        appended, conflict, late, failed = (
+            risen("gatehouse_appends_total", outcome=each) for each in ("appended", "conflict", "late", "failed")
+        )
+        events = risen("gatehouse_events_appended_total", type=Counted.TYPE)
+        groups, commands = risen("gatehouse_append_group_commands_count"), risen("gatehouse_append_group_commands_sum")
+        first, second = in_shards(1, 2)
+        await store.append(append_of(first, events=2))
+        together = append_of(first, at=1), append_of(second), append_of(in_shard(3), not_after=PAST)
+        await asyncio.gather(*map(store.append, together))
+        await log.owner.execute("ALTER TABLE event RENAME TO event_away")
+        try:
+            with pytest.raises(asyncpg.PostgresError):
+                await store.append(append_of(in_shard(4)))
+        finally:
+            await log.owner.execute("ALTER TABLE event_away RENAME TO event")
+        assert (2, 1, 1, 1) == (appended(), conflict(), late(), failed())
+        assert 3 == events()
+        assert (3, 5) == (groups(), commands())
 
 
 class TestAppend:

@@ -50,6 +50,7 @@ from tests.chassis.tallies import (
     in_shards,
 )
 from tests.chassis.tally_topics import make_again, make_topic, read_events
+from tests.measured import risen
 
 PARTITION, PARTITIONS = 1, 4
 NAME = f"project/{PARTITION:02}"
@@ -652,6 +653,7 @@ class TestPolicy:
     async def test_appends_in_the_transaction_that_moves_its_position(self, log: LogDatabase, store: EventStore) -> None:
         stream = in_shard(1)
         told: list[tuple[int, int]] = []
+        appended = risen("gatehouse_events_appended_total", type=Counted.TYPE)
         store.on_appended = lambda shard, pos: told.append((shard, pos))
         projector = projector_of(log, source=Topic(counted(stream, 1, 2)), policies=[follow_up(store, count_it)], store=store)
         async with projecting(projector):
@@ -659,6 +661,7 @@ class TestPolicy:
 
         assert await amounts_of(store, stream) == (1, 2)
         assert [(1, 2)] == told
+        assert 2 == appended()
         assert 1 == len(await log.rows("SELECT DISTINCT xmin::text FROM event UNION SELECT DISTINCT xmin::text FROM position"))
 
     async def test_reacts_once_to_what_comes_twice(self, log: LogDatabase, store: EventStore) -> None:

@@ -21,6 +21,7 @@ from gatekeeper.domain.commands import Attempt, Confirm
 from tests.gatekeeper import facts
 from tests.gatekeeper.conftest import BOUND, Door
 from tests.gatekeeper.facts import HERE, disposed
+from tests.measured import risen
 
 ROUNDS = 1_000
 AT_ONCE = 20
@@ -83,6 +84,21 @@ class TestAttempt:
         refused = await attempt(doors[0], person_id, "a")
         assert 2 == loads
         assert [ReasonCode.QUARANTINE_REQUIRED] == codes(refused)
+
+
+class TestMetrics:
+    async def test_count_each_answer_once_with_all_its_reasons(self, door: Door) -> None:
+        admitted, refused = (
+            risen("gatehouse_gate_decisions_total", kind="entry", outcome=each) for each in ("admitted", "refused")
+        )
+        banned = risen("gatehouse_gate_reasons_total", code="quarantine_required", effect="forbid")
+        person_id = await door.expects_somebody()
+        for _ in range(2):
+            await attempt(door, person_id, "a")
+        assert (1, 0) == (admitted(), refused()), "a repeat is answered with what was decided"
+        await door.knows(person_id, BAN)
+        await attempt(door, person_id, "a")
+        assert (1, 1, 1) == (admitted(), refused(), banned()), "one that was admitted is decided anew"
 
 
 class TestFreshness:

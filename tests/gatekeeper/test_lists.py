@@ -19,13 +19,14 @@ from contracts.registration import ContractReported
 from devstack.fresh_databases import FreshDatabases
 from devstack.services import SERVICES
 from gatekeeper.domain.commands import RelevantFact
-from gatekeeper.read_models.banned_on_site import count_banned_on_site
+from gatekeeper.read_models.banned_on_site import count_banned_on_site, count_bans
 from gatekeeper.wiring import SERVICE
 from tests.gatekeeper.conftest import stamp
 from tests.gatekeeper.facts import EMPLOYER, assessed, disposed, imported, pre_registered
 from tests.health.service import Running, running_service
 from tests.in_process import Caller
 from tests.journeys.worlds import example_of
+from tests.measured import measured
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +222,10 @@ class TestRoster:
         assert [banned] == list(await who_has_to_leave(Role.CITY_SUPERVISOR))
         assert {} == await who_has_to_leave(Role.STATION_OFFICER, stations=frozenset({"浦东"}))
         assert 403 == (await site.operator.get("/v1/banned-on-site")).status_code
+        await count_bans(pool)
         before = await count_banned_on_site(pool)
+        assert before == measured("gatehouse_banned_on_site")
+        assert 1 <= (measured("gatehouse_banned_people", disposition="suspected") or 0)
         await site.do("exits", banned)
         await site.list("roster")
         assert ({}, before - 1) == (await who_has_to_leave(Role.STATION_OFFICER, **officer), await count_banned_on_site(pool))

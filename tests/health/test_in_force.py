@@ -16,10 +16,11 @@ from contracts.access import Role
 from contracts.event import Recorded
 from contracts.gatekeeper import Cause, Clearance, ClearanceChanged
 from contracts.health import DispositionChanged
-from health.read_models.in_force import IN_FORCE, InForceWatch, in_force_since
+from health.read_models.in_force import IN_FORCE, InForceWatch, in_force_since, look_for_unknown_bans
 from tests.health.facts import NOW, pre_registered
 from tests.health.service import Running
 from tests.in_process import Caller
+from tests.measured import measured, risen
 from tests.told import RECORDED_AT, fact
 
 BAN = {
@@ -89,6 +90,22 @@ class TestWait:
             answer.headers["preference-applied"],
         )
         assert [None] == await supervisor.listed()
+
+    async def test_is_measured_and_so_is_the_oldest_ban_that_no_gate_knows(self, running: Running, supervisor: Supervisor) -> None:
+        waited = risen("gatehouse_ban_in_force_wait_seconds_count")
+        answer = await supervisor.decide(prefer="wait=0")
+        assert (202, 0) == (answer.status_code, waited()), "it did not wait"
+
+        async def known_to_health() -> bool:
+            await look_for_unknown_bans(running.parts.pool)
+            return bool(measured("gatehouse_ban_oldest_not_in_force_seconds"))
+
+        await eventually(known_to_health)
+        await asyncio.gather(supervisor.decide(prefer="wait=5", isolation_until="2020-03-01"), supervisor.gate_takes_note(2))
+        assert 1 == waited()
+        others = await running.parts.pool.fetchval("SELECT count(*) FROM ban_v2 WHERE person_id <> $1", supervisor.person_id)
+        await look_for_unknown_bans(running.parts.pool)
+        assert others or 0 == measured("gatehouse_ban_oldest_not_in_force_seconds")
 
     async def test_is_not_asked_for_by_everybody(self, supervisor: Supervisor) -> None:
         answer = await supervisor.decide()

@@ -10,13 +10,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.clock import SystemClock
 from contracts.access import Role
 from contracts.event import Event
 from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
 from contracts.health import ReadingSource
 from health.domain.commands import Correction
 from health.read_models.isolation_ends import Whose
-from health.read_models.missing_reports import MISSING_REPORTS, page_of_missing
+from health.read_models.missing_reports import MISSING_REPORTS, count_missing, page_of_missing
 from tests.health.facts import (
     EMPLOYER,
     NOW,
@@ -33,6 +34,7 @@ from tests.health.facts import (
     reported,
 )
 from tests.health.service import Running
+from tests.measured import measured
 from tests.told import fact
 
 HOUR = timedelta(hours=1)
@@ -70,7 +72,7 @@ def left(person_id: UUID, contract_no: str, at: datetime) -> ExitRegistered:
     return ExitRegistered(person_id=person_id, contract_no=contract_no, exited_at=at)
 
 
-def measured(person_id: UUID, contract_no: str, read_at: datetime, **changes: Any) -> Event:
+def measured_at(person_id: UUID, contract_no: str, read_at: datetime, **changes: Any) -> Event:
     return reported(report(read_at=read_at, contract_no=contract_no, person_id=person_id, **changes))
 
 
@@ -138,7 +140,7 @@ class TestMissingReports:
     async def test_are_there_once_somebody_was_measured_on_the_day_in_shanghai(
         self, running: Running, person_id: UUID, contract_no: str, at: datetime, day: date
     ) -> None:
-        facts = [pre_registered(person_id, contract_no=contract_no), measured(person_id, contract_no, at)]
+        facts = [pre_registered(person_id, contract_no=contract_no), measured_at(person_id, contract_no, at)]
         await told(running, [*facts, *facts])
         assert [] == await missing(running, contract_no, day)
         assert [person_id] == await missing(running, contract_no, day - timedelta(days=1))
@@ -146,15 +148,15 @@ class TestMissingReports:
     async def test_are_still_missing_where_a_temperature_was_only_declared(
         self, running: Running, person_id: UUID, contract_no: str
     ) -> None:
-        declared = measured(person_id, contract_no, NOW, source=ReadingSource.DECLARATION)
+        declared = measured_at(person_id, contract_no, NOW, source=ReadingSource.DECLARATION)
         await told(running, [pre_registered(person_id, contract_no=contract_no), declared])
         assert [person_id] == await missing(running, contract_no)
 
     async def test_are_missing_again_where_the_report_was_of_another_day(
         self, running: Running, person_id: UUID, contract_no: str
     ) -> None:
-        wrong = measured(person_id, contract_no, NOW)
-        right = measured(person_id, contract_no, NOW - timedelta(days=1), report_id=UUID(int=5), corrects=CORRECTED, at=NOW)
+        wrong = measured_at(person_id, contract_no, NOW)
+        right = measured_at(person_id, contract_no, NOW - timedelta(days=1), report_id=UUID(int=5), corrects=CORRECTED, at=NOW)
         facts = [pre_registered(person_id, contract_no=contract_no), wrong, right]
         await told(running, [*facts, *facts])
         assert [person_id] == await missing(running, contract_no)
@@ -162,6 +164,20 @@ class TestMissingReports:
 
 
 class TestListMissingReports:
+    async def test_are_counted_for_all_contracts_as_a_metric(self, running: Running, person_id: UUID, contract_no: str) -> None:
+        now = datetime.now(UTC)
+        names = "gatehouse_followed_people", "gatehouse_missing_reports"
+
+        async def counted() -> list[float]:
+            await count_missing(running.parts.pool, SystemClock())
+            return [measured(name) or 0.0 for name in names]
+
+        followed, lacking = await counted()
+        await told(running, [entered(person_id, contract_no, now), entered(person_id, "W-elsewhere", now)])
+        assert [followed + 1, lacking + 1] == await counted()
+        await told(running, [measured_at(person_id, contract_no, now)])
+        assert [followed + 1, lacking] == await counted()
+
     async def test_has_pages_and_forgets_whoever_was_measured(self, running: Running, contract_no: str) -> None:
         path = f"/v1/contracts/{contract_no}/missing-reports"
         people = sorted((uuid4() for _ in range(3)), key=str)

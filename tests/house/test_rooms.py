@@ -69,6 +69,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "addresses.py": "proxies hide from where somebody asks, and throttle.py and 内网 need it",
         "message_gateway.py": "how a code reaches a mobile",
         "session.py": "who sits in front of a browser",
+        "key_ages.py": "only the portal signs tokens, and only browsers are shown a certificate",
         "digests.py": "what is compared and never read back",
         "visits.py": "what is around every page, as chassis.endpoint is around every endpoint",
         "forms.py": "what a browser sends, which is no JSON",

@@ -26,8 +26,10 @@ from devstack.databases import Database
 from police_bridge import query_api
 from police_bridge.cursor import Cursor
 from police_bridge.read_models.arrivals import BEGINNING
+from police_bridge.receipts import Receipts
 from police_bridge.wiring import SERVICE
 from tests.conftest import MakeDatabase
+from tests.measured import measured
 from tests.police_bridge.facts import (
     ELSEWHERE,
     HERE,
@@ -274,6 +276,19 @@ class TestGiveReceipts:
             assert {"received": 1, "unknown": sorted([foreign, absent])} == answer
         assert [(HONGKOU, 1, 1)] == await counted(police)
         assert [(PUDONG, 1, 0)] == await counted(running.police(PUDONG))
+
+    async def test_tells_as_a_metric_how_far_the_police_is_behind(self, running: Running) -> None:
+        police, receipts = running.police(PUDONG), Receipts(running.parts.pool)
+        told = messages(await police.read(seen=await arrive(running, uuid4(), district=PUDONG, contract_no=ELSEWHERE)))
+
+        async def behind() -> tuple[float | None, bool]:
+            await receipts.look()
+            age_s = measured("gatehouse_police_oldest_unreceipted_age_seconds", district=PUDONG)
+            return measured("gatehouse_police_unreceipted_messages", district=PUDONG), bool(age_s)
+
+        assert (len(told), True) == await behind()
+        await police.post("/v1/receipts", {"message_ids": [message["id"] for message in told]})
+        assert (0, False) == await behind()
 
     async def test_refuses_what_is_no_list_of_ids(self, running: Running) -> None:
         for ids in ([], ["x"], [str(uuid4())] * 1_001, None):

@@ -17,6 +17,7 @@ from registration.imports.files import CSV, XLSX, cells_of
 from registration.imports.ledger import KEPT, Ledger, Verdict
 from registration.imports.running import ROWS_AT_ONCE
 from tests.in_process import Caller
+from tests.measured import measured, risen
 from tests.registration.asking import citizen, declare, number, path, report
 from tests.registration.facts import EMPLOYER, OTHER_EMPLOYER
 from tests.registration.service import Running
@@ -71,6 +72,7 @@ class TestRoster:
     async def test_is_imported_row_by_row(self, running: Running, contract_no: str, operator: Caller, media_type: str) -> None:
         rows = [member(1), member(2, 在场="是"), member(3, 用人单位=OTHER_EMPLOYER), member(4, 姓名=""), member(1)]
         content = as_xlsx(rows) if media_type == XLSX else as_csv(rows)
+        applied, refused = (risen("gatehouse_import_rows_total", kind="roster", outcome=each) for each in ("applied", "refused"))
         done = await worked_on(running, operator, await operator.upload(rosters(contract_no), content, media_type))
         assert (5, 2, 3) == (done["rows"], done["applied"], done["refused"])
         expected = [
@@ -82,6 +84,17 @@ class TestRoster:
         ]
         assert expected == await verdicts(operator, done["import_id"])
         assert 2 == (await running.facts()).count("roster-member-imported")
+        assert (2, 2) == (applied(), refused()), "one of the refused ones was refused when it was handed in"
+
+    async def test_is_told_as_a_metric_until_it_is_finished(self, running: Running, contract_no: str, operator: Caller) -> None:
+        ledger = running.wired.imports.ledger
+        handed_in = await operator.upload(rosters(contract_no), as_csv([member(1)]), CSV)
+        names = "gatehouse_imports_unfinished", "gatehouse_import_oldest_unfinished_age_seconds"
+        await ledger.look()
+        assert (1, True) == (measured(names[0]), bool(measured(names[1])))
+        await worked_on(running, operator, handed_in)
+        await ledger.look()
+        assert [0, 0] == [measured(name) for name in names]
 
     async def test_counts_rows_as_a_spreadsheet_does(self, running: Running, contract_no: str, operator: Caller) -> None:
         content = as_xlsx([member(1), dict.fromkeys(member(1), ""), member(2)])

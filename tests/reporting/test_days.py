@@ -11,6 +11,9 @@ import pytest
 from contracts.access import Role
 from contracts.gatekeeper import EntryKind, Outcome
 from contracts.times import shanghai_date
+from reporting.supervision import days
+from reporting.supervision.days import count_today
+from tests.measured import measured
 from tests.reporting import facts
 from tests.reporting.city import City, on_new_site
 
@@ -51,6 +54,22 @@ class TestDays:
             {"pre_registered": 1, "entered": 1, "refused": 0, "exited": 1},
         ]
         assert dict(zip(days, expected, strict=True)) == await days_of(city, of_contract=site)
+
+    async def test_of_today_are_told_by_station_as_metrics(self, city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+        station = f"测试{uuid4().hex[:8]}"
+        site = await on_new_site(city)
+        for contract_no in (site, f"W{uuid4().hex[:12]}"):
+            await city.tell(facts.reported(contract_no).model_copy(update={"station_name": station}))
+        await city.tell(entry(site, at=NOW))
+        await city.tell(entry(site, at=NOW - timedelta(days=1)))
+        pool = city.service.parts.pool
+        await count_today(pool)
+        of = {"district": await pool.fetchval("SELECT district FROM supervision_contract_v1 WHERE contract_no = $1", site)}
+        assert [1, 0] == [measured(f"gatehouse_{each}_today", **of, station=station) for each in ("entries", "refusals")]
+        monkeypatch.setattr(days, "STATIONS_TOLD_MAX", 0)
+        await count_today(pool)
+        assert measured("gatehouse_entries_today", **of, station=station) is None
+        assert 1 <= (measured("gatehouse_entries_today", **of, station="其他") or 0)
 
     async def test_are_told_within_reach_only(self, city: City) -> None:
         site = await on_new_site(city, station="浦东")

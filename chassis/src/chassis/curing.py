@@ -17,12 +17,11 @@ import asyncpg
 
 from chassis.crash_points import CrashPoint, passing
 from chassis.database import Connection
-from chassis.event_store import Appended
 from chassis.intake import RACES_MAX, RacedForEver, is_transient
 from chassis.leases import step_in
 from chassis.parking import what_went_wrong
 from chassis.projector import lease_name
-from chassis.reacting import Asked, EpochChanged, Raced, Reactions, asked_by, asked_when_cured
+from chassis.reacting import Asked, EpochChanged, Raced, Reactions, Stored, asked_by, asked_when_cured
 from chassis.subscribers import Facts, Policy, Subscriber
 from contracts.event import Recorded, recorded_from_meta, shard_of
 
@@ -198,14 +197,14 @@ class Cure:
             return []
         return asked_when_cured(policy, last)
 
-    async def _append(self, connection: Connection, asked: Sequence[Asked]) -> list[Appended]:
+    async def _append(self, connection: Connection, asked: Sequence[Asked]) -> list[Stored]:
         if self.reactions is None:
             return []
         return await self.reactions.append(connection, await self.reactions.decide(asked, is_careful=True))
 
-    def _tell(self, appended: Sequence[Appended]) -> None:
+    def _tell(self, stored: Sequence[Stored]) -> None:
         if self.reactions is not None:
-            self.reactions.tell(appended)
+            self.reactions.tell(stored)
 
     async def _raced(self, act: Callable[[], Awaitable[T]]) -> T:
         """Again, while commands of others come between."""

@@ -7,7 +7,8 @@ and their order is commit order, because a shard's counter row stays locked from
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +20,7 @@ from chassis.crash_points import CrashPoint, passing
 from chassis.database import DATABASE_ERRORS, Connection
 from chassis.faults import Unavailable
 from chassis.gathering import Gatherer
+from chassis.metrics import APPEND_GROUP_COMMANDS, APPEND_SECONDS, APPENDED, APPENDS
 from contracts.event import Recorded, epoch_of, recorded_from_meta
 
 GROUP_COMMANDS_MAX = 200
@@ -121,6 +123,15 @@ class AlreadyStored:
 
 
 AppendResult = Appended | Conflict | Late | Remembered | KeyReused | AlreadyStored
+OUTCOMES: Mapping[type, str] = {
+    Appended: "appended",
+    Conflict: "conflict",
+    Late: "late",
+    Remembered: "remembered",
+    KeyReused: "key_reused",
+    AlreadyStored: "already_stored",
+}
+"""How metrics call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,14 +318,18 @@ class EventStore:
         while waiting:
             now, waiting = _independent(appends, waiting)
             results.update(zip(now, await self._append_now([appends[n] for n in now]), strict=True))
-        return [results[n] for n in range(len(appends))]
+        answers = [results[n] for n in range(len(appends))]
+        count(list(zip(appends, answers, strict=True)))
+        return answers
 
     async def _append_now(self, appends: Sequence[Append]) -> Sequence[AppendResult | Exception]:
+        APPEND_GROUP_COMMANDS.observe(len(appends))
         try:
-            async with self._pool.acquire() as connection:
-                passing(CrashPoint.APPEND_BEGUN)
-                results = await append_group(connection, appends, epoch=self.epoch)
-                passing(CrashPoint.APPEND_COMMITTED)
+            with APPEND_SECONDS.time():
+                async with self._pool.acquire() as connection:
+                    passing(CrashPoint.APPEND_BEGUN)
+                    results = await append_group(connection, appends, epoch=self.epoch)
+                    passing(CrashPoint.APPEND_COMMITTED)
         except asyncpg.PostgresError as error:
             if error.sqlstate == EPOCH_CHANGED:
                 await self.learn_epoch()
@@ -335,6 +350,15 @@ class EventStore:
         for result in results:
             if isinstance(result, Appended) and result.last_pos is not None:
                 self.on_appended(result.shard, result.last_pos)
+
+
+def count(told: Sequence[tuple[Append, AppendResult | Exception]]) -> None:
+    """Add to the metrics what became of the commands. Of those of a transaction, once it is committed or has failed."""
+    for outcome, commands in Counter(OUTCOMES.get(type(each), "failed") for _, each in told).items():
+        APPENDS.labels(outcome).inc(commands)
+    stored = (append for append, result in told if isinstance(result, Appended))
+    for event_type, events in Counter(event.type for append in stored for event in append.events).items():
+        APPENDED.labels(event_type).inc(events)
 
 
 def is_stored_already(error: asyncpg.PostgresError) -> bool:

@@ -18,13 +18,13 @@ import structlog
 from chassis.consumer import Batch
 from chassis.crash_points import CrashPoint, passing
 from chassis.database import Connection
-from chassis.event_store import Append, Appended
+from chassis.event_store import Append
 from chassis.faults import Unavailable
 from chassis.leases import Lease, LeaseLost, fence
 from chassis.metrics import DUPLICATES, PROJECTED, PROJECTION_AGE_S
 from chassis.parking import Intervened, Parked, Parking, TooManyParked
 from chassis.progress import AnotherHistory, Hole, PositionsMoved, Progress, Step
-from chassis.reacting import Asked, DoneBefore, EpochChanged, Raced, Reactions, asked_by, asked_when_parked
+from chassis.reacting import Asked, DoneBefore, EpochChanged, Raced, Reactions, Stored, asked_by, asked_when_parked
 from chassis.subscribers import Fact, Facts, Policy, ReadModel, Subscriber, UnknownVersion
 
 RACES_MAX = 20
@@ -170,7 +170,6 @@ class Intake:
         if not step.reached:
             DUPLICATES.labels(self.progress.source).inc()
             return False
-        recorded_at = step.events[-1].time
         plan = await self._plan(part, step, is_careful=is_careful)
         passing(CrashPoint.INTAKE_DECIDED)
         async with self.pool.acquire() as connection, connection.transaction():
@@ -181,17 +180,19 @@ class Intake:
             await self.progress.store(connection, step)
             passing(CrashPoint.INTAKE_MOVED)
             await self.parking.store(connection, plan.parked, interventions=interventions)
-            appended = await self._apply(connection, plan)
+            stored = await self._apply(connection, plan)
             passing(CrashPoint.INTAKE_APPLIED)
         passing(CrashPoint.INTAKE_COMMITTED)
         self.progress.take(step)
         self.parking.take(plan.parked)
         self.on_commit(self.progress)
         if self.reactions is not None:
-            self.reactions.tell(appended)
+            self.reactions.tell(stored)
         self._log(part)
         PROJECTED.labels(self.progress.source).inc(len(step.events))
-        PROJECTION_AGE_S.labels(self.progress.source).set(max(0.0, time.time() - recorded_at.timestamp()))
+        for name, reached in step.reached.items():
+            recorded_at = max(each.time for each in reached.values())
+            PROJECTION_AGE_S.labels(name, self.progress.source).set(max(0.0, time.time() - recorded_at.timestamp()))
         return True
 
     async def _plan(self, part: _Part, step: Step, *, is_careful: bool) -> _Plan:
@@ -214,7 +215,7 @@ class Intake:
         appends = await self.reactions.decide(asked, is_careful=is_careful) if self.reactions is not None else []
         return _Plan(rows, parked, appends)
 
-    async def _apply(self, connection: Connection, plan: _Plan) -> Sequence[Appended]:
+    async def _apply(self, connection: Connection, plan: _Plan) -> Sequence[Stored]:
         for read_model, facts in plan.facts:
             await read_model.project(connection, facts, partition=self.progress.partition)
         return await self.reactions.append(connection, plan.appends) if self.reactions is not None else []

@@ -6,7 +6,6 @@ whoever cures them (`chassis.curing`) holds the lease meanwhile and leaves a mar
 
 from __future__ import annotations
 
-import asyncio
 import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +14,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
-import structlog
 from pydantic import ValidationError
 
 from chassis.crash_points import CrashPoint, passing
-from chassis.database import DATABASE_ERRORS, Connection
+from chassis.database import Connection
+from chassis.measuring import Measure
 from chassis.metrics import PARKED_EVENTS, PARKED_STREAMS
 from chassis.probes import NotReady
 from chassis.reacting import Raced
@@ -50,8 +49,6 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::smallint[], $4::bigint[], $5::u
 COUNT = "SELECT subscriber, count(*) AS events, count(DISTINCT (source, stream_id)) AS streams FROM parked GROUP BY subscriber"
 
 _NAME = re.compile(r"[a-z_]{1,40}")
-
-log = structlog.get_logger()
 
 
 class TooManyParked(Exception):
@@ -155,12 +152,7 @@ class ParkedWatch:
 
     async def run(self) -> None:
         """Look until cancelled. While the database cannot be reached, what was known last stands."""
-        while True:
-            try:
-                await self.look()
-            except DATABASE_ERRORS as error:
-                log.warning("parking.not_read", error_type=type(error).__name__)
-            await asyncio.sleep(WATCH_S)
+        await Measure("parking", self.look, WATCH_S).keep()
 
     async def look(self) -> None:
         """Read how many wait."""

@@ -17,7 +17,7 @@ import asyncpg
 
 from chassis.command_handling import Cause, Decision, cause_of
 from chassis.database import Connection
-from chassis.event_store import EPOCH_CHANGED, Append, Appended, EventStore, append_group, is_stored_already
+from chassis.event_store import EPOCH_CHANGED, Append, Appended, EventStore, append_group, count, is_stored_already
 from chassis.subscribers import Fact, Policy
 from contracts.event import Recorded
 from contracts.rejection import Rejection
@@ -33,6 +33,10 @@ class EpochChanged(Raced):
 
 class DoneBefore(Raced):
     """A command's events are stored: before the log was restored, the same facts asked for it."""
+
+
+Stored = tuple[Append, Appended]
+"""What was asked of the log, and what it answered."""
 
 
 class Asked(NamedTuple):
@@ -103,7 +107,8 @@ class Reactions:
             decisions.setdefault(stream_id, []).append(decision)
         return [_one_append(of_stream, first[stream_id].version) for stream_id, of_stream in sorted(decisions.items())]
 
-    async def append(self, connection: Connection, appends: Sequence[Append]) -> list[Appended]:
+    async def append(self, connection: Connection, appends: Sequence[Append]) -> list[Stored]:
+        """In the caller's transaction. Raises: Raced."""
         if not appends:
             return []
         try:
@@ -114,13 +119,17 @@ class Reactions:
             if is_stored_already(error):
                 raise DoneBefore from error
             raise
-        appended = [result for result in results if isinstance(result, Appended)]
-        if len(appended) < len(results):
+        told = list(zip(appends, results, strict=True))
+        stored = [(append, result) for append, result in told if isinstance(result, Appended)]
+        if len(stored) < len(told):
+            count([each for each in told if not isinstance(each[1], Appended)])
             raise Raced
-        return appended
+        return stored
 
-    def tell(self, appended: Sequence[Appended]) -> None:
-        for result in appended:
+    def tell(self, stored: Sequence[Stored]) -> None:
+        """It was committed."""
+        count(stored)
+        for _, result in stored:
             if result.last_pos is not None:
                 self.store.on_appended(result.shard, result.last_pos)
 

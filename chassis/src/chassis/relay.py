@@ -24,9 +24,10 @@ from aiokafka.errors import KafkaError
 
 from chassis.broker import Broker, TopicMissing, TopicSeen
 from chassis.crash_points import CrashPoint, passing
-from chassis.database import DATABASE_ERRORS, Connection
+from chassis.database import Connection
 from chassis.kafka import BATCH_BYTES_MAX, ProducerHolder
 from chassis.leases import Lease, LeaseLost, Work, fence
+from chassis.measuring import Measure
 from chassis.metrics import RELAYED, TOPICS_LOST, UNPUBLISHED_AGE_S
 from chassis.probes import NotReady
 from chassis.shard_heads import ShardHeads
@@ -209,12 +210,10 @@ class Relay:
 
     async def watch(self) -> None:
         """Keep the age of the oldest unpublished event in its metric, until cancelled."""
-        while True:
-            try:
-                UNPUBLISHED_AGE_S.set(await self._pool.fetchval(OLDEST) or 0.0)
-            except DATABASE_ERRORS as error:
-                log.warning("relay.age_unknown", error_type=type(error).__name__)
-            await asyncio.sleep(AGE_S)
+        await Measure("relay", self._look_at_age, AGE_S).keep()
+
+    async def _look_at_age(self) -> None:
+        UNPUBLISHED_AGE_S.set(await self._pool.fetchval(OLDEST) or 0.0)
 
     async def _relay(self, partition: int, lease: Lease) -> None:
         way = await self._read_way(partition)

@@ -24,6 +24,7 @@ from chassis import internal_api
 from chassis.auth import Authenticator
 from chassis.event_store import EventStore
 from chassis.leases import TTL_S
+from chassis.measuring import POSITIONS_EVERY_S, SIZES_EVERY_S, Measure, Positions, Sizes
 from chassis.operations import OPERATIONS
 from chassis.probes import Check, NotReady, database_check
 from chassis.remembered import forget_old_answers
@@ -77,7 +78,7 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(machinery(service, settings))
         application = service.wire(parts)
-        work: list[Coroutine[Any, Any, None]] = []
+        work: list[Coroutine[Any, Any, None]] = [_sizes(parts).keep()]
         checks: dict[str, Check] = {"staying": _staying(stop), "database": database_check(parts.pool), **application.checks}
         if parts.store:
             examination = _examination(service, parts, parts.store)
@@ -93,6 +94,7 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
             work += [running.feed.run()] if service.reads else []
             work += [running.heads.run()] if running.heads else []
             work += [running.relay.watch()] if running.relay else []
+            work += [measure.keep() for measure in (_positions(parts, application), *application.measures)]
             work += [forget_old_answers(parts.pool)] if parts.store else []
         server = _server(service, parts, application, role, checks)
         if role == "worker":
@@ -120,6 +122,17 @@ def _examination(service: Service[Any], parts: Machinery[Any], store: EventStore
         topic=topic.full_name(parts.settings.topic_prefix) if topic else None,
         kinds=parts.kinds,
     )
+
+
+def _sizes(parts: Machinery[Any]) -> Measure:
+    settings = parts.settings
+    sizes = Sizes(parts.pool, parts.store is not None, settings.database_bytes_max, settings.backup_stamp)
+    return Measure("sizes", sizes.look, SIZES_EVERY_S)
+
+
+def _positions(parts: Machinery[Any], application: Application) -> Measure:
+    positions = Positions(parts.pool, parts.name if parts.store else None, application.subscribers, parts.settings.partitions)
+    return Measure("positions", positions.look, POSITIONS_EVERY_S)
 
 
 def _has_work(parts: Machinery[Any], application: Application) -> bool:

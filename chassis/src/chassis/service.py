@@ -21,6 +21,7 @@ from chassis.event_store import EventStore
 from chassis.identity import Identities
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Leases, Work
+from chassis.measuring import Measure
 from chassis.parking import ParkedWatch
 from chassis.probes import Check
 from chassis.projector import ForeignLog, OwnLog, Projector, Source
@@ -101,6 +102,8 @@ class Application:
     """Run beside an api until it stops."""
     worker_tasks: Sequence[Callable[[Worker], Coroutine[Any, Any, None]]] = ()
     """Run beside a worker until it stops."""
+    measures: Sequence[Measure] = ()
+    """What a worker reads to tell it as metrics."""
     ready: Sequence[Callable[[], Awaitable[None]]] = ()
     """Awaited before anything is decided: by an api and a worker when they begin, by an operator's command each time."""
     checks: Mapping[str, Check] = field(default_factory=dict)

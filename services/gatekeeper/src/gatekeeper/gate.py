@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from prometheus_client import Counter
+
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler, Outcome
 from chassis.crash_points import CrashPoint, passing
@@ -24,6 +26,13 @@ from gatekeeper.freshness import FreshnessView, Stamp
 
 CLOCKS_DIFFER_MAX = timedelta(seconds=10)
 """How far this machine's clock may be from the database's."""
+
+DECISIONS = Counter("gatehouse_gate_decisions_total", "Attempts that were answered, each time anew.", ["kind", "outcome"])
+REASONS = Counter(
+    "gatehouse_gate_reasons_total",
+    "Reasons that the answers gave; one answer may give several, and a grant may remind.",
+    ["code", "effect"],
+)
 
 READINGS_MAX = 8
 """How often a person's history is read because something came in meanwhile, before the client is told to try again."""
@@ -166,15 +175,23 @@ class Gate:
 
     async def _record(self, command: Attempt | Confirm, key: CommandKey | None) -> Outcome[EntryAttempted]:
         attempt = command.attempt if isinstance(command, Confirm) else command
-        if attempt.fresh_as_of is None:
-            return await self.handler.handle(attempt.person_id, command, key=key)
+        not_after = self.freshness.not_after(attempt.fresh_as_of) if attempt.fresh_as_of is not None else None
         try:
-            not_after = self.freshness.not_after(attempt.fresh_as_of)
-            return await self.handler.handle(attempt.person_id, command, key=key, not_after=not_after)
+            outcome = await self.handler.handle(attempt.person_id, command, key=key, not_after=not_after)
         except TooLate:
             # Decided on a view that is too old by now: as good as no view. That refusal has no deadline.
             stale = replace(attempt, fresh_as_of=None)
             return await self._record(Confirm(stale) if isinstance(command, Confirm) else stale, key)
+        if not outcome.replayed:
+            _count(outcome.events)
+        return outcome
+
+
+def _count(attempts: Iterable[EntryAttempted]) -> None:
+    for attempt in attempts:
+        DECISIONS.labels(attempt.kind, attempt.outcome).inc()
+        for reason in attempt.reasons:
+            REASONS.labels(reason.code, reason.effect).inc()
 
 
 def _oldest(stamps: Sequence[Stamp | None]) -> Stamp | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from chassis.command_handling import Decider
+from chassis.measuring import Measure
 from chassis.migrations import LOG, WORK
 from chassis.service import Application, Machinery, Service
 from contracts.gatekeeper import GatekeeperEvent
@@ -22,7 +23,7 @@ from gatekeeper.gate import Gate
 from gatekeeper.policies import clearance_policy
 from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES, watched_policies
 from gatekeeper.read_models.attempts import ATTEMPTS
-from gatekeeper.read_models.banned_on_site import CONTRACT_PLACES, keep_count
+from gatekeeper.read_models.banned_on_site import CONTRACT_PLACES, COUNT_EVERY_S, count_bans
 from gatekeeper.read_models.roster import ROSTER
 from gatekeeper.read_models.same_people import SAME_PEOPLE
 from gatekeeper.settings import Settings
@@ -62,7 +63,8 @@ def wire(parts: Machinery[Settings]) -> Application:
         policies=[clearance_policy(handler)],
         api_tasks=[view.run, policies.run],
         ready=[policies.ready],
-        worker_tasks=[keeper.run, lambda worker: keep_count(parts.pool)],
+        worker_tasks=[keeper.run],
+        measures=[Measure("bans", partial(count_bans, parts.pool), COUNT_EVERY_S)],
     )
 
 

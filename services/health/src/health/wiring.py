@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from chassis.command_handling import Decider
+from chassis.measuring import Measure
 from chassis.migrations import LOG, WORK
 from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
@@ -32,10 +33,10 @@ from health.domain.state import HealthPerson
 from health.many_people import ManyPeople
 from health.policies import arrival_policy, declared_policy
 from health.read_models.ban_reviews import BAN_REVIEWS
-from health.read_models.in_force import IN_FORCE, InForceWatch
+from health.read_models.in_force import IN_FORCE, UNKNOWN_EVERY_S, InForceWatch, look_for_unknown_bans
 from health.read_models.isolation_ends import ISOLATION_ENDS
 from health.read_models.known_people import KNOWN_PEOPLE
-from health.read_models.missing_reports import MISSING_REPORTS
+from health.read_models.missing_reports import MISSING_EVERY_S, MISSING_REPORTS, count_missing
 from health.read_models.same_people import SAME_PEOPLE
 from health.rehearsing import TodaysPeople
 from health.wired import Wired
@@ -109,6 +110,10 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
         api_tasks=[in_force.run, policies.run],
         ready=[policies.ready],
         worker_tasks=[lambda worker: policies.run()],
+        measures=[
+            Measure("unknown_bans", partial(look_for_unknown_bans, parts.pool), UNKNOWN_EVERY_S),
+            Measure("missing_reports", partial(count_missing, parts.pool, parts.clock), MISSING_EVERY_S),
+        ],
     )
 
 

@@ -8,7 +8,9 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+from prometheus_client import Gauge
 
+from contracts.districts import DISTRICTS
 from contracts.times import shanghai_midnight
 
 # A message of another district is not found, like one that does not exist. Sorted, so that two requests never wait for each other.
@@ -50,6 +52,28 @@ class DayOfDistrict:
     """SHA-256, hexadecimal, over the ids of the messages: ascending, each followed by a line feed."""
 
 
+LOOK_EVERY_S = 60.0
+LOOKED_BACK = timedelta(days=2)
+"""What is older than that is counted by its day, see `Receipts.day`."""
+UNRECEIPTED = Gauge(
+    "gatehouse_police_unreceipted_messages",
+    "Messages of the last two days that the police has not acknowledged. The same of every worker: take the greatest.",
+    ["district"],
+)
+UNRECEIPTED_AGE_S = Gauge(
+    "gatehouse_police_oldest_unreceipted_age_seconds", "Age of the oldest of them; 0: none. Likewise.", ["district"]
+)
+
+BEHIND = """
+SELECT d.district, count(a.pos) AS messages,
+       coalesce(extract(epoch FROM clock_timestamp() - min(a.recorded_at)), 0)::float8 AS oldest_age_s
+FROM unnest($1::text[]) AS d (district)
+LEFT JOIN (arrival_v1 AS a JOIN event AS e USING (shard, pos) LEFT JOIN receipt AS r USING (event_id))
+    ON a.district = d.district AND a.recorded_at > clock_timestamp() - $2::interval AND r.event_id IS NULL
+GROUP BY d.district
+"""
+
+
 @dataclass(frozen=True)
 class Receipts:
     pool: asyncpg.Pool
@@ -60,6 +84,12 @@ class Receipts:
         """Keep that these messages are there. A repeat changes nothing. Answers those that the districts were told."""
         rows = await self.pool.fetch(RECEIVE, list(message_ids), list(districts), account, at)
         return {row["event_id"] for row in rows}
+
+    async def look(self) -> None:
+        """Tell as metrics how far the police is behind."""
+        for row in await self.pool.fetch(BEHIND, list(DISTRICTS), LOOKED_BACK):
+            UNRECEIPTED.labels(row["district"]).set(row["messages"])
+            UNRECEIPTED_AGE_S.labels(row["district"]).set(row["oldest_age_s"])
 
     async def day(self, day: date, districts: Collection[str]) -> Sequence[DayOfDistrict]:
         """By district, ascending."""

@@ -8,6 +8,7 @@ from typing import get_args
 from chassis.broker import Broker
 from chassis.command_handling import Decider
 from chassis.event_store import EventStore
+from chassis.measuring import Measure
 from chassis.migrations import LOG, WORK
 from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.police import PoliceBridgeEvent
@@ -19,7 +20,7 @@ from police_bridge.policies import erasing_policy, sharing_policy
 from police_bridge.publishing import PolicePublisher
 from police_bridge.read_models.arrivals import ARRIVALS
 from police_bridge.read_models.erasures import ERASURES
-from police_bridge.receipts import Receipts
+from police_bridge.receipts import LOOK_EVERY_S, Receipts
 from police_bridge.rendering import Renderer
 from police_bridge.settings import PoliceBridgeSettings
 from police_bridge.wired import FOLLOWED, SERVICE_NAME, Wired
@@ -38,9 +39,10 @@ def wire(parts: Machinery[PoliceBridgeSettings]) -> Application:
     renderer = Renderer(parts.sealing)
     handler = parts.handler(PERSON)
     settings = parts.settings
+    receipts = Receipts(parts.pool)
     return Application(
         routers=[query_api.router, command_api.router],
-        state={"wired": Wired(renderer, _store(parts), parts.pool, Receipts(parts.pool), parts.clock)},
+        state={"wired": Wired(renderer, _store(parts), parts.pool, receipts, parts.clock)},
         read_models=[ARRIVALS, ERASURES],
         policies=[sharing_policy(handler), erasing_policy(handler)],
         publisher=PolicePublisher(parts.producers, renderer, topic_prefix=settings.topic_prefix, partitions=settings.partitions),
@@ -51,6 +53,7 @@ def wire(parts: Machinery[PoliceBridgeSettings]) -> Application:
             partitions=settings.partitions,
             after_s=settings.clear_after_s,
         ).works(),
+        measures=[Measure("receipts", receipts.look, LOOK_EVERY_S)],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -43,6 +44,8 @@ class Settings(ServiceSettings):
     """Where healthcloud-bridge is."""
     police_bridge_url: str = "http://127.0.0.1:8106"
     """Where police-bridge is."""
+    certificate: Path | None = None
+    """PEM file of the certificate that the proxy before the portal shows to browsers: its end is told, for an alarm in time."""
     consultation_line: str = "021-00000000"
     """咨询电话, shown on every page."""
     help_notice: str = ""

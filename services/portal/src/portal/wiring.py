@@ -9,11 +9,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import OKPKey
 
+from chassis.measuring import Measure
 from chassis.service import Application, Machinery, NotConfigured, Service
 from chassis.settings import key_bytes
 from portal import token_api
 from portal.accounts import Accounts
 from portal.digests import Digests
+from portal.key_ages import LOOK_EVERY_S, KeyAges
 from portal.login_codes import LoginCodes
 from portal.message_gateway import ConsoleGateway, HttpGateway, MessageGateway, Outbox
 from portal.pages import (
@@ -95,10 +97,11 @@ def wire(parts: Machinery[Settings]) -> Application:
         clock=parts.clock,
     )
     portal = _portal(parts, key)
+    key_ages = KeyAges(parts.pool, key.thumbprint(), settings.certificate)
     return Application(
         routers=[token_api.router, *PAGES],
         state={"issuer": issuer, "portal": portal},
-        api_tasks=[portal.outbox.run],
+        api_tasks=[portal.outbox.run, Measure("key_ages", key_ages.look, LOOK_EVERY_S).keep],
     )
 
 

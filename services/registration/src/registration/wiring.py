@@ -9,6 +9,7 @@ from uuid import UUID
 
 from chassis.command_handling import Decider
 from chassis.event_store import EventStore
+from chassis.measuring import Measure
 from chassis.migrations import LOG, WORK
 from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
@@ -28,7 +29,7 @@ from registration import (
 from registration.checklist_files import ChecklistFiles
 from registration.correcting import Correcting
 from registration.domain import contract, operators, person, site, station
-from registration.imports.ledger import Ledger
+from registration.imports.ledger import LOOK_EVERY_S, Ledger
 from registration.imports.running import Imports
 from registration.late_take_ups import LateTakeUps
 from registration.linking import Linking
@@ -110,7 +111,8 @@ def wire(parts: Machinery[Settings]) -> Application:
     reporting = ContractReporting(stations, contracts, parts.clock)
     pre_registering = PreRegistering(people, parts.identities, parts.sealing, declarations, parts.clock)
     roster_import = RosterImport(people, parts.identities, parts.sealing, parts.clock)
-    imports = Imports(Ledger(parts.pool), contracts, reporting, roster_import, pre_registering, parts.sealing, parts.clock)
+    ledger = Ledger(parts.pool)
+    imports = Imports(ledger, contracts, reporting, roster_import, pre_registering, parts.sealing, parts.clock)
     files = ChecklistFiles(parts.pool, parts.settings.checklist_folder)
     wired = Wired(
         stations=stations,
@@ -154,6 +156,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         state={"wired": wired},
         read_models=READ_MODELS,
         works={"imports": imports.run},
+        measures=[Measure("imports", ledger.look, LOOK_EVERY_S)],
         policies=[take_up_policy(people), close_policy(people), link_policy(people)],
         worker_tasks=[
             LateTakeUps(parts.pool, people, parts.clock).run,

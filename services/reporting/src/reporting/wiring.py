@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+from chassis.measuring import Measure
 from chassis.migrations import WORK
 from chassis.service import Application, Machinery, Service
 from chassis.settings import ServiceSettings
@@ -13,6 +15,7 @@ from reporting.read_models.days import DAYS_OF_CONTRACTS
 from reporting.read_models.employments import PEOPLE_EMPLOYED
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
 from reporting.read_models.same_people import SAME_PEOPLE
+from reporting.supervision.days import COUNT_EVERY_S, count_today
 from reporting.wired import Wired
 
 
@@ -21,6 +24,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
         routers=[query_api.router, overview_api.router, command_api.router, access_api.router],
         state={"wired": Wired(parts.pool, parts.sealing, parts.identities)},
         read_models=[SUPERVISED_CONTRACTS, PEOPLE_ON_CONTRACTS, PEOPLE_EMPLOYED, DAYS_OF_CONTRACTS, SAME_PEOPLE],
+        measures=[Measure("today", partial(count_today, parts.pool), COUNT_EVERY_S)],
         durable_projections=False,
     )
 

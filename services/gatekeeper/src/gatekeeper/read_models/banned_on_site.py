@@ -5,19 +5,17 @@ Who is on site and who is banned, the roster says (`roster.py`); here is where e
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-import structlog
 from prometheus_client import Gauge
 
-from chassis.database import DATABASE_ERRORS
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
+from contracts.health import Disposition
 from contracts.registration import ContractReported
 from gatekeeper.read_models.roster import BANNED_PEOPLE
 
@@ -26,8 +24,9 @@ COUNT_EVERY_S = 5.0
 BANNED_ON_SITE = Gauge(
     "gatehouse_banned_on_site", "People with a ban who have not left. The same of every worker: take the greatest."
 )
-
-log = structlog.get_logger()
+BANNED = Gauge(
+    "gatehouse_banned_people", "People with a ban, wherever they are. The same of every worker: take the greatest.", ["disposition"]
+)
 
 
 @dataclass(slots=True)
@@ -89,11 +88,10 @@ async def count_banned_on_site(pool: asyncpg.Pool) -> int:
     return count
 
 
-async def keep_count(pool: asyncpg.Pool) -> None:
-    """Tell the number as a metric until cancelled. A database that cannot be reached is asked again."""
-    while True:
-        try:
-            BANNED_ON_SITE.set(await count_banned_on_site(pool))
-        except DATABASE_ERRORS as error:
-            log.warning("banned_on_site.not_counted", error_type=type(error).__name__)
-        await asyncio.sleep(COUNT_EVERY_S)
+async def count_bans(pool: asyncpg.Pool) -> None:
+    """Tell the numbers as metrics."""
+    BANNED_ON_SITE.set(await count_banned_on_site(pool))
+    rows = await pool.fetch("SELECT disposition, count(*) FROM banned_v1 GROUP BY disposition")
+    banned = {row["disposition"]: row["count"] for row in rows}
+    for disposition in set(Disposition) - {Disposition.ADMISSIBLE}:
+        BANNED.labels(disposition).set(banned.get(disposition, 0))

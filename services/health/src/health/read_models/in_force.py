@@ -14,17 +14,40 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+from prometheus_client import Gauge, Histogram
 
 from chassis.admission import aside
 from chassis.database import DATABASE_ERRORS
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.gatekeeper import ClearanceChanged
+from contracts.health import DispositionChanged
 
 WAITERS_MAX = 400
 """Requests of one process that may wait at the same time. Whoever comes beyond is told how it stands, at once."""
 LOOK_S = 0.02
 """Between two looks while somebody waits."""
+
+UNKNOWN_EVERY_S = 2.0
+WAIT_SECONDS = Histogram(
+    "gatehouse_ban_in_force_wait_seconds",
+    "How long whoever asked to wait until a disposition is in force at all gates did so, also in vain.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+UNKNOWN_AGE_S = Gauge(
+    "gatehouse_ban_oldest_not_in_force_seconds",
+    "Age of the oldest ban of this day that the gates do not know; 0: none. The same of every worker: take the greatest.",
+)
+
+# The last disposition of whoever was banned lately; of his stream, which is short.
+OLDEST_UNKNOWN = """
+SELECT extract(epoch FROM clock_timestamp() - min(decided.recorded_at))::float8
+FROM ban_v2 AS b CROSS JOIN LATERAL (
+    SELECT event_id, recorded_at FROM event WHERE stream_id = b.person_id AND type = $1 ORDER BY version DESC LIMIT 1
+) AS decided
+LEFT JOIN in_force_v1 AS f ON f.disposition_id = decided.event_id
+WHERE b.banned_at > clock_timestamp() - interval '1 day' AND f.disposition_id IS NULL
+"""
 
 log = structlog.get_logger()
 
@@ -58,6 +81,11 @@ async def in_force_since(pool: asyncpg.Pool, disposition_ids: Sequence[UUID]) ->
     return {row["disposition_id"]: row["in_force_at"] for row in rows}
 
 
+async def look_for_unknown_bans(pool: asyncpg.Pool) -> None:
+    """Tell as a metric for how long the gates have not known a ban."""
+    UNKNOWN_AGE_S.set(await pool.fetchval(OLDEST_UNKNOWN, DispositionChanged.TYPE) or 0.0)
+
+
 @dataclass
 class InForceWatch:
     """Lets requests wait until a disposition is in force. One look at the table serves all who wait in this process."""
@@ -80,7 +108,7 @@ class InForceWatch:
         self._waiting[told] = disposition_id
         self._somebody_waits.set()
         try:
-            with aside():
+            with aside(), WAIT_SECONDS.time():
                 async with asyncio.timeout(within_s):
                     return await told
         except TimeoutError:

@@ -14,7 +14,9 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from prometheus_client import Gauge
 
+from chassis.clock import Clock
 from chassis.subscribers import Fact
 from chassis.tables import Fold, Key, ReadModel, Rows, Table
 from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
@@ -132,6 +134,29 @@ MISSING_REPORTS = ReadModel(
     },
     reads=_read,
 )
+
+
+MISSING_EVERY_S, COUNT_S_MAX = 300.0, 25.0
+"""All who are followed are counted: a second's work in a city of a million."""
+FOLLOWED_PEOPLE = Gauge(
+    "gatehouse_followed_people", "People expected or on site. As of the last minutes, the same of every worker: take the greatest."
+)
+MISSING = Gauge("gatehouse_missing_reports", "How many of them have no health report of today. As of the last minutes, likewise.")
+
+NUMBERS = """
+SELECT count(*) AS followed, count(*) FILTER (WHERE r.person_id IS NULL) AS missing
+FROM (
+    SELECT DISTINCT person_id FROM followed_person_v2
+    WHERE greatest(expected_since, entered_at) > coalesce(left_at, '-infinity')
+) AS f LEFT JOIN (SELECT DISTINCT person_id FROM reported_v2 WHERE day = $1) AS r USING (person_id)
+"""
+
+
+async def count_missing(pool: asyncpg.Pool, clock: Clock) -> None:
+    """Tell the numbers of today in Shanghai as metrics."""
+    (row,) = await pool.fetch(NUMBERS, shanghai_date(clock.now()), timeout=COUNT_S_MAX)
+    FOLLOWED_PEOPLE.set(row["followed"])
+    MISSING.set(row["missing"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,20 @@ from enum import StrEnum
 from uuid import UUID
 
 import asyncpg
+from prometheus_client import Counter, Gauge
 
 from chassis.faults import Unavailable
 from registration.imports.columns import ImportKind
 
 KEPT = timedelta(days=7)
 """How long refused rows can be fetched for correction."""
+
+LOOK_EVERY_S = 10.0
+ROWS_DECIDED = Counter("gatehouse_import_rows_total", "Rows of imports that were decided, dry runs left out.", ["kind", "outcome"])
+UNFINISHED = Gauge("gatehouse_imports_unfinished", "Files being worked on. The same of every worker: take the greatest.")
+UNFINISHED_AGE_S = Gauge(
+    "gatehouse_import_oldest_unfinished_age_seconds", "Since the oldest of them was handed in; 0: there is none. Likewise."
+)
 
 HAND_IN = """
 INSERT INTO import_file (import_id, kind, contract_no, account, employer_credit_code, is_dry_run, digest, header,
@@ -59,6 +67,10 @@ ORDER BY row_no LIMIT $4
 REFUSED = """
 SELECT row_no, code, wrong_columns, content FROM import_row
 WHERE import_id = $1 AND outcome = 'refused' AND content IS NOT NULL ORDER BY row_no
+"""
+AT_WORK_NOW = """
+SELECT count(*) AS files, coalesce(extract(epoch FROM clock_timestamp() - min(handed_in_at)), 0)::float8 AS oldest_age_s
+FROM import_file WHERE finished_at IS NULL
 """
 TO_FORGET = """
 SELECT import_id FROM import_file AS f
@@ -192,6 +204,12 @@ class Ledger:
     async def refused(self, import_id: UUID) -> list[asyncpg.Record]:
         """`row_no`, `code`, `wrong_columns` and sealed `content` of the rows that can be corrected."""
         return await self._pool.fetch(REFUSED, import_id)
+
+    async def look(self) -> None:
+        """Tell as metrics what is being worked on."""
+        (row,) = await self._pool.fetch(AT_WORK_NOW)
+        UNFINISHED.set(row["files"])
+        UNFINISHED_AGE_S.set(row["oldest_age_s"])
 
     async def to_forget(self, now: datetime) -> list[UUID]:
         """Finished imports of which nothing is kept, or was long enough."""

@@ -30,7 +30,7 @@ from registration.bodies import ContractRowBody, PreRegistrationBody, RosterRowB
 from registration.domain.contract import Contract, ContractCommand, ContractEvent, EmployerIsMissing
 from registration.imports.columns import DOCUMENT_NUMBER, Body, FileHasNoRows, ImportKind, RowIsWrong, read_row, require_columns
 from registration.imports.files import Cell
-from registration.imports.ledger import HandedIn, Ledger, Outcome, Row, Verdict
+from registration.imports.ledger import ROWS_DECIDED, HandedIn, Ledger, Outcome, Row, Verdict
 from registration.pre_registering import PreRegistering
 from registration.reporting_contracts import ContractReporting
 from registration.roster_import import RosterImport, RowOutcome
@@ -106,6 +106,9 @@ class Imports:
             verdicts = await self._verdicts(file, rows)
             passing(CrashPoint.IMPORT_DECIDED)
             await self.ledger.record(file.import_id, verdicts)
+            if not file.is_dry_run:
+                for verdict in verdicts:
+                    ROWS_DECIDED.labels(file.kind, verdict.outcome).inc()
         if len(waiting) < ROWS_AT_ONCE:
             await self.ledger.finish(file.import_id, self.clock.now())
             log.info("imports.finished", import_id=str(file.import_id))

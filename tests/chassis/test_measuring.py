@@ -1,0 +1,92 @@
+"""What is read from the database to be told as metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from chassis.event_store import EventStore
+from chassis.measuring import LabelledGauge, Measure, Positions, Sizes
+from chassis.subscribers import Policy
+from chassis.testing.wait import eventually
+from tests.chassis.log_database import LogDatabase
+from tests.chassis.tallies import append_of, handler, in_shards
+from tests.chassis.test_projector import OTHER, Taken
+from tests.measured import measured
+
+PARTITIONS = 16
+
+
+def projected(subscriber: str, source: str, partition: int) -> float | None:
+    return measured("gatehouse_projection_position", subscriber=subscriber, source=source, partition=str(partition))
+
+
+class TestMeasure:
+    async def test_goes_on_when_the_database_was_away(self) -> None:
+        looks = 0
+
+        async def look() -> None:
+            nonlocal looks
+            looks += 1
+            if looks < 3:
+                raise ConnectionRefusedError
+
+        task = asyncio.create_task(Measure("something", look, 0.0).keep())
+        await eventually(lambda: looks > 3)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+class TestPositions:
+    async def test_tell_of_each_partition_how_far_log_and_subscribers_are(self, log: LogDatabase, store: EventStore) -> None:
+        # Of 16 partitions the first has the shards 0, 16, 32 and 48.
+        for stream, events in zip(in_shards(0, 48, 5), (3, 2, 4), strict=True):
+            await store.append(append_of(stream, events=events))
+        await log.owner.execute(
+            "INSERT INTO position (subscriber, source, shard, epoch, last_pos) VALUES"
+            " ('taken_v1', 'tally', 0, 1, 3), ('taken_v1', 'tally', 48, 1, 1), ('forgotten_v1', 'tally', 0, 1, 1)"
+        )
+        await Positions(log.pool, "tally", [Taken()], PARTITIONS).look()
+        assert [5, 4, 0] == [measured("gatehouse_log_position", source="tally", partition=str(each)) for each in (0, 5, 15)]
+        assert [4, 0] == [projected("taken_v1", "tally", each) for each in (0, 5)]
+        assert projected("forgotten_v1", "tally", 0) is None, "nobody subscribes by that name any more"
+
+    async def test_tell_also_of_a_policy_that_has_taken_nothing_in_yet(self, log: LogDatabase, store: EventStore) -> None:
+        policy = Policy("new_policy", OTHER, handler(store), lambda fact: ())
+        await Positions(log.pool, None, [policy], PARTITIONS).look()
+        assert 0.0 == projected("new_policy", "other", 3)
+
+
+class TestSizes:
+    async def test_tell_of_database_and_log(self, log: LogDatabase) -> None:
+        await Sizes(log.pool, has_log=True, bytes_max=7, backup_stamp=None).look()
+        database, of_log = measured("gatehouse_database_bytes"), measured("gatehouse_log_bytes")
+        assert database
+        assert of_log
+        assert database > of_log > 0
+        assert 7 == measured("gatehouse_database_limit_bytes")
+        assert 0 == measured("gatehouse_backup_completed_timestamp_seconds")
+
+    async def test_tell_when_the_last_backup_was_complete(self, log: LogDatabase, tmp_path: Path) -> None:
+        stamp = tmp_path / "logs"
+        sizes = Sizes(log.pool, has_log=False, bytes_max=7, backup_stamp=stamp)
+        await sizes.look()
+        assert 0 == measured("gatehouse_backup_completed_timestamp_seconds"), "there was none yet"
+        stamp.touch()
+        os.utime(stamp, (1_582_000_000, 1_582_000_000))
+        await sizes.look()
+        assert 1_582_000_000 == measured("gatehouse_backup_completed_timestamp_seconds")
+
+
+class TestLabelledGauge:
+    def test_tells_nothing_any_more_of_what_is_gone(self) -> None:
+        registry = CollectorRegistry()
+        gauge = LabelledGauge(Gauge("entries", "Entries", ["station"], registry=registry))
+        gauge.tell({("浦东",): 3, ("虹口",): 5})
+        gauge.tell({("虹口",): 6})
+        assert (None, 6) == tuple(registry.get_sample_value("entries", {"station": each}) for each in ("浦东", "虹口"))
