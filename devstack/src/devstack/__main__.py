@@ -40,7 +40,10 @@ def _do(arguments: argparse.Namespace, settings: Settings) -> int:
         case "reset":
             return _reset(settings)
         case "doctor":
-            findings = [*doctor.survey(settings), *map(doctor.for_tests_only, doctor.survey_browser())]
+            findings = [
+                *doctor.survey(settings),
+                *map(doctor.for_tests_only, [*doctor.survey_browser(), *doctor.survey_prometheus()]),
+            ]
             print(doctor.table(findings))
             return 1 if any(finding.lacking for finding in findings) else 0
         case "code":

@@ -82,6 +82,11 @@ def survey_browser() -> list[Finding]:
     ]
 
 
+def survey_prometheus() -> list[Finding]:
+    """What the tests of alerts and dashboards need besides."""
+    return [Finding("promtool", shutil.which("promtool"), "prometheus", needed=True)]
+
+
 def for_tests_only(finding: Finding) -> Finding:
     """The same, as something that the stack itself can do without."""
     return replace(finding, needed=False)
@@ -100,13 +105,19 @@ def table(findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
+def how_to_get(lacking: Sequence[Finding]) -> str:
+    """One sentence with the command."""
+    packages = sorted({finding.package for finding in lacking})
+    return f"Missing: {', '.join(finding.part for finding in lacking)}. Install with: sudo {' '.join((*APT, *packages))}"
+
+
 async def provide(findings: Sequence[Finding], say: Callable[[str], None]) -> None:
     """Install what is lacking, where we may. Raises: MissingPart with the command, where we may not."""
     lacking = [finding for finding in findings if finding.lacking]
     if not lacking:
         return
     packages = sorted({finding.package for finding in lacking})
-    sentence = f"Missing: {', '.join(finding.part for finding in lacking)}. Install with: sudo {' '.join((*APT, *packages))}"
+    sentence = how_to_get(lacking)
     if os.getuid() != 0 or shutil.which("apt-get") is None:
         raise MissingPart(sentence)
     say(f"installing {', '.join(packages)} …")

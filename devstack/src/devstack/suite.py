@@ -12,8 +12,9 @@ from pathlib import Path
 from signal import SIGINT, SIGKILL
 from tempfile import mkdtemp
 
-from devstack import children, parts
+from devstack import children, doctor, parts
 from devstack.children import Child
+from devstack.missing import MissingPart
 from devstack.run import teller
 from devstack.settings import REPOSITORY, Settings
 from devstack.state import State
@@ -40,7 +41,12 @@ def throwaway_state() -> Iterator[State]:
 async def test(settings: Settings, arguments: Sequence[str]) -> int:
     """Run pytest with these arguments. Its exit code."""
     with throwaway_state() as state:
-        async with parts.running(state, settings.elsewhere(), teller()) as found:
+        say = teller()
+        try:
+            await doctor.provide(doctor.survey_prometheus(), say)
+        except MissingPart as missing:
+            say(str(missing))  # What needs it fails; everything else does not.
+        async with parts.running(state, settings.elsewhere(), say) as found:
             environment = {**os.environ, **found.environment(), "GATEHOUSE_STATE": str(state.root)}
             return await _pytest(arguments, environment, state)
 

@@ -1,0 +1,81 @@
+"""Whoever is called finds a runbook, and whatever it says to do can be done."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chassis.operations import OPERATIONS
+from chassis.runner import ROLES
+from tests.house.house import PARTS, REPOSITORY, SERVICES, modules
+from tests.prometheus.rules import ALERTS, FOLDER
+
+RUNBOOKS = sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))
+NOT_CALLED_FOR = {"rebuild.md", "restore.md"}
+"""What others lead to, and what is done on purpose."""
+CONTAINERS = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+PACKAGES = {each.package for each in SERVICES} | {"<service>", "<source>", "<its service>"}
+COMMANDS = {each.name for each in OPERATIONS} | ROLES.keys()
+SOURCES = "\n".join(module.read_text() for module in modules(*PARTS))
+BEGINNINGS = tuple(re.findall(r'f"([a-z_]+\.[a-z_]+)\{', SOURCES))
+"""Of names of log lines whose end is a code."""
+TARGETS = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+
+each_runbook = pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda runbook: runbook.stem)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_says_how_urgent_it_is_and_names_its_runbook(alert: str) -> None:
+    rule = ALERTS[alert]
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert rule["annotations"]["summary"]
+    runbook = REPOSITORY / rule["annotations"]["runbook"]
+    assert runbook in RUNBOOKS
+    assert f"`{alert}`" in runbook.read_text()
+
+
+@each_runbook
+class TestRunbook:
+    def test_is_for_an_alert_or_another_runbook(self, runbook: Path) -> None:
+        called_for = {Path(rule["annotations"]["runbook"]).name for rule in ALERTS.values()}
+        assert (runbook.name in called_for) != (runbook.name in NOT_CALLED_FOR)
+
+    def test_gives_commands_that_there_are(self, runbook: Path) -> None:
+        for package, command in re.findall(r"python3? -m ([\w<>]+(?: \w+>)?) ([a-z-]+)", runbook.read_text()):
+            assert package in PACKAGES
+            assert command in COMMANDS or f'"{command}"' in SOURCES, command
+
+    def test_names_containers_and_targets_that_there_are(self, runbook: Path) -> None:
+        text = runbook.read_text()
+        named = {
+            word
+            for words in re.findall(r"docker compose ([^`\n]+)", text)
+            for word in re.findall(r"(?<!\S)[a-z]+(?:-[a-z]+)+", words)
+        }
+        assert set() == named - CONTAINERS.keys()
+        assert set(re.findall(r"`make ([a-z-]+)", text)) <= TARGETS
+
+    def test_names_metrics_and_log_lines_that_there_are(self, runbook: Path) -> None:
+        text = runbook.read_text()
+        assert [] == [name for name in re.findall(r"\bgatehouse_[a-z_]+", text) if f'"{name.removesuffix("_total")}' not in SOURCES]
+        lines = re.findall(r"`([a-z_]+\.[a-z_]+)`", text)
+        assert [] == [line for line in lines if f'"{line}"' not in SOURCES and not line.startswith(BEGINNINGS)]
+
+    def test_leads_to_others_that_there_are(self, runbook: Path) -> None:
+        assert [] == [
+            other for other in re.findall(r"\b([a-z-]+\.md)\b", runbook.read_text()) if not (runbook.parent / other).exists()
+        ]
+
+    def test_is_short(self, runbook: Path) -> None:
+        assert len(runbook.read_text().splitlines()) <= 60
+
+
+def test_prometheus_asks_every_process_of_the_installation() -> None:
+    jobs = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]
+    targets = {
+        target for job in jobs if job["job_name"] == "gatehouse" for told in job["static_configs"] for target in told["targets"]
+    }
+    assert {f"{name}:8000" for name in CONTAINERS if name.endswith(("-api", "-worker"))} == targets
