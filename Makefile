@@ -36,6 +36,7 @@ check: venv ## Lint, format, types, imports, generated files, house rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.generate --check
+	$(BIN)/python -m deploy.dashboards --check
 	$(if $(wildcard tests/house),$(BIN)/python -m pytest --quiet tests/house)
 
 bench: venv ## What it reaches, beside its reference in the same run

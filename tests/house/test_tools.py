@@ -16,7 +16,10 @@ each_service = pytest.mark.parametrize("service", SERVICES, ids=str)
 
 
 class TestCheck:
-    @pytest.mark.parametrize("tool", ["ruff check", "ruff format --check", "mypy", "lint-imports", "pytest --quiet tests/house"])
+    @pytest.mark.parametrize(
+        "tool",
+        ["ruff check", "ruff format --check", "mypy", "lint-imports", "deploy.dashboards --check", "pytest --quiet tests/house"],
+    )
     def test_runs_every_tool(self, tool: str) -> None:
         recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
         assert recipe
