@@ -70,7 +70,7 @@ def _takes(field: dict[str, Any]) -> str:
         return "a secret"
     if "maximum" in kind:
         return f"{kind['minimum']:,.9g} to {kind['maximum']:,.9g}"
-    return {"date": "a day", "path": "a folder"}.get(kind.get("format", ""), "text")
+    return {"date": "a day", "path": "a path"}.get(kind.get("format", ""), "text")
 
 
 def _default(field: dict[str, Any]) -> str:
