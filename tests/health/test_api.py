@@ -28,7 +28,7 @@ BAN = {
 }
 
 
-OF_AUTHORITIES = {"policies", "isolation-ends", "ban-reviews"}
+OF_AUTHORITIES = {"policies", "isolation-ends", "ban-reviews", "missing-reports"}
 
 
 def reports(person_id: UUID) -> str:

@@ -10,11 +10,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.auth import Principal
 from chassis.clock import SystemClock
 from contracts.access import Role
 from contracts.event import Event
 from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
 from contracts.health import ReadingSource
+from contracts.registration import ContractReported
 from health.domain.commands import Correction
 from health.read_models.isolation_ends import Whose
 from health.read_models.missing_reports import MISSING_REPORTS, count_missing, page_of_missing
@@ -34,6 +36,7 @@ from tests.health.facts import (
     reported,
 )
 from tests.health.service import Running
+from tests.journeys.worlds import example_of
 from tests.measured import measured
 from tests.told import fact
 
@@ -229,3 +232,39 @@ class TestListMissingReports:
         assert [] == (await other.get(path)).json()["items"]
         assert 404 == (await running.caller(Role.SITE_OPERATOR, "W-elsewhere").get(path)).status_code
         assert 422 == (await own.get(path, date="2020-02-30")).status_code
+
+
+class TestListSupervisedMissingReports:
+    async def test_counts_by_contract_whoever_is_missing_and_names_them(self, running: Running) -> None:
+        station, one, other, done = (f"{each}{uuid4().hex[:12]}" for each in ("测试", "W1", "W2", "W3"))
+        places = [(one, station), (other, station), (done, station), (f"W4{uuid4().hex[:12]}", "别处")]
+        facts = [example_of(ContractReported, contract_no=no, station_name=of, district="310151") for no, of in places]
+        contracts = running.registration.tell(*facts, stream_id=uuid4())
+        people = sorted((uuid4() for _ in range(4)), key=str)
+        expected = [pre_registered(each, contract_no=no) for each, no in zip(people, (one, one, other, places[3][0]), strict=True)]
+        seen = running.registration.tell(*expected, pre_registered(people[0], contract_no=other))
+        site = running.caller(Role.SITE_OPERATOR, one)
+        reading = {"contract_no": one, "read_at": datetime.now(UTC).isoformat(), "reading_celsius": 36.5, "symptoms": ["none"]}
+        assert 200 == (await site.get(f"/v1/contracts/{one}/missing-reports", seen=seen)).status_code
+        stored = await site.post(f"/v1/people/{people[0]}/health-reports", reading)
+        officer = running.service.caller(Principal("officer", Role.STATION_OFFICER, stations=frozenset({station})))
+        assert 200 == (await officer.get("/v1/missing-reports", seen=contracts)).status_code
+        answer = (await officer.get("/v1/missing-reports", seen=stored.headers["consistency-token"])).json()
+        counts = {"followed": 2, "missing": 1}
+        assert ([{"contract_no": one, **counts}, {"contract_no": other, **counts}], None) == (answer["items"], answer["next"])
+        named = [(await officer.get(f"/v1/missing-reports/{no}")).json()["items"] for no in (one, other, done)]
+        assert [[str(people[1])], [str(people[2])], []] == named
+        assert 404 == (await officer.get(f"/v1/missing-reports/{places[3][0]}")).status_code
+        assert 403 == (await site.get("/v1/missing-reports")).status_code
+
+    async def test_looks_at_so_many_contracts_at_a_time(self, running: Running, person_id: UUID) -> None:
+        district, numbers = "310116", sorted(f"W{uuid4().hex[:12]}" for _ in range(3))
+        facts = [example_of(ContractReported, contract_no=no, station_name="测试", district=district) for no in numbers]
+        contracts = running.registration.tell(*facts, stream_id=uuid4())
+        seen = running.registration.tell(pre_registered(person_id, contract_no=numbers[2]))
+        caller = running.service.caller(Principal("district", Role.DISTRICT_SUPERVISOR, districts=frozenset({district})))
+        assert 200 == (await caller.get("/v1/missing-reports", seen=contracts)).status_code
+        first = (await caller.get("/v1/missing-reports", seen=seen, limit=2)).json()
+        assert ([], numbers[1]) == (first["items"], first["next"]), "where all reports are there, there is nothing to tell"
+        rest = (await caller.get("/v1/missing-reports", limit=2, after=first["next"])).json()
+        assert ([numbers[2]], None) == ([each["contract_no"] for each in rest["items"]], rest["next"])

@@ -114,6 +114,12 @@ async def _health(running: InProcess[Any]) -> Mapping[Relation, Names]:
     pinned = PinnedDeclaration(version=1, reported_on=TODAY, from_hubei=False, from_wuhan=False, stopover=True)
     of_before = {"origin_code": "420100", "declaration": pinned}
     released = {"disposition": "admissible", "reason_code": "recovered"}
+    contracts = [
+        example_of(ContractReported, contract_no=site.contract_no, station_name=site.station_name, district=site.district)
+        for site in SITES.values()
+    ]
+    seen = running.told["registration"].tell(*contracts, stream_id=UUID(int=3))
+    await known(running, "/v1/isolation-ends", role=Role.STATION_OFFICER, seen=seen)
     found: dict[Relation, Names] = {}
     for relation, site in SITES.items():
         person_id = uuid4()

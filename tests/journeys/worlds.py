@@ -300,6 +300,10 @@ async def declared(running: InProcess[Any], site: Caller, asked: Mapping[str, st
 
 async def health(running: InProcess[Any]) -> Examples:
     person_id = UUID(int=1)
+    station, of_district = STATIONS[OWN]
+    contract = example_of(ContractReported, contract_no=OWN, station_name=station, district=of_district)
+    seen = running.told["registration"].tell(contract, stream_id=UUID(int=3))
+    await known(running, "/v1/isolation-ends", role=Role.STATION_OFFICER, seen=seen)
     seen = running.told["registration"].tell(
         example_of(
             PersonPreRegistered,
@@ -364,6 +368,8 @@ async def health(running: InProcess[Any]) -> Examples:
         "list_isolation_ends": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),
         "list_supervised_isolation_ends": Example(Good(query={"limit": "5"})),
         "list_missing_reports": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),
+        "list_supervised_missing_reports": Example(Good(query={"limit": "5", "date": TODAY.isoformat()})),
+        "list_supervised_missing_people": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),
         "clarify_travel": Example(Good({**somebody, "version": "1"}, body=answer), 201, [{**answer, "stopover_code": "420100"}]),
         "withdraw_isolation_order": Example(
             Good({**somebody, "order_id": order["order_id"]}, body=withdrawal), 204, [{**withdrawal, "reason_code": "other"}]

@@ -13,15 +13,16 @@ from fastapi import Depends, Query
 from pydantic import BaseModel
 
 from chassis.auth import Principal, allowed, covers_contract
+from chassis.faults import NotFound
 from chassis.web import Consistency, Router
-from contracts.access import SCOPES, Action, Scope
+from contracts.access import SCOPES, Action, Scope, covers
 from contracts.firms import ContractNo
 from contracts.health import Disposition
 from contracts.times import Day, shanghai_date
 from health.query_api import Limit, Viewer
 from health.read_models.ban_reviews import page_of_due_reviews
-from health.read_models.isolation_ends import Whose, page_of_isolation_ends
-from health.read_models.missing_reports import page_of_missing
+from health.read_models.isolation_ends import Whose, page_of_isolation_ends, place_of
+from health.read_models.missing_reports import missing_by_contract, page_of_missing
 from health.rehearsing import NOBODY
 from health.wired import Parts, Wired, own_firm
 
@@ -81,6 +82,27 @@ class MissingReportsAnswer(DayList[UUID]):
     """Some of those who have no health report of the day: their `person_id`s."""
 
 
+class MissingOnContractItem(BaseModel):
+    """A contract with people who have no health report of the day."""
+
+    contract_no: str
+    followed: int
+    """People who are expected there or on site."""
+    missing: int
+    """Those of them without a report: one or more."""
+
+
+class MissingByContractAnswer(BaseModel):
+    """Contracts with people who have no health report of the day, by number."""
+
+    date: date
+    """In Shanghai."""
+    items: list[MissingOnContractItem]
+    """Of the contracts that were looked at, `limit` at most: fewer, or none, where all reports are there."""
+    next: str | None
+    """`after` of the next page. None: all contracts within reach were looked at."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """Which page of which people's list."""
@@ -117,12 +139,31 @@ async def of_site(
 async def of_authority(
     caller: Supervisor, seen: Consistency, parts: Parts, on_day: OnDay = None, after: UUID = NOBODY, limit: Limit = 50
 ) -> Asked:
+    return await _asked(_supervised_by(caller), seen, parts, on_day, after, limit)
+
+
+async def of_supervised_site(
+    contract_no: ContractNo,
+    caller: Supervisor,
+    seen: Consistency,
+    parts: Parts,
+    on_day: OnDay = None,
+    after: UUID = NOBODY,
+    limit: Limit = 50,
+) -> Asked:
+    asked = await _asked(Whose(contract_no=contract_no), seen, parts, on_day, after, limit)
+    place = await place_of(parts.pool, contract_no)
+    if place is None or not covers(caller.role, caller.grants, place):
+        raise NotFound
+    return asked
+
+
+def _supervised_by(caller: Principal) -> Whose:
     scope = SCOPES[caller.role]
-    whose = Whose(
+    return Whose(
         stations=None if scope is not Scope.STATIONS else caller.stations,
         districts=None if scope is not Scope.DISTRICTS else caller.districts,
     )
-    return await _asked(whose, seen, parts, on_day, after, limit)
 
 
 async def _asked(whose: Whose, seen: Consistency, parts: Wired, on_day: date | None, after: UUID, limit: int) -> Asked:
@@ -132,11 +173,36 @@ async def _asked(whose: Whose, seen: Consistency, parts: Wired, on_day: date | N
 
 OfSite = Annotated[Asked, Depends(of_site)]
 OfAuthority = Annotated[Asked, Depends(of_authority)]
+OfSupervisedSite = Annotated[Asked, Depends(of_supervised_site)]
 
 
 @site.get("/missing-reports")
 async def list_missing_reports(asked: OfSite) -> MissingReportsAnswer:
     """未填报: who is expected or on site and has no health report of the day. A declared temperature is none."""
+    return MissingReportsAnswer(**await asked.answer(page_of_missing, item=attrgetter("person_id")))
+
+
+@supervised.get("/missing-reports")
+async def list_supervised_missing_reports(
+    caller: Supervisor,
+    seen: Consistency,
+    parts: Parts,
+    on_day: OnDay = None,
+    after: Annotated[ContractNo | None, Query(description="`next` of the page before.")] = None,
+    limit: Limit = 50,
+) -> MissingByContractAnswer:
+    """未填报 on all contracts of a station, a district or the city: how many people of which contract."""
+    await parts.wait_for(seen)
+    day = on_day or shanghai_date(parts.clock.now())
+    found = await missing_by_contract(parts.pool, day, _supervised_by(caller), after=after or "", limit=limit + 1)
+    items = [MissingOnContractItem(**asdict(each)) for each in found[:limit] if each.missing]
+    following = found[limit - 1].contract_no if len(found) > limit else None
+    return MissingByContractAnswer(date=day, items=items, next=following)
+
+
+@supervised.get("/missing-reports/{contract_no}")
+async def list_supervised_missing_people(asked: OfSupervisedSite) -> MissingReportsAnswer:
+    """未填报 on one of those contracts: who it is."""
     return MissingReportsAnswer(**await asked.answer(page_of_missing, item=attrgetter("person_id")))
 
 

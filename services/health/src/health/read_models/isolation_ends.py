@@ -15,6 +15,7 @@ import asyncpg
 
 from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
+from contracts.access import Site
 from contracts.health import IsolationOrdered, IsolationOrderWithdrawn
 from contracts.registration import ContractReported
 
@@ -66,6 +67,12 @@ ISOLATION_ENDS = ReadModel(
     folds={IsolationOrdered: _ordered, IsolationOrderWithdrawn: _withdrawn, ContractReported: _reported},
     reads=_read,
 )
+
+
+async def place_of(pool: asyncpg.Pool, contract_no: str) -> Site | None:
+    """Who supervises a contract. None: it was never reported."""
+    row = await pool.fetchrow("SELECT station_name, district FROM contract_place_v1 WHERE contract_no = $1", contract_no)
+    return Site(contract_no, **row) if row else None
 
 
 @dataclass(frozen=True, slots=True)

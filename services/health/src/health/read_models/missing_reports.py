@@ -166,20 +166,63 @@ class MissingPerson:
     person_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class MissingOnContract:
+    """How far a contract's reports of a day have come."""
+
+    contract_no: str
+    followed: int
+    """People who are expected or on site."""
+    missing: int
+    """Those of them whom nobody has measured."""
+
+
+IS_FOLLOWED = "greatest(f.expected_since, f.entered_at) > coalesce(f.left_at, '-infinity')"
 # The employer's people where an employer asks; known_person_v1 says whose they are.
-PAGE = """
+PAGE = f"""
 SELECT f.person_id
 FROM followed_person_v2 AS f JOIN known_person_v1 AS k USING (contract_no, person_id)
 WHERE f.contract_no = $1 AND f.person_id > $2
-  AND greatest(f.expected_since, f.entered_at) > coalesce(f.left_at, '-infinity')
+  AND {IS_FOLLOWED}
   AND ($3::text IS NULL OR $3 IN (k.pre_registered_for, k.rostered_for))
   AND NOT EXISTS (SELECT FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $4)
 ORDER BY f.person_id
 LIMIT $5
-"""
+"""  # noqa: S608 - constants
+# Contracts first, and of each its own people: what a page costs depends on no other contract.
+BY_CONTRACT = f"""
+SELECT p.contract_no, counted.followed, counted.missing
+FROM (
+    SELECT contract_no FROM contract_place_v1
+    WHERE contract_no > $1
+      AND ($2::text[] IS NULL OR station_name = ANY ($2))
+      AND ($3::text[] IS NULL OR district = ANY ($3))
+    ORDER BY contract_no
+    LIMIT $4
+) AS p
+CROSS JOIN LATERAL (
+    SELECT count(*) AS followed, count(*) - count(measured.day) AS missing
+    FROM followed_person_v2 AS f
+    JOIN known_person_v1 AS k USING (contract_no, person_id)
+    LEFT JOIN LATERAL (
+        SELECT r.day FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $5 LIMIT 1
+    ) AS measured ON true
+    WHERE f.contract_no = p.contract_no AND {IS_FOLLOWED}
+) AS counted
+ORDER BY p.contract_no
+"""  # noqa: S608 - constants
 
 
 async def page_of_missing(pool: asyncpg.Pool, day: date, whose: Whose, *, after: UUID, limit: int) -> Sequence[MissingPerson]:
     """At most `limit` people of the contract without a report of that day, by `person_id`. With an employer: its own only."""
     rows = await pool.fetch(PAGE, whose.contract_no, after, whose.employer, day, limit)
     return [MissingPerson(**row) for row in rows]
+
+
+async def missing_by_contract(
+    pool: asyncpg.Pool, day: date, whose: Whose, *, after: str, limit: int
+) -> Sequence[MissingOnContract]:
+    """The next `limit` contracts of an authority by number, also those where nobody is missing."""
+    _, _, stations, districts = whose.bounds
+    rows = await pool.fetch(BY_CONTRACT, after, stations, districts, limit, day)
+    return [MissingOnContract(**row) for row in rows]
