@@ -27,7 +27,7 @@ from portal.users import SiteGrant, Supervisor
 from portal.wired import Portal
 from portal.wiring import PAGES, signing_key
 
-CONTRACT, PERSON, CHILD, WAITING = "W2019010100011", UUID(int=7), UUID(int=71), UUID(int=75)
+CONTRACT, PERSON, CHILD, WAITING, WAITING_CHILD = "W2019010100011", UUID(int=7), UUID(int=71), UUID(int=75), UUID(int=76)
 SITE = f"/contracts/{CONTRACT}"
 EMPLOYER = "91310109MA1A00002C"
 NOW, GRANTED_UNTIL = "2020-02-18T07:44:35Z", "2020-02-18T07:44:40Z"
@@ -72,7 +72,17 @@ FAMILY_MEMBER = {
     "document_number": "420***********0161",
     "mobile": "138****0015",
     "declaration_version": 1,
+    "waits_for": None,
     "changed_at": NOW,
+}
+FAMILY_AWAITED = FAMILY_MEMBER | {
+    "person_id": str(WAITING_CHILD),
+    "state": "awaiting",
+    "relation": "配偶",
+    "name": "郑*兰",
+    "document_number": "341***********0188",
+    "declaration_version": None,
+    "waits_for": "declaration",
 }
 SUPPLIES = [
     {"item": "口罩", "unit": "只", "quantity": 2000, "used_per_100_people_daily": 200},
@@ -193,9 +203,13 @@ class StandIns:
             ("POST", f"{of_contract}/pre-registrations/{WAITING}/withdrawal"): (204, {}),
             ("POST", f"{of_contract}/pre-registrations"): (201, {"person_id": str(PERSON)}),
             ("POST", "/v1/declaration-lookups"): (200, DECLARATION),
-            ("GET", f"{of_contract}/pre-registrations/{PERSON}/family-members"): (200, {"items": [FAMILY_MEMBER]}),
+            ("GET", f"{of_contract}/pre-registrations/{PERSON}/family-members"): (200, {"items": [FAMILY_MEMBER, FAMILY_AWAITED]}),
             ("POST", f"{of_contract}/pre-registrations/{PERSON}/family-members"): (201, {}),
-            ("POST", f"{of_contract}/pre-registrations/{PERSON}/family-members/{CHILD}/withdrawal"): (204, {}),
+            **{
+                ("POST", f"{of_contract}/pre-registrations/{PERSON}/family-members/{each}/{done}"): (status, {})
+                for each in (CHILD, WAITING_CHILD)
+                for done, status in (("withdrawal", 204), ("corrections", 201))
+            },
             ("GET", f"{of_contract}/epidemic-control"): (200, EPIDEMIC_CONTROL),
             ("PUT", f"{of_contract}/epidemic-control"): (200, {}),
             ("GET", f"{of_contract}/supply-counts"): (200, SUPPLY_COUNTS),
@@ -495,6 +509,14 @@ SUPERVISION: dict[tuple[str, str], Answer] = {
         },
     ),
     ("GET", "/v1/isolation-ends"): (200, ISOLATION_ENDS),
+    ("GET", "/v1/missing-reports"): (
+        200,
+        {"date": "2020-02-18", "items": [{"contract_no": CONTRACT, "followed": 13, "missing": 3}], "next": None},
+    ),
+    ("GET", f"/v1/missing-reports/{CONTRACT}"): (
+        200,
+        {"date": "2020-02-18", "items": [str(PERSON), str(CHILD)], "next": None},
+    ),
     ("GET", "/v1/ban-reviews"): (200, DUE_REVIEWS),
     ("GET", "/v1/banned-on-site"): (
         200,

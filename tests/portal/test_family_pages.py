@@ -11,6 +11,7 @@ from tests.portal.stand_ins import CHILD, CONTRACT, DECLARATION, PERSON, SITE, S
 
 PATH = f"{SITE}/pre-registrations/{PERSON}/family-members"
 FAMILY = f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}/family-members"
+CORRECTIONS = f"{PATH}/{CHILD}/corrections"
 TYPED = {"document_type": "citizen_id", "document_number": "420106201507250161", "name": "吴小宁", "relation": "子女"}
 
 
@@ -67,6 +68,24 @@ class TestFamily:
         await browser.open(f"{PATH}/{CHILD}")
         assert "家属登记已撤回" in (await browser.submit(f"{PATH}/{CHILD}/withdrawal", reason="登记有误")).text
         assert {"reason": "登记有误"} == services.body_of("POST", f"{FAMILY}/{CHILD}/withdrawal")
+
+    @pytest.mark.parametrize(
+        ("typed", "sent"), [({"name": "吴宁"}, {"name": "吴宁"}), ({"relation": "女儿", "mobile": " "}, {"relation": "女儿"})]
+    )
+    async def test_is_corrected_by_what_is_typed(
+        self, services: StandIns, browser: Browser, typed: dict[str, str], sent: dict[str, str]
+    ) -> None:
+        assert f'href="{CORRECTIONS}"' in (await browser.open(f"{PATH}/{CHILD}")).text
+        await browser.open(CORRECTIONS)
+        assert "更正已登记" in (await browser.submit(CORRECTIONS, **typed, reason="登记有误")).text
+        assert {**sent, "reason": "登记有误"} == services.body_of("POST", f"{FAMILY}/{CHILD}/corrections")
+
+    async def test_is_not_corrected_by_nothing_nor_by_a_name_that_differs(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(CORRECTIONS)
+        assert "没有需要更正的内容" in (await browser.submit(CORRECTIONS, reason="登记有误")).text
+        services.answers["POST", f"{FAMILY}/{CHILD}/corrections"] = refusal(409, "name-differs-from-declaration", "姓名不一致")
+        page = await browser.submit(CORRECTIONS, name="吴宁", reason="登记有误")
+        assert ('href="#name"' in page.text, 'value="吴宁"' in page.text) == (True, True)
 
     async def test_is_nobody_who_does_not_come_along(self, browser: Browser) -> None:
         assert 404 == (await browser.open(f"{PATH}/{PERSON}")).status_code

@@ -66,6 +66,8 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (healths.IsolationOrder, health.query_api.IsolationOrderItem),
     (healths.Assessment, health.query_api.AssessmentItem),
     (healths.MissingReports, health.lists_api.MissingReportsAnswer),
+    (healths.MissingByContract, health.lists_api.MissingByContractAnswer),
+    (healths.MissingOnContract, health.lists_api.MissingOnContractItem),
     (bans.Ban, health.query_api.DispositionPage),
     (bans.Objection, health.query_api.ObjectionItem),
     (bans.DueReview, health.lists_api.DueReviewItem),

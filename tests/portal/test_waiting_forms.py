@@ -6,9 +6,21 @@ import pytest
 
 from portal.labels import WAITS_FOR, WHAT_ENDS_WAITING
 from tests.portal.browsing import Browser
-from tests.portal.stand_ins import AWAITED, CONTRACT, SITE, WAITING, StandIns
+from tests.portal.stand_ins import (
+    AWAITED,
+    CONTRACT,
+    FAMILY_AWAITED,
+    PERSON,
+    SITE,
+    WAITING,
+    WAITING_CHILD,
+    StandIns,
+    refusal,
+)
 
 LIST = f"{SITE}/pre-registrations"
+FAMILY = f"{LIST}/{PERSON}/family-members"
+FAMILY_FORMS = f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}/family-members"
 FORM = f"/v1/contracts/{CONTRACT}/pre-registrations/{WAITING}"
 
 
@@ -34,3 +46,35 @@ class TestWaitingForm:
         assert "撤回后不再等待" in (await browser.open(f"{LIST}/{WAITING}")).text
         assert "预登记已撤回" in (await browser.submit(f"{LIST}/{WAITING}/withdrawal", reason="不来了")).text
         assert {"reason": "不来了"} == services.body_of("POST", f"{FORM}/withdrawal")
+
+    @pytest.mark.parametrize("form", [LIST, FAMILY])
+    async def test_of_another_name_is_told_that_it_waits_and_what_ends_that(
+        self, services: StandIns, browser: Browser, form: str
+    ) -> None:
+        way = "表单已保留。请核对证件上的姓名后重新提交"
+        services.answers["POST", f"/v1{form}"] = refusal(409, "name-differs-from-declaration", "姓名不一致", detail=way)
+        await browser.open(f"{form}/new")
+        page = (await browser.submit(form, name="吴远江")).text
+        for words in (way, 'href="#name"', 'value="吴远江"'):
+            assert words in page
+
+
+class TestWaitingFormOfFamily:
+    async def test_is_listed_with_what_it_lacks(self, browser: Browser) -> None:
+        page = (await browser.open(FAMILY)).text
+        assert 1 == page.count(WAITS_FOR["declaration"])
+        assert f'href="{FAMILY}/{WAITING_CHILD}"' in page
+
+    @pytest.mark.parametrize("waits_for", WAITS_FOR)
+    async def test_says_what_it_lacks_and_what_helps(self, services: StandIns, browser: Browser, waits_for: str) -> None:
+        services.answers["GET", FAMILY_FORMS] = (200, {"items": [FAMILY_AWAITED | {"waits_for": waits_for}]})
+        page = (await browser.open(f"{FAMILY}/{WAITING_CHILD}")).text
+        for words in (WAITS_FOR[waits_for], WHAT_ENDS_WAITING[waits_for], f'href="{FAMILY}/new"'):
+            assert words in page
+        assert f"{WAITING_CHILD}/corrections" not in page, "it gives way to another form"
+
+    async def test_is_withdrawn_with_a_reason(self, services: StandIns, browser: Browser) -> None:
+        assert "撤回后不再等待" in (await browser.open(f"{FAMILY}/{WAITING_CHILD}")).text
+        page = await browser.submit(f"{FAMILY}/{WAITING_CHILD}/withdrawal", reason="不来了")
+        assert "家属登记已撤回" in page.text
+        assert {"reason": "不来了"} == services.body_of("POST", f"{FAMILY_FORMS}/{WAITING_CHILD}/withdrawal")

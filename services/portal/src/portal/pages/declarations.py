@@ -7,10 +7,13 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from portal.forms import Form
+from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.healthcloud import Declaration
 from portal.visits import Visit
 
 DECLARATION_CHARS_MAX = 8_000
+KEPT = frozenset({"declaration-missing", "name-differs-from-declaration"})
+"""Refusals of forms that wait then. What they say beside their title is what ends that."""
 
 
 def document_of(form: Form) -> dict[str, str]:
@@ -29,6 +32,11 @@ async def fetched_declaration(visit: Visit) -> ShownDeclaration:
     form = visit.form
     found = await visit.services().healthcloud.look_up(document=document_of(form), name=form.text("name"))
     return ShownDeclaration(**dict(found), fetched_at=visit.portal.clock.now())
+
+
+def kept(refused: UpstreamRefused | UpstreamAway) -> UpstreamRefused | None:
+    """The refusal, if the form waits now."""
+    return refused if isinstance(refused, UpstreamRefused) and refused.code in KEPT else None
 
 
 def shown_declaration(form: Form) -> ShownDeclaration | None:

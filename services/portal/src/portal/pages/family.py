@@ -1,4 +1,4 @@
-"""携带家属: 预进场家属管理 of one pre-registered person, the form 携带家属登记, 查看, withdrawal."""
+"""携带家属: 预进场家属管理 of one pre-registered person, forms that wait among them; the form 携带家属登记, 查看, withdrawal."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from chassis.faults import NotFound
 from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
-from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, shown_declaration
+from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, kept, shown_declaration
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.registration import FamilyMember, PreRegistration
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/pre-registrations/{person_id}/family-members", tags=["pages"])
@@ -83,14 +84,14 @@ async def pre_register_family_member(visit: Visit, person_id: UUID) -> Response:
         await registration.pre_register_family_member(str(visit.contract_no), person_id, body, key=form.text("key"))
     except (UpstreamRefused, UpstreamAway) as refused:
         return await _refused(visit, person_id, refused, declaration=declaration)
-    return visit.go(f"{_family(visit, person_id)}?done=pre_registered")
+    return visit.go(f"{family_address(visit, person_id)}?done=pre_registered")
 
 
 @router.get("/{member_id}", **PAGE)
 @page(Action.VIEW_SITE)
-async def show_family_member(visit: Visit, person_id: UUID, member_id: UUID) -> Response:
+async def show_family_member(visit: Visit, person_id: UUID, member_id: UUID, done: str | None = None) -> Response:
     """查看."""
-    return await _member(visit, person_id, member_id)
+    return await _member(visit, person_id, member_id, done=done)
 
 
 @router.post("/{member_id}/withdrawal", **PAGE)
@@ -105,16 +106,15 @@ async def withdraw_family_member(visit: Visit, person_id: UUID, member_id: UUID)
     except (UpstreamRefused, UpstreamAway) as refused:
         wrong = visit.wrong(refused, {"/reason": "reason"})
         return await _member(visit, person_id, member_id, errors=wrong, key=visit.key_after(refused))
-    return visit.go(f"{_family(visit, person_id)}?done=withdrawn")
+    return visit.go(f"{family_address(visit, person_id)}?done=withdrawn")
 
 
-def _family(visit: Visit, person_id: UUID) -> str:
+def family_address(visit: Visit, person_id: UUID) -> str:
     return f"{visit.site}/pre-registrations/{person_id}/family-members"
 
 
-async def _member(
-    visit: Visit, person_id: UUID, member_id: UUID, *, errors: Sequence[FieldError] = (), key: str | None = None
-) -> Response:
+async def member_of(visit: Visit, person_id: UUID, member_id: UUID) -> tuple[PreRegistration, FamilyMember]:
+    """Who is accompanied, and by whom. Raises: NotFound, UpstreamRefused."""
     registration, contract_no = visit.services().registration, str(visit.contract_no)
     accompanied, family = await asyncio.gather(
         registration.pre_registration(contract_no, person_id), registration.family_members(contract_no, person_id)
@@ -122,13 +122,27 @@ async def _member(
     member = next((each for each in family if each.person_id == member_id), None)
     if member is None:
         raise NotFound
+    return accompanied, member
+
+
+async def _member(
+    visit: Visit,
+    person_id: UUID,
+    member_id: UUID,
+    *,
+    errors: Sequence[FieldError] = (),
+    key: str | None = None,
+    done: str | None = None,
+) -> Response:
+    accompanied, member = await member_of(visit, person_id, member_id)
     return visit.render(
         "family_member.html",
         errors=errors,
         person=member,
         accompanied=accompanied,
-        family=_family(visit, person_id),
+        family=family_address(visit, person_id),
         key=key,
+        done=done,
     )
 
 
@@ -148,7 +162,7 @@ async def _form(
         status=status,
         errors=errors,
         accompanied=accompanied,
-        family=_family(visit, person_id),
+        family=family_address(visit, person_id),
         declaration=declaration,
         key=key,
         missing=missing,
@@ -159,8 +173,6 @@ async def _refused(
     visit: Visit, person_id: UUID, refused: UpstreamRefused | UpstreamAway, *, declaration: ShownDeclaration | None
 ) -> Response:
     """The form again, with what was typed."""
-    if isinstance(refused, UpstreamRefused) and refused.code == "declaration-missing":
-        return await _form(visit, person_id, errors=[FieldError("", refused.title)], missing=refused)
     wrong, key = visit.wrong(refused, FIELDS), visit.key_after(refused)
     status = 503 if isinstance(refused, UpstreamAway) else None
-    return await _form(visit, person_id, declaration=declaration, errors=wrong, status=status, key=key)
+    return await _form(visit, person_id, declaration=declaration, errors=wrong, status=status, key=key, missing=kept(refused))

@@ -13,7 +13,7 @@ from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
 from portal.labels import PRE_REGISTRATION_STATES, PROVINCES
-from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, shown_declaration
+from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, kept, shown_declaration
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.visits import PAGE, Visit, page
 
@@ -161,11 +161,9 @@ async def _form(
 
 async def _refused(visit: Visit, refused: UpstreamRefused | UpstreamAway, *, declaration: ShownDeclaration | None) -> Response:
     """The form again, with what was typed."""
-    if isinstance(refused, UpstreamRefused) and refused.code == "declaration-missing":
-        return await _form(visit, errors=[FieldError("", refused.title)], missing=refused)
     wrong, key = visit.wrong(refused, FIELDS), visit.key_after(refused)
     status = 503 if isinstance(refused, UpstreamAway) else None
-    return await _form(visit, declaration=declaration, errors=wrong, status=status, key=key)
+    return await _form(visit, declaration=declaration, errors=wrong, status=status, key=key, missing=kept(refused))
 
 
 def origin_of(form: Form) -> dict[str, str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import Query
 from starlette.responses import Response
@@ -17,8 +15,8 @@ from portal.pages.health import people_of
 from portal.pages.supervision import Narrowed, context_of
 from portal.upstream.ban_reviews import DueReviews
 from portal.upstream.gatekeeper import Attempts, Roster
+from portal.upstream.health import SUPERVISED_ROWS
 from portal.upstream.registration import ROWS_MAX
-from portal.upstream.reporting import PersonRow, Reporting
 from portal.upstream.review_items import ReviewItems
 from portal.visits import PAGE, Visit, page
 
@@ -27,6 +25,7 @@ router = Router(tags=["pages"])
 NAMED_MAX = 10
 """People of a section that are named; behind the others there is a page of their own."""
 PAGES_OF_BANNED_MAX = 10
+"""Turned to name who is banned and on site, for the gate cannot read names."""
 DAYS_MAX, DAYS_DEFAULT = 90, 14
 
 
@@ -85,31 +84,22 @@ async def show_supervised_today(
     """The same over all sites, with the course of the last days."""
     services = visit.services()
     reporting = services.reporting
-    banned, ends, course, stations, known, reviews = await asyncio.gather(
+    banned, missing, ends, course, stations, known, reviews = await asyncio.gather(
         services.gatekeeper.banned_on_site(),
+        services.health.supervised_missing(),
         services.health.isolation_ends(None),
         reporting.days({**narrowed, "days": days}),
         reporting.stations(),
-        _banned_people(reporting),
+        reporting.all_of({"on_site": "true", "banned": "true"}, pages_max=PAGES_OF_BANNED_MAX),
         supervised_ban_reviews(visit),
     )
     context: dict[str, Any] = {
         "banned": banned,
+        "missing": missing,
         "ends": ends,
         "course": course,
         "stations": stations,
         "known": known,
         "reviews": reviews,
     }
-    return visit.render("supervision_today.html", days=days, **context, **context_of(narrowed))
-
-
-async def _banned_people(reporting: Reporting) -> Mapping[UUID, PersonRow]:
-    """Who they are, masked: the gate cannot read names. A page or two, unless something very bad has happened."""
-    rows: list[PersonRow] = []
-    for number in range(1, PAGES_OF_BANNED_MAX + 1):
-        found = await reporting.employments({"on_site": "true", "banned": "true", "page": number})
-        rows += found.rows
-        if number >= found.pages:
-            break
-    return {row.person_id: row for row in rows}
+    return visit.render("supervision_today.html", days=days, rows_max=SUPERVISED_ROWS, **context, **context_of(narrowed))

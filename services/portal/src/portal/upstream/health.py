@@ -19,6 +19,8 @@ ITEMS_MAX = 200
 PAGE_ROWS = 50
 SUPERVISED_ROWS = 15
 """As on all pages of supervision (manual, 2.9)."""
+CONTRACTS_LOOKED_AT = 50
+"""For one page: a station has hardly more, and 500 people each are 25,000 to ask about."""
 
 
 class HealthReport(BaseModel):
@@ -113,6 +115,22 @@ class MissingReports(BaseModel):
     next: UUID | None
 
 
+class MissingOnContract(BaseModel):
+    contract_no: str
+    followed: int
+    missing: int
+
+
+class MissingByContract(BaseModel):
+    date: date
+    items: list[MissingOnContract]
+    next: str | None
+
+    @property
+    def people(self) -> int:
+        return sum(each.missing for each in self.items)
+
+
 class IsolationEnd(BaseModel):
     person_id: UUID
     contracts: list[str]
@@ -159,6 +177,17 @@ class Health:
     async def missing(self, contract_no: str, *, after: UUID | None = None, limit: int = 200) -> MissingReports:
         path = f"/v1/contracts/{contract_no}/missing-reports"
         return await self.calls.get(self.caller, SERVICE, path, MissingReports, after=after, limit=limit)
+
+    async def supervised_missing(self, *, after: str | None = None) -> MissingByContract:
+        """How many of which contract have no report of today. Where all reports are there, a page is short."""
+        return await self.calls.get(
+            self.caller, SERVICE, "/v1/missing-reports", MissingByContract, after=after, limit=CONTRACTS_LOOKED_AT
+        )
+
+    async def supervised_missing_people(self, contract_no: str, *, after: UUID | None = None) -> MissingReports:
+        """Who that is on one of them."""
+        path = f"/v1/missing-reports/{contract_no}"
+        return await self.calls.get(self.caller, SERVICE, path, MissingReports, after=after, limit=PAGE_ROWS)
 
     async def isolation_ends(self, contract_no: str | None) -> IsolationEnds:
         """隔离期满 today: of a contract; None: on all that a supervisor reaches."""

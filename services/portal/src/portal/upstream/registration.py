@@ -88,6 +88,8 @@ class FamilyMember(BaseModel):
     document_number: str | None
     mobile: str | None
     declaration_version: int | None
+    waits_for: str | None
+    """Of a form that waits: what it lacks."""
     changed_at: datetime
 
 
@@ -142,6 +144,12 @@ class Registration:
 
     async def pre_register_family_member(self, contract_no: str, person_id: UUID, form: Mapping[str, Any], *, key: str) -> None:
         await self.calls.post(self.caller, SERVICE, _family(contract_no, person_id), form, Nothing, key=key)
+
+    async def correct_family_member(
+        self, contract_no: str, person_id: UUID, member_id: UUID, correction: Mapping[str, Any], *, key: str
+    ) -> None:
+        path = f"{_family(contract_no, person_id)}/{member_id}/corrections"
+        await self.calls.post(self.caller, SERVICE, path, correction, Nothing, key=key)
 
     async def withdraw_family_member(self, contract_no: str, person_id: UUID, member_id: UUID, *, reason: str, key: str) -> None:
         path = f"{_family(contract_no, person_id)}/{member_id}/withdrawal"

@@ -13,8 +13,10 @@ from pydantic import BaseModel
 from portal.upstream.calls import Caller, Calls
 
 SERVICE = "reporting"
-PAGES_OF_PEOPLE_MAX = 5
-"""A row a contract and employer: of a page of people there are few more."""
+PEOPLE_ASKED_MAX = 50
+"""At once; more is refused."""
+PAGES_OF_PEOPLE_MAX = 20
+"""Turned for those: a row a contract and employer, and few people have several."""
 
 
 class Header(BaseModel):
@@ -163,15 +165,23 @@ class Reporting:
     async def employments(self, wanted: Mapping[str, Any]) -> People:
         return await self.calls.get(self.caller, SERVICE, "/v1/supervision/employments", People, **wanted)
 
-    async def people_of(self, people: Collection[UUID]) -> Mapping[UUID, PersonRow]:
-        """Who they are, masked, as far as the supervisor reaches them."""
-        rows, asked = list[PersonRow](), [str(each) for each in people]
-        for number in range(1, PAGES_OF_PEOPLE_MAX + 1):
-            found = await self.employments({"person_id": asked, "page": number}) if asked else None
-            rows += found.rows if found else ()
-            if found is None or number >= found.pages:
+    async def people_of(self, people: Collection[UUID], *, of_contract: str | None = None) -> Mapping[UUID, PersonRow]:
+        """Who they are, masked, as far as the supervisor reaches them; on one contract or on any."""
+        found, asked = dict[UUID, PersonRow](), [str(each) for each in dict.fromkeys(people)]
+        for begin in range(0, len(asked), PEOPLE_ASKED_MAX):
+            some = {"person_id": asked[begin : begin + PEOPLE_ASKED_MAX], "of_contract": of_contract}
+            found |= await self.all_of(some, pages_max=PAGES_OF_PEOPLE_MAX)
+        return found
+
+    async def all_of(self, wanted: Mapping[str, Any], *, pages_max: int) -> Mapping[UUID, PersonRow]:
+        """Everybody of a filter, masked, and nobody beyond so many pages."""
+        found = dict[UUID, PersonRow]()
+        for number in range(1, pages_max + 1):
+            page = await self.employments({**wanted, "page": number})
+            found |= {row.person_id: row for row in page.rows}
+            if number >= page.pages:
                 break
-        return {row.person_id: row for row in rows}
+        return found
 
     async def stations(self) -> list[str]:
         return (await self.calls.get(self.caller, SERVICE, "/v1/supervision/stations", Stations)).stations

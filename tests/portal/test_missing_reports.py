@@ -1,0 +1,106 @@
+"""未填报 for supervision: by contract, and who that is."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from chassis.auth import Principal
+from contracts.access import Role
+from portal.languages import CHINESE
+from portal.upstream.calls import Caller
+from portal.upstream.health import CONTRACTS_LOOKED_AT, PAGE_ROWS
+from portal.upstream.reporting import PEOPLE_ASKED_MAX, Reporting
+from reporting import query_api
+from tests.portal.browsing import Browser
+from tests.portal.stand_ins import CONTRACT, PAGE_BYTES_MAX, PEOPLE_ROW, PERSON, TABLE, StandIns, app_of, supervisor
+
+TODAY, LIST = "/supervision/today", "/supervision/missing-reports"
+PEOPLE = f"{LIST}/{CONTRACT}"
+BY_CONTRACT, OF_CONTRACT = "/v1/missing-reports", f"/v1/missing-reports/{CONTRACT}"
+EMPLOYMENTS = "/v1/supervision/employments"
+
+
+def by_contract(count: int, **changes: object) -> dict[str, object]:
+    items = [{"contract_no": f"W{number:013}", "followed": 500, "missing": 2} for number in range(count)]
+    return {"date": "2020-02-18", "items": items, "next": None, **changes}
+
+
+@pytest.fixture
+def browser(services: StandIns) -> Browser:
+    return Browser(app_of(services, supervisor))
+
+
+class TestMissingReports:
+    @pytest.mark.parametrize("path", [TODAY, LIST])
+    async def test_are_counted_by_contract_and_every_number_opens_its_list(self, browser: Browser, path: str) -> None:
+        page = (await browser.open(path)).text
+        for words in ("今天还没有健康登记", f'href="{PEOPLE}">3<', f'href="/supervision/contracts/{CONTRACT}"'):
+            assert words in page
+
+    async def test_come_second_after_whoever_has_to_leave(self, browser: Browser) -> None:
+        page = (await browser.open(TODAY)).text
+        sections = ("禁止进场,人还在场", "今天还没有健康登记", "今天隔离期满", "待复核的禁止进场", "走势")
+        assert sorted(sections, key=page.index) == list(sections)
+
+    async def test_of_many_contracts_have_a_page_of_their_own(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", BY_CONTRACT] = (200, by_contract(20))
+        page = (await browser.open(TODAY)).text
+        assert (">40<" in page, page.count(">500<"), f'href="{LIST}"' in page) == (True, 15, True)
+        assert 20 == (await browser.open(LIST)).text.count(">500<")
+
+    async def test_go_on_behind_the_page_also_where_nobody_is_missing_yet(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", BY_CONTRACT] = (200, by_contract(0, next=CONTRACT))
+        page = (await browser.open(TODAY)).text
+        assert (">0+<" in page, "今天所有人都已登记" in page) == (True, False)
+        assert f"{LIST}?after={CONTRACT}" in (await browser.open(LIST)).text
+        await browser.open(f"{LIST}?after={CONTRACT}")
+        assert CONTRACT == services.sent("GET", BY_CONTRACT)[-1].url.params["after"]
+
+    async def test_that_are_all_there_are_told_so(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", BY_CONTRACT] = (200, by_contract(0))
+        assert "今天所有人都已登记健康状况。" in (await browser.open(TODAY)).text
+
+    async def test_are_of_people_masked_as_the_contract_knows_them(self, services: StandIns, browser: Browser) -> None:
+        page = (await browser.open(PEOPLE)).text
+        for words in (PEOPLE_ROW["name"], PEOPLE_ROW["document_number"], f'href="/supervision/people/{PERSON}"', "可能为携带家属"):
+            assert str(words) in page
+        assert {(CONTRACT,)} == {tuple(each.url.params.get_list("of_contract")) for each in services.sent("GET", EMPLOYMENTS)}
+
+    async def test_stay_light_on_the_heaviest_page(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", BY_CONTRACT] = (200, by_contract(CONTRACTS_LOOKED_AT, next=CONTRACT))
+        team = [str(UUID(int=1_000 + number)) for number in range(PAGE_ROWS)]
+        services.answers["GET", OF_CONTRACT] = (200, {"date": "2020-02-18", "items": team, "next": team[-1]})
+        rows = [PEOPLE_ROW | {"person_id": each, "name": "阿卜杜热合曼·*"} for each in team]
+        services.answers["GET", EMPLOYMENTS] = (200, {**TABLE, "rows": rows, "total": len(rows)})
+        for path in (TODAY, LIST, PEOPLE):
+            assert len((await browser.open(path)).content) < PAGE_BYTES_MAX, path
+
+
+class TestPeopleOf:
+    @pytest.fixture
+    def reporting(self, services: StandIns) -> Reporting:
+        async def remember(service: str, token: str) -> None:
+            raise AssertionError("nothing is done")
+
+        return Reporting(
+            app_of(services).state.portal.calls, Caller(Principal("city", Role.CITY_SUPERVISOR), {}, CHINESE, remember)
+        )
+
+    async def test_asks_of_as_many_at_once_as_reporting_takes(self, services: StandIns, reporting: Reporting) -> None:
+        people = [UUID(int=number) for number in range(2 * PEOPLE_ASKED_MAX + 20)]
+        await reporting.people_of([*people, *people])
+        asked = [each.url.params.get_list("person_id") for each in services.sent("GET", EMPLOYMENTS)]
+        assert [PEOPLE_ASKED_MAX, PEOPLE_ASKED_MAX, 20] == [len(each) for each in asked]
+        assert [str(each) for each in people] == [each for some in asked for each in some]
+        assert query_api.PEOPLE_ASKED_MAX == PEOPLE_ASKED_MAX
+
+    async def test_turns_the_pages_of_those_with_several_contracts(self, services: StandIns, reporting: Reporting) -> None:
+        services.answers["GET", EMPLOYMENTS] = (200, {**TABLE, "rows": [PEOPLE_ROW], "total": 100, "pages": 7})
+        assert [PERSON] == list(await reporting.people_of([PERSON]))
+        assert [str(number) for number in range(1, 8)] == [each.url.params["page"] for each in services.sent("GET", EMPLOYMENTS)]
+
+    async def test_of_nobody_asks_nothing(self, services: StandIns, reporting: Reporting) -> None:
+        assert {} == await reporting.people_of([])
+        assert [] == services.asked
