@@ -332,6 +332,8 @@ REPORT = {
     "method": "axillary",
     "symptoms": ["cough", "myalgia"],
     "source": "registrar",
+    "corrected": False,
+    "reported_by": "user:7",
     "read_at": NOW,
     "reported_at": NOW,
 }
@@ -343,6 +345,7 @@ DISPOSITION = {
     "reason_code": "contact_of_a_case",
     "has_evidence": True,
     "has_release_document": False,
+    "decided_by": ["user:8", "user:9"],
     "changed_at": NOW,
     "in_force_at": NOW,
 }

@@ -37,7 +37,7 @@ SHOWN = {
 
 
 class TestHistory:
-    async def test_tells_every_fact_and_why(self, browser: Browser) -> None:
+    async def test_tells_every_fact_who_did_it_and_why(self, browser: Browser) -> None:
         page = (await browser.open(HISTORY)).text
         for words in (
             "进场预登记",
@@ -49,8 +49,18 @@ class TestHistory:
             "依据健康云第 1 次上报",
             "政策第 1 版",
             "两人书面放行",
+            "经办 user:7",
+            "经办 user:8 + user:9",
         ):
             assert words in page
+
+    @pytest.mark.parametrize("path", [HISTORY, f"{SITE}/people/{PERSON}/health-reports"])
+    async def test_says_that_a_report_counts_no_more(self, services: StandIns, browser: Browser, path: str) -> None:
+        assert "已更正,不再计算" not in (await browser.open(path)).text
+        _, told = services.answers["GET", f"/v1/people/{PERSON}/health-reports"]
+        corrected = [each | {"corrected": True} for each in told["items"]]
+        services.answers["GET", f"/v1/people/{PERSON}/health-reports"] = (200, {**told, "items": corrected})
+        assert "已更正,不再计算" in (await browser.open(path)).text
 
     async def test_begins_with_what_came_last(self, services: StandIns, browser: Browser) -> None:
         status, reports = services.answers["GET", f"/v1/people/{PERSON}/health-reports"]

@@ -29,6 +29,9 @@ class HealthReport(BaseModel):
     method: str | None
     symptoms: list[str]
     source: str
+    corrected: bool
+    """Another one took its place."""
+    reported_by: str | None
     read_at: datetime
     reported_at: datetime
 
@@ -47,6 +50,7 @@ class Disposition(BaseModel):
     reason_code: str
     has_evidence: bool
     has_release_document: bool
+    decided_by: list[str] | None
     changed_at: datetime
     in_force_at: datetime | None
 
