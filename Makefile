@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test screens test-compose faults check bench reset token code doctor parts sbom lock venv
+.PHONY: help run test screens test-compose faults check bench backup restore reset token code doctor parts sbom lock venv
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,12 @@ check: venv ## Lint, format, types, imports, generated files, house rules
 
 bench: venv ## What it reaches, beside its reference in the same run
 	@$(BIN)/python -m bench $(ARGS)
+
+backup: venv ## Base backups of the local stack's two PostgreSQL servers, while it runs; from then on their WAL is archived
+	@$(BIN)/python -m devstack backup
+
+restore: venv ## While it is down: SERVER=main (or keys) begins at its backup, UNTIL=2020-02-20T08:30:00+08:00 or at the last that is archived
+	@$(BIN)/python -m devstack restore --server '$(or $(SERVER),main)' $(if $(UNTIL),--until '$(UNTIL)')
 
 reset: venv ## Throw the local data away
 	@$(BIN)/python -m devstack reset

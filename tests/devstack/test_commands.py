@@ -81,12 +81,31 @@ class TestEmbeddedParts:
             second.send_signal(SIGINT)
         assert 0 == second.returncode
 
+    async def test_are_backed_up_while_they_run_and_restored_while_they_do_not(self, own_state: State) -> None:
+        environment = self._environment(own_state)
+        with self._running(own_state) as running:
+            self._ports(running)
+            assert 0 == _devstack("backup", environment=environment).returncode
+            assert "stop it first" in _devstack("restore", environment=environment).stderr
+            running.send_signal(SIGINT)
+        assert "`make run` first" in _devstack("backup", environment=environment).stderr
+        for server in ("main", "keys"):
+            assert 0 == _devstack("restore", "--server", server, environment=environment).returncode
+        assert 2 == _devstack("restore", "--until", "2020-02-20T08:30:00", environment=environment).returncode, "without an offset"
+        with self._running(own_state) as running:
+            assert all(map(_is_open, self._ports(running)))
+            running.send_signal(SIGINT)
+        assert 0 == running.returncode
+
     def _running(self, state: State) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "devstack", "parts"]
+        return subprocess.Popen(command, env=self._environment(state), stdout=subprocess.PIPE, text=True)
+
+    def _environment(self, state: State) -> dict[str, str]:
         outside = {name: value for name, value in os.environ.items() if name not in PARTS}
         settings = {"GATEHOUSE_STATE": str(state.root), "GATEHOUSE_CACHE": str(Settings().cache)}
         ports = {f"GATEHOUSE_EMBEDDED_{part}_PORT": "0" for part in ("POSTGRES", "KEYS_POSTGRES", "KAFKA")}
-        command = [sys.executable, "-m", "devstack", "parts"]
-        return subprocess.Popen(command, env=outside | settings | ports, stdout=subprocess.PIPE, text=True)
+        return outside | settings | ports
 
     def _ports(self, devstack: subprocess.Popen[str]) -> list[int]:
         assert devstack.stdout is not None

@@ -12,6 +12,7 @@ import yaml
 from chassis.installation import InstallationSettings
 from chassis.settings import ServiceSettings
 from deploy.make_secrets import make
+from devstack.backups import KEPT_DAYS
 from devstack.services import PROGRAMS, service
 from tests.house.assembled import wired
 from tests.house.house import REPOSITORY, SERVICES, ServiceFolder
@@ -92,6 +93,20 @@ class TestKafka:
     def test_can_unpack_what_it_compresses_with(self) -> None:
         # An engine mounts a tmpfs so that nothing on it runs: the broker would start, and take no batch of zstd.
         assert ["/tmp:exec"] == CONTAINERS["kafka"]["tmpfs"]  # noqa: S108
+
+
+@pytest.mark.parametrize("name", sorted(DATABASES))
+class TestDatabase:
+    def test_archives_into_a_volume_that_nobody_else_has(self, name: str) -> None:
+        told = {flag.removeprefix("-c").partition("=")[0]: flag.partition("=")[2] for flag in CONTAINERS[name]["command"][1:]}
+        assert ("on", "sh /etc/gatehouse/postgres/archive.sh %p %f") == (told["archive_mode"], told["archive_command"])
+        backups = f"{name.removesuffix('-postgres')}-backups"
+        assert f"{backups}:/var/lib/postgresql" in CONTAINERS[name]["volumes"]
+        assert [name] == [other for other, each in CONTAINERS.items() if f"{backups}:" in str(each.get("volumes"))]
+
+    def test_keeps_backups_as_long_as_on_the_local_stack(self, name: str) -> None:
+        kept = KEPT_DAYS["keys" if name == "keys-postgres" else "main"]
+        assert CONTAINERS[name]["environment"]["KEPT_DAYS"].endswith(f":-{kept}}}")
 
 
 @each_container

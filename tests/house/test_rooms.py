@@ -83,6 +83,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "locales": "that catalogue",
     },
     "registration": {
+        "erasing_again.py": "an operator's command, after a restore of the keys",
         "pre_registering.py": "from a typed form to facts, for the endpoint and for late declarations",
         "correcting.py": "from a typed correction to a fact, with the declaration that is known",
         "bodies.py": "who is registered, for requests and for rows of files",

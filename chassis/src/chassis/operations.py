@@ -1,14 +1,13 @@
 """What an operator can tell a service to do besides running it: `python -m <package> migrate|provision|…`.
 
-A module that has such a command defines an `Operation`; `OPERATIONS` lists them all, the same for every service.
+`OPERATIONS` are the same for every service. What only one has stands in its `wiring.py`.
 """
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from chassis import kafka, rebuild
@@ -18,25 +17,10 @@ from chassis.parked import parked
 from chassis.republish import arguments as republish_arguments
 from chassis.republish import republish
 from chassis.restore import accept_loss, loss_arguments
-from chassis.service import Service
+from chassis.service import Operation, Service
 from chassis.settings import ServiceSettings
 from chassis.verify import verify
 from contracts.topics import EVENT_TOPICS, topics_of
-
-
-def _no_arguments(parser: ArgumentParser) -> None:
-    """Most take none."""
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A command of the command line."""
-
-    name: str
-    run: Callable[[Service[Any], Any, Namespace], Coroutine[Any, Any, int]]
-    """(service, its settings, the arguments) → exit code. The docstring's first line is the help."""
-    arguments: Callable[[ArgumentParser], None] = _no_arguments
-    """Says which arguments it takes."""
 
 
 async def _migrate(service: Service[Any], settings: Any, arguments: Namespace) -> int:

@@ -63,7 +63,7 @@ def _parser(service: Service[Any]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for role, what in ROLES.items():
         commands.add_parser(role, help=what)
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *service.operations):
         command = commands.add_parser(operation.name, help=(operation.run.__doc__ or "").partition("\n")[0])
         operation.arguments(command)
         command.set_defaults(operation=operation.run)

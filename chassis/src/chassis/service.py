@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -118,6 +119,21 @@ class Application:
         return [*self.read_models, *self.policies]
 
 
+def _no_arguments(parser: ArgumentParser) -> None:
+    """Most take none."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A command of the command line, see `chassis.operations`."""
+
+    name: str
+    run: Callable[[Service[Any], Any, Namespace], Coroutine[Any, Any, int]]
+    """(service, its settings, the arguments) → exit code. The docstring's first line is the help."""
+    arguments: Callable[[ArgumentParser], None] = _no_arguments
+    """Says which arguments it takes."""
+
+
 @dataclass(frozen=True)
 class Service(Generic[S]):
     """One service. `python -m <package>` runs it, see `chassis.runner`."""
@@ -132,6 +148,8 @@ class Service(Generic[S]):
     has_log: bool = True
     reads: Sequence[str] = ()
     """Services whose topics it reads."""
+    operations: Sequence[Operation] = ()
+    """What only this one can be told to do."""
 
 
 @dataclass(frozen=True)

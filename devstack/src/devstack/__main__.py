@@ -1,4 +1,4 @@
-"""`python -m devstack run | test | parts | reset | doctor | token | code`."""
+"""`python -m devstack run | test | parts | backup | restore | reset | doctor | token | code`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
+from datetime import datetime
 from typing import Any
 
-from devstack import demo, docker, doctor, run, suite, tokens
+from devstack import backups, demo, docker, doctor, run, suite, tokens
 from devstack.children import ChildEnded
 from devstack.missing import MissingPart
 from devstack.settings import Settings
@@ -37,6 +38,10 @@ def _do(arguments: argparse.Namespace, settings: Settings) -> int:
             return _ended(suite.test(settings, arguments.pytest))
         case "parts":
             return _ended(run.hold_parts(settings))
+        case "backup":
+            return _ended(backups.backup(State(settings.state)))
+        case "restore":
+            return _ended(backups.restore(State(settings.state), arguments.server, until=arguments.until))
         case "reset":
             return _reset(settings)
         case "doctor":
@@ -93,6 +98,13 @@ def _ended(work: Coroutine[Any, Any, int | None]) -> int:
         return INTERRUPTED
 
 
+def _time(text: str) -> datetime:
+    given = datetime.fromisoformat(text)
+    if given.tzinfo is None:
+        raise argparse.ArgumentTypeError("a time needs its offset, such as +08:00")
+    return given
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="devstack", description="PostgreSQL, Kafka and all services on one machine")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -101,6 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("test", help="pytest on PostgreSQL and Kafka of its own")
     command.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     commands.add_parser("parts", help="PostgreSQL and Kafka alone, until Ctrl-C")
+    commands.add_parser("backup", help="base backups of the running local stack's PostgreSQL servers")
+    command = commands.add_parser("restore", help="have a server of the local stack begin at its backup, when it is down")
+    command.add_argument("--server", choices=[*backups.KEPT_DAYS], default="main")
+    command.add_argument("--until", type=_time, help="2020-02-20T08:30:00+08:00; the last that is archived, if none is given")
     commands.add_parser("reset", help="throw the local data away")
     commands.add_parser("doctor", help="what this machine has and lacks")
     command = commands.add_parser("code", help="the one-time password of a supervisor's demo account")

@@ -10,6 +10,7 @@ import asyncio
 import os
 import pwd
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from devstack import children
 from devstack.children import Child
 from devstack.missing import MissingPart
 from devstack.ports import HOST, free_port
+from devstack.settings import REPOSITORY
 from devstack.state import State
 
 MAJOR_MIN = 15
@@ -35,6 +37,7 @@ START_DEADLINE_S = 60.0
 INITDB_DEADLINE_S = 120.0
 SOCKET_PATH_BYTES_MAX = 90
 """PostgreSQL allows 107 bytes for the folder and `/.s.PGSQL.<port>.lock` together."""
+SCRIPTS = REPOSITORY / "deploy" / "postgres"
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ class EmbeddedPostgres:
         self._log = state.log(f"postgres-{name}")
         self._password = state.password(f"postgres-{name}")
         self._child: Child | None = None
+        self.backups = self._home / "backups"
+        """Base backups and the WAL archive, see `devstack.backups`. Nothing is archived before the first backup."""
         self._binaries = self._fitting_binaries()
         self.version = f"PostgreSQL {self._binaries.version}"
         self.port = free_port(port)
@@ -126,6 +131,21 @@ class EmbeddedPostgres:
         return self._home
 
     @property
+    def data(self) -> Path:
+        """Of the cluster."""
+        return self._data
+
+    @property
+    def programs(self) -> Path:
+        """Where the programs of its version are."""
+        return self._binaries.folder
+
+    @property
+    def user(self) -> str | None:
+        """Who it runs as; None: as we do."""
+        return self._user
+
+    @property
     def dsn(self) -> str:
         """Of the superuser, over TCP, in the database `postgres`."""
         return f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self.port}/postgres"
@@ -140,7 +160,7 @@ class EmbeddedPostgres:
         await children.end_strangers_in(self._data, signal.SIGINT)
         self._forget_reused_pid()
         # Told to the server alone, and not to what changes the user for it.
-        told = [f"{name}={value}" for name, value in more.items()]
+        told = [f"{name}={value}" for name, value in {"BACKUPS": self.backups, **more}.items()]
         command: list[str | Path] = ["env", *told, self._binaries.folder / "postgres", "-D", self._data]
         for setting, value in self._settings().items():
             command += ["-c", f"{setting}={value}"]
@@ -153,6 +173,10 @@ class EmbeddedPostgres:
             when_we_die=signal.SIGINT,
         )
         await answers(self.dsn, insist=self.child.insist)
+
+    def script(self, name: str) -> Path:
+        """One of `deploy/postgres`, where its user can read it: a checkout may be closed to that user."""
+        return Path(shutil.copy(SCRIPTS / name, self._home / name))
 
     async def stop(self) -> None:
         """Fast shutdown: sessions are cut off, what is committed is on disk. Stopping twice is harmless."""
@@ -206,6 +230,9 @@ class EmbeddedPostgres:
             "max_connections": self._size.connections_max,
             "shared_buffers": f"{self._size.shared_buffers_mb}MB",
             "fsync": "on",
+            "archive_mode": "on",
+            "archive_command": self._archive_command(),
+            "archive_timeout": "60s",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] %q%u@%d ",
@@ -213,6 +240,10 @@ class EmbeddedPostgres:
             "log_parameter_max_length": 0,
             "log_parameter_max_length_on_error": 0,
         }
+
+    def _archive_command(self) -> str:
+        archive, begun = (shlex.quote(str(path)).replace("%", "%%") for path in (self.script("archive.sh"), self.backups))
+        return f"test ! -d {begun} || sh {archive} %p %f"
 
     def _forget_reused_pid(self) -> None:
         """After a crash the pid file names a process that is gone. If the number belongs to another program of the same

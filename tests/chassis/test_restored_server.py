@@ -1,0 +1,115 @@
+"""A log's PostgreSQL is lost with its disk and restored to a point in time: its topic gives back what it lacks, and rows follow."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pytest
+
+from chassis.migrations import LOG, WORK, migrate
+from chassis.testing.wait import eventually
+from contracts.event import Recorded
+from devstack.backups import Backups
+from devstack.databases import Database
+from devstack.fresh_databases import FreshDatabases
+from devstack.postgres import EmbeddedPostgres, Size
+from devstack.suite import throwaway_state
+from tests.chassis.log_database import opened_log
+from tests.chassis.rebuilding import PARTITIONS, Service
+from tests.chassis.tallies import SERVICE, Count, handler, in_shard
+from tests.chassis.tally_rows import MADE
+from tests.chassis.tally_topics import make_topic
+from tests.chassis.test_restore import Server, reason
+from tests.devstack.test_backups import Notebook
+
+SIZE = Size(connections_max=60, shared_buffers_mb=16)
+TAKEN_BACK = "SELECT epoch, events_taken_back, loss_accepted_because FROM restoration"
+
+
+@dataclass
+class Installation:
+    """One service, its PostgreSQL and its topics."""
+
+    server: EmbeddedPostgres
+    notebook: Notebook
+    """Its backups."""
+    databases: FreshDatabases
+    database: Database
+    bootstrap: str
+    own_topic: str
+    others_topic: str
+    others: list[Recorded] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def service(self) -> AsyncIterator[Service]:
+        """With connections of now."""
+        async with opened_log(self.database) as log:
+            yield Service(self.database, log, await log.store(), self.bootstrap, self.others_topic, self.others)
+
+    def examined(self, opened: AsyncExitStack) -> Server:
+        return Server(self.databases, self.database, self.bootstrap, self.own_topic, opened)
+
+    async def go_on(self, count: int) -> datetime:
+        """Facts of its own and of another service, published and projected. A time after that."""
+        async with AsyncExitStack() as opened, self.service() as service:
+            await service.append(count)
+            await service.publish(count)
+            await self.examined(opened).publish()
+            async with service.projecting():
+                await eventually(service.is_level)
+            now: datetime = await service.log.owner.fetchval("SELECT clock_timestamp()")
+            return now
+
+    async def rows(self) -> object:
+        async with self.service() as service:
+            return await service.stored()
+
+
+@pytest.fixture
+async def installation(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Installation]:
+    own = await make_topic(kafka_bootstrap, topic_prefix)
+    others = await make_topic(kafka_bootstrap, topic_prefix, "other.events.v1", partitions=PARTITIONS)
+    with throwaway_state() as state:
+        server = EmbeddedPostgres(state, "main", size=SIZE)
+        await server.start()
+        databases = FreshDatabases(server.dsn, state, migrate)
+        database = await databases.make(SERVICE, [LOG, WORK])
+        notebook = Notebook(Backups(server, kept_days=1, log=state.log("backups")))
+        made = Installation(server, notebook, databases, database, kafka_bootstrap, own, others)
+        async with made.service() as service:
+            await service.log.owner.execute(MADE)
+        yield made
+        await server.stop()
+
+
+class TestRestoredServer:
+    async def test_goes_on_in_the_next_epoch_with_every_event_and_every_row(self, installation: Installation) -> None:
+        await installation.go_on(16)
+        await installation.notebook.back_up()
+        until = await installation.go_on(16)
+        await installation.go_on(16)
+        async with AsyncExitStack() as opened:
+            before, rows = await installation.examined(opened).stored(), await installation.rows()
+        await installation.notebook.archive()
+
+        await installation.notebook.lose_disk()
+        await installation.notebook.backups.put_back(until)
+        await installation.server.start()
+
+        async with AsyncExitStack() as opened, installation.service() as service:
+            server = installation.examined(opened)
+            assert 2 * len(before) == 3 * len(await server.stored()), "a third is missing"
+            examination = await server.examination(service.log, service.store)
+            await examination.begin()
+            assert (None, 2) == (await reason(examination), service.store.epoch)
+            assert before == await server.stored()
+            assert [(2, len(before) // 3, None)] == await service.log.rows(TAKEN_BACK)
+            async with service.projecting():
+                await eventually(service.is_level)
+            assert rows == await service.stored() == await service.folded()
+            stream = in_shard(5)
+            await handler(service.store).handle(stream, Count(stream, 1))
+            assert [2] == [event.epoch for event in await service.store.read_stream(stream)]
