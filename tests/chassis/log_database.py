@@ -28,6 +28,7 @@ class LogDatabase:
     owner: asyncpg.Connection
     """Of the role that owns the tables."""
     app_dsn: str
+    owner_dsn: str
     opened: AsyncExitStack = field(repr=False)
     watching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -80,4 +81,4 @@ async def opened_log(database: Database) -> AsyncIterator[LogDatabase]:
         opened.push_async_callback(pool.close)
         owner = await asyncpg.connect(database.owner_dsn)
         opened.push_async_callback(owner.close)
-        yield LogDatabase(pool, owner, database.app_dsn, opened)
+        yield LogDatabase(pool, owner, database.app_dsn, database.owner_dsn, opened)

@@ -19,6 +19,7 @@ from contracts.topics import Topic
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import SERVICE, append_of, in_shard
 from tests.chassis.tally_topics import PARTITIONS, make_topic, started
+from tests.chassis.test_archive import archived, grow_old
 
 TALLY: Service[ServiceSettings] = Service(
     name=SERVICE, title="Tallies", settings=ServiceSettings, migrations=[], wire=lambda parts: Application()
@@ -146,3 +147,25 @@ class TestVerify:
     async def test_says_that_it_could_not_look(self, settings: ServiceSettings, capsys: pytest.CaptureFixture[str]) -> None:
         nowhere = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
         assert ["The topics cannot be read (KafkaConnectionError)."] == await found(nowhere, capsys, exit_code=2)
+
+
+class TestArchive:
+    async def test_that_is_as_it_was_is_no_difference(
+        self, log: LogDatabase, settings: ServiceSettings, stream: UUID, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        await grow_old(log)
+        assert 0 == await archived(log)
+        assert ["tally: no difference."] == await found(settings, capsys, exit_code=0)
+
+    @pytest.mark.parametrize(
+        "change", ["UPDATE archived_event SET recorded_at = now() WHERE pos = 2", "DELETE FROM archived_event"]
+    )
+    async def test_that_somebody_changed_is_found(
+        self, log: LogDatabase, settings: ServiceSettings, stream: UUID, capsys: pytest.CaptureFixture[str], change: str
+    ) -> None:
+        await grow_old(log)
+        assert 0 == await archived(log)
+        await log.owner.execute(
+            f"ALTER TABLE archived_event DISABLE TRIGGER USER; {change}; ALTER TABLE archived_event ENABLE TRIGGER USER"
+        )
+        assert "Shard 5 is not what was archived up to position 3." in await found(settings, capsys)

@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from chassis import kafka, rebuild
+from chassis import archive, kafka, rebuild
 from chassis.migrations import migrate
 from chassis.parked import arguments as parked_arguments
 from chassis.parked import parked
@@ -51,6 +51,7 @@ OPERATIONS: Sequence[Operation] = (
     Operation("republish", republish, republish_arguments),
     Operation("accept-loss", accept_loss, loss_arguments),
     Operation("rebuild", rebuild.rebuild, rebuild.arguments),
+    Operation("archive", archive.archive, archive.arguments),
     Operation("verify", verify),
     Operation("parked", parked, parked_arguments),
 )

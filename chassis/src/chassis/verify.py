@@ -1,4 +1,5 @@
-"""`python -m <package> verify`: does the topic hold what the log holds, and is nobody ahead of what there is?
+"""`python -m <package> verify`: does the topic hold what the log holds, is nobody ahead of what there is, and is what was archived
+still what it was?
 
 Differences are told in sentences of shards, positions and offsets; nothing of anybody. It runs beside the live service: what
 must be there is asked before what is there, and the topic is read as far as it reached then.
@@ -37,6 +38,8 @@ KEY_AT = HEADERS.index("ce_partitionkey")
 STORED = """
 SELECT e.shard, e.pos, e.data, e.meta FROM unnest($1::smallint[], $2::bigint[]) AS r (shard, pos) JOIN event AS e USING (shard, pos)
 """
+
+IS_AS_ARCHIVED = "SELECT digest = digest_of_range(shard, last_pos) FROM archived_range WHERE shard = $1 AND last_pos = $2"
 
 Place = tuple[int, int]
 """Shard and position."""
@@ -83,6 +86,9 @@ async def _verify_log(name: str, settings: ServiceSettings, pool: asyncpg.Pool, 
         if mark > heads[shard]:
             found.add(f"Shard {shard} is marked as published to position {mark}, and ends at {heads[shard]}.")
     _compare_positions(name, positions, heads, found)
+    for shard, last_pos in await pool.fetch("SELECT shard, last_pos FROM archived_range ORDER BY shard, last_pos"):
+        if not await pool.fetchval(IS_AS_ARCHIVED, shard, last_pos):
+            found.add(f"Shard {shard} is not what was archived up to position {last_pos}.")
     if (topic := EVENT_TOPICS.get(name)) is None:
         print(f"{name} publishes nothing as it is stored: no topic is compared with its log.")
         return
