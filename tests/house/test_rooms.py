@@ -83,7 +83,9 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "locales": "that catalogue",
     },
     "registration": {
+        "erasing.py": "the key, then the fact: of one person for a request, of everybody for an operator",
         "erasing_again.py": "an operator's command, after a restore of the keys",
+        "erasing_everybody.py": "an operator's command, at the end of the epidemic",
         "pre_registering.py": "from a typed form to facts, for the endpoint and for late declarations",
         "correcting.py": "from a typed correction to a fact, with the declaration that is known",
         "bodies.py": "who is registered, for requests and for rows of files",

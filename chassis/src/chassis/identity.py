@@ -62,6 +62,10 @@ class Identities:
         """The `person_id` of a document; None for one that was never seen. Raises: Unavailable, if the key server is away."""
         return await key_server.find(self._pool, blind_index(self._index_key, document))
 
+    async def people_after(self, person_id: UUID, *, limit: int) -> list[UUID]:
+        """Whoever a document leads to, in order of their ids. Raises: Unavailable, if the key server is away."""
+        return await key_server.people_after(self._pool, person_id, limit)
+
     async def close(self) -> None:
         """Finish what is waiting, then stop."""
         await self._gatherer.close()

@@ -9,12 +9,11 @@ from fastapi import Depends
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed
-from chassis.command_handling import Outcome
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.web import Consistency, Router, etag, problems
 from contracts.access import Action
-from registration.domain.erasure import EpidemicIsNotOver, Erase, PersonIsUnknown
-from registration.domain.person import PersonEvent, decide
+from registration.domain.erasure import EpidemicIsNotOver, PersonIsUnknown
+from registration.erasing import erase_record
 from registration.linking import records_of
 from registration.wired import Wired, wired
 
@@ -40,21 +39,8 @@ async def erase_person(person_id: UUID, _: Eraser, seen: Consistency, parts: Par
     records = await records_of(parts.people, person_id)
     # The one that was asked for comes last: until it is erased, it knows of the others.
     for each in [*records][1:]:
-        await _erase(parts, each)
-    outcome = await _erase(parts, person_id)
+        await erase_record(parts, each)
+    outcome = await erase_record(parts, person_id)
     response.headers["ETag"] = etag(outcome.version)
     if token := await parts.people.token_after(person_id, outcome):
         response.headers[CONSISTENCY_TOKEN] = str(token)
-
-
-async def _erase(parts: Wired, person_id: UUID) -> Outcome[PersonEvent]:
-    command = Erase(
-        person_id=person_id,
-        has_declared=await parts.declarations.latest(person_id) is not None,
-        epidemic_ended_on=parts.epidemic_ended_on,
-        at=parts.clock.now(),
-    )
-    # The key goes first, so that the fact is true when it is told; so what may refuse it is asked beforehand.
-    decide(command, (await parts.people.read(person_id))[1])
-    await parts.sealing.destroy(person_id)
-    return await parts.people.handle(person_id, command)

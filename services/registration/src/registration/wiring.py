@@ -30,6 +30,7 @@ from registration.checklist_files import ChecklistFiles
 from registration.correcting import Correcting
 from registration.domain import contract, operators, person, site, station
 from registration.erasing_again import ERASE_AGAIN
+from registration.erasing_everybody import ERASE_EVERYBODY
 from registration.imports.ledger import LOOK_EVERY_S, Ledger
 from registration.imports.running import Imports
 from registration.late_take_ups import LateTakeUps
@@ -179,5 +180,5 @@ SERVICE = Service(
     migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
     wire=wire,
     reads=["healthcloud-bridge", "gatekeeper"],
-    operations=[ERASE_AGAIN],
+    operations=[ERASE_AGAIN, ERASE_EVERYBODY],
 )

@@ -1,0 +1,91 @@
+"""The end of the epidemic: everybody is erased, every count stands, and a certificate says so."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import date
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from chassis.key_server import Purpose
+from chassis.sealing import ERASED
+from contracts.access import Role
+from contracts.registration import PersonErased, RosterMemberImported
+from registration.erasing_again import erase_again
+from registration.erasing_everybody import NOBODY, erase_everybody
+from registration.settings import Settings
+from registration.wiring import SERVICE
+from tests.in_process import Caller
+from tests.registration.asking import declare, form, path, person_id, roster_row, rosters
+from tests.registration.service import Running
+
+PEOPLE = "SELECT count(*) FROM stream WHERE kind = 'person'"
+
+
+@pytest.fixture
+async def known(running: Running, contract_no: str, operator: Caller) -> list[UUID]:
+    """Somebody pre-registered, some on the roster, one who has only declared, and one whose document was only shown."""
+    expected = await operator.post(path(contract_no), form(0), seen=await declare(running, 0))
+    rows = (await operator.post(rosters(contract_no), {"rows": [roster_row(n) for n in (1, 2)]})).json()["rows"]
+    seen = await declare(running, 3)
+    await operator.get(path(contract_no), seen=seen)
+    shown = [await person_id(running, n) for n in (3, 4)]
+    return [UUID(expected.json()["person_id"]), *(UUID(row["person_id"]) for row in rows), *shown]
+
+
+async def ended(running: Running, *, on: date | None = date(2020, 6, 17)) -> int:
+    """The exit code."""
+    settings: Settings = running.service.parts.settings.model_copy(update={"epidemic_ended_on": on})
+    return await erase_everybody(SERVICE, settings, Namespace(decided_by="甲"))
+
+
+def certified(text: str) -> dict[str, str]:
+    """English name of a line → the last word of it."""
+    lines = [line.partition(" ")[2].rpartition(" ") for line in text.splitlines()]
+    return {name.strip(): value for name, _, value in lines}
+
+
+class TestEraseEverybody:
+    async def test_leaves_nobody_and_every_count(
+        self, running: Running, known: list[UUID], contract_no: str, operator: Caller, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        people = await running.wired.pool.fetchval(PEOPLE)
+        listed = len((await operator.get(path(contract_no))).json()["items"])
+
+        assert 0 == await ended(running)
+
+        assert [] == await running.wired.identities.people_after(NOBODY, limit=1)
+        told = certified(capsys.readouterr().out)
+        assert (str(people), str(people + 1)) == (told["records of people, before"], told["records of people, now"]), "who declared"
+        assert (str(people + 1), "0") == (told["erased, of these"], told["people whom a document leads to"])
+        assert listed == len((await operator.get(path(contract_no))).json()["items"])
+        unsealer = await running.wired.sealing.unwrap(known, actor="test", purpose=Purpose.PROCESS)
+        first = (await running.wired.store.read_stream(known[1]))[0]
+        assert ERASED == unsealer.unseal(known[1], "name", RosterMemberImported.decode(first.data).name)
+        assert {*known}.isdisjoint([await person_id(running, n) for n in range(5)]), "their documents lead to strangers"
+
+    async def test_goes_on_where_it_was_cut_short(self, running: Running, known: list[UUID]) -> None:
+        await running.caller(Role.CITY_SUPERVISOR).delete(f"/v1/people/{known[1]}/personal-data")
+        await running.wired.sealing.destroy(known[2])  # And then the process died.
+        assert [0, 0] == [await ended(running) for _ in range(2)]
+        erased = await running.wired.pool.fetch("SELECT stream_id FROM event WHERE type = $1", PersonErased.TYPE)
+        told = [row["stream_id"] for row in erased if row["stream_id"] in known]
+        assert sorted(known[:4]) == sorted(told), "each once; nobody has to be told of who was only asked for"
+
+    @pytest.mark.parametrize("day", [None, date(2999, 1, 1)])
+    async def test_is_refused_before_the_day(self, running: Running, known: list[UUID], day: date | None) -> None:
+        assert 2 == await ended(running, on=day)
+        assert known[0] == await person_id(running, 0)
+
+
+class TestEraseAgain:
+    async def test_destroys_what_a_backup_of_the_keys_brought_back(self, running: Running, known: list[UUID]) -> None:
+        await running.caller(Role.CITY_SUPERVISOR).delete(f"/v1/people/{known[1]}/personal-data")
+        connection = await asyncpg.connect(running.keys.owner_dsn)
+        await connection.execute("UPDATE key SET wrapped_key = $2, destroyed_at = NULL WHERE stream_id = $1", known[1], bytes(60))
+        assert 0 == await erase_again(SERVICE, running.service.parts.settings, Namespace())
+        rows = await connection.fetch("SELECT stream_id, wrapped_key IS NULL FROM key WHERE stream_id = ANY ($1)", known[:3])
+        await connection.close()
+        assert {known[0]: False, known[1]: True, known[2]: False} == dict(map(tuple, rows))
