@@ -11,8 +11,10 @@ import asyncpg
 import pytest
 from pogo_core.error import BadMigrationError
 
+from chassis import migrations
 from chassis.database import DATABASE_ERRORS
 from chassis.migrations import LOCK_ID, LOG, WORK, migrate
+from chassis.testing.wait import eventually
 from contracts.event import shard_of
 from devstack.databases import Database
 from tests.chassis.log_database import LogDatabase, opened_log
@@ -65,6 +67,42 @@ class TestMigrate:
         await connection.close()
         await waiting
 
+        assert migrations_of(LOG) == await rows(empty, APPLIED)
+
+    async def test_that_does_not_get_a_table_lets_go_and_tries_again(self, empty: Database, tmp_path: Path) -> None:
+        """Whoever reads it meanwhile waits behind the migration for a moment, and not until it has got the table."""
+        await migrate(empty.owner_dsn, [LOG])
+        (tmp_path / "tally_0001_more.sql").write_text(
+            MIGRATION.format("CREATE TABLE mine (n integer); ALTER TABLE stream ADD COLUMN note text;")
+        )
+        long, reader = [await asyncpg.connect(empty.owner_dsn) for _ in range(2)]
+        await long.execute("BEGIN; SELECT FROM stream LIMIT 1")
+        migrating = asyncio.create_task(migrate(empty.owner_dsn, [LOG, tmp_path]))
+        await eventually(lambda: reader.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"), within_s=10)
+
+        async with asyncio.timeout(5):
+            assert 0 == await reader.fetchval("SELECT count(*) FROM stream")
+        assert not migrating.done()
+        assert not await reader.fetchval("SELECT to_regclass('mine') IS NOT NULL"), "it let go of everything"
+
+        await long.execute("COMMIT")
+        await migrating
+        assert migrations_of(LOG, tmp_path) == await rows(empty, APPLIED)
+        for connection in (long, reader):
+            await connection.close()
+
+    async def test_that_never_gets_a_table_says_so_and_leaves_nothing(
+        self, empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(migrations, "TRIES_MAX", 2)
+        monkeypatch.setattr(migrations, "PAUSE_S", 0.01)
+        await migrate(empty.owner_dsn, [LOG])
+        (tmp_path / "tally_0001_more.sql").write_text(MIGRATION.format("ALTER TABLE stream ADD COLUMN note text;"))
+        long = await asyncpg.connect(empty.owner_dsn)
+        await long.execute("BEGIN; SELECT FROM stream LIMIT 1")
+        with pytest.raises(BadMigrationError, match="tally_0001_more"):
+            await migrate(empty.owner_dsn, [LOG, tmp_path])
+        await long.close()
         assert migrations_of(LOG) == await rows(empty, APPLIED)
 
     async def test_that_fails_half_way_leaves_nothing_of_it(self, empty: Database, tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 
 -- migrate: apply
 
-DROP TABLE family_member_v1;
-
+-- family_member_v1 stays: the release before this one projects into it.
 CREATE TABLE family_member_v2 (
     contract_no text NOT NULL,
     person_id uuid NOT NULL,
@@ -35,17 +34,3 @@ $$;
 
 -- migrate: rollback
 DROP TABLE family_member_v2;
-CREATE TABLE family_member_v1 (
-    contract_no text NOT NULL,
-    person_id uuid NOT NULL,
-    accompanies uuid NOT NULL,
-    state text NOT NULL CHECK (state IN ('open', 'withdrawn')),
-    relation text,
-    declaration_version integer NOT NULL,
-    document_type text NOT NULL,
-    document text NOT NULL,
-    name text NOT NULL,
-    mobile text NOT NULL,
-    changed_at timestamptz NOT NULL,
-    PRIMARY KEY (contract_no, person_id)
-) WITH (fillfactor = 80);
