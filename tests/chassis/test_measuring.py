@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import suppress
-from pathlib import Path
 
+import asyncpg
 from prometheus_client import CollectorRegistry, Gauge
 
 from chassis.event_store import EventStore
@@ -64,7 +63,7 @@ class TestPositions:
 
 class TestSizes:
     async def test_tell_of_database_and_log(self, log: LogDatabase) -> None:
-        await Sizes(log.pool, has_log=True, bytes_max=7, backup_stamp=None).look()
+        await Sizes(log.pool, has_log=True, bytes_max=7).look()
         database, of_log = measured("gatehouse_database_bytes"), measured("gatehouse_log_bytes")
         assert database
         assert of_log
@@ -72,14 +71,12 @@ class TestSizes:
         assert 7 == measured("gatehouse_database_limit_bytes")
         assert 0 == measured("gatehouse_backup_completed_timestamp_seconds")
 
-    async def test_tell_when_the_last_backup_was_complete(self, log: LogDatabase, tmp_path: Path) -> None:
-        stamp = tmp_path / "logs"
-        sizes = Sizes(log.pool, has_log=False, bytes_max=7, backup_stamp=stamp)
-        await sizes.look()
+    async def test_tell_when_the_last_backup_was_complete(self, log: LogDatabase) -> None:
+        await Sizes(log.pool, has_log=False, bytes_max=7).look()
         assert 0 == measured("gatehouse_backup_completed_timestamp_seconds"), "there was none yet"
-        stamp.touch()
-        os.utime(stamp, (1_582_000_000, 1_582_000_000))
-        await sizes.look()
+        told = {"gatehouse.base_backup_at": "2020-02-18T04:26:40Z"}
+        async with asyncpg.create_pool(log.app_dsn, min_size=1, max_size=1, server_settings=told) as pool:
+            await Sizes(pool, has_log=False, bytes_max=7).look()
         assert 1_582_000_000 == measured("gatehouse_backup_completed_timestamp_seconds")
 
 

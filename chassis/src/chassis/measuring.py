@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import asyncpg
 import structlog
@@ -19,6 +17,8 @@ from contracts.event import SHARDS
 
 POSITIONS_EVERY_S = 5.0
 SIZES_EVERY_S = 30.0
+BACKED_UP_AT_S = "SELECT extract(epoch FROM nullif(current_setting('gatehouse.base_backup_at', true), '')::timestamptz)::float8"
+"""`deploy/postgres/backup.sh` tells the server; whoever backs up by other means does the same."""
 
 log = structlog.get_logger()
 
@@ -65,20 +65,13 @@ class Sizes:
     pool: asyncpg.Pool
     has_log: bool
     bytes_max: int
-    backup_stamp: Path | None
-    """Touched by whatever backs up, each time that it is done."""
 
     async def look(self) -> None:
-        BACKUP_COMPLETED_S.set(self._backed_up_at_s())
+        BACKUP_COMPLETED_S.set(await self.pool.fetchval(BACKED_UP_AT_S) or 0.0)
         DATABASE_BYTES_MAX.set(self.bytes_max)
         DATABASE_BYTES.set(await self.pool.fetchval("SELECT pg_database_size(current_database())"))
         if self.has_log:
             LOG_BYTES.set(await self.pool.fetchval("SELECT pg_total_relation_size('event')"))
-
-    def _backed_up_at_s(self) -> float:
-        with suppress(OSError):
-            return self.backup_stamp.stat().st_mtime if self.backup_stamp else 0.0
-        return 0.0
 
 
 @dataclass(frozen=True)

@@ -125,8 +125,7 @@ def _examination(service: Service[Any], parts: Machinery[Any], store: EventStore
 
 
 def _sizes(parts: Machinery[Any]) -> Measure:
-    settings = parts.settings
-    sizes = Sizes(parts.pool, parts.store is not None, settings.database_bytes_max, settings.backup_stamp)
+    sizes = Sizes(parts.pool, parts.store is not None, parts.settings.database_bytes_max)
     return Measure("sizes", sizes.look, SIZES_EVERY_S)
 
 

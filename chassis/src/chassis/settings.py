@@ -130,8 +130,6 @@ class ServiceSettings(OutsideSettings):
     """Key of the blind index over document numbers. Held by services that identify people."""
     database_bytes_max: Annotated[int, Field(gt=0)] = 100 * 2**30
     """How large the database may become, for the alarm that tells how many days are left. Nothing stops it there."""
-    backup_stamp: Path | None = None
-    """A file that is touched whenever a backup of the database is complete, for the alarm that tells how old the last one is."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severe level that is written."""
 
