@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -130,8 +131,8 @@ def pre_register(
     return PreRegister(person_id=PERSON, form=form(**changes), declaration=declaration, declaration_version_seen=seen, at=at)
 
 
-def take_up(declaration: Declaration, *, at: datetime = NOW) -> TakeUp:
-    return TakeUp(person_id=PERSON, declaration=declaration, at=at)
+def take_up(declaration: Declaration, *, at: datetime = NOW, along: Collection[str] = ()) -> TakeUp:
+    return TakeUp(person_id=PERSON, declaration=declaration, at=at, along=along)
 
 
 def correct(declaration: Declaration | None = None, **changes: Any) -> Correct:

@@ -12,6 +12,7 @@ from uuid import uuid4
 from chassis.auth import Principal
 from contracts.access import Role
 from devstack.databases import Database
+from registration.late_take_ups import LateTakeUps
 from registration.settings import Settings
 from registration.wired import Wired
 from registration.wiring import SERVICE
@@ -44,6 +45,10 @@ class Running:
     def caller(self, role: Role, *contracts: str, employer: str | None = None) -> Caller:
         principal = Principal(f"{role}-{self.accounts}", role, contracts=frozenset(contracts), employer_credit_code=employer)
         return self.service.caller(principal)
+
+    async def take_up_late(self) -> int:
+        """What the worker's task does at its next look."""
+        return await LateTakeUps(self.wired.pool, self.wired.people, self.wired.clock).look()
 
     async def facts(self) -> list[str]:
         """The type of every new fact, without prefix and version, in the order in which they were recorded."""

@@ -476,6 +476,7 @@ class TestFamily:
         await declare(running, 1, name="张小四", declaration_version=3)
 
         async def comes_along() -> bool:
+            await running.take_up_late()
             (listed,) = (await operator.get(family)).json()["items"]
             return (listed["state"], listed["declaration_version"], listed["waits_for"]) == ("open", 3, None)
 

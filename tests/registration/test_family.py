@@ -34,6 +34,7 @@ from registration.domain.family import (
     WithdrawFamilyMember,
 )
 from registration.domain.person import Person, PersonCommand, PersonEvent
+from registration.domain.waiting import TakeUp
 from registration.wiring import PERSON as PERSON_DECIDER
 from tests.registration.facts import (
     DECLARED_MOBILE,
@@ -49,6 +50,7 @@ from tests.registration.facts import (
     declared,
     erase,
     erased,
+    form_withdrawn,
     pre_register,
     pre_registered,
     take_up,
@@ -57,7 +59,7 @@ from tests.registration.facts import (
 
 person: Specification[PersonCommand, Person, PersonEvent] = Specification(PERSON_DECIDER)
 WORKER, OTHER_WORKER = UUID(int=40), UUID(int=41)
-
+OTHER_NAME, OTHER_RELATION = "g1.1." + "N" * 40, "g1.1." + "R" * 40
 
 FORM = FamilyForm(
     accompanies=WORKER,
@@ -115,6 +117,11 @@ def comes_along(*, mobile: str = DECLARED_MOBILE, declaration: Declaration | Non
     )
 
 
+def come_to(declaration: Declaration) -> TakeUp:
+    """Where whomever they accompany is expected."""
+    return take_up(declaration, along=[HERE])
+
+
 def stay_away(accompanies: UUID = WORKER) -> WithdrawFamilyMember:
     return WithdrawFamilyMember(person_id=PERSON, accompanies=accompanies, contract_no=HERE, reason=SEALED, at=NOW)
 
@@ -168,9 +175,12 @@ class TestWait:
 
     def test_ends_with_the_declaration_by_itself(self) -> None:
         waits = person.given(is_awaited())
-        waits.when(take_up(declared())).then(comes_along()).when(take_up(declared())).then_nothing()
-        waits.when(take_up(declared(name_fingerprint=OTHER_FINGERPRINT))).then_nothing()
-        waits.when(take_up(declared(mobile=None))).then_nothing()
+        waits.when(come_to(declared())).then(comes_along()).when(come_to(declared())).then_nothing()
+        waits.when(come_to(declared(name_fingerprint=OTHER_FINGERPRINT))).then_nothing()
+        waits.when(come_to(declared(mobile=None))).then_nothing()
+
+    def test_goes_on_where_nobody_is_expected_whom_to_accompany(self) -> None:
+        person.given(is_awaited()).when(take_up(declared())).then_nothing()
 
     def test_ends_with_a_form_that_agrees(self) -> None:
         waits = person.given(is_awaited(name_fingerprint=OTHER_FINGERPRINT))
@@ -179,13 +189,25 @@ class TestWait:
 
     def test_ends_with_a_withdrawal(self) -> None:
         gone = person.given(is_awaited()).when(stay_away()).then(stays_away())
-        gone.when(take_up(declared())).then_nothing()
+        gone.when(come_to(declared())).then_nothing()
         gone.when(come_along()).then(is_awaited())
 
-    def test_keeps_nobody_expected_to_work_and_is_of_one_person(self) -> None:
-        waits = person.given(is_awaited())
-        waits.when(pre_register(declared())).then_rejected(PersonIsRegisteredOtherwise)
-        waits.when(come_along(accompanies=OTHER_WORKER)).then_rejected(FamilyMemberAccompaniesAnother)
+    def test_is_of_one_person(self) -> None:
+        person.given(is_awaited()).when(come_along(accompanies=OTHER_WORKER)).then_rejected(FamilyMemberAccompaniesAnother)
+
+    @pytest.mark.parametrize(("declaration", "works"), [(declared(), pre_registered()), (None, awaited())])
+    def test_keeps_nobody_from_working_and_goes_on_meanwhile(self, declaration: Declaration | None, works: PersonEvent) -> None:
+        worker = person.given(is_awaited()).when(pre_register(declaration)).then(works)
+        assert comes_along() not in worker.when(come_to(declared())).events
+        over = withdrawn() if declaration else form_withdrawn()
+        worker.given(over).when(come_to(declared())).then(comes_along())
+
+    def test_takes_what_is_typed_once_more_for_another_form(self) -> None:
+        waits = person.given(is_awaited(mobile=TYPED_MOBILE))
+        waits.when(come_along(mobile=DECLARED_MOBILE)).then(is_awaited(mobile=DECLARED_MOBILE))
+        waits.when(come_along(mobile=TYPED_MOBILE, relation=OTHER_RELATION)).then(
+            is_awaited(mobile=TYPED_MOBILE, relation=OTHER_RELATION)
+        )
 
     def test_is_not_corrected_but_handed_in_again(self) -> None:
         person.given(is_awaited()).when(put_right(mobile=TYPED_MOBILE)).then_rejected(PreRegistrationIsNotOpen)
@@ -201,9 +223,6 @@ class TestWithdrawFamilyMember:
     def test_is_refused_where_nobody_comes_along(self) -> None:
         person.when(stay_away()).then_rejected(FamilyMemberIsUnknown)
         person.given(comes_along()).when(stay_away(OTHER_WORKER)).then_rejected(FamilyMemberIsUnknown)
-
-
-OTHER_NAME, OTHER_RELATION = "g1.1." + "N" * 40, "g1.1." + "R" * 40
 
 
 class TestCorrectFamilyMember:

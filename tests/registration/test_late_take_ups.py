@@ -2,50 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
+import pytest
+
 from chassis.testing.wait import eventually
 from contracts.access import Role
 from devstack.databases import Database
-from registration.late_take_ups import LateTakeUps
 from registration.wiring import SERVICE
 from tests.conftest import MakeDatabase
+from tests.in_process import Caller
 from tests.registration.asking import citizen, declare, form, path, report
-from tests.registration.service import registration
+from tests.registration.service import Running, registration
 
 
-async def test_takes_up_a_form_that_the_policy_did_not_see(database: MakeDatabase, keys_databases: dict[str, Database]) -> None:
+@pytest.fixture
+async def unattended(database: MakeDatabase, keys_databases: dict[str, Database]) -> AsyncIterator[Running]:
+    """Without the policy everything is as it is where the policy looked a moment before the form was stored."""
     made = await database("registration", SERVICE.migrations)
-    # Without the policy everything is as it is where the policy looked a moment before the form was stored.
-    async with registration(made, keys_databases["registration"], with_policies=False) as running:
-        late = LateTakeUps(running.wired.pool, running.wired.people, running.wired.clock)
-        contract_no = await report(running)
-        operator = running.caller(Role.SITE_OPERATOR, contract_no)
-        kept = await operator.post(path(contract_no), form())
-        other = await operator.post(path(contract_no), form(1))
-        await operator.get(path(contract_no), seen=kept.headers["consistency-token"])
-        await operator.get(path(contract_no), seen=other.headers["consistency-token"])
-        assert 0 == await late.look()
+    async with registration(made, keys_databases["registration"], with_policies=False) as service:
+        yield service
 
-        for seen in (await declare(running), await declare(running, 1, name="李四")):
-            await operator.get(path(contract_no), seen=seen)
-        assert 1 == await late.look()
+
+async def waiting_family(running: Running, operator: Caller, contract_no: str, name: str = "张小四") -> str:
+    """Where somebody waits for a declaration to come along with a person who is expected."""
+    opened = await operator.post(path(contract_no), form(), seen=await declare(running))
+    family = f"{path(contract_no)}/{opened.json()['person_id']}/family-members"
+    await operator.get(family, seen=opened.headers["consistency-token"])
+    waits = await operator.post(family, {"document": citizen(2), "name": name})
+    await operator.get(family, seen=waits.headers["consistency-token"])
+    return family
+
+
+class TestLook:
+    async def test_takes_up_a_form_that_the_policy_did_not_see(self, unattended: Running) -> None:
+        contract_no = await report(unattended)
+        operator = unattended.caller(Role.SITE_OPERATOR, contract_no)
+        for n in (0, 1):
+            kept = await operator.post(path(contract_no), form(n))
+            await operator.get(path(contract_no), seen=kept.headers["consistency-token"])
+        assert 0 == await unattended.take_up_late()
+
+        await declare(unattended, 1, name="李四")
+        await declare(unattended)
+
+        async def is_taken_up() -> bool:
+            return await unattended.take_up_late() == 1
 
         async def nothing_is_left() -> bool:
-            return await late.look() == 0
+            return await unattended.take_up_late() == 0
 
+        await eventually(is_taken_up)
         await eventually(nothing_is_left)
-        assert 1 == (await running.facts()).count("person-pre-registered")
+        assert 1 == (await unattended.facts()).count("person-pre-registered")
 
-        registered: list[dict[str, str]] = []
-
-        async def is_listed() -> bool:
-            registered[:] = (await operator.get(path(contract_no), state="open")).json()["items"]
-            return bool(registered)
-
-        await eventually(is_listed)
-        person = registered[0]["person_id"]
-        family = f"{path(contract_no)}/{person}/family-members"
-        waits = await operator.post(family, {"document": citizen(2), "name": "张小四"})
-        await operator.get(family, seen=waits.headers["consistency-token"])
+    async def test_takes_up_whoever_comes_along_with_somebody_who_is_expected(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        family = await waiting_family(running, operator, contract_no)
         await operator.get(family, seen=await declare(running, 2, name="张小四"))
-        assert 1 == await late.look()
+        assert 1 == await running.take_up_late()
         assert 1 == (await running.facts()).count("family-member-pre-registered")
+
+    async def test_leaves_who_was_to_come_along_with_somebody_withdrawn_since(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        family = await waiting_family(running, operator, contract_no)
+        person = family.split("/")[-2]
+        gone = await operator.post(f"{path(contract_no)}/{person}/withdrawal", {"reason": "录入错误"})
+        await operator.get(family, seen=gone.headers["consistency-token"])
+        await operator.get(family, seen=await declare(running, 2, name="张小四"))
+        assert 0 == await running.take_up_late()
+
+        anew = await operator.post(path(contract_no), form())
+        await operator.get(family, seen=anew.headers["consistency-token"])
+        assert 1 == await running.take_up_late()
+
+    async def test_looks_at_nobody_again_and_again_who_works_here_meanwhile(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        family = await waiting_family(running, operator, contract_no, "张小三")
+        works = await operator.post(path(contract_no), form(2), seen=await declare(running, 2))
+        assert 201 == works.status_code
+        await operator.get(family, seen=works.headers["consistency-token"])
+
+        async def nobody_is_asked(*asked: object) -> None:
+            raise AssertionError(asked)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running.wired.people, "handle", nobody_is_asked)
+            assert 0 == await running.take_up_late()

@@ -24,6 +24,7 @@ from registration.domain.person import (
 )
 from registration.wiring import PERSON as PERSON_DECIDER
 from tests.registration.facts import (
+    DECLARED_MOBILE,
     ELSEWHERE,
     EXITED_AT,
     LEFT,
@@ -128,6 +129,10 @@ class TestAwaitADeclaration:
     def test_keeps_a_corrected_form_in_its_place(self, changed: dict[str, Any]) -> None:
         corrected = person.given(awaited()).when(pre_register(None, **changed)).then(awaited(**changed))
         assert 1 == len(corrected.state.awaited)
+
+    def test_takes_a_number_that_is_typed_once_more_for_another(self) -> None:
+        waits = person.given(awaited(mobile=TYPED_MOBILE))
+        waits.when(pre_register(None, mobile=DECLARED_MOBILE)).then(awaited(mobile=DECLARED_MOBILE))
 
     def test_leaves_what_waits_for_another_firm_in_its_place(self) -> None:
         theirs = person.given(awaited())

@@ -1,8 +1,9 @@
-"""Nobody waits for ever: forms whose declaration came while they were being stored are taken up as well.
+"""Nobody waits for ever: what waits for more than one declaration tells is found in the read models.
 
 The policy takes up what waits when a declaration appears. A form that is appended in the very moment between the policy's
 look at the stream and its commit is seen by neither: the endpoint did not know the declaration, the policy did not know the
-form. Both stand in the read models soon after, and there they are found.
+form. Both stand in the read models soon after. And whoever is to come along waits for somebody else, too, of whom the own
+stream says nothing: only with who is expected, and only who does not work there, does anybody come along.
 """
 
 from __future__ import annotations
@@ -29,18 +30,23 @@ FOUND_MAX = 200
 
 OVERLOOKED = """
 WITH waiting AS (
-    SELECT person_id, name_fingerprint, mobile, left_at, left_with_version FROM pre_registration_v2
+    SELECT person_id, name_fingerprint, mobile, left_at, left_with_version, NULL AS along_on FROM pre_registration_v2
     WHERE state = 'awaiting' AND complete
     UNION ALL
-    SELECT person_id, name_fingerprint, mobile, NULL, NULL FROM family_member_v2 WHERE state = 'awaiting'
+    SELECT f.person_id, f.name_fingerprint, f.mobile, NULL, NULL, f.contract_no FROM family_member_v2 AS f
+    JOIN pre_registration_v2 AS a ON a.contract_no = f.contract_no AND a.person_id = f.accompanies AND a.state = 'open'
+    WHERE f.state = 'awaiting' AND NOT EXISTS (
+        SELECT FROM pre_registration_v2 AS w
+        WHERE w.contract_no = f.contract_no AND w.person_id = f.person_id AND w.state IN ('awaiting', 'open'))
 )
-SELECT DISTINCT ON (d.person_id) d.person_id, d.name_fingerprint, d.mobile, d.pinned
+SELECT d.person_id, d.name_fingerprint, d.mobile, d.pinned, array_remove(array_agg(p.along_on), NULL) AS along
 FROM waiting AS p JOIN declaration_v1 AS d USING (person_id)
 WHERE p.name_fingerprint = d.name_fingerprint
   AND (p.mobile IS NOT NULL OR d.mobile IS NOT NULL)
   AND (p.left_at IS NULL OR (
       d.version > p.left_with_version
       AND (d.pinned::jsonb ->> 'reported_on')::date >= (p.left_at AT TIME ZONE 'Asia/Shanghai')::date))
+GROUP BY d.person_id
 ORDER BY d.person_id
 LIMIT $1
 """
@@ -72,7 +78,7 @@ class LateTakeUps:
         """Take up whatever was overlooked; for how many people."""
         taken_up = 0
         for row in await self.pool.fetch(OVERLOOKED, FOUND_MAX):
-            command = TakeUp(person_id=row["person_id"], declaration=declaration_from(row), at=self.clock.now())
+            command = TakeUp(row["person_id"], declaration_from(row), self.clock.now(), along=row["along"])
             outcome = await self.people.handle(row["person_id"], command)
             taken_up += bool(outcome.events)
         return taken_up

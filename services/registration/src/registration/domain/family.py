@@ -183,8 +183,8 @@ def _wait(command: PreRegisterFamilyMember, known: FamilyMember | None) -> Seque
 
 
 def _said_by(form: FamilyForm) -> tuple[object, ...]:
-    """What of two forms can be compared."""
-    return form.document_type, form.name_fingerprint, form.relation is None, form.mobile is None
+    """What of two forms can be compared. Every sealing gives another text: what is typed once more may be another."""
+    return form.document_type, form.name_fingerprint, form.relation, form.mobile
 
 
 def awaited_in(family: Mapping[str, FamilyMember]) -> Sequence[str]:

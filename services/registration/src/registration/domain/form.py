@@ -50,7 +50,7 @@ class Form:
 
 
 def said_by(form: Form) -> tuple[object, ...]:
-    """What of two forms can be compared."""
+    """What of two forms can be compared. Every sealing gives another text: a number that is typed once more may be another."""
     return (
         form.person_kind,
         form.trade,
@@ -59,7 +59,7 @@ def said_by(form: Form) -> tuple[object, ...]:
         form.arrival_date,
         form.document_type,
         form.name_fingerprint,
-        form.mobile is None,
+        form.mobile,
         form.complete,
         form.left,
     )

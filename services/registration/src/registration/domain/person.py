@@ -156,9 +156,9 @@ class Person:
         return contract_no in self.awaited or self.is_expected_on(contract_no)
 
     def is_family_on(self, contract_no: str) -> bool:
-        """Whether the person comes along with somebody there."""
+        """Whether the person comes along with somebody there. A form that waits for that keeps nobody from working."""
         known = self.family.get(contract_no)
-        return known is not None and known.state != "withdrawn"
+        return known is not None and known.state == "open"
 
 
 # --- What is refused --------------------------------------------------------------------------------------------------
@@ -255,7 +255,8 @@ def _replaced(command: PreRegister, person: Person) -> Sequence[PersonLinked]:
 def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:
     forms = waiting.lacking_nothing(command, person.awaited)
     work = [_pre_registered(command.person_id, each, command.declaration, taken_up=True, at=command.at) for each in forms]
-    return [*work, *family.take_up(command.person_id, command.declaration, person.family, command.at)]
+    along = {on: each for on, each in person.family.items() if on in command.along and not person.is_to_be_expected_on(on)}
+    return [*work, *family.take_up(command.person_id, command.declaration, along, command.at)]
 
 
 def _correct(command: Correct, person: Person) -> Sequence[PersonDetailsCorrected]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -22,6 +22,8 @@ class TakeUp:
     person_id: UUID
     declaration: Declaration
     at: datetime
+    along: Collection[str] = ()
+    """Contracts on which whomever the person is to accompany is expected: only there does anybody come along."""
 
 
 def require_place(form: Form, awaited: Form | None, *, for_one_firm: bool) -> None:
