@@ -12,7 +12,8 @@ from uuid import UUID
 import asyncpg
 
 from chassis.database import create_pool
-from chassis.event_store import EventStore, shard_heads
+from chassis.event_store import EventStore
+from chassis.shard_heads import shard_heads
 from devstack.databases import Database
 
 WAIT_S = 10.0

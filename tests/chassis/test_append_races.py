@@ -18,7 +18,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.event_store import shard_heads
+from chassis.shard_heads import shard_heads
 from contracts.event import SHARDS
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import in_shard

@@ -10,9 +10,10 @@ import asyncpg
 import pytest
 
 from chassis.archive import archive
-from chassis.event_store import EventStore, read_shard
+from chassis.event_store import EventStore
 from chassis.migrations import LOG, WORK
 from chassis.settings import ServiceSettings
+from chassis.shard_heads import read_shard
 from chassis.testing.wait import eventually
 from contracts.event import SHARDS
 from tests.chassis.log_database import LogDatabase

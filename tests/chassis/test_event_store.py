@@ -28,9 +28,9 @@ from chassis.event_store import (
     Remembered,
     StoredStream,
     append_group,
-    read_shard,
 )
 from chassis.faults import Unavailable
+from chassis.shard_heads import read_shard
 from contracts.event import EVENT_BYTES_MAX, SHARDS, shard_of
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import Counted, append_of, in_shard, in_shards, key_of, new_event

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,8 +12,9 @@ import pytest
 
 from chassis.command_handling import Outcome as Handled
 from chassis.command_handling import command_key
+from chassis.event_store import Append, AppendResult, Outrun, StoredStream
 from chassis.testing.specification import Specification
-from contracts.event import shard_of
+from contracts.event import SHARDS, shard_of
 from contracts.gatekeeper import EntryAttempted, EntryKind, GatekeeperEvent, Outcome, ReasonCode
 from contracts.health import Disposition, Hold
 from contracts.same_person import PersonLinked, PersonUnlinked
@@ -163,6 +164,43 @@ async def two_of_one(door: Door) -> Sequence[UUID]:
     return records
 
 
+async def two_in_one_shard(door: Door) -> Sequence[UUID]:
+    """The same, where positions say which of their facts came first."""
+    one = await door.expects_somebody()
+    two = UUID(int=uuid4().int & ~(SHARDS - 1) | shard_of(one))
+    await door.knows(two, pre_registered(), assessed())
+    await link(door, one, two)
+    return one, two
+
+
+async def later(door: Door, yields: int, record: UUID, fact: RelevantFact) -> None:
+    for _ in range(yields):
+        await asyncio.sleep(0)
+    await door.knows(record, fact)
+
+
+async def stay_fresh(doors: Sequence[Door]) -> None:
+    """Before each round: however busy the machine is, nobody is refused as stale."""
+    for door in doors:
+        await door.stamp()
+
+
+@pytest.fixture
+def outruns(doors: list[Door], monkeypatch: pytest.MonkeyPatch) -> list[Outrun]:
+    """Appends that met a record that had moved since it was read."""
+    seen: list[Outrun] = []
+    for door in doors:
+        append = door.store.append
+
+        async def noted(asked: Append, append: Callable[[Append], Awaitable[AppendResult]] = append) -> AppendResult:
+            result = await append(asked)
+            seen.extend([result] if isinstance(result, Outrun) else [])
+            return result
+
+        monkeypatch.setattr(door.store, "append", noted)
+    return seen
+
+
 class TestGate:
     async def test_refuses_one_document_for_a_ban_under_the_other(self, door: Door) -> None:
         one, two = await two_of_one(door)
@@ -231,17 +269,84 @@ class TestGate:
         )
 
 
+class TestAtTheSameMoment:
+    """What two records tell is ordered as if they were one stream."""
+
+    @pytest.mark.parametrize("kind", list(EntryKind))
+    async def test_a_ban_under_the_other_that_comes_between_reading_and_appending_is_weighed(
+        self, doors: list[Door], monkeypatch: pytest.MonkeyPatch, kind: EntryKind
+    ) -> None:
+        one, two = await two_of_one(doors[0])
+        if kind is EntryKind.GATE_PASS:
+            await ask(doors[0], one)
+        append, appends = doors[0].store.append, 0
+
+        async def let_the_ban_in_then_append(appended: Append) -> AppendResult:
+            nonlocal appends
+            appends += 1
+            if appends == 1:
+                await doors[1].knows(two, BAN)
+            return await append(appended)
+
+        monkeypatch.setattr(doors[0].store, "append", let_the_ban_in_then_append)
+        asked = await ask(doors[0], one, kind)
+        assert (Outcome.REFUSED, True) == (asked.events[0].outcome, ReasonCode.SUSPECTED in codes(asked))
+        assert 2 == appends
+
+    async def test_of_two_who_show_a_document_each_one_gets_in(self, doors: list[Door], outruns: list[Outrun]) -> None:
+        for _ in range(ROUNDS // 2):
+            await stay_fresh(doors)
+            one, two = await two_of_one(doors[0])
+            asked = await asyncio.gather(ask(doors[1], one), ask(doors[2], two))
+            assert [[], [ReasonCode.ALREADY_ENTERED]] == sorted((codes(each) for each in asked), key=len)
+            assert 1 == len({each.events[0].person_id for each in asked}), "whoever is in is acted on in that record"
+        assert len(outruns) > ROUNDS // 20, f"the race did not happen: {len(outruns)} outrun"
+
+    async def test_no_grant_stands_behind_a_ban_under_the_other(
+        self, doors: list[Door], outruns: list[Outrun], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        n = loads = before = after = 0
+        due, load = asyncio.Event(), doors[0].store.load
+
+        async def load_and_begin_the_ban(stream_id: UUID) -> StoredStream:
+            nonlocal loads
+            loaded = await load(stream_id)
+            loads += 1
+            if loads > n % 4:  # Of the four that an entry under one of two documents takes.
+                due.set()
+            return loaded
+
+        async def bans(record: UUID) -> None:
+            await due.wait()
+            await doors[1].knows(record, BAN)
+
+        monkeypatch.setattr(doors[0].store, "load", load_and_begin_the_ban)
+        for n in range(ROUNDS // 2):
+            await stay_fresh(doors)
+            one, two = await two_in_one_shard(doors[2])
+            loads, due = 0, asyncio.Event()
+            entered, _ = await asyncio.gather(ask(doors[0], one), bans(two))
+            ((entry, _), (ban, _)) = [(await doors[0].history(each))[-1] for each in (one, two)]
+            is_banned = ReasonCode.SUSPECTED in codes(entered)
+            assert is_banned is (ban.pos < entry.pos), f"round {n}"
+            before, after = before + (not is_banned), after + is_banned
+        assert before > ROUNDS // 20, f"the race did not happen: {before} before the ban"
+        assert after > ROUNDS // 20, f"the race did not happen: {after} after it"
+        assert outruns, "nobody was outrun between reading and appending"
+
+
 class TestBanAgainstLink:
     async def test_nobody_banned_under_one_document_gets_in_under_the_other(self, doors: list[Door]) -> None:
         """The ban, the link in both records and entries by either race. Whoever asks once ban and link are stored is refused."""
         before = after = 0
         for n in range(ROUNDS):
+            await stay_fresh(doors)
             one, two = await doors[0].expects_somebody(), await doors[1].expects_somebody()
             raced = await asyncio.gather(
                 ask(doors[0], two),
-                self._later(doors[1], n % 5, one, BAN),
-                self._later(doors[2], n % 7, one, linked(two)),
-                self._later(doors[0], n % 11, two, linked(one)),
+                later(doors[1], n % 5, one, BAN),
+                later(doors[2], n % 7, one, linked(two)),
+                later(doors[0], n % 11, two, linked(one)),
                 ask(doors[1], two),
                 ask(doors[2], one, EntryKind.GATE_PASS),
             )
@@ -251,13 +356,5 @@ class TestBanAgainstLink:
                 asked = await ask(door, record, kind)
                 assert Outcome.REFUSED is asked.events[0].outcome
                 assert ReasonCode.SUSPECTED in codes(asked), f"round {n}: {codes(asked)}"
-            if n % 50 == 0:
-                for door in doors:
-                    await door.stamp()
         assert before > ROUNDS // 20, f"the race did not happen: {before} granted before"
         assert after > ROUNDS // 20, f"the race did not happen: {after} refused during"
-
-    async def _later(self, door: Door, yields: int, record: UUID, fact: RelevantFact) -> None:
-        for _ in range(yields):
-            await asyncio.sleep(0)
-        await door.knows(record, fact)

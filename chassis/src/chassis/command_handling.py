@@ -21,7 +21,6 @@ from chassis.consistency import ConsistencyToken, Place
 from chassis.crash_points import CrashPoint, passing
 from chassis.event_store import (
     NO_STREAM,
-    READ_EVENTS_MAX,
     AlreadyStored,
     Append,
     Appended,
@@ -31,10 +30,12 @@ from chassis.event_store import (
     KeyReused,
     Late,
     NewEvent,
+    Outrun,
     Remembered,
     StoredStream,
 )
-from chassis.faults import IdempotencyKeyReused, TooLate, Unavailable, VersionConflict
+from chassis.faults import IdempotencyKeyReused, OtherStreamMoved, TooLate, Unavailable, VersionConflict
+from chassis.shard_heads import READ_EVENTS_MAX
 from chassis.telemetry import current_traceparent
 from contracts.event import EVENT_BYTES_MAX, Envelope, Event, Recorded
 from contracts.rejection import Rejection
@@ -125,16 +126,18 @@ class CommandHandler(Generic[C, S, E]):
         key: CommandKey | None = None,
         expected_version: int | None = None,
         not_after: datetime | None = None,
+        rests_on: Sequence[tuple[UUID, int]] = (),
     ) -> Outcome[E]:
         """Decide the command on the stream as it is and append what follows, atomically.
 
         With `key`, sending it again answers with the first outcome and does nothing. With `expected_version`, the stream
-        must be there. With `not_after`, the append must happen by then, by the database's clock.
+        must be there. With `not_after`, the append must happen by then, by the database's clock. With `rests_on`, these other
+        streams must be at these versions, which the command was made from.
 
-        Raises: Rejection as `decide` does; VersionConflict; IdempotencyKeyReused; TooLate; Unavailable.
+        Raises: Rejection as `decide` does; VersionConflict; OtherStreamMoved; IdempotencyKeyReused; TooLate; Unavailable.
         """
         try:
-            outcome = await self._handle(stream_id, command, key, expected_version, not_after)
+            outcome = await self._handle(stream_id, command, key, expected_version, not_after, rests_on)
         except (Rejection, VersionConflict):
             # A repeat meets what its first one left, and is refused for that: it is answered with the first outcome.
             match key and await self._store.remembered(key):
@@ -149,7 +152,13 @@ class CommandHandler(Generic[C, S, E]):
         return outcome
 
     async def _handle(
-        self, stream_id: UUID, command: C, key: CommandKey | None, expected_version: int | None, not_after: datetime | None
+        self,
+        stream_id: UUID,
+        command: C,
+        key: CommandKey | None,
+        expected_version: int | None,
+        not_after: datetime | None,
+        rests_on: Sequence[tuple[UUID, int]],
     ) -> Outcome[E]:
         cause = _cause(key)
         stored = NO_STREAM
@@ -159,7 +168,7 @@ class CommandHandler(Generic[C, S, E]):
                 raise VersionConflict(stored.version)
             state = await self.state_of(stream_id, stored)
             events = self.decider.decide(command, state)
-            decision = self.decision(stream_id, stored, state, events, cause, key=key, not_after=not_after)
+            decision = self.decision(stream_id, stored, state, events, cause, key=key, not_after=not_after, rests_on=rests_on)
             passing(CrashPoint.COMMAND_DECIDED)
             match await self._store.append(decision.append):
                 case Appended(version=version, shard=shard, last_pos=pos):
@@ -171,6 +180,8 @@ class CommandHandler(Generic[C, S, E]):
                     raise IdempotencyKeyReused
                 case Late():
                     raise TooLate
+                case Outrun():
+                    raise OtherStreamMoved(stored.version)
                 case AlreadyStored():
                     first = await self._stored_outcome(cause)
                     if first is None:
@@ -215,6 +226,7 @@ class CommandHandler(Generic[C, S, E]):
         *,
         key: CommandKey | None = None,
         not_after: datetime | None = None,
+        rests_on: Sequence[tuple[UUID, int]] = (),
     ) -> Decision[S, E]:
         """The events as the log takes them, with the state after them."""
         if len(events) > EVENTS_MAX:
@@ -232,6 +244,7 @@ class CommandHandler(Generic[C, S, E]):
             not_after=not_after,
             key=key,
             answer=f"{stream_id} {stored.version} {stored.version + len(events)}".encode() if key else None,
+            rests_on=rests_on,
         )
         return Decision(events, after, append)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -21,6 +21,7 @@ from chassis.database import DATABASE_ERRORS, Connection
 from chassis.faults import Unavailable
 from chassis.gathering import Gatherer
 from chassis.metrics import APPEND_GROUP_COMMANDS, APPEND_SECONDS, APPENDED, APPENDS
+from chassis.shard_heads import Reach, reach_of, shard_heads
 from contracts.event import Recorded, epoch_of, recorded_from_meta
 
 GROUP_COMMANDS_MAX = 200
@@ -30,15 +31,12 @@ GROUPS_IN_FLIGHT_MAX = 2
 being committed, and its answers wait for the first only at the shard heads."""
 QUEUE_COMMANDS_MAX = 2_000
 """Commands that may wait for the appender. Beyond it the store is overloaded and says so."""
-READ_EVENTS_MAX = 1_000
-"""Events that one read of a shard returns at most."""
 
 EPOCH_CHANGED = "GH001"
 """SQLSTATE that `append_group` raises for a process that knows another epoch."""
 LOG_CLOSED = "GH002"
 """SQLSTATE that it raises while the log was restored and is not whole, see `chassis.restore`."""
 CLOSED_RETRY_AFTER_S = 5
-
 
 TRY_NO_OTHER = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.LockNotAvailableError)
 """Failures of a group that would meet each of its commands alone, too, and take as long again."""
@@ -83,6 +81,8 @@ class Append:
     key: CommandKey | None = None
     answer: bytes | None = None
     """Given back to whoever sends the same key again."""
+    rests_on: Sequence[tuple[UUID, int]] = ()
+    """Other streams of the kind with the version at which each was read: it is taken only while they stand there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,11 @@ class Conflict:
     """The stream is at `version`, which is not the expected one."""
 
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outrun:
+    """A stream that it rests on has moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +127,11 @@ class AlreadyStored:
     """Its events are stored, though no answer is remembered: it was done before, and its key was forgotten."""
 
 
-AppendResult = Appended | Conflict | Late | Remembered | KeyReused | AlreadyStored
+AppendResult = Appended | Conflict | Outrun | Late | Remembered | KeyReused | AlreadyStored
 OUTCOMES: Mapping[type, str] = {
     Appended: "appended",
     Conflict: "conflict",
+    Outrun: "outrun",
     Late: "late",
     Remembered: "remembered",
     KeyReused: "key_reused",
@@ -142,21 +148,6 @@ class StoredStream:
     state: bytes | None
     state_version: int | None
 
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How far a log reaches."""
-
-    epoch: int
-    heads: Sequence[Place]
-    """The last event of shard 0, 1, … 63; position 0 where there is none."""
-
-
-REACH = """
-SELECT h.shard, h.last_pos, s.epoch, e.meta
-FROM shard_head AS h CROSS JOIN store AS s LEFT JOIN event AS e ON e.shard = h.shard AND e.pos = h.last_pos
-ORDER BY h.shard
-"""
 
 NO_STREAM = StoredStream(version=0, state=None, state_version=None)
 
@@ -197,6 +188,34 @@ async def append_group(connection: Connection, appends: Sequence[Append], *, epo
             raise Unavailable(retry_after_s=CLOSED_RETRY_AFTER_S) from error
         raise
     return [_result(row) for row in rows]
+
+
+class GroupOutrun(Exception):
+    """Some of a group (which ones, from 0) rest on what has moved. Nothing was taken."""
+
+    def __init__(self, commands: Set[int]) -> None:
+        super().__init__(commands)
+        self.commands = commands
+
+
+async def append_resting_group(connection: Connection, appends: Sequence[Append], *, epoch: int) -> list[AppendResult]:
+    """As `append_group`, in a transaction of its own, while everything that one of them rests on stands still.
+
+    What it rests on is checked like the version of a command without events: locked in the same order, until the commit.
+
+    Raises: GroupOutrun, and what `append_group` raises.
+    """
+    resting = [(n, stream_id, version) for n, append in enumerate(appends) for stream_id, version in append.rests_on]
+    if not resting:
+        return await append_group(connection, appends, epoch=epoch)
+    footing = [Append(stream_id, appends[n].kind, version, (), None, None) for n, stream_id, version in resting]
+    async with connection.transaction():
+        results = await append_group(connection, [*appends, *footing], epoch=epoch)
+        checked = zip(resting, results[len(appends) :], strict=True)
+        moved = {n for (n, *_), found in checked if isinstance(found, Conflict) and isinstance(results[n], Appended)}
+        if moved:
+            raise GroupOutrun(moved)
+    return results[: len(appends)]
 
 
 def _result(row: asyncpg.Record) -> AppendResult:
@@ -300,9 +319,7 @@ class EventStore:
 
     async def reach(self) -> Reach:
         """How far the log reaches, at one moment."""
-        rows = await self._pool.fetch(REACH)
-        heads = [Place(row["shard"], row["last_pos"], epoch_of(row["meta"]) if row["meta"] else row["epoch"]) for row in rows]
-        return Reach(rows[0]["epoch"], heads)
+        return await reach_of(self._pool)
 
     async def heads(self) -> dict[int, int]:
         """The last position of every shard."""
@@ -328,8 +345,12 @@ class EventStore:
             with APPEND_SECONDS.time():
                 async with self._pool.acquire() as connection:
                     passing(CrashPoint.APPEND_BEGUN)
-                    results = await append_group(connection, appends, epoch=self.epoch)
+                    results = await append_resting_group(connection, appends, epoch=self.epoch)
                     passing(CrashPoint.APPEND_COMMITTED)
+        except GroupOutrun as outrun:
+            others = [append for n, append in enumerate(appends) if n not in outrun.commands]
+            left = iter(await self._append_now(others) if others else ())
+            return [Outrun() if n in outrun.commands else next(left) for n in range(len(appends))]
         except asyncpg.PostgresError as error:
             if error.sqlstate == EPOCH_CHANGED:
                 await self.learn_epoch()
@@ -367,26 +388,13 @@ def is_stored_already(error: asyncpg.PostgresError) -> bool:
 
 
 def _independent(appends: Sequence[Append], waiting: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Those that one group can take (no stream and no key twice), and the rest for the next."""
+    """Those that one group can take (no stream and no key twice, also none that is rested on), and the rest for the next."""
     seen: set[object] = set()
     now: list[int] = []
     later: list[int] = []
     for n in waiting:
         append = appends[n]
-        claims = {append.stream_id, append.key and (append.key.principal, append.key.key)} - {None}
+        claims = {append.stream_id, *dict(append.rests_on), append.key and (append.key.principal, append.key.key)} - {None}
         (later if seen & claims else now).append(n)
         seen |= claims
     return now, later
-
-
-async def read_shard(connection: Connection, shard: int, *, after: int, limit: int = READ_EVENTS_MAX) -> list[Recorded]:
-    """Events of one shard in order of position, the first at `after` + 1."""
-    rows = await connection.fetch(
-        "SELECT pos, data, meta FROM event WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3", shard, after, limit
-    )
-    return [recorded_from_meta(row["meta"], row["pos"], row["data"]) for row in rows]
-
-
-async def shard_heads(connection: Connection) -> dict[int, int]:
-    """The last position of every shard."""
-    return {row["shard"]: row["last_pos"] for row in await connection.fetch("SELECT shard, last_pos FROM shard_head")}

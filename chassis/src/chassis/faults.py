@@ -7,6 +7,7 @@ A rule of the business that refuses a command is not here: it is a `contracts.re
     ├── Forbidden                403  the role may not do this anywhere
     ├── NotFound                 404  absent, or somebody else's: both answer alike
     ├── VersionConflict          412  with If-Match, else 409: other facts came first
+    │   └── OtherStreamMoved          the same of a stream that the command rests on
     ├── IdempotencyKeyReused     422  the key stands for another request
     ├── TooManyRequests          429  + Retry-After
     └── Unavailable              503  + Retry-After: something we need is missing or overloaded
@@ -42,6 +43,10 @@ class VersionConflict(Exception):
         super().__init__()
         self.version = version
         """Where the stream stands instead; answered as `ETag`."""
+
+
+class OtherStreamMoved(VersionConflict):
+    """A stream that the command rests on has moved since it was read: what was read of it is to be read anew."""
 
 
 class IdempotencyKeyReused(Exception):

@@ -21,14 +21,14 @@ import asyncpg
 import structlog
 
 from chassis.consumer import BEGINNING, Batch, TopicFeed, TopicOffset
-from chassis.event_store import EventStore, read_shard
+from chassis.event_store import EventStore
 from chassis.intake import Intake, is_transient
 from chassis.leases import Lease, Work
 from chassis.metrics import HALTED
 from chassis.parking import Parking, TooManyParked
 from chassis.progress import AnotherHistory, Fork, Hole, Progress, WrongEpoch
 from chassis.reacting import Reactions
-from chassis.shard_heads import ShardHeads
+from chassis.shard_heads import ShardHeads, read_shard
 from chassis.subscribers import Policy, ReadModel, Subscriber, UnknownVersion
 from contracts.event import SHARDS, Event
 

@@ -17,9 +17,9 @@ from operator import itemgetter
 import asyncpg
 
 from chassis.consumer import BEGINNING, Batch, TopicOffset
-from chassis.event_store import read_shard
 from chassis.progress import Progress, Step
 from chassis.projector import Source
+from chassis.shard_heads import read_shard
 from chassis.subscribers import Fact, UnknownVersion
 from chassis.tables import ReadModel
 from contracts.event import Event, Recorded

@@ -25,10 +25,11 @@ from aiokafka.errors import KafkaError
 from chassis.broker import Broker, TopicSeen
 from chassis.crash_points import CrashPoint, passing
 from chassis.database import Connection, create_pool
-from chassis.event_store import EventStore, shard_heads
+from chassis.event_store import EventStore
 from chassis.kafka import STOP_S, Address, make_consumer
 from chassis.probes import NotReady
 from chassis.service import Service
+from chassis.shard_heads import shard_heads
 from contracts.event import HEADERS, SHARDS, NotAnEvent, Recorded, recorded_from_headers
 
 EXAMINE_S = 2.0

@@ -1,24 +1,63 @@
-"""How far this service's log reaches: polled from the counters, told at once by an appender in the same process."""
+"""The shards of this service's log: what stands in one, and how far each reaches: polled, told at once by an appender in here."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import asyncpg
 import structlog
 
-from chassis.database import DATABASE_ERRORS
-from chassis.event_store import shard_heads
-from contracts.event import SHARDS
+from chassis.consistency import Place
+from chassis.database import DATABASE_ERRORS, Connection
+from contracts.event import SHARDS, Recorded, epoch_of, recorded_from_meta
 
 POLL_S_MIN = 0.005
 POLL_S_MAX = 0.050
 """Between polls: short after news, twice as long after each poll without."""
 PAUSE_S = 1.0
 """While the database cannot be reached."""
+READ_EVENTS_MAX = 1_000
+"""Events that one read of a shard returns at most."""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a log reaches."""
+
+    epoch: int
+    heads: Sequence[Place]
+    """The last event of shard 0, 1, … 63; position 0 where there is none."""
+
+
+REACH = """
+SELECT h.shard, h.last_pos, s.epoch, e.meta
+FROM shard_head AS h CROSS JOIN store AS s LEFT JOIN event AS e ON e.shard = h.shard AND e.pos = h.last_pos
+ORDER BY h.shard
+"""
+
+
+async def reach_of(pool: asyncpg.Pool) -> Reach:
+    """How far the log of this database reaches, at one moment."""
+    rows = await pool.fetch(REACH)
+    heads = [Place(row["shard"], row["last_pos"], epoch_of(row["meta"]) if row["meta"] else row["epoch"]) for row in rows]
+    return Reach(rows[0]["epoch"], heads)
+
+
+async def shard_heads(connection: Connection) -> dict[int, int]:
+    """The last position of every shard."""
+    return {row["shard"]: row["last_pos"] for row in await connection.fetch("SELECT shard, last_pos FROM shard_head")}
+
+
+async def read_shard(connection: Connection, shard: int, *, after: int, limit: int = READ_EVENTS_MAX) -> list[Recorded]:
+    """Events of one shard in order of position, the first at `after` + 1."""
+    rows = await connection.fetch(
+        "SELECT pos, data, meta FROM event WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3", shard, after, limit
+    )
+    return [recorded_from_meta(row["meta"], row["pos"], row["data"]) for row in rows]
 
 
 class ShardHeads:

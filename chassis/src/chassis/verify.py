@@ -19,10 +19,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from chassis.database import create_pool
-from chassis.event_store import shard_heads
 from chassis.kafka import STOP_S, make_consumer
 from chassis.service import Service
 from chassis.settings import ServiceSettings
+from chassis.shard_heads import shard_heads
 from contracts.event import HEADERS, SHARDS, NotAnEvent, Recorded, record_headers, recorded_from_headers
 from contracts.topics import EVENT_TOPICS
 

@@ -14,7 +14,7 @@ from chassis.clock import Clock
 from chassis.command_handling import CommandHandler, Outcome
 from chassis.crash_points import CrashPoint, passing
 from chassis.event_store import CommandKey
-from chassis.faults import TooLate, VersionConflict
+from chassis.faults import OtherStreamMoved, TooLate, VersionConflict
 from contracts import gatekeeper
 from contracts.event import shard_of
 from contracts.gatekeeper import EntryAttempted, EntryKind, PaperEntryRecorded
@@ -88,10 +88,11 @@ class Gate:
         """
         attempt_id, version = uuid4(), 0
         deciders = (await self._everyone(decided_by[0]), await self._everyone(decided_by[1]))
-        others: list[UUID] = []
+        records = [person_id]
         for _ in range(READINGS_MAX):
-            stamp = self._stamp([person_id, *others])
-            version, person = await self._stood(person_id, entered_at)
+            stamp = self._stamp(records)
+            read = {each: await self._stood(each, entered_at) for each in records}
+            version, person = read.pop(person_id)
             command = RecordPaperEntry(
                 person_id=person_id,
                 attempt_id=attempt_id,
@@ -102,12 +103,13 @@ class Gate:
                 stood=person,
                 at=self.clock.now(),
                 fresh_as_of=stamp.fresh_as_of if stamp else None,
-                others={each: (await self._stood(each, entered_at))[1] for each in others},
+                others={each: other for each, (_, other) in read.items()},
             )
+            rests_on = [(each, of_other) for each, (of_other, _) in read.items()]
             try:
-                return await self.handler.handle(person_id, command, key=key, expected_version=version)
+                return await self.handler.handle(person_id, command, key=key, expected_version=version, rests_on=rests_on)
             except RecordNeeded as needed:
-                others.append(needed.person_id)
+                records.append(needed.person_id)
             except VersionConflict:
                 continue  # Something came in while the history was read.
         raise VersionConflict(version)
@@ -141,7 +143,7 @@ class Gate:
             question = self._question(person_id, contract_no, kind, stamp, others)
             try:
                 return await self._record(question if key else Confirm(question), key), stamp
-            except RecordNeeded:
+            except (RecordNeeded, OtherStreamMoved):
                 known = await self.known(person_id)
                 person_id = record_here(known.records, contract_no)
                 others, stamp = known.besides(person_id), known.stamp
@@ -175,9 +177,11 @@ class Gate:
 
     async def _record(self, command: Attempt | Confirm, key: CommandKey | None) -> Outcome[EntryAttempted]:
         attempt = command.attempt if isinstance(command, Confirm) else command
+        # A ban under another document, and an entry, are ordered with this one as if all were of one stream.
+        rests_on = [(each, other.version) for each, other in attempt.others.items()]
         not_after = self.freshness.not_after(attempt.fresh_as_of) if attempt.fresh_as_of is not None else None
         try:
-            outcome = await self.handler.handle(attempt.person_id, command, key=key, not_after=not_after)
+            outcome = await self.handler.handle(attempt.person_id, command, key=key, not_after=not_after, rests_on=rests_on)
         except TooLate:
             # Decided on a view that is too old by now: as good as no view. That refusal has no deadline.
             stale = replace(attempt, fresh_as_of=None)
