@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,19 +44,24 @@ ONE, TWO, THREE = (UUID(int=n) for n in (1, 2, 3))
 REASON = {"reason": "护照换发"}
 
 
-def link(*same_as: UUID, reason: str | None = SEALED, named: Named | None = None) -> Link:
-    return Link(PERSON, frozenset(same_as), NOW, named, reason)
+BEFORE, SINCE = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
 
 
-def unlink(*not_the_same: UUID, at: datetime = NOW, reason: str | None = SEALED) -> Unlink:
+def link(*same_as: UUID, at: datetime = NOW, reason: str | None = SEALED, named: Named | None = None) -> Link:
+    return Link(PERSON, frozenset(same_as), at, named, reason)
+
+
+def unlink(*not_the_same: UUID, at: datetime = SINCE, reason: str | None = SEALED) -> Unlink:
     return Unlink(PERSON, frozenset(not_the_same), at, reason)
 
 
-def linked(*same_as: UUID, reason: str | None = SEALED, **more: Any) -> PersonLinked:
-    return PersonLinked(person_id=PERSON, same_as=same_as, reason=reason, linked_at=NOW, **more)
+def linked(*same_as: UUID, at: datetime = NOW, reason: str | None = SEALED, **more: Any) -> PersonLinked:
+    return PersonLinked(person_id=PERSON, same_as=same_as, reason=reason, linked_at=at, **more)
 
 
-def unlinked(*not_the_same: UUID, same_as: Sequence[UUID] = (), at: datetime = NOW, reason: str | None = SEALED) -> PersonUnlinked:
+def unlinked(
+    *not_the_same: UUID, same_as: Sequence[UUID] = (), at: datetime = SINCE, reason: str | None = SEALED
+) -> PersonUnlinked:
     return PersonUnlinked(person_id=PERSON, not_the_same=not_the_same, same_as=tuple(same_as), reason=reason, unlinked_at=at)
 
 
@@ -77,6 +83,10 @@ class TestLink:
         told.when(link(TWO, reason=None)).then_nothing()
         told.when(link(TWO)).then(linked(TWO)).when(link(TWO)).then_nothing()
 
+    def test_is_told_once_more_where_it_was_said_since(self) -> None:
+        since = person.given(linked(TWO)).when(link(TWO, at=SINCE, reason=None)).then(linked(TWO, at=SINCE, reason=None))
+        since.when(unlink(TWO, at=NOW + timedelta(minutes=1), reason=None)).then_nothing()
+
     def test_is_bounded(self) -> None:
         full = person.given(linked(*(UUID(int=n) for n in range(RECORDS_MAX - 1))))
         full.when(link(UUID(int=99))).then_rejected(PersonHasTooManyDocuments)
@@ -89,25 +99,30 @@ class TestUnlink:
     def test_leaves_the_others(self) -> None:
         person.given(linked(ONE, TWO)).when(unlink(TWO)).then(unlinked(TWO, same_as=[ONE]))
 
-    def test_does_nothing_when_repeated_or_never_linked(self) -> None:
-        person.when(unlink(TWO)).then_nothing()
+    def test_does_nothing_when_repeated_or_of_oneself(self) -> None:
         person.given(linked(TWO), unlinked(TWO)).when(unlink(TWO)).then_nothing()
+        person.when(unlink(PERSON)).then_nothing()
+        person.given(linked(TWO), erased()).when(unlink(TWO)).then_nothing()
 
     def test_is_not_undone_by_what_another_record_tells_late(self) -> None:
-        apart = person.given(linked(TWO), unlinked(TWO))
-        apart.when(link(TWO, reason=None)).then_nothing()
-        apart.when(link(TWO, THREE, reason=None)).then(linked(THREE, reason=None))
+        for apart in (person.given(linked(TWO), unlinked(TWO)), person.when(unlink(TWO)).then(unlinked(TWO))):
+            apart.when(link(TWO, reason=None)).then_nothing()
+            apart.when(link(TWO, THREE, reason=None)).then(linked(THREE, reason=None))
 
-    def test_is_undone_by_whoever_says_so(self) -> None:
-        again = person.given(linked(TWO), unlinked(TWO)).when(link(TWO)).then(linked(TWO))
-        again.when(link(TWO, THREE, reason=None)).then(linked(TWO, THREE, reason=None))
+    def test_is_undone_by_whoever_says_so_since(self) -> None:
+        apart, at = person.given(linked(TWO), unlinked(TWO)), SINCE + timedelta(hours=1)
+        apart.when(link(TWO, at=at)).then(linked(TWO, at=at))
+        apart.when(link(TWO, at=at, reason=None)).then(linked(TWO, at=at, reason=None))
 
     def test_that_another_record_tells_late_does_not_undo_what_was_said_since(self) -> None:
-        again = person.given(linked(TWO), unlinked(TWO), linked(TWO), linked(TWO, THREE, reason=None))
-        before, since = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
-        told = again.when(unlink(TWO, THREE, at=before, reason=None))
-        told.then(unlinked(THREE, same_as=[TWO], at=before, reason=None))
-        again.when(unlink(TWO, at=since, reason=None)).then(unlinked(TWO, same_as=[THREE], at=since, reason=None))
+        again = person.given(linked(TWO, at=BEFORE), linked(TWO, THREE))
+        again.when(unlink(TWO, at=NOW - timedelta(minutes=1), reason=None)).then_nothing()
+        again.when(unlink(TWO, reason=None)).then(unlinked(TWO, same_as=[THREE], reason=None))
+
+    def test_names_as_many_as_a_person_has_and_those_that_are_linked_first(self) -> None:
+        strangers = [UUID(int=n) for n in range(10, 10 + RECORDS_MAX)]
+        told = person.given(linked(THREE)).when(unlink(*strangers, THREE))
+        told.then(unlinked(THREE, *strangers[: RECORDS_MAX - 2]))
 
 
 class TestWhenRecordsAreLinked:
@@ -117,9 +132,10 @@ class TestWhenRecordsAreLinked:
             (stream_id, command.same_as) for stream_id, command in asked if isinstance(command, Link)
         ]
 
-    def test_and_of_who_is_somebody_else(self) -> None:
-        [(stream_id, command)] = when_records_are_linked(fact(unlinked(TWO, same_as=[ONE])))
-        assert (TWO, Unlink(TWO, frozenset({PERSON}), NOW)) == (stream_id, command)
+    def test_and_of_who_is_somebody_else_than_all_of_them(self) -> None:
+        asked = when_records_are_linked(fact(unlinked(TWO, same_as=[ONE])))
+        told = [Unlink(TWO, frozenset({ONE, PERSON}), SINCE), Unlink(ONE, frozenset({TWO}), SINCE)]
+        assert [(each.person_id, each) for each in told] == list(asked)
 
 
 class TestReplace:
@@ -157,6 +173,21 @@ async def same_as(running: Running, record: str | UUID) -> set[str]:
     return {str(each) for each in read.records.same_as}
 
 
+@contextmanager
+def dying_before(running: Running, record: str) -> Iterator[None]:
+    """The api dies when it is this record's turn."""
+    handle = running.wired.people.handle
+
+    async def dies(stream_id: UUID, *args: Any, **more: Any) -> Any:
+        if str(stream_id) == record:
+            raise VersionConflict(0)
+        return await handle(stream_id, *args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running.wired.people, "handle", dies)
+        yield
+
+
 class TestLinkDocument:
     async def test_is_told_by_both_records_once(self, running: Running, contract_no: str, operator: Caller) -> None:
         first = await registered(running, contract_no, operator)
@@ -179,22 +210,10 @@ class TestLinkDocument:
         for each in everybody:
             assert everybody - {each} == await same_as(running, each)
 
-    async def test_cut_short_is_completed_by_itself(
-        self, running: Running, contract_no: str, operator: Caller, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The api dies after the first record."""
+    async def test_cut_short_is_completed_by_itself(self, running: Running, contract_no: str, operator: Caller) -> None:
         first = await registered(running, contract_no, operator)
-        handle = running.wired.people.handle
-
-        async def dies_with(stream_id: UUID, *args: Any, **more: Any) -> Any:
-            if str(stream_id) == first:
-                raise VersionConflict(0)
-            return await handle(stream_id, *args, **more)
-
-        monkeypatch.setattr(running.wired.people, "handle", dies_with)
-        body = {"document": citizen(1), **REASON}
-        await operator.post(f"{path(contract_no)}/{first}/documents", body)
-        monkeypatch.undo()
+        with dying_before(running, first):
+            await operator.post(f"{path(contract_no)}/{first}/documents", {"document": citizen(1), **REASON})
         other = str(await person_id(running, 1))
         assert {first} == await same_as(running, other)
 
@@ -294,6 +313,33 @@ class TestUnlinkDocument:
             await same_as(running, right),
             await same_as(running, other),
         )
+
+    async def test_cut_short_is_completed_by_itself(self, running: Running, contract_no: str, operator: Caller) -> None:
+        """Of three records one is told that another is somebody else's, and tells both."""
+        first = await registered(running, contract_no, operator)
+        documents = f"{path(contract_no)}/{first}/documents"
+        for n in (1, 2):
+            await operator.post(documents, {"document": citizen(n), **REASON})
+        mistaken, right = [str(await person_id(running, n)) for n in (1, 2)]
+        supervision = running.caller(Role.SUPERVISION_OPERATOR, contract_no)
+        with dying_before(running, max(mistaken, right)):
+            await supervision.post(f"{documents}/{mistaken}/withdrawal", {"reason": "证件号录错"})
+
+        async def is_told() -> bool:
+            return [set(), {right}, {first}] == [await same_as(running, each) for each in (mistaken, first, right)]
+
+        await eventually(is_told)
+
+    async def test_frees_its_place(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        documents = f"{path(contract_no)}/{first}/documents"
+        for n in range(1, RECORDS_MAX):
+            await operator.post(documents, {"document": citizen(n), **REASON})
+        mistaken = await person_id(running, 1)
+        supervision = running.caller(Role.SUPERVISION_OPERATOR, contract_no)
+        await supervision.post(f"{documents}/{mistaken}/withdrawal", {"reason": "证件号录错"})
+        assert 201 == (await operator.post(documents, {"document": citizen(RECORDS_MAX), **REASON})).status_code
+        assert RECORDS_MAX - 1 == len(await same_as(running, first))
 
     async def test_is_supervision_s_because_a_ban_may_end_by_it(self, running: Running, contract_no: str, operator: Caller) -> None:
         first = await registered(running, contract_no, operator)

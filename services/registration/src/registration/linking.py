@@ -29,6 +29,8 @@ from registration.domain.same_person import (
     Named,
     PersonHasTooManyDocuments,
     Unlink,
+    time_to_link,
+    time_to_unlink,
 )
 
 
@@ -77,27 +79,31 @@ class Linking:
         (other,) = await self.identities.identify([document])
         if other == person_id:
             raise DocumentIsThePersonsOwn
-        records = {*await records_of(self.people, person_id), *await records_of(self.people, other)}
+        records = {**await records_of(self.people, person_id), **await records_of(self.people, other)}
         if len(records) > RECORDS_MAX:
             raise PersonHasTooManyDocuments
-        sealer, at = await self.sealing.sealer_for(sorted(records)), self.clock.now()
+        at = time_to_link({each: record.records for each, record in records.items()}, self.clock.now())
+        sealer = await self.sealing.sealer_for(sorted(records))
+        named = {other: Named(sealer.seal(other, "document", document.number), document.type)}
         commands: dict[UUID, LinkCommand] = {
-            each: Link(each, frozenset(records - {each}), at, reason=sealer.seal(each, "reason", reason)) for each in records
+            each: Link(each, frozenset(records.keys() - {each}), at, named.get(each), sealer.seal(each, "reason", reason))
+            for each in records
         }
-        named = Named(sealer.seal(other, "document", document.number), document.type)
-        commands[other] = Link(other, frozenset(records - {other}), at, named, sealer.seal(other, "reason", reason))
         return await self._tell(person_id, commands, key)
 
     async def unlink(self, person_id: UUID, other: UUID, reason: str, *, key: CommandKey) -> Told:
         """The other record, or this one itself, leaves all the others, which stay linked.
 
         Raises: DocumentIsNotLinked; StreamIsErased; IdempotencyKeyReused; Unavailable."""
-        records = await records_of(self.people, person_id)
+        records = {**await records_of(self.people, person_id)}
         known = {*records, *records[person_id].records.apart}
         if other not in known or known == {person_id}:
             raise DocumentIsNotLinked
-        everybody = {*records, other}
-        sealer, at = await self.sealing.sealer_for(sorted(everybody)), self.clock.now()
+        if other not in records:
+            _, records[other] = await self.people.read(other)
+        everybody = records.keys()
+        at = time_to_unlink({each: record.records for each, record in records.items()}, other, self.clock.now())
+        sealer = await self.sealing.sealer_for(sorted(everybody))
         commands: dict[UUID, LinkCommand] = {
             each: Unlink(
                 each,

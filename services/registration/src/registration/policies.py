@@ -50,7 +50,9 @@ def link_policy(handler: CommandHandler[Any, Any, Any]) -> Policy[LinkCommand]:
 def when_records_are_linked(fact: Fact[PersonLinked | PersonUnlinked]) -> Sequence[tuple[UUID, LinkCommand]]:
     """Whatever one record tells, the others tell, too: also where somebody was cut short, or two linked at the same time."""
     event = fact.event
-    if isinstance(event, PersonUnlinked):
-        return [(each, Unlink(each, frozenset({event.person_id}), event.unlinked_at)) for each in event.not_the_same]
     everyone = frozenset({event.person_id, *event.same_as})
-    return [(each, Link(each, everyone - {each}, event.linked_at)) for each in event.same_as]
+    if isinstance(event, PersonLinked):
+        return [(each, Link(each, everyone - {each}, event.linked_at)) for each in event.same_as]
+    mistaken = frozenset(event.not_the_same)
+    apart = [*((each, everyone) for each in event.not_the_same), *((each, mistaken) for each in event.same_as)]
+    return [(each, Unlink(each, others, event.unlinked_at)) for each, others in apart]

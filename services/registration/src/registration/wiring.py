@@ -92,7 +92,7 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=12,
+    state_version=13,
 )
 
 READ_MODELS = [

@@ -215,9 +215,9 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
         case same_person.Link():
             return _link(command, person)
         case same_person.Unlink():
-            return same_person.unlink(command, person.records)
+            return [] if person.is_erased else same_person.unlink(command, person.records)
         case Erase():
-            is_known = bool(person.contracts or person.records.same_as)
+            is_known = person != Person()
             waiting_forms = [*person.awaited, *family.awaited_in(person.family)]
             return erase(command, waiting=waiting_forms, is_known=is_known, is_erased=person.is_erased)
         case _:
@@ -248,8 +248,10 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
 
 def _replaced(command: PreRegister, person: Person) -> Sequence[PersonLinked]:
     """Linked before somebody is expected: the gate never knows of the one without the other."""
-    same_as = frozenset({command.replaces} if command.replaces else ())
-    return same_person.link(same_person.Link(command.person_id, same_as, command.at), person.records)
+    known = person.records
+    if command.replaces is None or command.replaces in {*known.linked, *known.apart}:
+        return []
+    return same_person.link(same_person.Link(command.person_id, frozenset({command.replaces}), command.at), known)
 
 
 def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:

@@ -2,13 +2,16 @@
 
 Records are never merged: each says of which others it is the same person's, and whatever asks about the person asks all of
 them. So nothing is copied that could come too late, and a link that was a mistake leaves everybody's own facts as they were.
+
+Of any two records what was said last holds, in both, however late and in whatever order the one hears it from the other: what
+was said is told on with the time at which it was said, and whoever says something says it later than all that was said before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from contracts.identity import DocumentType
@@ -18,6 +21,7 @@ from contracts.sealing import Sealed
 
 APART_KEPT_MAX = 32
 """Of one record, the latest."""
+TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,11 @@ class Link:
 
     person_id: UUID
     same_as: frozenset[UUID]
-    at: datetime
+    said_at: datetime
     named: Named | None = None
     """Of the record whose document was named."""
     reason: Sealed | None = None
-    """None: nobody says so, it follows from what another record tells."""
+    """None: nobody says so here, it follows from what another record tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +51,35 @@ class Unlink:
 
     person_id: UUID
     not_the_same: frozenset[UUID]
-    at: datetime
+    said_at: datetime
     reason: Sealed | None = None
 
 
 LinkCommand = Link | Unlink
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Said:
+    """That another record is of the same person."""
+
+    at: datetime
+    here: bool
+    """Whether somebody said so here: that another record told it before does not keep back who, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Records:
     """What a record knows of the others of its person."""
 
-    same_as: frozenset[UUID] = frozenset()
-    said_at: Mapping[UUID, datetime] = field(default_factory=dict)
-    """Of these, those of which somebody said so here: that another record told it before does not keep back who, and why; nor
-    does an older mistake that another record tells late undo it."""
-    apart: tuple[UUID, ...] = ()
-    """Records that were linked by mistake, the latest last: what another record tells late does not link them again."""
+    linked: Mapping[UUID, Said] = field(default_factory=dict)
+    """As it was said last."""
+    apart: Mapping[UUID, datetime] = field(default_factory=dict)
+    """When it was said of records that they are of somebody else, the latest last."""
     named: Named | None = None
+
+    @property
+    def same_as(self) -> frozenset[UUID]:
+        return frozenset(self.linked)
 
 
 class DocumentIsThePersonsOwn(Rejection):
@@ -102,10 +117,10 @@ class DocumentIsNotLinked(Rejection):
 
 
 def link(command: Link, known: Records) -> Sequence[PersonLinked]:
-    wanted = command.same_as - {command.person_id}
-    if command.reason is None:
-        wanted -= frozenset(known.apart)
-    if wanted <= (known.same_as if command.reason is None else known.said_at.keys()):
+    others = command.same_as - {command.person_id}
+    wanted = {each for each in others if known.apart.get(each, command.said_at) <= command.said_at}
+    asked = Said(command.said_at, here=command.reason is not None)
+    if all(each in known.linked and known.linked[each] >= asked for each in wanted):
         return []
     same_as = known.same_as | wanted
     if len(same_as) >= RECORDS_MAX:
@@ -117,15 +132,16 @@ def link(command: Link, known: Records) -> Sequence[PersonLinked]:
             document=command.named.document if command.named else None,
             document_type=command.named.document_type if command.named else None,
             reason=command.reason,
-            linked_at=command.at,
+            linked_at=command.said_at,
         )
     ]
 
 
 def unlink(command: Unlink, known: Records) -> Sequence[PersonUnlinked]:
-    mistaken = command.not_the_same & known.same_as
-    if command.reason is None:
-        mistaken -= {each for each, said_at in known.said_at.items() if command.at <= said_at}
+    """Told also of records that were never linked here: the link may be on its way, and came before."""
+    news = [each for each in sorted(command.not_the_same - {command.person_id}) if _is_news(command.said_at, each, known)]
+    # A fact names as many as a person has; those that are linked come first.
+    mistaken = frozenset(sorted(news, key=known.linked.__contains__, reverse=True)[: RECORDS_MAX - 1])
     if not mistaken:
         return []
     return [
@@ -134,19 +150,55 @@ def unlink(command: Unlink, known: Records) -> Sequence[PersonUnlinked]:
             not_the_same=tuple(sorted(mistaken)),
             same_as=tuple(sorted(known.same_as - mistaken)),
             reason=command.reason,
-            unlinked_at=command.at,
+            unlinked_at=command.said_at,
         )
     ]
 
 
+def _is_news(said_at: datetime, other: UUID, known: Records) -> bool:
+    if other in known.linked:
+        return known.linked[other].at < said_at
+    return other not in known.apart or known.apart[other] < said_at
+
+
 def linked(known: Records, event: PersonLinked) -> Records:
-    named = Named(event.document, event.document_type) if event.document and event.document_type else known.named
-    apart = tuple(each for each in known.apart if each not in event.same_as)
-    said_at = known.said_at if event.reason is None else dict.fromkeys(event.same_as, event.linked_at)
-    return replace(known, same_as=frozenset(event.same_as), said_at=said_at, apart=apart, named=named)
+    said = Said(event.linked_at, here=event.reason is not None)
+    return replace(
+        known,
+        linked={each: max(known.linked.get(each, said), said) for each in event.same_as},
+        apart={each: at for each, at in known.apart.items() if each not in event.same_as},
+        named=Named(event.document, event.document_type) if event.document and event.document_type else known.named,
+    )
 
 
 def unlinked(known: Records, event: PersonUnlinked) -> Records:
-    apart = (*(each for each in known.apart if each not in event.not_the_same), *event.not_the_same)
-    said_at = {each: at for each, at in known.said_at.items() if each in event.same_as}
-    return replace(known, same_as=frozenset(event.same_as), said_at=said_at, apart=apart[-APART_KEPT_MAX:])
+    before = {each: at for each, at in known.apart.items() if each not in event.not_the_same}
+    apart = before | dict.fromkeys(event.not_the_same, event.unlinked_at)
+    return replace(
+        known,
+        linked={each: said for each, said in known.linked.items() if each in event.same_as},
+        apart=dict([*apart.items()][-APART_KEPT_MAX:]),
+    )
+
+
+def time_to_link(records: Mapping[UUID, Records], now: datetime) -> datetime:
+    """When it is said that all these are of one person: again when it was said, where each of them tells it of all others."""
+    told = [known.linked.get(each) for record, known in records.items() for each in records.keys() - {record}]
+    if all(said is not None and said.here for said in told):
+        return min((said.at for said in told if said is not None), default=now)
+    return _later_than_all(records, now)
+
+
+def time_to_unlink(records: Mapping[UUID, Records], mistaken: UUID, now: datetime) -> datetime:
+    """When it is said that this one is of somebody else than all others: again when it was said, where all of them tell it."""
+    others = records.keys() - {mistaken}
+    told = [*(records[each].apart.get(mistaken) for each in others), *(records[mistaken].apart.get(each) for each in others)]
+    if all(told):
+        return min((at for at in told if at is not None), default=now)
+    return _later_than_all(records, now)
+
+
+def _later_than_all(records: Mapping[UUID, Records], now: datetime) -> datetime:
+    """Clocks of two machines differ: what is said knowing of something else was said after it."""
+    known = [at for each in records.values() for at in (*(said.at for said in each.linked.values()), *each.apart.values())]
+    return max([now, *(at + TICK for at in known)])
