@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from chassis.faults import Unavailable
 from chassis.identity import DOCUMENTS_MAX, Identities, blind_index
-from chassis.key_server import KeyServerUnavailable
+from chassis.key_server import KeyServerUnavailable, create_keys, destroy_key, is_erasable
 from contracts.identity import Document, DocumentType
 from tests.chassis.keys_database import INDEX_KEY, SERVICES, KeysDatabase, keys_database
 
@@ -191,6 +191,22 @@ class TestGrants:
         settings = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
         pool = await keys.pool(service)
         assert ["5s", "2s", "2s"] == [await pool.fetchval(f"SHOW {setting}") for setting in settings]
+
+
+class TestErasable:
+    async def test_is_for_whomever_anything_was_sealed_also_once_erased(self, keys: KeysDatabase, identities: Identities) -> None:
+        pool = await keys.pool("registration")
+        (person_id,) = await identities.identify([a_document()])
+        assert not await is_erasable(pool, person_id), "only asked for"
+        await create_keys(pool, [person_id], [bytes(40)])
+        assert await is_erasable(pool, person_id)
+        await destroy_key(pool, person_id)
+        assert await is_erasable(pool, person_id), "whoever was cut short here asks again"
+
+    async def test_is_no_site_though_it_has_a_key(self, keys: KeysDatabase) -> None:
+        pool, site = await keys.pool("registration"), uuid4()
+        await create_keys(pool, [site], [bytes(40)])
+        assert not await is_erasable(pool, site)
 
 
 class TestFind:

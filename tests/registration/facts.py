@@ -166,8 +166,8 @@ def import_member(*, contract_no: str = HERE, on_site: bool = False) -> ImportRo
     )
 
 
-def erase(*, has_declared: bool = False, epidemic_ended_on: date | None = TODAY) -> Erase:
-    return Erase(person_id=PERSON, has_declared=has_declared, epidemic_ended_on=epidemic_ended_on, at=NOW)
+def erase(*, has_key: bool = False, epidemic_ended_on: date | None = TODAY) -> Erase:
+    return Erase(person_id=PERSON, has_key=has_key, epidemic_ended_on=epidemic_ended_on, at=NOW)
 
 
 # --- People: facts ----------------------------------------------------------------------------------------------------

@@ -112,6 +112,15 @@ class TestOperatorGrants:
         assert [204, 204] == [(await lead.post(of_first, {"reason": "已调离"})).status_code for _ in range(2)]
         assert ["employer_registrar"] == [each["role"] for each in (await lead.get(grants)).json()["items"]]
 
+    async def test_of_whoever_was_erased_say_nothing_of_him(self, running: Running, contract_no: str, lead: Caller) -> None:
+        grants = f"/v1/contracts/{contract_no}/operator-grants"
+        operator_id = (await lead.post(grants, body(3))).json()["operator_id"]
+        supervisor, personal_data = running.caller(Role.CITY_SUPERVISOR), f"/v1/people/{operator_id}/personal-data"
+        assert [204, 204] == [(await supervisor.delete(personal_data)).status_code for _ in range(2)]
+        (listed,) = (await lead.get(grants)).json()["items"]
+        assert (None, None, None) == (listed["name"], listed["document_number"], listed["mobile"])
+        assert 1 == (await running.facts()).count("person-erased")
+
     async def test_of_nobody_are_not_withdrawn(self, contract_no: str, lead: Caller) -> None:
         answered = await lead.post(f"/v1/contracts/{contract_no}/operator-grants/{uuid4()}/withdrawal", {"reason": "已调离"})
         assert (404, "operator-is-not-granted") == (answered.status_code, answered.json()["code"])

@@ -305,7 +305,7 @@ class TestErase:
         waiting.when(erase()).then(erased(ELSEWHERE)).when(take_up(declared())).then_nothing()
 
     def test_is_for_whoever_only_declared(self) -> None:
-        person.when(erase(has_declared=True)).then(erased())
+        person.when(erase(has_key=True)).then(erased())
 
     def test_is_refused_for_whoever_is_not_known(self) -> None:
         person.when(erase()).then_rejected(PersonIsUnknown)

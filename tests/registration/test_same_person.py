@@ -356,3 +356,17 @@ class TestErase:
         assert 204 == erasing.status_code
         assert 2 == (await running.facts()).count("person-erased")
         assert other != await person_id(running, 1), "his other document leads to a stranger, too"
+
+    async def test_reaches_a_document_that_was_linked_by_mistake(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        first = await registered(running, contract_no, operator)
+        documents = f"{path(contract_no)}/{first}/documents"
+        await operator.post(documents, {"document": citizen(1), **REASON})
+        mistaken = await person_id(running, 1)
+        supervision = running.caller(Role.SUPERVISION_OPERATOR, contract_no)
+        await supervision.post(f"{documents}/{mistaken}/withdrawal", {"reason": "证件号录错"})
+        supervisor = running.caller(Role.CITY_SUPERVISOR)
+        assert 204 == (await supervisor.delete(f"/v1/people/{mistaken}/personal-data")).status_code
+        assert mistaken != await person_id(running, 1)
+        assert UUID(first) == await person_id(running), "nobody else is erased"

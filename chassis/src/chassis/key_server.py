@@ -119,6 +119,13 @@ async def destroy_key(pool: asyncpg.Pool, stream_id: UUID) -> None:
             await connection.execute("SELECT destroy_key($1)", stream_id)
 
 
+async def is_erasable(pool: asyncpg.Pool, person_id: UUID) -> bool:
+    """Whether anything was sealed for the person, also if the key was destroyed since. Raises: KeyServerUnavailable."""
+    with _unavailable_if_silent():
+        async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            return bool(await connection.fetchval("SELECT is_erasable($1)", person_id))
+
+
 async def _fetch_keys(pool: asyncpg.Pool, query: str, *arguments: object) -> dict[UUID, WrappedKey]:
     with _unavailable_if_silent():
         connection: Connection

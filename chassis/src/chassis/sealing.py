@@ -257,6 +257,10 @@ class Sealing:
         """
         return await key_server.accesses(self._pool, stream_id, before=before, limit=limit)
 
+    async def is_erasable(self, person_id: UUID) -> bool:
+        """Whether anything was sealed for the person, also if that was destroyed since. Raises: Unavailable as `destroy`."""
+        return await key_server.is_erasable(self._pool, person_id)
+
     async def destroy(self, stream_id: UUID) -> None:
         """Make all that was or will be sealed for this stream unreadable, for ever. Repeating it changes nothing.
 

@@ -14,7 +14,7 @@ async def erase_record(parts: Wired, person_id: UUID) -> Outcome[PersonEvent]:
     """Repeating it changes nothing. Raises: EpidemicIsNotOver; PersonIsUnknown; Unavailable, then ask again."""
     command = Erase(
         person_id=person_id,
-        has_declared=await parts.declarations.latest(person_id) is not None,
+        has_key=await parts.sealing.is_erasable(person_id),
         epidemic_ended_on=parts.epidemic_ended_on,
         at=parts.clock.now(),
     )

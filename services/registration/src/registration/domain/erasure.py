@@ -17,8 +17,9 @@ class Erase:
     """The epidemic is over, and nobody needs to know any more who this was."""
 
     person_id: UUID
-    has_declared: bool
-    """Whether Health Cloud told anything of the person: then there is something to erase, also without any form."""
+    has_key: bool
+    """Whether anything was sealed for the person, as far as the key server knows: then there is somebody to erase, of whom nothing
+    need be told here. A declaration, an operator, a document that was linked by mistake."""
     epidemic_ended_on: date | None
     """Day in Shanghai. None: it has not ended."""
     at: datetime
@@ -54,7 +55,7 @@ def erase(command: Erase, *, waiting: Collection[str], is_known: bool, is_erased
     """`waiting`: the contracts for which a form waits for a declaration."""
     if is_erased:
         return []
-    if not is_known and not command.has_declared:
+    if not is_known and not command.has_key:
         raise PersonIsUnknown
     if command.epidemic_ended_on is None or shanghai_date(command.at) < command.epidemic_ended_on:
         raise EpidemicIsNotOver
