@@ -86,7 +86,7 @@ def pre_registered(*, contract_no: str = HERE, declaration_version: int = 1, at:
 
 def corrected(*, contract_no: str = HERE, declaration_version: int = 1) -> PersonDetailsCorrected:
     told = dict(pre_registered(contract_no=contract_no, declaration_version=declaration_version))
-    del told["taken_up"]
+    del told["taken_up"], told["same_as"]
     return PersonDetailsCorrected(**told, reason=SEALED, corrected_at=NOW)
 
 

@@ -223,7 +223,7 @@ def pre_registered(
 
 def corrected(person_id: UUID = PERSON, *, at: datetime = NOW, **changes: Any) -> PersonDetailsCorrected:
     told = dict(pre_registered(person_id, **changes))
-    del told["taken_up"]
+    del told["taken_up"], told["same_as"]
     return PersonDetailsCorrected(**told, reason=SEALED, corrected_at=at)
 
 

@@ -44,6 +44,7 @@ class TestWhenSomebodyIsExpected:
     def test_judges_anew_what_was_put_right_of_family(self) -> None:
         at = NOW + timedelta(hours=1)
         holds = dict(family_member())
+        del holds["same_as"]
         told = fact(FamilyDetailsCorrected(**holds, reason=SEALED, corrected_at=at))
         ((_, command),) = when_somebody_is_expected(told)
         assert (told.recorded.event_id, None, at) == (command.pre_registration_id, command.origin_code, command.at)

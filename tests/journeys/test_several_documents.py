@@ -91,3 +91,19 @@ class TestSeveralDocuments:
         anew = Arrived(right, registered.json()["person_id"])
         await eventually(lambda: site.is_judged(anew), within_s=WITHIN_S)
         assert ["suspected"] == await site.reasons(anew), "the ban follows the person, not the paper"
+
+    async def test_linked_before_the_police_was_told_are_told_with_the_first_message(self, site: Site) -> None:
+        person = somebody()
+        await site.hands_in(person, seen="", expect=(409,))
+        found = await site.ask("site_operator", "POST", "registration", "/v1/person-lookups", {"document": person.document})
+        waits = Arrived(person, found.json()["person_id"])
+        linked = await link(site, waits, passport())
+        await site.declares(person)
+
+        async def is_told() -> bool:
+            told = await told_to_the_police(site, waits.person_id)
+            return ["arrival-shared", "arrival-linked"] == [each["what"] for each in told] and (
+                linked["same_as"] == told[-1]["same_as"]
+            )
+
+        await eventually(is_told, within_s=WITHIN_S)

@@ -96,12 +96,12 @@ def pre_registered(
 
 def put_right(person_id: UUID = PERSON, **changes: Any) -> PersonDetailsCorrected:
     told = dict(pre_registered(person_id, **changes))
-    del told["taken_up"]
+    del told["taken_up"], told["same_as"]
     return PersonDetailsCorrected(**told, reason=pretended("reason", "登记错误"), corrected_at=later())
 
 
-def family_member(person_id: UUID = PERSON) -> FamilyMemberPreRegistered:
-    told = dict(pre_registered(person_id))
+def family_member(person_id: UUID = PERSON, **changes: Any) -> FamilyMemberPreRegistered:
+    told = dict(pre_registered(person_id, **changes))
     for field in ("person_kind", "trade", "origin_code", "origin", "arrival_date", "taken_up"):
         del told[field]
     return FamilyMemberPreRegistered(**told | {"accompanies": UUID(int=40), "name_fingerprint": "f" * 64})
@@ -136,8 +136,10 @@ def particulars(*, seal: Seal = pretended, **changes: Any) -> Particulars:
     return Particulars(**usual | changes)
 
 
-def share(person_id: UUID = PERSON, *, contract_no: str = HERE, at: datetime = NOW, **changes: Any) -> Share:
-    return Share(person_id, contract_no, particulars(**changes), at)
+def share(
+    person_id: UUID = PERSON, *, contract_no: str = HERE, at: datetime = NOW, same_as: tuple[UUID, ...] = (), **changes: Any
+) -> Share:
+    return Share(person_id, contract_no, particulars(**changes), at, same_as)
 
 
 def withdraw(person_id: UUID = PERSON, *, contract_no: str = HERE, at: datetime | None = None) -> Withdraw:

@@ -86,6 +86,11 @@ class TestLink:
         there.then(shared(contract_no=ELSEWHERE, district=PUDONG), linked(OTHER, district=PUDONG, at=NOW))
         known.when(share(contract_no=ELSEWHERE)).then(shared(contract_no=ELSEWHERE))
 
+    def test_that_was_made_before_anything_was_told_is_told_with_the_first(self) -> None:
+        known = person.when(share(same_as=(OTHER,))).then(shared(), linked(OTHER, at=NOW))
+        known.when(share(at=later(), same_as=(OTHER,))).then(corrected(at=later()))
+        known.when(link()).then(linked())
+
     def test_that_was_a_mistake_is_told_as_none(self) -> None:
         person.given(shared(), linked(OTHER)).when(link()).then(linked())
 

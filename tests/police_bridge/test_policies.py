@@ -55,6 +55,12 @@ class TestWhenSomebodyIsPreRegistered:
         origins = {field: getattr(event, field, None) or getattr(event.declaration, field) for field in PLAIN}
         assert origins == copied
 
+    @pytest.mark.parametrize("told", [pre_registered(same_as=(OTHER,)), family_member(same_as=(OTHER,))])
+    def test_says_who_was_known_as_the_same_by_then(self, told: PersonPreRegistered | FamilyMemberPreRegistered) -> None:
+        ((_, command),) = when_the_police_must_know(fact(told))
+        assert isinstance(command, Share)
+        assert (OTHER,) == command.same_as
+
     @pytest.mark.parametrize("kind", PersonKind)
     def test_tells_worker_from_manager(self, kind: PersonKind) -> None:
         event = pre_registered(person_kind=kind, trade=None)
@@ -91,6 +97,7 @@ class TestWhenFamilyComesAlong:
 
     def test_corrects_what_was_put_right(self) -> None:
         holds = dict(family_member())
+        del holds["same_as"]
         event = FamilyDetailsCorrected(**holds, reason=pretended("reason", "登记错误"), corrected_at=later())
         ((stream_id, command),) = when_the_police_must_know(fact(event))
         assert isinstance(command, Share)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -204,6 +204,7 @@ def pre_registered(
     person_id: UUID = PERSON,
     mobile: str = DECLARED_MOBILE,
     taken_up: bool = False,
+    same_as: Sequence[UUID] = (),
     at: datetime = NOW,
     **changes: Any,
 ) -> PersonPreRegistered:
@@ -225,6 +226,7 @@ def pre_registered(
         name_fingerprint=expected.name_fingerprint,
         mobile=mobile,
         taken_up=taken_up,
+        same_as=tuple(same_as) or None,
         pre_registered_at=at,
     )
 
@@ -233,7 +235,7 @@ def corrected(
     declaration: Declaration | None = None, *, mobile: str = DECLARED_MOBILE, at: datetime = NOW, **changes: Any
 ) -> PersonDetailsCorrected:
     told = dict(pre_registered(declaration, mobile=mobile, **changes))
-    del told["taken_up"]
+    del told["taken_up"], told["same_as"]
     return PersonDetailsCorrected(**told, reason=SEALED, corrected_at=at)
 
 

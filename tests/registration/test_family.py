@@ -90,6 +90,7 @@ def put_right(declaration: Declaration | None = None, **changes: Any) -> Correct
 
 def is_put_right(declaration: Declaration | None = None, **changes: Any) -> FamilyDetailsCorrected:
     told = dict(comes_along(declaration=declaration)) | changes
+    del told["same_as"]
     return FamilyDetailsCorrected(**told, reason=SEALED, corrected_at=NOW)
 
 

@@ -17,6 +17,7 @@ from chassis.testing.specification import Specification
 from chassis.testing.wait import eventually
 from contracts.access import Role
 from contracts.identity import DocumentType
+from contracts.registration import FamilyMemberPreRegistered
 from contracts.same_person import RECORDS_MAX, PersonLinked, PersonUnlinked
 from registration.domain.erasure import PersonIsErased
 from registration.domain.person import Person, PersonCommand, PersonEvent
@@ -35,8 +36,10 @@ from tests.registration.facts import (
     erased,
     pre_register,
     pre_registered,
+    take_up,
 )
 from tests.registration.service import Running
+from tests.registration.test_family import come_along
 from tests.told import fact
 
 person: Specification[PersonCommand, Person, PersonEvent] = Specification(PERSON_DECIDER)
@@ -138,10 +141,27 @@ class TestWhenRecordsAreLinked:
         assert [(each.person_id, each) for each in told] == list(asked)
 
 
+class TestPreRegister:
+    """Whoever is told of the person only now is told of the other records, too."""
+
+    def test_tells_who_is_known_as_the_same_by_then(self) -> None:
+        known = person.given(linked(ONE, TWO), unlinked(TWO, same_as=[ONE]))
+        known.when(pre_register(declared())).then(pre_registered(same_as=[ONE]))
+
+    def test_tells_it_also_where_a_form_had_waited(self) -> None:
+        waits = person.given(awaited(), linked(TWO))
+        waits.when(take_up(declared())).then(pre_registered(taken_up=True, same_as=[TWO]))
+
+    def test_tells_it_of_family(self) -> None:
+        (event,) = person.given(linked(TWO)).when(come_along(declared())).events
+        assert isinstance(event, FamilyMemberPreRegistered)
+        assert (TWO,) == event.same_as
+
+
 class TestReplace:
     def test_links_before_anybody_is_expected(self) -> None:
         anew = replace(pre_register(declared()), replaces=TWO)
-        person.when(anew).then(linked(TWO, reason=None), pre_registered()).when(anew).then_nothing()
+        person.when(anew).then(linked(TWO, reason=None), pre_registered(same_as=[TWO])).when(anew).then_nothing()
 
     def test_links_also_whose_form_waits(self) -> None:
         person.when(replace(pre_register(), replaces=TWO)).then(linked(TWO, reason=None), awaited())

@@ -45,7 +45,7 @@ def form(employer: str = EMPLOYER, **changes: Any) -> PersonPreRegistered:
 
 def put_right(employer: str = EMPLOYER, **changes: Any) -> PersonDetailsCorrected:
     told = dict(form(employer, **changes))
-    del told["taken_up"]
+    del told["taken_up"], told["same_as"]
     return PersonDetailsCorrected(**told, reason=SEALED, corrected_at=LATER)
 
 

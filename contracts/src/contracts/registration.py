@@ -14,7 +14,7 @@ from contracts.identity import DocumentType
 from contracts.operators import OperatorGranted, OperatorWithdrawn
 from contracts.people import PersonKind
 from contracts.review import ReviewItemSettled
-from contracts.same_person import PersonLinked, PersonUnlinked
+from contracts.same_person import KnownAs, PersonLinked, PersonUnlinked
 from contracts.sealing import Fingerprint, Sealed
 from contracts.site_information import EpidemicControlSubmitted, ResumptionChecklistUploaded, SuppliesCounted
 from contracts.texts import VisibleText
@@ -23,6 +23,7 @@ from contracts.trades import TradeCode
 
 StationName = VisibleText
 ProjectName = VisibleText
+FamilyRegisteredAt = Annotated[UtcTime, Field(description="UTC, taken from the command that registered the family member.")]
 
 
 class StationRegistered(Event):
@@ -197,6 +198,7 @@ class PersonPreRegistered(_Expected):
     TYPE: ClassVar[Literal["gatehouse.registration.person-pre-registered.v1"]] = "gatehouse.registration.person-pre-registered.v1"
     taken_up: bool
     """Whether nobody acted: an awaited declaration appeared and the kept form was taken up."""
+    same_as: KnownAs = None
     pre_registered_at: UtcTime
     """UTC, taken from the command."""
 
@@ -287,8 +289,6 @@ class _ComesAlong(_FamilyForm):
     """What the registrar saw in 健康云返回信息 and relied on: also from where somebody comes."""
     mobile: Sealed
     """手机号, from the declaration or typed; of a child the accompanied person's."""
-    pre_registered_at: UtcTime
-    """UTC, taken from the command that registered the family member."""
 
 
 class FamilyMemberPreRegistered(_ComesAlong):
@@ -297,6 +297,8 @@ class FamilyMemberPreRegistered(_ComesAlong):
     TYPE: ClassVar[Literal["gatehouse.registration.family-member-pre-registered.v1"]] = (
         "gatehouse.registration.family-member-pre-registered.v1"
     )
+    same_as: KnownAs = None
+    pre_registered_at: FamilyRegisteredAt
 
 
 class FamilyDetailsCorrected(_ComesAlong):
@@ -307,6 +309,7 @@ class FamilyDetailsCorrected(_ComesAlong):
     )
     reason: Sealed
     """Why, in the registrar's words."""
+    pre_registered_at: FamilyRegisteredAt
     corrected_at: UtcTime
     """UTC, taken from the command."""
 

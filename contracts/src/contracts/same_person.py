@@ -19,6 +19,13 @@ RECORDS_MAX = 8
 
 SameAs = Annotated[tuple[UUID, ...], Field(max_length=RECORDS_MAX - 1)]
 """The other records of a person, ascending."""
+KnownAs = Annotated[
+    SameAs | None,
+    Field(
+        description="Under which other records the same person was known by then, ascending: for whoever is told only now."
+        " Absent: none."
+    ),
+]
 
 
 class PersonLinked(Event):

@@ -61,11 +61,11 @@ def when_the_police_must_know(
     event = fact.event
     match event:
         case PersonPreRegistered():
-            return [(event.person_id, Share(event.person_id, event.contract_no, _particulars(event), event.pre_registered_at))]
+            return [_shared_first(event, _particulars(event))]
         case PersonDetailsCorrected():
             return [(event.person_id, Share(event.person_id, event.contract_no, _particulars(event), event.corrected_at))]
         case FamilyMemberPreRegistered():
-            return [(event.person_id, Share(event.person_id, event.contract_no, _of_family(event), event.pre_registered_at))]
+            return [_shared_first(event, _of_family(event))]
         case FamilyDetailsCorrected():
             return [(event.person_id, Share(event.person_id, event.contract_no, _of_family(event), event.corrected_at))]
         case PreRegistrationWithdrawn() | FamilyMemberWithdrawn():
@@ -74,6 +74,11 @@ def when_the_police_must_know(
             return [(event.person_id, Link(event.person_id, event.same_as, at))]
         case _:
             assert_never(event)
+
+
+def _shared_first(event: PersonPreRegistered | FamilyMemberPreRegistered, particulars: Particulars) -> tuple[UUID, Share]:
+    same_as = event.same_as or ()
+    return event.person_id, Share(event.person_id, event.contract_no, particulars, event.pre_registered_at, same_as)
 
 
 def _particulars(event: PersonPreRegistered | PersonDetailsCorrected) -> Particulars:

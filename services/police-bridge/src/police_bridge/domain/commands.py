@@ -36,6 +36,8 @@ class Share:
     contract_no: str
     particulars: Particulars
     at: datetime
+    same_as: tuple[UUID, ...] = ()
+    """Under which other ids the person was known by then."""
 
 
 @dataclass(frozen=True, slots=True)

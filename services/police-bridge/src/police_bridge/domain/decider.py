@@ -55,17 +55,18 @@ def _withdraw(command: Withdraw, person: SharedPerson) -> Sequence[ArrivalWithdr
 
 
 def _link(command: Link, person: SharedPerson) -> Sequence[ArrivalLinked]:
-    """Told to whoever was told of the person. Of somebody who is told of later, the messages about the others say so."""
+    """Told to whoever was told of the person. Whoever is told later is told of the link then."""
     if person.is_erased or command.same_as == person.same_as:
         return []
     return [_linked(command.person_id, each, command.same_as, command.at) for each in person.districts]
 
 
 def _linked_in_a_new_district(command: Share, person: SharedPerson) -> Sequence[ArrivalLinked]:
-    district = command.particulars.district
-    if district in person.districts or not person.same_as:
+    """What was told of a link before: to other districts, or to nobody, and then it stands in what was told of the person now."""
+    district, same_as = command.particulars.district, person.same_as or command.same_as
+    if district in person.districts or not same_as:
         return []
-    return [_linked(command.person_id, district, person.same_as, command.at)]
+    return [_linked(command.person_id, district, same_as, command.at)]
 
 
 def _erase(command: Erase, person: SharedPerson) -> Sequence[ArrivalErased]:

@@ -17,6 +17,7 @@ from contracts.registration import (
     PinnedDeclaration,
 )
 from contracts.rejection import Rejection
+from contracts.same_person import SameAs
 from contracts.sealing import Sealed
 from registration.domain.corrections import (
     CORRECTIONS_MAX,
@@ -155,9 +156,9 @@ class PersonAccompaniesOneself(Rejection):
 
 
 def pre_register(
-    command: PreRegisterFamilyMember, known: FamilyMember | None
+    command: PreRegisterFamilyMember, known: FamilyMember | None, same_as: SameAs | None
 ) -> Sequence[FamilyDeclarationAwaited | FamilyMemberPreRegistered]:
-    """`known`: the latest one on that contract."""
+    """`known`: the latest one on that contract. `same_as`: the family member's other records."""
     form, declaration, seen = command.form, command.declaration, command.declaration_version_seen
     if form.accompanies == command.person_id:
         raise PersonAccompaniesOneself
@@ -172,7 +173,7 @@ def pre_register(
         raise MobileIsMissing  # Typed in a moment: nothing to wait for.
     if declaration is None or lacks is not None:
         return _wait(command, known)
-    return [_pre_registered(command.person_id, form, declaration, at=command.at)]
+    return [_pre_registered(command.person_id, form, declaration, same_as, at=command.at)]
 
 
 def _wait(command: PreRegisterFamilyMember, known: FamilyMember | None) -> Sequence[FamilyDeclarationAwaited]:
@@ -193,19 +194,21 @@ def awaited_in(family: Mapping[str, FamilyMember]) -> Sequence[str]:
 
 
 def take_up(
-    person_id: UUID, declaration: Declaration, family: Mapping[str, FamilyMember], at: datetime
+    person_id: UUID, declaration: Declaration, family: Mapping[str, FamilyMember], same_as: SameAs | None, at: datetime
 ) -> Sequence[FamilyMemberPreRegistered]:
     """The forms that the declaration completes, by contract."""
     return [
-        _pre_registered(person_id, family[contract_no].form, declaration, at=at)
+        _pre_registered(person_id, family[contract_no].form, declaration, same_as, at=at)
         for contract_no in awaited_in(family)
         if waits_for(family[contract_no].form, declaration, at) is None
     ]
 
 
-def _pre_registered(person_id: UUID, form: FamilyForm, declaration: Declaration, *, at: datetime) -> FamilyMemberPreRegistered:
-    told = _told(replace(form, mobile=declaration.mobile or form.mobile))
-    return FamilyMemberPreRegistered(person_id=person_id, **told, declaration=declaration.pinned, pre_registered_at=at)
+def _pre_registered(
+    person_id: UUID, form: FamilyForm, declaration: Declaration, same_as: SameAs | None, *, at: datetime
+) -> FamilyMemberPreRegistered:
+    told = _told(replace(form, mobile=declaration.mobile or form.mobile)) | {"declaration": declaration.pinned}
+    return FamilyMemberPreRegistered(person_id=person_id, **told, same_as=same_as, pre_registered_at=at)
 
 
 def change(command: FamilyChange, known: FamilyMember | None) -> Sequence[FamilyEvent]:

@@ -29,7 +29,7 @@ from contracts.registration import (
 )
 from contracts.rejection import Rejection
 from contracts.review import ReviewItemSettled
-from contracts.same_person import PersonLinked, PersonUnlinked
+from contracts.same_person import PersonLinked, PersonUnlinked, SameAs
 from contracts.sealing import Sealed
 from registration.domain import family, review, same_person, waiting
 from registration.domain.corrections import Correct, PreRegistrationIsNotOpen, correct, details_of
@@ -227,7 +227,7 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
 def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]:
     form, declaration, seen = command.form, command.declaration, command.declaration_version_seen
     if person.is_expected_on(form.contract_no):
-        return list(_replaced(command, person))
+        return _replaced(command, person)
     if person.is_family_on(form.contract_no):
         raise family.PersonIsRegisteredOtherwise
     _require_room(person, form.contract_no)
@@ -238,12 +238,13 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
     lacks = waits_for(form, declaration, command.at)
     if lacks is WaitsFor.MOBILE:
         raise MobileIsMissing  # Typed in a moment: nothing to wait for.
+    linked = _replaced(command, person)
     if declaration is None or lacks is not None:
         waiting.require_place(form, person.awaited.get(form.contract_no), for_one_firm=command.for_one_firm)
         waits = waiting.wait(command.person_id, form, person.awaited.get(form.contract_no), command.at)
-        return [*_replaced(command, person), *waits]
-    expected_now = _pre_registered(command.person_id, form, declaration, taken_up=False, at=command.at)
-    return [*_replaced(command, person), expected_now]
+        return [*linked, *waits]
+    same_as = linked[0].same_as if linked else person.records.told
+    return [*linked, _pre_registered(command.person_id, form, declaration, same_as, taken_up=False, at=command.at)]
 
 
 def _replaced(command: PreRegister, person: Person) -> Sequence[PersonLinked]:
@@ -255,10 +256,11 @@ def _replaced(command: PreRegister, person: Person) -> Sequence[PersonLinked]:
 
 
 def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:
+    person_id, declaration, same_as = command.person_id, command.declaration, person.records.told
     forms = waiting.lacking_nothing(command, person.awaited)
-    work = [_pre_registered(command.person_id, each, command.declaration, taken_up=True, at=command.at) for each in forms]
+    work = [_pre_registered(person_id, each, declaration, same_as, taken_up=True, at=command.at) for each in forms]
     along = {on: each for on, each in person.family.items() if on in command.along and not person.is_to_be_expected_on(on)}
-    return [*work, *family.take_up(command.person_id, command.declaration, along, command.at)]
+    return [*work, *family.take_up(person_id, declaration, along, same_as, command.at)]
 
 
 def _correct(command: Correct, person: Person) -> Sequence[PersonDetailsCorrected]:
@@ -311,7 +313,7 @@ def _pre_register_family_member(command: family.PreRegisterFamilyMember, person:
     if person.is_expected_on(contract_no) or contract_no in person.awaited:
         raise family.PersonIsRegisteredOtherwise
     _require_room(person, contract_no)
-    return family.pre_register(command, person.family.get(contract_no))
+    return family.pre_register(command, person.family.get(contract_no), person.records.told)
 
 
 def _import(command: ImportRosterMember, person: Person) -> Sequence[PersonEvent]:
@@ -334,9 +336,11 @@ def _require_room(person: Person, contract_no: str) -> None:
         raise PersonIsOnTooManyContracts
 
 
-def _pre_registered(person_id: UUID, form: Form, declaration: Declaration, *, taken_up: bool, at: datetime) -> PersonPreRegistered:
-    form = replace(form, mobile=declaration.mobile or form.mobile)
-    return PersonPreRegistered(person_id=person_id, **expected(form, declaration.pinned), taken_up=taken_up, pre_registered_at=at)
+def _pre_registered(
+    person_id: UUID, form: Form, declaration: Declaration, same_as: SameAs | None, *, taken_up: bool, at: datetime
+) -> PersonPreRegistered:
+    told = expected(replace(form, mobile=declaration.mobile or form.mobile), declaration.pinned)
+    return PersonPreRegistered(person_id=person_id, **told, taken_up=taken_up, same_as=same_as, pre_registered_at=at)
 
 
 # --- What follows from a fact -----------------------------------------------------------------------------------------

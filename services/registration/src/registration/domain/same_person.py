@@ -81,6 +81,11 @@ class Records:
     def same_as(self) -> frozenset[UUID]:
         return frozenset(self.linked)
 
+    @property
+    def told(self) -> tuple[UUID, ...] | None:
+        """As other facts tell it: ascending. None where there are none."""
+        return tuple(sorted(self.linked)) or None
+
 
 class DocumentIsThePersonsOwn(Rejection):
     """The document that was named is the one under which the person is known."""
