@@ -24,7 +24,7 @@ from uuid import UUID
 
 import orjson
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 if TYPE_CHECKING:
     from chassis.auth import Principal
@@ -259,6 +259,8 @@ def _log_crashes() -> None:
 
 
 # --- Metrics -----------------------------------------------------------------------------------------------------------
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # When a series began helps nobody, and costs another one for each.
 
 REQUEST_SECONDS = Histogram(
     "gatehouse_http_request_seconds",
