@@ -51,13 +51,17 @@ async def measure(place: Place) -> Sequence[Row]:
         await _one_by_one(pool)  # Plans are made, pages are there.
         before = await place.pgbench("insert", INSERT, clients=CLIENTS)
         one_by_one = await _one_by_one(pool)
+        wal = await pool.fetchval("SELECT pg_current_wal_lsn()")
         waiting = await _waiting(pool)
+        kept, written = await _bytes(pool, since=wal)
         after = await place.pgbench("insert", INSERT, clients=CLIENTS)
     reference = (before + after) / 2
     name = f"pgbench insert, {CLIENTS} clients, before and after"
     return [
         Row(f"append, one fact a command, {WRITERS} writers", one_by_one, "/s", reference, "≥ 0.7×", name),
         Row("append, commands already waiting", waiting, "/s", reference, "≥ 1.5×", name),
+        Row("…, one event on disk, with its indexes", kept, "bytes", len(DATA), "–", "its data"),
+        Row("…, one in the WAL, with its stream", written, "bytes", len(DATA), "–", "the same"),
     ]
 
 
@@ -96,3 +100,10 @@ async def _waiting(pool: asyncpg.Pool) -> float:
     gc.unfreeze()
     await store.close()
     return rate
+
+
+async def _bytes(pool: asyncpg.Pool, *, since: int) -> tuple[float, float]:
+    """Of one event: in its table, and in the WAL since then, when `WAITING` were appended."""
+    kept = await pool.fetchval("SELECT pg_total_relation_size('event')::float8 / count(*) FROM event")
+    written = await pool.fetchval("SELECT pg_current_wal_lsn()") - since
+    return kept, written / WAITING
