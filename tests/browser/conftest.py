@@ -1,7 +1,7 @@
 """Chromium in front of the portal. A pytest process of its own: `make test` runs it apart, `make test ARGS="-n0 tests/browser"`
 runs it alone. What is missing on the machine is installed, or named.
 
-How pages look is tested with stand-ins for the services.
+How pages look is tested with stand-ins for the services; that they work, on one installation of all of them.
 """
 
 from __future__ import annotations
@@ -9,14 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+import httpx2
 import pytest
 from playwright.async_api import Browser, async_playwright
+from pydantic import SecretStr
 
+from chassis.database import create_pool
 from chassis.server import serve
-from devstack import doctor
+from chassis.settings import key_bytes
+from contracts.access import Role
+from devstack import demo, doctor
 from devstack.missing import MissingPart
+from devstack.parts import Parts
 from devstack.ports import HOST, free_port
+from devstack.state import State
+from portal.digests import Digests
 from portal.session import Session
+from portal.users import SiteGrant, Users
+from tests.journeys.sites import Site
+from tests.journeys.stack import JourneyStack, journey_stack
 from tests.portal.stand_ins import StandIns, app_of, operator, supervisor
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
@@ -54,6 +65,31 @@ async def pages_of_supervision() -> AsyncIterator[str]:
     """The same, to a supervisor."""
     async for url in served(StandIns(), supervisor):
         yield url
+
+
+@pytest.fixture(scope="session")
+async def installation(real_parts: Parts, state: State) -> AsyncIterator[JourneyStack]:
+    """Every service, with the demo's accounts."""
+    async with journey_stack(real_parts, state) as (stack, _):
+        await demo.put_accounts(stack)
+        yield stack
+
+
+@pytest.fixture
+async def site(installation: JourneyStack) -> AsyncIterator[Site]:
+    """A contract that no other test has. The operator of the demo works there, and the station of the demo supervises it."""
+    async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
+        site = await Site.reported(installation, client, station="虹口")
+        await grant(installation, site.contract_no)
+        yield site
+
+
+async def grant(stack: JourneyStack, contract_no: str) -> None:
+    operator = next(each for each in demo.SITE_ACCOUNTS if each.role is Role.SITE_OPERATOR)
+    async with await create_pool(stack.databases["portal"].app_dsn, application_name="test", size_max=1) as pool:
+        users = Users(pool, Digests(key_bytes(SecretStr(stack.state.key("user-key")))))
+        grants = [SiteGrant(contract_no, operator.role)]
+        await users.put_site_user(document_number=operator.number, mobile=operator.mobile, grants=grants)
 
 
 async def served(stand_ins: StandIns, session: Callable[[], Session]) -> AsyncIterator[str]:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import pyotp
 from playwright.async_api import Browser, Page, ViewportSize
@@ -21,6 +22,8 @@ from tests.portal.stand_ins import PAGE_BYTES_MAX
 
 PC: ViewportSize = {"width": 1366, "height": 768}
 PHONE: ViewportSize = {"width": 390, "height": 844}
+BETWEEN: list[ViewportSize] = [{"width": 1024, "height": 768}, {"width": 768, "height": 1024}]
+"""An old PC, and a tablet."""
 WAIT_MS_MAX = 15_000
 ROLES: tuple[Literal["link", "button"], ...] = ("link", "button")
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
@@ -39,6 +42,8 @@ class Desk:
     page: Page
     complaints: list[str] = field(default_factory=list)
     """What the browser's console said: a blocked script, a missing file."""
+    addresses: list[str] = field(default_factory=list)
+    """Whatever it asked for, as it stands in histories and logs."""
 
     @classmethod
     @asynccontextmanager
@@ -53,6 +58,7 @@ class Desk:
         desk = cls(url, await context.new_page())
         desk.page.on("console", lambda message: desk.complaints.append(message.text) if message.type == "error" else None)
         desk.page.on("pageerror", lambda error: desk.complaints.append(str(error)))
+        desk.page.on("request", lambda request: desk.addresses.append(unquote(request.url)))
         yield desk
         await context.close()
 
@@ -106,10 +112,15 @@ class Desk:
         violations = {each["id"]: [node["html"] for node in each["nodes"]] for each in found["violations"]}
         assert {} == violations, name
         assert [] == await self.page.evaluate(UNLABELLED), name
-        widest = await self.page.evaluate("() => document.documentElement.scrollWidth")
-        assert widest <= size["width"], f"{name}: {widest} px"
+        await self.fits(name, size)
         assert len((await self.page.content()).encode()) < PAGE_BYTES_MAX, name
         assert [] == [each for each in self.complaints if "Failed to load resource" not in each], name
+
+    async def fits(self, name: str, size: ViewportSize) -> None:
+        """Nothing sticks out at this width."""
+        await self.page.set_viewport_size(size)
+        widest = await self.page.evaluate("() => document.documentElement.scrollWidth")
+        assert widest <= size["width"], f"{name}: {widest} px of {size['width']}"
 
     async def _keep(self, name: str, size: ViewportSize) -> None:
         """A screenshot, where they are wanted; of English pages none."""

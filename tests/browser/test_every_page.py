@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, ViewportSize
 
-from tests.browser.desk import PC, PHONE, Desk
-from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, IMPORT, PERSON, SITE, WAITING
+from tests.browser.desk import BETWEEN, PC, PHONE, Desk
+from tests.journeys.sites import Arrived, Site
+from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, IMPORT, PERSON, SITE, WAITING, WAITING_CHILD
 
 OF_SITES = {
     "home": "/",
@@ -24,6 +25,8 @@ OF_SITES = {
     "family-members": f"{SITE}/pre-registrations/{PERSON}/family-members?done=pre_registered",
     "family-form": f"{SITE}/pre-registrations/{PERSON}/family-members/new",
     "family-member": f"{SITE}/pre-registrations/{PERSON}/family-members/{CHILD}",
+    "family-member-awaiting": f"{SITE}/pre-registrations/{PERSON}/family-members/{WAITING_CHILD}",
+    "family-correction": f"{SITE}/pre-registrations/{PERSON}/family-members/{CHILD}/corrections",
     "site-information": f"{SITE}/epidemic-control?done=submitted",
     "health-reports": f"{SITE}/people/{PERSON}/health-reports",
     "health-form": f"{SITE}/people/{PERSON}/health-reports/new",
@@ -51,6 +54,8 @@ OF_SUPERVISION = {
     "supervision-people": "/supervision/people?counted=pre_registered",
     "supervision-person": f"/supervision/people/{PERSON}",
     "supervision-today": "/supervision/today",
+    "supervision-missing-reports": "/supervision/missing-reports",
+    "supervision-missing-people": f"/supervision/missing-reports/{CONTRACT}",
     "supervision-ban-reviews": "/supervision/ban-reviews",
     "policies": "/supervision/policies",
     "policy-form": "/supervision/policies/drafts/new",
@@ -91,12 +96,48 @@ class TestEveryPage:
             await desk.sees("不能进场的原因")
             await desk.is_as_it_should_be("verdict", size)
 
-    async def test_in_large_type_sticks_out_nowhere(self, pages_of_a_site: str, chromium: Browser, size: ViewportSize) -> None:
-        async with Desk.opened(pages_of_a_site, chromium, size=size) as desk:
-            await desk.page.goto(OF_SITES["pre-registrations"])
-            await desk.clicks("大字")
-            await desk.page.locator("html.large").wait_for()
-            await desk.is_as_it_should_be("large-type", size)
+    async def test_in_large_type_sticks_out_nowhere(
+        self, pages_of_a_site: str, pages_of_supervision: str, chromium: Browser, size: ViewportSize
+    ) -> None:
+        for url, pages in ((pages_of_a_site, OF_SITES), (pages_of_supervision, OF_SUPERVISION)):
+            async with Desk.opened(url, chromium, size=size) as desk:
+                await desk.page.goto("/help")
+                await desk.clicks("大字")
+                for name, path in pages.items():
+                    await desk.page.goto(path)
+                    await desk.page.locator("html.large").wait_for()
+                    await desk.fits(f"{name} in large type", size)
+                    if name == "pre-registrations":
+                        await desk.is_as_it_should_be("large-type", size)
+
+
+async def test_every_page_fits_an_old_pc_and_a_tablet(pages_of_a_site: str, pages_of_supervision: str, chromium: Browser) -> None:
+    for url, pages in ((pages_of_a_site, OF_SITES), (pages_of_supervision, OF_SUPERVISION)):
+        async with Desk.opened(url, chromium) as desk:
+            for name, path in pages.items():
+                await desk.page.goto(path)
+                for size in BETWEEN:
+                    await desk.fits(name, size)
+
+
+async def test_every_page_of_real_services_is_for_everybody(site: Site, chromium: Browser) -> None:
+    arrived = await site.arrives()
+    async with Desk.opened(site.stack.url("portal"), chromium) as desk:
+        await desk.signs_in(site.stack)
+        await looks_at(desk, real(OF_SITES, site, arrived), PC)
+    async with Desk.opened(site.stack.url("portal"), chromium) as desk:
+        await desk.signs_in_as_supervisor(site.stack, "city")
+        await looks_at(desk, real(OF_SUPERVISION, site, arrived), PC)
+
+
+def real(pages: dict[str, str], site: Site, arrived: Arrived) -> dict[str, str]:
+    """Those of the person and of the contract, and those that are nobody's."""
+    others = (CHILD, WAITING, WAITING_CHILD, IMPORT["import_id"], DRAFT["draft_id"], "review-items/")
+    return {
+        name: path.replace(CONTRACT, site.contract_no).replace(str(PERSON), arrived.person_id)
+        for name, path in pages.items()
+        if not any(str(each) in path for each in others)
+    }
 
 
 async def looks_at(desk: Desk, pages: dict[str, str], size: ViewportSize) -> None:

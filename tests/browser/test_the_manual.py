@@ -3,48 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
-import httpx2
-import pytest
 from playwright.async_api import Browser, Locator, Page
-from pydantic import SecretStr
 
-from chassis.database import create_pool
-from chassis.settings import key_bytes
 from chassis.testing.wait import eventually
-from contracts.access import Role
-from devstack import demo
-from devstack.parts import Parts
-from devstack.state import State
-from portal.digests import Digests
-from portal.users import SiteGrant, Users
 from tests.browser.desk import Desk
 from tests.journeys.sites import WITHIN_S, Arrived, Site, somebody
-from tests.journeys.stack import JourneyStack, journey_stack
 from tests.journeys.test_who_is_expected import told_to_the_police
 
 PERSON_ID = re.compile(r"/people/([0-9a-f-]{36})/")
-
-
-@pytest.fixture
-async def site(real_parts: Parts, state: State) -> AsyncIterator[Site]:
-    async with (
-        journey_stack(real_parts, state) as (stack, _),
-        httpx2.AsyncClient(timeout=30, trust_env=False) as client,
-    ):
-        site = await Site.reported(stack, client, station="虹口")
-        await grant(stack, site.contract_no)
-        yield site
-
-
-async def grant(stack: JourneyStack, contract_no: str) -> None:
-    """The operator of the demo works on this contract."""
-    operator = next(each for each in demo.SITE_ACCOUNTS if each.role is Role.SITE_OPERATOR)
-    async with await create_pool(stack.databases["portal"].app_dsn, application_name="test", size_max=1) as pool:
-        users = Users(pool, Digests(key_bytes(SecretStr(stack.state.key("user-key")))))
-        grants = [SiteGrant(contract_no, operator.role)]
-        await users.put_site_user(document_number=operator.number, mobile=operator.mobile, grants=grants)
 
 
 async def test_the_manual_from_login_to_the_police(site: Site, chromium: Browser) -> None:
@@ -64,9 +31,12 @@ async def test_the_manual_from_login_to_the_police(site: Site, chromium: Browser
         await asks_for_entry(desk, person.number)
         await desk.sees("可以进场,已登记")
         assert [] == desk.complaints
+        addresses = desk.addresses
     async with Desk.opened(site.stack.url("portal"), chromium) as desk:
         await counts_as_the_station_sees(desk, site)
         assert [] == desk.complaints
+        addresses += desk.addresses
+    assert [] == [each for each in addresses if any(personal in each for personal in (person.number, person.name, person.mobile))]
     # 预登记信息交换共享给公安.
     [told] = await told_to_the_police(site, arrived.person_id)
     assert (person.number, person.name, site.contract_no) == (told["document"], told["name"], told["contract_no"])

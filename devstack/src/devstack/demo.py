@@ -88,8 +88,8 @@ def one_time_password(state: State, account: str) -> str:
 def lines(stack: Stack) -> list[str]:
     """How to sign in, a line an account."""
     told = [f"portal                {stack.url('portal')}"]
-    told += [f"  {each.role:<20}{each.number}  {each.mobile}  (the code is on the page)" for each in SITE_ACCOUNTS]
+    told += [f"  {each.role:<22}{each.number}  {each.mobile}  (the code is on the page)" for each in SITE_ACCOUNTS]
     for each in SUPERVISORS:
         password = stack.state.password(f"portal-{each.account}")
-        told.append(f"  {each.role:<20}{each.account:<8}  {password}  (one-time password: make code ACCOUNT={each.account})")
+        told.append(f"  {each.role:<22}{each.account:<8}  {password}  (one-time password: make code ACCOUNT={each.account})")
     return told

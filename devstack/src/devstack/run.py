@@ -43,7 +43,7 @@ async def run(settings: Settings, *, once: bool) -> int:
             if once:
                 return 1 if differences else 0
             await demo.put_accounts(stack)
-            _tell_where(stack, say)
+            tell_where(stack, say)
             with suppress(asyncio.CancelledError):
                 await supervisor.watch()
     return 0
@@ -98,7 +98,8 @@ async def _play(stack: Stack, say: Say) -> list[str]:
         return [f"the story broke off: {error}"]
 
 
-def _tell_where(stack: Stack, say: Say) -> None:
+def tell_where(stack: Stack, say: Say) -> None:
+    """The last that is said: where everything is, and who can sign in."""
     say("where everything is:")
     for program in PROGRAMS:
         print(f"    {program.package:<22}{stack.url(program.package)}/docs")
