@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 
+from bench import supervised_pages
 from bench.load import Answers, drive
 from bench.place import Place
 from bench.projector import PARTITIONS, batched, publish
@@ -38,6 +39,8 @@ PEOPLE_AT_ONCE = 50_000
 """Prepared in memory for publishing."""
 LOADED_S_MAX = 900.0
 CONNECTIONS, PER_SECOND, SECONDS = 4, 20.0, 20.0
+HTML_PAGES = 130
+"""As many as the table of contracts has."""
 AT = datetime(2020, 2, 18, tzinfo=UTC)
 SEALED = "g1.1." + "A" * 60
 CITY = Account("city_supervisor")
@@ -54,10 +57,12 @@ async def measure(place: Place) -> Sequence[Row]:
             loaded_s = await _load(stack)
             pages = await _drive(stack, [f"page={n + 1}" for n in range(CONTRACTS // 15)])
             stations = await _drive(stack, [f"station={quote(_station(n))}" for n in range(STATIONS)])
+            html = await _answers(stack.url("portal"), await supervised_pages.requests(stack, pages=HTML_PAGES))
     return [
         Row(f"supervision: events → rows of {PEOPLE:,} people, all read models", PEOPLE / loaded_s, "/s", None, "–"),
         Row("supervision table, any page of 2,000 contracts, p99", pages.percentile_ms(99), "ms", None, "< 50 ms"),
         Row("supervision table of one station, p99", stations.percentile_ms(99), "ms", None, "< 50 ms"),
+        Row("portal: any page of contracts or firms, p99", html.percentile_ms(99), "ms", None, "< 150 ms"),
     ]
 
 
@@ -154,11 +159,15 @@ def recorded(stream_id: UUID, event: Event, heads: dict[int, int]) -> Recorded:
 async def _drive(stack: Stack, queries: Sequence[str]) -> Answers:
     access_token, _ = await token(stack.portal, stack.state, CITY)
     url = stack.url("reporting")
-    requests = itertools.cycle(_get(url, f"/v1/supervision/contracts?{query}", access_token) for query in queries)
+    return await _answers(url, [_get(url, f"/v1/supervision/contracts?{query}", access_token) for query in queries])
+
+
+async def _answers(url: str, asked: Sequence[bytes]) -> Answers:
+    requests = itertools.cycle(asked)
     await drive([url], itertools.islice(requests, WARM_UP), connections=CONNECTIONS, seconds=SECONDS)
     answers = await drive([url], requests, connections=CONNECTIONS, seconds=SECONDS, per_second=PER_SECOND)
     if set(answers.statuses) != {200}:
-        raise RuntimeError(f"{queries[0]}: {answers.statuses}")
+        raise RuntimeError(f"{asked[0].splitlines()[0].decode()}: {answers.statuses}")
     return answers
 
 
