@@ -174,4 +174,4 @@ def _workbook(documents: Sequence[Document]) -> bytes:
 
 
 def _handed_in() -> HandedIn:
-    return HandedIn(uuid4(), ImportKind.PRE_REGISTRATION, CONTRACT_NO, "bench", None, False, (), NOW)
+    return HandedIn(uuid4(), ImportKind.PRE_REGISTRATION, CONTRACT_NO, "bench", None, None, False, (), NOW)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,12 +12,12 @@ from uuid import UUID, uuid4
 from chassis.consistency import ConsistencyToken
 from chassis.consumer import Batch
 from chassis.subscribers import Fact
-from contracts.event import Envelope, Event, Recorded, recorded_from_meta, shard_of
+from contracts.event import Actor, Envelope, Event, Recorded, recorded_from_meta, shard_of
 
 RECORDED_AT = datetime(2020, 2, 18, 1, 0, tzinfo=UTC)
 
 
-def recorded(event: Event, stream_id: UUID, *, pos: int, version: int = 1) -> Recorded:
+def recorded(event: Event, stream_id: UUID, *, pos: int, version: int = 1, actor: Actor | None = None) -> Recorded:
     """The event as a reader meets it."""
     envelope = Envelope(
         event_id=uuid4(),
@@ -30,6 +30,7 @@ def recorded(event: Event, stream_id: UUID, *, pos: int, version: int = 1) -> Re
         correlation_id=uuid4(),
         causation_id=uuid4(),
         traceparent="00-" + "0" * 31 + "1-" + "0" * 15 + "1-01",
+        actor=actor,
     )
     return recorded_from_meta(envelope.encode(), pos, event.encode())
 
@@ -45,15 +46,17 @@ class Told:
     def __init__(self, name: str) -> None:
         self.name = name
         self._shards: defaultdict[int, list[Recorded]] = defaultdict(list)
+        self._versions: Counter[UUID] = Counter()
         self._more = asyncio.Event()
 
-    def tell(self, *events: Any, stream_id: UUID | None = None) -> ConsistencyToken:
+    def tell(self, *events: Any, stream_id: UUID | None = None, actor: Actor | None = None) -> ConsistencyToken:
         """These happened. Answers where they stand. Without a stream: each person's own."""
         positions = {}
         for event in events:
             stream = stream_id or event.person_id
             shard = self._shards[shard_of(stream)]
-            shard.append(recorded(event, stream, pos=len(shard) + 1))
+            self._versions[stream] += 1
+            shard.append(recorded(event, stream, pos=len(shard) + 1, version=self._versions[stream], actor=actor))
             positions[shard_of(stream)] = len(shard)
         self._more.set()
         self._more = asyncio.Event()

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from chassis.command_handling import CommandHandler, Decider
 from chassis.event_store import Append, CommandKey, EventStore, NewEvent
-from contracts.event import SHARDS, Envelope, Event
+from contracts.event import SHARDS, Actor, Envelope, Event
 from contracts.rejection import Rejection
 
 SERVICE = "tally"
@@ -115,6 +115,7 @@ def new_event(
         correlation_id=event_id,
         causation_id=event_id,
         traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+        actor=Actor("ops", "somebody") if version % 2 else None,  # both kinds go every way that events go
     )
     encoded = Counted(tally_id=stream_id, amount=amount).encode()
     return NewEvent(event_id, Counted.TYPE, encoded if data is None else data, envelope.encode())

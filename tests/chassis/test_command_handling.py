@@ -11,11 +11,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.auth import Principal
 from chassis.command_handling import DECISIONS_MAX, Decider, Outcome, cause_of, command_key
 from chassis.consistency import ConsistencyToken
 from chassis.event_store import Append, AppendResult, CommandKey, EventStore
 from chassis.faults import IdempotencyKeyReused, TooLate, Unavailable, VersionConflict
-from contracts.event import EVENT_BYTES_MAX, Event, shard_of
+from chassis.telemetry import on_behalf_of
+from contracts.access import Role
+from contracts.event import EVENT_BYTES_MAX, Actor, Event, shard_of
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import (
     EVENTS,
@@ -83,6 +86,9 @@ class Decisions:
         return replace(TALLIES, decide=noted)
 
 
+SOMEBODY = Principal("user:1", Role.SITE_OPERATOR)
+
+
 class TestHandle:
     async def test_answers_the_facts_the_version_and_where_they_stand(self, store: EventStore) -> None:
         tally = in_shard(9)
@@ -128,6 +134,24 @@ class TestHandle:
         assert [1, 2] == [first.version, second.version]
         assert first.causation_id == first.correlation_id != second.causation_id
         assert {SERVICE} == {first.service, second.service}
+
+    async def test_names_whoever_asks_and_nobody_where_nobody_does(self, store: EventStore) -> None:
+        tally = uuid4()
+        with on_behalf_of(SOMEBODY):
+            await handler(store).handle(tally, Count(tally, 1), key=key())
+        with on_behalf_of(None):
+            await handler(store).handle(tally, Count(tally, 2))
+
+        assert [Actor("site_operator", "user:1"), None] == [each.actor for each in await store.read_stream(tally)]
+
+    async def test_names_of_a_repeat_whoever_asked_first(self, store: EventStore) -> None:
+        tally = uuid4()
+        for asks in (SOMEBODY, None, SOMEBODY):
+            with on_behalf_of(asks):
+                await handler(store).handle(tally, Count(tally, 1), key=key())
+
+        [only] = await store.read_stream(tally)
+        assert Actor("site_operator", "user:1") == only.actor
 
     async def test_refuses_a_fact_that_is_too_large_to_publish(self, log: LogDatabase, store: EventStore) -> None:
         class Noted(Event):

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.event import (
+    ACTOR_HEADER,
     HEADERS,
     SEQUENCE_HEADER,
     SHARDS,
+    Actor,
     Envelope,
     NotAnEvent,
     Recorded,
@@ -28,7 +30,11 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DATA = '{"station_name":"浦东","district":"310115","registered_at":"2020-02-01T00:00:00Z"}'.encode()
 
 
-def envelope(stream_id: UUID | None = None) -> Envelope:
+OPERATOR = Actor("site_operator", "user:1/吴\n%")
+"""Whatever an account may be called, it is one header."""
+
+
+def envelope(stream_id: UUID | None = None, *, actor: Actor | None = None) -> Envelope:
     return Envelope(
         event_id=uuid4(),
         type=StationRegistered.TYPE,
@@ -40,6 +46,7 @@ def envelope(stream_id: UUID | None = None) -> Envelope:
         correlation_id=uuid4(),
         causation_id=uuid4(),
         traceparent=TRACEPARENT,
+        actor=actor,
     )
 
 
@@ -56,14 +63,15 @@ def says_the_same(written: Envelope, read: Recorded) -> bool:
         "causation_id",
         "traceparent",
         "shard",
+        "actor",
     )
     return all(getattr(written, name) == getattr(read, name) for name in names)
 
 
 class TestEnvelope:
-    @given(st.uuids(), st.integers(1, 2**62))
-    def test_is_the_same_in_the_log_and_in_kafka(self, stream_id: UUID, pos: int) -> None:
-        written = envelope(stream_id)
+    @given(st.uuids(), st.integers(1, 2**62), st.none() | st.builds(Actor, st.just("ops"), st.text(min_size=1)))
+    def test_is_the_same_in_the_log_and_in_kafka(self, stream_id: UUID, pos: int, actor: Actor | None) -> None:
+        written = envelope(stream_id, actor=actor)
         from_log = recorded_from_meta(written.encode(), pos, DATA)
         from_kafka = recorded_from_headers(record_headers(written.encode().split(b"\n"), pos), DATA)
         assert from_log == from_kafka
@@ -90,12 +98,21 @@ class TestEnvelope:
         assert event.get_extension("traceparent") == TRACEPARENT
         assert event.get_data() == json.loads(DATA)
 
+    def test_tells_who_asked_to_the_official_sdk(self) -> None:
+        headers = dict(record_headers(envelope(actor=OPERATOR).encode().split(b"\n"), 42))
+        event = from_binary(KafkaMessage(headers=headers, key=b"", value=DATA), JSONFormat())
+        assert "site_operator/user%3A1%2F%E5%90%B4%0A%25" == event.get_extension("actor")
+
+    def test_says_nothing_of_who_asked_where_nobody_did(self) -> None:
+        assert ACTOR_HEADER not in dict(record_headers(envelope().encode().split(b"\n"), 42))
+
     def test_sorts_by_position_as_text(self) -> None:
         sequences = [dict(record_headers([], pos))[SEQUENCE_HEADER] for pos in (1, 9, 10, 2**63 - 1)]
         assert sequences == sorted(sequences)
 
-    def test_ignores_headers_of_others_and_their_order(self) -> None:
-        written = envelope()
+    @pytest.mark.parametrize("actor", [None, OPERATOR])
+    def test_ignores_headers_of_others_and_their_order(self, actor: Actor | None) -> None:
+        written = envelope(actor=actor)
         headers = [("x-request", b"1"), *reversed(record_headers(written.encode().split(b"\n"), 7))]
         assert recorded_from_headers(headers, DATA) == recorded_from_meta(written.encode(), 7, DATA)
 

@@ -11,7 +11,7 @@ from chassis.kafka import make_producer, provision
 from chassis.operations import provision_topics
 from chassis.service import Machinery, Service, machinery, worker
 from chassis.settings import ServiceSettings
-from contracts.event import HEADERS, SEQUENCE_HEADER
+from contracts.event import record_headers
 from contracts.topics import EVENT_TOPICS
 from tests.chassis.tally_topics import read_events, started
 from tests.health.service import cancel
@@ -27,13 +27,12 @@ async def publish(settings: ServiceSettings, *events: Any) -> None:
     async with started(make_producer(settings.kafka_bootstrap)) as producer:
         for event in events:
             record = recorded(event, event.person_id, pos=1)
-            headers = [*zip(HEADERS, record.headers, strict=True), (SEQUENCE_HEADER, b"%020d" % record.pos)]
             await producer.send_and_wait(
                 topic.full_name(settings.topic_prefix),
                 record.data,
                 key=str(record.stream_id).encode(),
                 partition=topic.partition_of(record.shard),
-                headers=headers,
+                headers=record_headers(record.headers, record.pos),
             )
 
 

@@ -146,6 +146,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "reveal_person": "reveal_person contract",
         "export_table": "query_supervision -",
         "list_accesses": "view_access_log contract",
+        "list_changes": "view_access_log contract",
     },
     "portal": {"create_token": "public -", "read_keys": "public -"},
 }

@@ -450,6 +450,7 @@ async def reporting(running: InProcess[Any]) -> Examples:
         "reveal_person": Example(Good(body=reveal)),
         "export_table": Example(Good(body={"table": "contracts"})),
         "list_accesses": Example(Good({"person_id": str(present)}, query={"limit": "5", "before": "1000000"})),
+        "list_changes": Example(Good({"person_id": str(present)}, query={"limit": "5"})),
         "list_supervised_contracts": Example(Good(query={"page": "1", "station": "%E8%99%B9%E5%8F%A3"})),
         "read_supervised_contract": Example(Good({"contract_no": OWN})),
     }

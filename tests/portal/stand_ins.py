@@ -447,6 +447,16 @@ ACCESS = {
     "reference": "HK-2020/18",
     "contract_no": CONTRACT,
 }
+CHANGE = {
+    "at": NOW,
+    "service": "health",
+    "version": 4,
+    "kind": "disposition-changed",
+    "account": "user:jianli",
+    "role": "supervision_operator",
+    "proposed_by": None,
+    "contract_no": CONTRACT,
+}
 TERMS: dict[str, Any] = {
     "authority": "city",
     "district": None,
@@ -500,6 +510,7 @@ SUPERVISION: dict[tuple[str, str], Answer] = {
     ("POST", "/v1/supervision/person-searches"): (200, {**PAGE, "rows": [PEOPLE_ROW], "total": 1, "is_complete": True}),
     ("POST", "/v1/reveals"): (200, IDENTITY),
     ("GET", f"/v1/people/{PERSON}/access-log"): (200, {"items": [ACCESS], "next_before": None}),
+    ("GET", f"/v1/people/{PERSON}/change-log"): (200, {"items": [CHANGE], "next": None}),
     ("POST", "/v1/exports"): (200, {}),
     ("GET", "/v1/supervision/days"): (
         200,

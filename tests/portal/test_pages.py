@@ -17,6 +17,7 @@ from portal.wiring import signing_key
 from tests.portal.browsing import Browser
 from tests.portal.stand_ins import (
     ACCESS,
+    CHANGE,
     CONTRACT,
     DECLARATION,
     EMPLOYER,
@@ -408,6 +409,19 @@ class TestSupervisedPerson:
         page = (await browser.open(older)).text
         assert ("HK-2020/1" in page, "#accesses" in page) == (True, False)
         assert [{}, {"before": "41"}] == [dict(each.url.params) for each in services.sent("GET", log)]
+
+    async def test_tells_page_by_page_who_changed_what(self, services: StandIns, browser: Browser) -> None:
+        log = f"/v1/people/{PERSON}/change-log"
+        services.answers["GET", log] = (200, {"items": [CHANGE], "next": "1_health_4"})
+        page = (await browser.open(self.PATH)).text
+        assert all(words in page for words in ("变更记录", "处置方式", "user:jianli", "监理现场操作用户"))
+        older = f"{self.PATH}?after=1_health_4"
+        assert f'href="{older}#changes"' in page
+        nobody_s = {**CHANGE, "kind": "isolation-ordered", "account": None, "role": None}
+        services.answers["GET", log] = (200, {"items": [nobody_s], "next": None})
+        page = (await browser.open(older)).text
+        assert ("系统 · 健康" in page, "#changes" in page) == (True, False)
+        assert [{}, {"after": "1_health_4"}] == [dict(each.url.params) for each in services.sent("GET", log)]
 
     async def test_is_shown_for_a_reason_in_no_address(self, services: StandIns, browser: Browser) -> None:
         await browser.open(self.PATH)

@@ -10,8 +10,9 @@ from chassis.auth import Principal
 from chassis.identity import Identities
 from chassis.sealing import Sealing
 from chassis.settings import ServiceSettings
+from chassis.testing.wait import eventually
 from contracts.access import Role
-from contracts.event import Event
+from contracts.event import Actor, Event
 from contracts.identity import Document
 from contracts.streams import contract_stream
 from devstack.databases import Database
@@ -34,7 +35,7 @@ class City:
     database: Database
     keys: Database
 
-    async def knows(self, person: Person, *told: Event) -> UUID:
+    async def knows(self, person: Person, *told: Event, actor: Actor | None = None) -> UUID:
         """Somebody of whom this was told, about whoever. The `person_id`."""
         [person_id] = await self.identities.identify([Document.model_validate(person.document)])
         sealer = await self.sealing.sealer_for([person_id])
@@ -44,14 +45,18 @@ class City:
             own |= {
                 field: sealer.seal(person_id, field, text) for field, text in plain.items() if field in type(event).model_fields
             }
-            await self.tell(event.model_copy(update=own))
+            await self.tell(event.model_copy(update=own), actor=actor)
         return person_id
 
-    async def tell(self, event: Any) -> None:
+    async def tell(self, event: Any, *, actor: Actor | None = None) -> None:
         source = self.service.told[event.TYPE.split(".")[1]]
         stream_id = None if hasattr(event, "person_id") else contract_stream(event.contract_no)
-        told = source.tell(event, stream_id=stream_id)
-        assert 200 == (await self.caller().get(CONTRACTS, seen=told)).status_code
+        told = source.tell(event, stream_id=stream_id, actor=actor)
+
+        async def is_known() -> bool:
+            return (await self.caller().get(CONTRACTS, seen=told)).status_code == 200
+
+        await eventually(is_known)
 
     def caller(self, role: Role = Role.CITY_SUPERVISOR, **grants: Any) -> Caller:
         return self.service.caller(Principal(f"{role}-{uuid4()}", role, **grants))

@@ -15,6 +15,7 @@ from chassis.auth import Principal
 from chassis.consistency import ConsistencyToken
 from chassis.migrations import KEYS
 from chassis.settings import ServiceSettings
+from chassis.testing.wait import eventually
 from contracts.access import Role
 from contracts.firms import Firm, credit_code_check_character
 from contracts.streams import contract_stream
@@ -57,7 +58,12 @@ async def played(fresh_databases: FreshDatabases, fresh_keys_databases: FreshDat
     made = await fresh_databases.make("reporting", SERVICE.migrations)
     keys = await fresh_keys_databases.make_keys([each.package for each in SERVICES], [KEYS])
     async with in_process(SERVICE, settings_of(SERVICE, made, keys["reporting"], {})) as service:
-        await city_of(service).get(CONTRACTS, seen=play(service))
+        told = play(service)
+
+        async def is_known() -> bool:
+            return (await city_of(service).get(CONTRACTS, seen=told)).status_code == 200
+
+        await eventually(is_known)
         yield service
 
 
@@ -252,13 +258,13 @@ class TestConsistency:
         registration(service, employer())
         assert 1 == (await asked).json()["header"]["employers"]
 
-    @pytest.mark.parametrize("service_name", ["registration", "gatekeeper", "health"])
+    @pytest.mark.parametrize("service_name", ["registration", "gatekeeper", "health", "healthcloud-bridge"])
     async def test_says_so_when_they_do_not_come(self, reader: Caller, service_name: str) -> None:
         response = await reader.get(CONTRACTS, seen=f"{service_name}/1/0:999999")
         assert (503, "unavailable", "1") == (*problem(response), response.headers["retry-after"])
 
     async def test_asks_nothing_of_a_log_that_shows_nothing_here(self, reader: Caller) -> None:
-        assert 200 == (await reader.get(CONTRACTS, seen="healthcloud-bridge/1/0:999999")).status_code
+        assert 200 == (await reader.get(CONTRACTS, seen="police-bridge/1/0:999999")).status_code
 
     @pytest.mark.parametrize("token", ["nonsense", "registration/1/0:1,gatekeeper/1/0:1", " ".join(["health/1/0:1"] * 5)])
     async def test_refuses_what_is_no_token(self, reader: Caller, token: str) -> None:

@@ -36,8 +36,8 @@ from chassis.event_store import (
 )
 from chassis.faults import IdempotencyKeyReused, OtherStreamMoved, TooLate, Unavailable, VersionConflict
 from chassis.shard_heads import READ_EVENTS_MAX
-from chassis.telemetry import current_traceparent
-from contracts.event import EVENT_BYTES_MAX, Envelope, Event, Recorded
+from chassis.telemetry import request_context
+from contracts.event import EVENT_BYTES_MAX, Actor, Envelope, Event, Recorded
 from contracts.rejection import Rejection
 
 C = TypeVar("C", contravariant=True)
@@ -85,6 +85,8 @@ class Cause:
     causation_id: UUID
     correlation_id: UUID
     traceparent: str
+    actor: Actor | None
+    """Who asks. None: nobody, it is the service's own doing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +265,7 @@ class CommandHandler(Generic[C, S, E]):
             correlation_id=cause.correlation_id,
             causation_id=cause.causation_id,
             traceparent=cause.traceparent,
+            actor=cause.actor,
         )
         return NewEvent(envelope.event_id, event.TYPE, data, envelope.encode())
 
@@ -318,7 +321,15 @@ def _event_id(cause: Cause, n: int) -> UUID:
 def _cause(key: CommandKey | None) -> Cause:
     # With the body: a key that was forgotten after some days may come back for another request, which makes other events.
     command_id = uuid5(NAMESPACE_OID, f"{key.principal}\n{key.key}\n{key.body_hash.hex()}") if key else uuid4()
-    return Cause(command_id=command_id, causation_id=command_id, correlation_id=command_id, traceparent=current_traceparent())
+    context = request_context()
+    asks = context.principal
+    return Cause(
+        command_id=command_id,
+        causation_id=command_id,
+        correlation_id=command_id,
+        traceparent=context.traceparent,
+        actor=Actor(asks.role, asks.subject) if asks else None,
+    )
 
 
 def cause_of(recorded: Recorded, *, policy: str, index: int) -> Cause:
@@ -328,4 +339,5 @@ def cause_of(recorded: Recorded, *, policy: str, index: int) -> Cause:
         causation_id=recorded.event_id,
         correlation_id=recorded.correlation_id,
         traceparent=recorded.traceparent,
+        actor=None,
     )

@@ -30,7 +30,7 @@ from chassis.kafka import STOP_S, Address, make_consumer
 from chassis.probes import NotReady
 from chassis.service import Service
 from chassis.shard_heads import shard_heads
-from contracts.event import HEADERS, SHARDS, NotAnEvent, Recorded, recorded_from_headers
+from contracts.event import SHARDS, NotAnEvent, Recorded, recorded_from_headers
 
 EXAMINE_S = 2.0
 """Between two looks at whether the log is closed."""
@@ -166,7 +166,7 @@ class Examination:
                 event.event_id,
                 event.type,
                 event.data,
-                b"\n".join(event.headers[: len(HEADERS)]),
+                b"\n".join(event.headers),
             )
             for event in ordered
         ]

@@ -15,7 +15,8 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
@@ -71,8 +72,14 @@ def request_context() -> RequestContext:
     return _context.get(None) or begin_context()
 
 
-def current_traceparent() -> str:
-    return request_context().traceparent
+@contextmanager
+def on_behalf_of(principal: Principal | None) -> Iterator[None]:
+    """Until the block ends, whatever the running task does is what he asked for earlier. None: nobody's request."""
+    before = _context.set(RequestContext(_new_traceparent(), principal))
+    try:
+        yield
+    finally:
+        _context.reset(before)
 
 
 def _new_traceparent() -> str:

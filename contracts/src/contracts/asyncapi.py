@@ -6,7 +6,7 @@ A service's document refers to `contracts/schemas/`; the one of the police stand
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from contracts.districts import DISTRICTS
-from contracts.event import HEADERS, SEQUENCE_HEADER, Event
+from contracts.event import ACTOR_HEADER, HEADERS, SEQUENCE_HEADER, Event
 from contracts.registry import EVENTS_BY_OWNER
 from contracts.schemas import JsonObject, schema_of
 from contracts.topics import (
@@ -42,6 +42,11 @@ _LENT: Mapping[str, JsonObject] = {
     "ce_traceparent": {"type": "string", "description": "W3C trace context."},
     "content-type": {"type": "string", "const": "application/json"},
 }
+_ACTOR: JsonObject = {
+    "type": "string",
+    "pattern": "^[a-z_]+/.+$",
+    "description": "Role and account of whoever asked for it. Absent where nobody did.",
+}
 """Headers of which there is more to say than that they are UUIDs."""
 
 Payload = Callable[[type[Event]], JsonObject]
@@ -65,7 +70,7 @@ def _service(name: str) -> JsonObject:
             **{f"send-{each}": _operation("send", each, topic) for each, topic in sends.items()},
             **{f"receive-{each}": _operation("receive", each, topic) for each, topic in receives.items()},
         },
-        "components": _components(events, lambda event: {"$ref": f"../schemas/{event.TYPE}.json"}),
+        "components": _components(events, lambda event: {"$ref": f"../schemas/{event.TYPE}.json"}, {ACTOR_HEADER: _ACTOR}),
     }
 
 
@@ -82,7 +87,7 @@ def _police() -> JsonObject:
         **_frame(),
         "channels": {name: _channel(topic)},
         "operations": {f"receive-{name}": _operation("receive", name, topic)},
-        "components": _components(EVENTS_BY_OWNER[topic.carries], schema_of),
+        "components": _components(EVENTS_BY_OWNER[topic.carries], schema_of, {}),
     }
 
 
@@ -134,10 +139,10 @@ def _reference(event: type[Event]) -> JsonObject:
     return {"$ref": f"#/components/messages/{event.__name__}"}
 
 
-def _components(events: Sequence[type[Event]], payload: Payload) -> JsonObject:
+def _components(events: Sequence[type[Event]], payload: Payload, optional: JsonObject) -> JsonObject:
     return {
         "messages": {event.__name__: _message(event, payload(event)) for event in events},
-        "messageTraits": {"cloudEvent": _cloud_event()},
+        "messageTraits": {"cloudEvent": _cloud_event(optional)},
         "securitySchemes": {"scram": {"type": "scramSha512", "description": "One user for each service and each police."}},
     }
 
@@ -153,11 +158,12 @@ def _message(event: type[Event], schema: JsonObject) -> JsonObject:
     }
 
 
-def _cloud_event() -> JsonObject:
-    """CloudEvents 1.0 in Kafka binary mode. The key is the stream id."""
+def _cloud_event(optional: JsonObject) -> JsonObject:
+    """CloudEvents 1.0 in Kafka binary mode, with headers that not every message has. The key is the stream id."""
     identity: JsonObject = {"type": "string", "format": "uuid"}
     properties = {header: _LENT.get(header, identity) for header in _HEADERS if header != "ce_type"}
     properties["ce_type"] = {"type": "string", "description": "The message's name."}
+    properties |= optional
     return {
         "headers": {"type": "object", "properties": properties, "required": list(_HEADERS)},
         "bindings": {"kafka": {"key": identity, "bindingVersion": BINDING_VERSION}},

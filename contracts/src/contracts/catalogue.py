@@ -27,8 +27,9 @@ days in Asia/Shanghai. `sealed` is personal data or free text, `g1.<key version>
 without the person's key; `fingerprint` is a keyed hash.
 
 The key of a record is the stream id. The headers are CloudEvents 1.0 in Kafka binary mode: {headers}.
-`ce_source` is `/<service>/<shard>` and `ce_sequence` the position in that shard, from 1, without holes. A message to the
-police has the headers of the fact that it was rendered from, with a type of its own; its district's topic has holes.
+`ce_source` is `/<service>/<shard>` and `ce_sequence` the position in that shard, from 1, without holes. `ce_actor`,
+`<role>/<account>`, says who asked for it, where somebody did. A message to the police has the headers of the fact that it
+was rendered from, but for the actor, with a type of its own; its district's topic has holes.
 """
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import ClassVar, NamedTuple, Self
+from urllib.parse import quote, unquote
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -68,7 +69,10 @@ HEADERS = (
     "ce_traceparent",
     "content-type",
 )
-"""Names of the header values that `Envelope.encode` writes, one per line, in this order. Only ever extended at the end."""
+"""Names of the header values that `Envelope.encode` always writes, one per line, in this order."""
+
+ACTOR_HEADER = "ce_actor"
+"""The line after these: who asked for it, `<role>/<account>`, the account percent-encoded. Only where somebody did."""
 
 SEQUENCE_HEADER = "ce_sequence"
 """The position in the shard. The database draws it, so it is added to the others when the record is published."""
@@ -77,7 +81,18 @@ SEQUENCE_DIGITS = 20
 """Width of `ce_sequence`: zero-padded, so that it sorts as text (CloudEvents `sequence` extension)."""
 
 _AS_PUBLISHED = (*HEADERS, SEQUENCE_HEADER)
+_OF_AN_ACTOR = (*HEADERS, ACTOR_HEADER, SEQUENCE_HEADER)
 """Names of a record's headers, in the order of `record_headers`."""
+_BY_LENGTH = {len(names): names for names in (_AS_PUBLISHED, _OF_AN_ACTOR)}
+
+
+class Actor(NamedTuple):
+    """Who asked for what became an event."""
+
+    role: str
+    """As in `contracts.access`."""
+    account: str
+    """The subject of the token. Names an account of ours, never a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +115,17 @@ class Envelope:
     """The command or event that caused this one directly."""
     traceparent: str
     """W3C trace context."""
+    actor: Actor | None = None
+    """None: nobody asked, it followed from something else."""
 
     @property
     def shard(self) -> int:
         return shard_of(self.stream_id)
 
     def encode(self) -> bytes:
-        """The header values, one a line, in the order of `HEADERS`."""
+        """The header values, one a line, in the order of `HEADERS`, and `ACTOR_HEADER` where somebody asked."""
         stream_id = str(self.stream_id)
+        actor = () if self.actor is None else (f"{self.actor.role}/{quote(self.actor.account, safe='')}",)
         return "\n".join(
             (
                 "1.0",
@@ -123,6 +141,7 @@ class Envelope:
                 str(self.causation_id),
                 self.traceparent,
                 "application/json",
+                *actor,
             )
         ).encode("ascii")
 
@@ -141,7 +160,7 @@ class Recorded(NamedTuple):
     type: str
     data: bytes
     headers: tuple[bytes, ...]
-    """The values of `HEADERS`, in that order."""
+    """The values of `HEADERS`, in that order, and of `ACTOR_HEADER` where it has one."""
 
     @property
     def event_id(self) -> UUID:
@@ -171,6 +190,14 @@ class Recorded(NamedTuple):
     def traceparent(self) -> str:
         return self.headers[11].decode()
 
+    @property
+    def actor(self) -> Actor | None:
+        """None: nobody asked, or it was told before that was told."""
+        if len(self.headers) == len(HEADERS):
+            return None
+        role, _, account = self.headers[len(HEADERS)].decode().partition("/")
+        return Actor(role, unquote(account))
+
 
 def epoch_of(meta: bytes) -> int:
     """The epoch in which a stored event was written, from its `meta`."""
@@ -183,7 +210,7 @@ class NotAnEvent(ValueError):
 
 def record_headers(values: Sequence[bytes], pos: int) -> list[tuple[str, bytes]]:
     """The Kafka headers of a stored event, from the lines of its `meta` and its position."""
-    return [*zip(HEADERS, values, strict=False), (SEQUENCE_HEADER, b"%020d" % pos)]
+    return [*zip((*HEADERS, ACTOR_HEADER), values, strict=False), (SEQUENCE_HEADER, b"%020d" % pos)]
 
 
 def recorded_from_meta(meta: bytes, pos: int, data: bytes) -> Recorded:
@@ -195,9 +222,10 @@ def recorded_from_headers(headers: Iterable[tuple[str, bytes]], data: bytes | No
     """A stored event from a Kafka record. Raises: NotAnEvent."""
     try:
         names, values = zip(*headers, strict=True)
-        if names != _AS_PUBLISHED:  # A quarter of a reader's time goes here: what comes as we write it is not looked up by name.
+        # A quarter of a reader's time goes here: what comes as we write it is not looked up by name.
+        if names != _BY_LENGTH.get(len(names)):
             named = dict(zip(names, values, strict=True))
-            values = tuple([named[name] for name in _AS_PUBLISHED])
+            values = tuple([named[name] for name in (_OF_AN_ACTOR if ACTOR_HEADER in named else _AS_PUBLISHED)])
         pos = int(values[-1])
     except (KeyError, ValueError, TypeError) as error:  # TypeError: a header of Kafka may hold null.
         raise NotAnEvent(f"headers: {error}") from None

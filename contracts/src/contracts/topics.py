@@ -89,7 +89,7 @@ EVENT_TOPICS: Mapping[str, Topic] = MappingProxyType(
         "registration": _event_topic(
             "registration", readers=("healthcloud-bridge", "health", "gatekeeper", "police-bridge", "reporting")
         ),
-        "healthcloud-bridge": _event_topic("healthcloud-bridge", readers=("registration", "health")),
+        "healthcloud-bridge": _event_topic("healthcloud-bridge", readers=("registration", "health", "reporting")),
         "health": _event_topic("health", readers=("gatekeeper", "reporting")),
         "gatekeeper": _event_topic("gatekeeper", readers=("registration", "health", "reporting")),
     }

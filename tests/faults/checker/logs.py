@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 from uuid import UUID
 
 import asyncpg
@@ -33,6 +34,8 @@ ATTRIBUTES = (
     "content-type",
 )
 """Kafka headers, in the order of the lines of `meta`."""
+ACTOR = "ce_actor"
+"""The line after them, of whatever somebody asked for."""
 
 
 def package(service: str) -> str:
@@ -59,6 +62,14 @@ class Stored:
     def fact(self) -> str:
         """`person-pre-registered` of `gatehouse.registration.person-pre-registered.v1`."""
         return self.type.split(".")[2]
+
+    @property
+    def actor(self) -> tuple[str | None, str | None]:
+        """Role and account. Nothing: it followed from something else."""
+        if len(self.meta) == len(ATTRIBUTES):
+            return None, None
+        role, _, account = self.meta[len(ATTRIBUTES)].decode().partition("/")
+        return role, unquote(account)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -127,7 +138,7 @@ def check_log(log: Log) -> Iterator[str]:
 def _check_row(event: Stored) -> Iterator[str]:
     told = (str(event.event_id), event.type, str(event.stream_id), str(event.version), f"/{event.service}/{event.shard}")
     meta = [value.decode() for value in event.meta]
-    if told != (meta[1], meta[3], meta[5], meta[7], meta[2]) or len(meta) != len(ATTRIBUTES):
+    if told != (meta[1], meta[3], meta[5], meta[7], meta[2]) or len(meta) - len(ATTRIBUTES) not in (0, 1):
         yield f"{event.service}: {event.shard}:{event.pos} has the envelope of another event: {meta}"
     if event.stream_id.int % SHARDS != event.shard:
         yield f"{event.service}: {event.shard}:{event.pos} belongs into another shard"

@@ -27,6 +27,9 @@ PINNED = (
 )
 """What a pre-registration keeps of a declaration, besides its version."""
 
+CHANGES_NOTHING = ("clearance-changed", "declaration-looked-up")
+"""Facts about people that are what follows for the gate, or a look."""
+
 
 async def check_reporting(stack: FaultStack, logs: Mapping[str, Log], people: People) -> list[str]:
     """Supervision: contracts, employers, members, and how many they are."""
@@ -64,6 +67,20 @@ async def check_reporting(stack: FaultStack, logs: Mapping[str, Log], people: Pe
         *_differ("membership_v1", members, await _rows(stack, "reporting", stored)),
         *_differ("people_count_v1", (+counts).items(), (+shown).items()),
     ]
+
+
+async def check_changes(stack: FaultStack, logs: Mapping[str, Log]) -> list[str]:
+    """Who changed what of whom: a row for every fact about a person, in whose name it was asked for."""
+    told = []
+    for log in (logs[service] for service in ("registration", "healthcloud-bridge", "health", "gatekeeper")):
+        for event in log.events:
+            data = event.data
+            lets_in = (data.get("kind"), data.get("outcome")) == ("entry", "admitted")
+            if "person_id" in data and event.fact not in CHANGES_NOTHING and (event.fact != "entry-attempted" or lets_in):
+                role, account = event.actor
+                told.append((data["person_id"], log.service, event.version, event.fact, role, account, data.get("contract_no")))
+    stored = "SELECT person_id, service, version, kind, role, account, contract_no FROM change_v1"
+    return list(_differ("change_v1", told, await _rows(stack, "reporting", stored)))
 
 
 def _member(key: Key, people: People) -> tuple[Any, ...]:

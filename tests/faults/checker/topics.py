@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.faults.checker.logs import ATTRIBUTES, PARTITIONS, Log
+from tests.faults.checker.logs import ACTOR, ATTRIBUTES, PARTITIONS, Log
 from tests.faults.stack import FaultStack
 
 READ_TOPIC_S_MAX = 20.0
@@ -100,7 +100,7 @@ async def check_topic(stack: FaultStack, log: Log) -> tuple[list[str], int]:
         wrong.append(f"missing {sorted(stored.keys() - found.keys())}, unknown {sorted(found.keys() - stored.keys())}")
     for place in found.keys() & stored.keys():
         event = stored[place]
-        headers = (*zip(ATTRIBUTES, event.meta, strict=True), ("ce_sequence", b"%020d" % event.pos))
+        headers = (*zip((*ATTRIBUTES, ACTOR), event.meta, strict=False), ("ce_sequence", b"%020d" % event.pos))
         expected = Record(event.shard % PARTITIONS, str(event.stream_id).encode(), event.raw, headers)
         if found[place] != expected:
             wrong.append(f"{place} was published as {found[place].headers}, stored as {headers}")

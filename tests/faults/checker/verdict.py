@@ -14,6 +14,7 @@ from tests.faults.checker.people import people_of
 from tests.faults.checker.police import check_police_topics, check_told
 from tests.faults.checker.projections import (
     check_bridge,
+    check_changes,
     check_health,
     check_lists,
     check_police,
@@ -31,7 +32,7 @@ READS: Mapping[str, Sequence[str]] = {
     "health": ("registration", "healthcloud-bridge", "gatekeeper"),
     "gatekeeper": ("registration", "health", "gatekeeper"),
     "police-bridge": ("registration", "police-bridge"),
-    "reporting": ("registration", "gatekeeper", "health"),
+    "reporting": ("registration", "gatekeeper", "health", "healthcloud-bridge"),
 }
 """Service → the logs that it takes in."""
 CAUGHT_UP_S_MAX = 60.0
@@ -113,6 +114,7 @@ async def check(stack: FaultStack, diary: Diary, *, within_s: float = CAUGHT_UP_
     wrong += sentences
     wrong += check_told(logs)
     wrong += await check_reporting(stack, logs, people)
+    wrong += await check_changes(stack, logs)
     wrong += await check_lists(stack, logs, people)
     wrong += await check_registration(stack, logs, people)
     wrong += await check_health(stack, logs, people)

@@ -167,6 +167,7 @@ async def _hand_in(
         kind=kind,
         contract_no=contract_no,
         account=caller.subject,
+        role=caller.role,
         # An empty code is nobody's: a registrar whose token names no firm registers nobody.
         employer_credit_code=caller.employer_credit_code or "" if caller.role is Role.EMPLOYER_REGISTRAR else None,
         is_dry_run=dry_run,

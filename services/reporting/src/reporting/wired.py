@@ -14,6 +14,7 @@ from chassis.consistency import ConsistencyToken
 from chassis.identity import Identities
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
+from reporting.read_models.changes import CHANGES_OF_PEOPLE
 from reporting.read_models.contracts import SUPERVISED_CONTRACTS
 from reporting.read_models.employments import PEOPLE_EMPLOYED
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
@@ -21,9 +22,13 @@ from reporting.read_models.same_people import SAME_PEOPLE
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "registration": (SUPERVISED_CONTRACTS.name, PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name, SAME_PEOPLE.name),
-        "gatekeeper": (PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name),
-        "health": (PEOPLE_EMPLOYED.name,),
+        "registration": (
+            *(SUPERVISED_CONTRACTS.name, PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name, SAME_PEOPLE.name),
+            CHANGES_OF_PEOPLE.name,
+        ),
+        "gatekeeper": (PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name, CHANGES_OF_PEOPLE.name),
+        "health": (PEOPLE_EMPLOYED.name, CHANGES_OF_PEOPLE.name),
+        "healthcloud-bridge": (CHANGES_OF_PEOPLE.name,),
     }
 )
 """Service to the read models that take in its events. A token of any other asks for nothing that could show here."""

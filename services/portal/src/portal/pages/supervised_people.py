@@ -1,4 +1,4 @@
-"""Somebody whom supervision looks at: found, shown in plain for a reason, and to whom he was shown; and tables taken away."""
+"""Somebody whom supervision looks at: found, shown in plain for a reason, with his own record; and tables taken away."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ SEARCH_FIELDS = {"/document": "document_number", "/name": "name", "/contract_no"
 
 @router.get("/people/{person_id}", **PAGE)
 @page(Action.QUERY_SUPERVISION)
-async def show_supervised_person(visit: Visit, person_id: UUID, before: int | None = None) -> Response:
-    """Somebody on the contracts that the supervisor reaches, masked, and to whom he was shown, the last time first."""
-    return await _person(visit, person_id, before=before)
+async def show_supervised_person(visit: Visit, person_id: UUID, before: int | None = None, after: str | None = None) -> Response:
+    """Somebody on the contracts that the supervisor reaches, masked; to whom he was shown, and who changed what, the last time
+    first. `before` and `after` are where a page of these begins."""
+    return await _person(visit, person_id, before=before, after=after)
 
 
 @router.post("/people/{person_id}", **PAGE)
@@ -65,13 +66,15 @@ async def _person(
     errors: Sequence[FieldError] = (),
     shown: Identity | None = None,
     before: int | None = None,
+    after: str | None = None,
 ) -> Response:
     reporting = visit.services().reporting
     found = await reporting.employments({"person_id": str(person_id)})
     if not found.rows:
         raise NotFound
     accesses = await reporting.access_log(person_id, before=before)  # after the reveal, which stands in it
-    context: dict[str, Any] = {"found": found, "shown": shown, "accesses": accesses, "is_first": before is None}
+    changes = await reporting.change_log(person_id, after=after)
+    context: dict[str, Any] = {"found": found, "shown": shown, "accesses": accesses, "is_first": before is None, "changes": changes}
     return visit.render("supervision_person.html", errors=errors, person_id=person_id, **context)
 
 

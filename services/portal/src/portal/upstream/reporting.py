@@ -128,6 +128,21 @@ class AccessLog(BaseModel):
     next_before: int | None
 
 
+class Change(BaseModel):
+    at: datetime
+    service: str
+    kind: str
+    account: str | None
+    role: str | None
+    proposed_by: str | None
+    contract_no: str | None
+
+
+class ChangeLog(BaseModel):
+    items: list[Change]
+    next: str | None
+
+
 class Day(BaseModel):
     day: date
     pre_registered: int
@@ -199,6 +214,9 @@ class Reporting:
 
     async def access_log(self, person_id: UUID, *, before: int | None = None) -> AccessLog:
         return await self.calls.get(self.caller, SERVICE, f"/v1/people/{person_id}/access-log", AccessLog, before=before)
+
+    async def change_log(self, person_id: UUID, *, after: str | None = None) -> ChangeLog:
+        return await self.calls.get(self.caller, SERVICE, f"/v1/people/{person_id}/change-log", ChangeLog, after=after)
 
     async def export(self, table: Mapping[str, Any]) -> bytes:
         """A workbook."""

@@ -11,7 +11,9 @@ from uuid import UUID
 import asyncpg
 from prometheus_client import Counter, Gauge
 
+from chassis.auth import Principal
 from chassis.faults import Unavailable
+from contracts.access import Role
 from registration.imports.columns import ImportKind
 
 KEPT = timedelta(days=7)
@@ -25,9 +27,9 @@ UNFINISHED_AGE_S = Gauge(
 )
 
 HAND_IN = """
-INSERT INTO import_file (import_id, kind, contract_no, account, employer_credit_code, is_dry_run, digest, header,
+INSERT INTO import_file (import_id, kind, contract_no, account, role, employer_credit_code, is_dry_run, digest, header,
                          handed_in_at, turn_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
 ON CONFLICT (kind, contract_no, account, is_dry_run, digest) WHERE finished_at IS NULL DO NOTHING
 RETURNING import_id
 """
@@ -101,6 +103,8 @@ class HandedIn:
     """Empty where the rows are contracts."""
     account: str
     """Who handed it in."""
+    role: Role | None
+    """As what. None: before that was kept."""
     employer_credit_code: str | None
     """The firm whose people alone that account may register. None: anybody's."""
     is_dry_run: bool
@@ -109,6 +113,11 @@ class HandedIn:
     finished_at: datetime | None = None
     forgotten_at: datetime | None = None
     """When what was refused became unreadable."""
+
+    @property
+    def principal(self) -> Principal | None:
+        """In whose name its rows become facts."""
+        return Principal(self.account, self.role) if self.role else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,7 @@ class Ledger:
                 file.kind,
                 file.contract_no,
                 file.account,
+                file.role,
                 file.employer_credit_code,
                 file.is_dry_run,
                 digest,
@@ -223,4 +233,4 @@ class Ledger:
 
 def _file(row: asyncpg.Record) -> HandedIn:
     known = {each.name: row[each.name] for each in fields(HandedIn)}
-    return HandedIn(**known | {"kind": ImportKind(row["kind"])})
+    return HandedIn(**known | {"kind": ImportKind(row["kind"]), "role": row["role"] and Role(row["role"])})

@@ -23,6 +23,7 @@ from chassis.faults import Unavailable, VersionConflict
 from chassis.key_server import Purpose
 from chassis.leases import Lease
 from chassis.sealing import Erased, Sealing, Unsealer
+from chassis.telemetry import on_behalf_of
 from contracts.registration import DeclarationAwaited
 from contracts.rejection import Rejection
 from contracts.streams import contract_stream
@@ -103,7 +104,8 @@ class Imports:
         if waiting:
             unsealer = await self.sealing.unwrap([file.import_id], actor=ACTOR, purpose=Purpose.PROCESS)
             rows = [(row_no, opened_cells(file, content, unsealer)) for row_no, content in waiting]
-            verdicts = await self._verdicts(file, rows)
+            with on_behalf_of(file.principal):
+                verdicts = await self._verdicts(file, rows)
             passing(CrashPoint.IMPORT_DECIDED)
             await self.ledger.record(file.import_id, verdicts)
             if not file.is_dry_run:

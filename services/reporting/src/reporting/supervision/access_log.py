@@ -25,12 +25,6 @@ CROSS JOIN LATERAL (
     ORDER BY abs(extract(epoch FROM reveal.at - asked.at)) LIMIT 1
 ) AS told
 """
-IS_WITHIN_REACH = """
-SELECT EXISTS (
-    SELECT FROM membership_v1 AS m JOIN supervision_contract_v1 AS c USING (contract_no)
-    WHERE m.person_id = $1
-      AND ($2::text[] IS NULL OR c.station_name = ANY ($2)) AND ($3::text[] IS NULL OR c.district = ANY ($3)))
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +42,6 @@ class Line:
 
     access: Access
     reason: Reason | None
-
-
-async def is_within_reach(
-    pool: asyncpg.Pool, person_id: UUID, *, stations: Sequence[str] | None, districts: Sequence[str] | None
-) -> bool:
-    """Whether the person is or was on any contract of these."""
-    found: bool = await pool.fetchval(IS_WITHIN_REACH, person_id, stations, districts)
-    return found
 
 
 async def access_log(pool: asyncpg.Pool, sealing: Sealing, person_id: UUID, *, before: int, limit: int) -> Sequence[Line]:
