@@ -24,8 +24,9 @@ from devstack.parts import Parts
 from devstack.ports import HOST, free_port
 from devstack.state import State
 from portal.digests import Digests
+from portal.operators import SiteGrant
 from portal.session import Session
-from portal.users import SiteGrant, Users
+from portal.users import Users
 from tests.journeys.sites import Site
 from tests.journeys.stack import JourneyStack, journey_stack
 from tests.portal.stand_ins import StandIns, app_of, operator, supervisor

@@ -9,6 +9,7 @@ TABLE = """
                           project_lead site_operator employer_registrar supervision_lead supervision_operator gate_device
 view_site                 yes          yes           yes                yes              yes                  -
 grant_operator            yes          -             -                  -                -                    -
+look_up_operator          -            -             -                  -                -                    -
 submit_site_information   yes          yes           -                  -                -                    -
 import_roster             yes          yes           -                  -                -                    -
 follow_import             yes          yes           yes                -                -                    -
@@ -36,35 +37,36 @@ view_access_log           -            -             -                  -       
 erase_person              -            -             -                  -                -                    -
 receive_arrivals          -            -             -                  -                -                    -
 
-                          station_officer district_supervisor city_supervisor contract_system police_subscriber ops
-view_site                 -               -                   -               -               -                 -
-grant_operator            -               -                   -               -               -                 -
-submit_site_information   -               -                   -               -               -                 -
-import_roster             -               -                   -               -               -                 -
-follow_import             -               -                   -               yes             -                 -
-look_up_declaration       -               -                   -               -               -                 -
-look_up_person            -               -                   -               -               -                 -
-pre_register              -               -                   -               -               -                 -
-withdraw_pre_registration -               -                   -               -               -                 -
-settle_review_item        -               -                   -               -               -                 -
-link_document             -               -                   -               -               -                 -
-unlink_document           -               -                   -               -               -                 -
-report_health             -               -                   -               -               -                 -
-report_health_round       -               -                   -               -               -                 -
-set_disposition           -               -                   -               -               -                 -
-note_objection            -               -                   -               -               -                 -
-view_policies             yes             yes                 yes             -               -                 -
-decide_policy             -               yes                 yes             -               -                 -
-correct_judgement         -               -                   -               -               -                 -
-admit                     -               -                   -               -               -                 -
-pass_gate                 -               -                   -               -               -                 -
-view_clearance            -               -                   -               -               -                 -
-report_contract           -               -                   -               yes             -                 -
-query_supervision         yes             yes                 yes             -               -                 -
-reveal_person             yes             yes                 yes             -               -                 -
-view_access_log           yes             yes                 yes             -               -                 -
-erase_person              -               -                   yes             -               -                 -
-receive_arrivals          -               -                   -               -               yes               -
+                          station_officer district_supervisor city_supervisor contract_system police_subscriber ops portal
+view_site                 -               -                   -               -               -                 -   -
+grant_operator            -               -                   -               -               -                 -   -
+look_up_operator          -               -                   -               -               -                 -   yes
+submit_site_information   -               -                   -               -               -                 -   -
+import_roster             -               -                   -               -               -                 -   -
+follow_import             -               -                   -               yes             -                 -   -
+look_up_declaration       -               -                   -               -               -                 -   -
+look_up_person            -               -                   -               -               -                 -   -
+pre_register              -               -                   -               -               -                 -   -
+withdraw_pre_registration -               -                   -               -               -                 -   -
+settle_review_item        -               -                   -               -               -                 -   -
+link_document             -               -                   -               -               -                 -   -
+unlink_document           -               -                   -               -               -                 -   -
+report_health             -               -                   -               -               -                 -   -
+report_health_round       -               -                   -               -               -                 -   -
+set_disposition           -               -                   -               -               -                 -   -
+note_objection            -               -                   -               -               -                 -   -
+view_policies             yes             yes                 yes             -               -                 -   -
+decide_policy             -               yes                 yes             -               -                 -   -
+correct_judgement         -               -                   -               -               -                 -   -
+admit                     -               -                   -               -               -                 -   -
+pass_gate                 -               -                   -               -               -                 -   -
+view_clearance            -               -                   -               -               -                 -   -
+report_contract           -               -                   -               yes             -                 -   -
+query_supervision         yes             yes                 yes             -               -                 -   -
+reveal_person             yes             yes                 yes             -               -                 -   -
+view_access_log           yes             yes                 yes             -               -                 -   -
+erase_person              -               -                   yes             -               -                 -   -
+receive_arrivals          -               -                   -               -               yes               -   -
 """
 
 

@@ -37,6 +37,10 @@ WITHOUT: Mapping[str, Mapping[str, str]] = {
             ("link_document", "list_documents", "unlink_document", "grant_operator", "list_operators", "withdraw_operator"),
             OWN_STREAM,
         ),
+        **dict.fromkeys(
+            ("look_up_operator", "read_operator_rights"),
+            "reads the contracts' own streams; a first grant may be late",
+        ),
         "look_up_person": "asks the key server, which has one truth and no log",
     },
     "healthcloud_bridge": {"look_up_declaration": "asks the upstream, and decides on its own stream"},

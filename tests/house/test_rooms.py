@@ -65,6 +65,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "token_api.py": "tokens are neither command nor query",
         "throttle.py": "guessing, by programs and by people",
         "users.py": "people who sign in: plain rows, not facts",
+        "operators.py": "what project leads granted: registration's word, never kept",
         "login_codes.py": "验证码",
         "addresses.py": "proxies hide from where somebody asks, and throttle.py and 内网 need it",
         "message_gateway.py": "how a code reaches a mobile",

@@ -62,6 +62,8 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "grant_operator": "grant_operator contract",
         "list_operators": "grant_operator contract",
         "withdraw_operator": "grant_operator contract",
+        "look_up_operator": "look_up_operator -",
+        "read_operator_rights": "look_up_operator -",
         "list_pre_registrations": "view_site contract",
         "read_pre_registration": "view_site contract",
         "pre_register": "pre_register contract",

@@ -264,6 +264,8 @@ async def registration(running: InProcess[Any]) -> Examples:
         "erase_person": Example(Good({"person_id": erased.json()["person_id"]}), 204),
         "grant_operator": Example(Good(own, body=operating), 201, [{**operating, "mobile": "13800000055"}]),
         "list_operators": Example(Good(own)),
+        "look_up_operator": Example(Good(body={"document": operating["document"], "mobile": operating["mobile"]})),
+        "read_operator_rights": Example(Good({"operator_id": of_operator["operator_id"]}, {"mobile_fingerprint": "e" * 64})),
         "withdraw_operator": Example(Good(of_operator, body={"reason": "已调离"}), 204, [{"reason": "录入错误"}]),
         "list_contracts": Example(Good()),
         "read_contract": Example(Good(own)),

@@ -15,10 +15,12 @@ from chassis.web import create_app
 from contracts.access import Role
 from devstack.databases import Database
 from devstack.fresh_databases import FreshDatabases
+from portal import wiring
 from portal.accounts import put_client
 from portal.settings import Settings
 from portal.wiring import SERVICE
 from tests.portal.browsing import Browser
+from tests.portal.granted import Granted
 from tests.portal.stand_ins import StandIns, app_of
 
 SECRET = "an invented secret"
@@ -34,7 +36,15 @@ async def portal_database(fresh_databases: FreshDatabases) -> AsyncIterator[Data
 
 
 @pytest.fixture
-async def app(portal_database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
+def granted() -> Granted:
+    """What project leads said, as registration would tell it."""
+    return Granted()
+
+
+@pytest.fixture
+async def app(portal_database: Database, granted: Granted, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
+    transport = httpx2.MockTransport(granted.answer)
+    monkeypatch.setattr(wiring, "_client", lambda: httpx2.AsyncClient(transport=transport))
     monkeypatch.setenv("GATEHOUSE_DATABASE_DSN", portal_database.app_dsn)
     monkeypatch.setenv("GATEHOUSE_SIGNING_KEY", SEED)
     monkeypatch.setenv("GATEHOUSE_USER_KEY", SEED)

@@ -18,12 +18,13 @@ from chassis.clock import SystemClock
 from chassis.web import create_app
 from contracts.access import Role
 from portal.digests import Digests
+from portal.operators import SiteGrant
 from portal.rendering import Renderer
 from portal.session import Session, Sessions
 from portal.settings import Settings
 from portal.throttle import Throttle
 from portal.upstream.calls import Calls, TokenDesk
-from portal.users import SiteGrant, Supervisor
+from portal.users import Supervisor
 from portal.wired import Portal
 from portal.wiring import PAGES, signing_key
 
@@ -594,7 +595,7 @@ def app_of(stand_ins: StandIns, session: Callable[[], Session] = operator) -> Fa
     key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
     settings = Settings(database_dsn="nowhere", signing_key=key, user_key=key)  # type: ignore[arg-type]
     digests = Digests(bytes(32))
-    sessions = Sessions(MagicMock(), digests, MagicMock())
+    sessions = Sessions(MagicMock(), digests, MagicMock(), MagicMock())
 
     async def of(request: Request) -> Session:
         return session()

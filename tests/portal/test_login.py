@@ -19,8 +19,9 @@ from contracts.citizen_id import check_character
 from devstack.databases import Database
 from portal import login_codes, users, wiring
 from portal.message_gateway import Message
+from portal.operators import SiteGrant
 from portal.throttle import Throttle
-from portal.users import SiteGrant, Supervisor
+from portal.users import Supervisor
 from portal.wired import Portal
 from tests.portal.browsing import Browser
 
@@ -341,6 +342,10 @@ class TestThrottle:
 
 async def _signed_in(portal: Portal, browser: Browser, somebody: dict[str, str]) -> None:
     await put(portal, somebody)
+    await signs_in(portal, browser, somebody)
+
+
+async def signs_in(portal: Portal, browser: Browser, somebody: dict[str, str]) -> None:
     await asked_for_code(browser, somebody)
     code = sent_to(portal, somebody["mobile"])
     answer = await browser.client.post("/login", data={**_hidden(browser), **somebody, "code": code})

@@ -21,7 +21,8 @@ from contracts.citizen_id import check_character
 from devstack.databases import Database
 from portal import accounts, token_api
 from portal.accounts import put_client
-from portal.users import SiteGrant, Users
+from portal.operators import SiteGrant
+from portal.users import Users
 from tests.chassis.bad_requests import CANARY, Good, bad_requests, check, send
 from tests.portal.conftest import OFFICER, SECRET, SEED
 

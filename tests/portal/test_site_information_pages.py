@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from contracts.access import Role
+from portal.operators import SiteGrant
 from portal.session import Session
-from portal.users import SiteGrant
 from tests.portal.browsing import Browser
 from tests.portal.stand_ins import (
     CONTRACT,

@@ -11,8 +11,8 @@ import pytest
 
 from contracts.access import Role
 from portal.forms import UPLOADS_AT_ONCE_MAX
+from portal.operators import SiteGrant
 from portal.session import Session
-from portal.users import SiteGrant
 from tests.portal.browsing import Browser
 from tests.portal.stand_ins import CONTRACT, SITE, StandIns, app_of, operator
 

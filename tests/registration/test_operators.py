@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from chassis.testing.specification import Specification
+from chassis.testing.wait import eventually
 from contracts.access import Role
 from contracts.identity import DocumentType
 from contracts.operators import GrantedRole, OperatorGranted, OperatorWithdrawn
@@ -38,6 +40,7 @@ GRANT = Grant(
     name=SEALED,
     mobile=SEALED,
     fingerprint=FINGERPRINT,
+    mobile_fingerprint=FINGERPRINT,
     granted_by="lead",
     granted_at=NOW,
 )
@@ -66,12 +69,17 @@ class TestGrantOperator:
     def test_lets_somebody_act_once(self) -> None:
         operators.when(grant()).then(granted()).when(grant(granted_by="another lead")).then_nothing()
 
-    @pytest.mark.parametrize("changes", [AS_REGISTRAR, {"fingerprint": OTHER_FINGERPRINT}])
+    @pytest.mark.parametrize(
+        "changes", [AS_REGISTRAR, {"fingerprint": OTHER_FINGERPRINT}, {"mobile_fingerprint": OTHER_FINGERPRINT}]
+    )
     def test_takes_the_place_of_another_grant(self, changes: dict[str, Any]) -> None:
         operators.given(granted()).when(grant(**changes)).then(granted(**changes))
 
     def test_may_follow_a_withdrawal(self) -> None:
         operators.given(granted(), withdrawn()).when(grant()).then(granted())
+
+    def test_of_before_mobiles_were_compared_is_granted_once_more(self) -> None:
+        operators.given(granted(mobile_fingerprint=None)).when(grant()).then(granted())
 
     def test_is_bounded(self) -> None:
         full = operators.given(*(granted(UUID(int=n)) for n in range(OPERATORS_MAX)))
@@ -140,3 +148,54 @@ class TestOperatorGrants:
         answered = await lead.post(f"/v1/contracts/{contract_no}/operator-grants", body(**changes))
         assert answer == (answered.status_code, answered.json()["code"])
         assert 0 == (await running.facts()).count("operator-granted")
+
+
+class TestOperatorLookUp:
+    """What the portal asks in the name of whoever signs in."""
+
+    async def rights(self, running: Running, n: int, mobile: str = "13800000044") -> dict[str, Any]:
+        answer = await running.caller(Role.PORTAL).post("/v1/operator-lookups", {"document": citizen(n), "mobile": mobile})
+        assert 200 == answer.status_code, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def granted(self, running: Running, lead: Caller, contract_no: str, n: int, **changes: Any) -> dict[str, Any]:
+        """Grant it, and wait until it is known: which it is soon."""
+        grant = body(n, **changes)
+        assert (await lead.post(f"/v1/contracts/{contract_no}/operator-grants", grant)).is_success
+
+        async def known() -> bool:
+            rights = await self.rights(running, n, grant["mobile"])
+            return contract_no in {each["contract_no"] for each in rights["items"]}
+
+        await eventually(known)
+        return await self.rights(running, n, grant["mobile"])
+
+    async def test_tells_what_holds_for_document_and_mobile_together(
+        self, running: Running, contract_no: str, lead: Caller
+    ) -> None:
+        rights = await self.granted(running, lead, contract_no, 2)
+        assert [{"contract_no": contract_no, "role": "site_operator", "employer_credit_code": None}] == rights["items"]
+        with_another = await self.rights(running, 2, "13900000000")
+        assert ([], rights["operator_id"]) == (with_another["items"], with_another["operator_id"])
+        path = f"/v1/operators/{rights['operator_id']}/rights"
+        asked = {"mobile_fingerprint": rights["mobile_fingerprint"]}
+        assert rights == (await running.caller(Role.PORTAL).get(path, **asked)).json()
+
+    async def test_tells_of_a_withdrawal_at_once(self, running: Running, contract_no: str, lead: Caller) -> None:
+        rights = await self.granted(running, lead, contract_no, 3)
+        withdrawal = f"/v1/contracts/{contract_no}/operator-grants/{rights['operator_id']}/withdrawal"
+        assert 204 == (await lead.post(withdrawal, {"reason": "已调离"})).status_code
+        now = await self.rights(running, 3)
+        assert ([], [contract_no]) == (now["items"], now["withdrawn"])
+
+    async def test_makes_nobody_known(self, running: Running) -> None:
+        assert {"operator_id": None, "mobile_fingerprint": None, "items": [], "withdrawn": []} == await self.rights(running, 998)
+        assert await self.rights(running, 998) == await self.rights(running, 999)
+
+    async def test_is_not_on_the_record_as_a_look(self, running: Running, contract_no: str, lead: Caller) -> None:
+        rights = await self.granted(running, lead, contract_no, 4)
+        owner = await asyncpg.connect(running.keys.owner_dsn)
+        looks = "SELECT actor FROM access WHERE $1 = ANY (stream_ids) AND purpose <> 'seal'"
+        assert [] == await owner.fetch(looks, UUID(rights["operator_id"]))
+        await owner.close()

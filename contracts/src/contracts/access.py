@@ -27,6 +27,7 @@ class Role(StrEnum):
     CONTRACT_SYSTEM = "contract_system"  # 合同报送系统
     POLICE_SUBSCRIBER = "police_subscriber"  # 公安
     OPS = "ops"  # operations; sees no personal data
+    PORTAL = "portal"  # where people sign in, on nobody's behalf
 
 
 class Action(StrEnum):
@@ -35,6 +36,7 @@ class Action(StrEnum):
     REPORT_CONTRACT = "report_contract"  # contracts, their employers, stations
     VIEW_SITE = "view_site"  # lists and details of one contract, personal data masked
     GRANT_OPERATOR = "grant_operator"  # who may act on one's contract: grant, withdraw, see
+    LOOK_UP_OPERATOR = "look_up_operator"  # what was granted to whoever signs in
     SUBMIT_SITE_INFORMATION = "submit_site_information"  # 工地疫情防控信息: team, hospital, supplies, checklists
     IMPORT_ROSTER = "import_roster"
     FOLLOW_IMPORT = "follow_import"  # of files that one may hand in
@@ -72,6 +74,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.REPORT_CONTRACT: frozenset({Role.CONTRACT_SYSTEM}),
         Action.VIEW_SITE: _REGISTRARS | _SITE_SUPERVISION,
         Action.GRANT_OPERATOR: frozenset({Role.PROJECT_LEAD}),
+        Action.LOOK_UP_OPERATOR: frozenset({Role.PORTAL}),
         Action.SUBMIT_SITE_INFORMATION: _SITE,
         Action.IMPORT_ROSTER: _SITE,
         Action.FOLLOW_IMPORT: _REGISTRARS | {Role.CONTRACT_SYSTEM},
@@ -131,6 +134,7 @@ SCOPES: Mapping[Role, Scope] = MappingProxyType(
         Role.CONTRACT_SYSTEM: Scope.ALL,
         Role.POLICE_SUBSCRIBER: Scope.DISTRICTS,
         Role.OPS: Scope.NOTHING,
+        Role.PORTAL: Scope.NOTHING,
     }
 )
 

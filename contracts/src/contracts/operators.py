@@ -41,6 +41,9 @@ class OperatorGranted(Event):
     """手机号 to which codes are sent, sealed as the operator's."""
     fingerprint: Fingerprint
     """Of name and mobile together under the operator's key: whether the same is said once more."""
+    mobile_fingerprint: Fingerprint | None = None
+    """Of the mobile alone, under the same key: whether it is the one that somebody signs in with. Absent in what was told before
+    that; then nobody signs in by this grant until it is said once more."""
     granted_by: Account
     """Who granted it."""
     granted_at: UtcTime

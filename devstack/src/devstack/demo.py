@@ -17,7 +17,8 @@ from devstack.services import Stack
 from devstack.state import State
 from devstack.story.cast import CONTRACTS, HONGKOU, PUDONG, citizen_id
 from portal.digests import Digests
-from portal.users import SiteGrant, Supervisor, Users
+from portal.operators import SiteGrant
+from portal.users import Supervisor, Users
 
 EMPLOYER = CONTRACTS[1].employer["credit_code"]
 BOTH = (PUDONG, HONGKOU)

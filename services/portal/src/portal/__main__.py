@@ -21,8 +21,9 @@ from contracts.identity import DocumentType, canonical_number, parse_mobile
 from contracts.times import shanghai_date
 from portal.accounts import put_client
 from portal.digests import Digests
+from portal.operators import SiteGrant
 from portal.settings import Settings
-from portal.users import SiteGrant, Supervisor, Users
+from portal.users import Supervisor, Users
 from portal.wiring import SERVICE
 
 CLIENT_SECRET = "GATEHOUSE_CLIENT_SECRET"  # noqa: S105 - the name of a variable

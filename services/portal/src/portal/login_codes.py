@@ -15,6 +15,7 @@ import asyncpg
 from chassis.faults import TooManyRequests
 from portal.digests import Digests
 from portal.message_gateway import Message, Outbox
+from portal.operators import Operators
 from portal.users import Users
 
 CODE_DIGITS = 6
@@ -38,17 +39,21 @@ class Challenge:
 
 
 class LoginCodes:
-    def __init__(self, pool: asyncpg.Pool, digests: Digests, users: Users, outbox: Outbox) -> None:
+    def __init__(self, pool: asyncpg.Pool, digests: Digests, users: Users, operators: Operators, outbox: Outbox) -> None:
         self._pool = pool
         self._digests = digests
         self._users = users
+        self._operators = operators
         self._outbox = outbox
 
     async def ask(self, *, document_number: str, mobile: str) -> Challenge:
-        """A challenge; the code is on its way if there is such a user. Raises: TooManyRequests, Unavailable."""
+        """A challenge; the code is on its way if there is such a user. Raises: TooManyRequests, Unavailable, UpstreamAway."""
         document, phone = self._users.digests_of(document_number, mobile)
         await self._bound(document)
         user_id = await self._users.site_user_of(document, phone)
+        rights = await self._operators.look_up(document_number=document_number, mobile=mobile)
+        if rights.operator is not None and (user_id or rights.grants):
+            user_id = await self._users.put_operator(user_id, rights.operator, document_number=document_number, mobile=mobile)
         made = Challenge(secrets.token_urlsafe(24), f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}")
         await self._pool.execute(
             """

@@ -20,7 +20,8 @@ from starlette.responses import Response
 from chassis.auth import Principal
 from contracts.access import Action, Role, may
 from portal.digests import Digests
-from portal.users import SiteGrant, Supervisor, Users
+from portal.operators import Operators, Rights, SiteGrant
+from portal.users import Supervisor, Users
 
 SESSION_COOKIE = "__Host-session"
 VISITOR_COOKIE = "__Host-visitor"
@@ -79,10 +80,11 @@ class Session:
 
 
 class Sessions:
-    def __init__(self, pool: asyncpg.Pool, digests: Digests, users: Users) -> None:
+    def __init__(self, pool: asyncpg.Pool, digests: Digests, users: Users, operators: Operators) -> None:
         self._pool = pool
         self._digests = digests
         self._users = users
+        self._operators = operators
 
     async def begin(
         self, response: Response, *, user_id: UUID | None = None, account: str | None = None, gate_contract_no: str | None = None
@@ -103,7 +105,7 @@ class Sessions:
         set_cookie(response, SESSION_COOKIE, name, life=SESSION_LIFE)
 
     async def of(self, request: Request) -> Session | None:
-        """The session that the browser names, if it is still good."""
+        """The session that the browser names, if it is still good, with what it may now. Raises: UpstreamAway."""
         name = request.cookies.get(SESSION_COOKIE, "")
         if not name or len(name) > COOKIE_CHARS_MAX:
             return None
@@ -120,9 +122,14 @@ class Sessions:
         )
         if row is None:
             return None
-        grants = tuple(await self._users.grants_of(row["user_id"])) if row["user_id"] else ()
+        grants = await self._grants_of(row["user_id"]) if row["user_id"] else ()
         supervisor = await self._users.supervisor_of(row["account"]) if row["account"] else None
         return Session(row["session_digest"], row["user_id"], supervisor, grants, _in_order(row["seen"]), row["gate_contract_no"])
+
+    async def _grants_of(self, user_id: UUID) -> tuple[SiteGrant, ...]:
+        operator = await self._users.operator_of(user_id)
+        rights = await self._operators.rights_of(operator) if operator else Rights()
+        return rights.beside(await self._users.grants_of(user_id))
 
     async def remember(self, session: Session, service: str, token: str) -> None:
         """What the session did is what its next pages show."""

@@ -20,6 +20,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from chassis.faults import Unavailable
 from contracts.access import Role
 from portal.digests import Digests
+from portal.operators import Operator, SiteGrant
 
 HASHES_AT_ONCE_MAX = 2
 HASHES_WAITING_MAX = 50
@@ -29,15 +30,6 @@ FAILURES_MAX = 5
 LOCKED_MINUTES = 15
 TOTP_STEP_S = 30
 PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 12, 200
-
-
-@dataclass(frozen=True)
-class SiteGrant:
-    """What a user may do on one contract."""
-
-    contract_no: str
-    role: Role
-    employer_credit_code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +60,9 @@ class Users:
             user_id = await connection.fetchval(
                 """
                 INSERT INTO site_user (user_id, document_digest, mobile_digest) VALUES ($1, $2, $3)
-                ON CONFLICT (document_digest) DO UPDATE SET mobile_digest = excluded.mobile_digest, changed_at = clock_timestamp()
+                ON CONFLICT (document_digest) DO UPDATE SET
+                    mobile_digest = excluded.mobile_digest, operator_id = NULL, mobile_fingerprint = NULL,
+                    changed_at = clock_timestamp()
                 RETURNING user_id
                 """,
                 uuid4(),
@@ -112,8 +106,35 @@ class Users:
         )
         return found
 
+    async def put_operator(self, user_id: UUID | None, operator: Operator, *, document_number: str, mobile: str) -> UUID:
+        """The account of somebody whom registration knows under these names: his own here, or one for that alone."""
+        names = operator.operator_id, operator.mobile_fingerprint
+        if user_id is not None:
+            query = "UPDATE site_user SET operator_id = $2, mobile_fingerprint = $3 WHERE user_id = $1"
+            await self._pool.execute(query, user_id, *names)
+            return user_id
+        made: UUID = await self._pool.fetchval(
+            """
+            INSERT INTO site_user (user_id, document_digest, mobile_digest, operator_id, mobile_fingerprint)
+            VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (document_digest) DO UPDATE SET
+                operator_id = excluded.operator_id, mobile_fingerprint = excluded.mobile_fingerprint
+            RETURNING user_id
+            """,
+            uuid4(),
+            self._digests.of("operator", document_number, mobile),
+            self._digests.of("mobile", mobile),
+            *names,
+        )
+        return made
+
+    async def operator_of(self, user_id: UUID) -> Operator | None:
+        """By what registration is asked of him. None: it knew nobody with his document when he signed in."""
+        row = await self._pool.fetchrow("SELECT operator_id, mobile_fingerprint FROM site_user WHERE user_id = $1", user_id)
+        return Operator(*row) if row and row["operator_id"] else None
+
     async def grants_of(self, user_id: UUID) -> list[SiteGrant]:
-        """His contracts, as they are granted now, by number."""
+        """What the portal's operator put, as it stands now, by number of the contract."""
         rows = await self._pool.fetch("SELECT * FROM site_grant WHERE user_id = $1 ORDER BY contract_no", user_id)
         return [SiteGrant(row["contract_no"], Role(row["role"]), row["employer_credit_code"]) for row in rows]
 

@@ -182,8 +182,9 @@ def page(action: Action | None, *, takes_file: bool = False) -> Callable[[Endpoi
     def decorate(endpoint: Endpoint[P]) -> Callable[..., Awaitable[Response]]:
         @wraps(endpoint)
         async def answer(request: Request, *args: Any, **kwargs: Any) -> Response:
-            visit = await _begin(request)
+            visit = _begin(request)
             try:
+                visit.session = await visit.portal.sessions.of(request)
                 _admit(visit, action)
                 with visit.portal.uploads.place() if takes_file else nullcontext():
                     await _take_form(visit, takes_file=takes_file)
@@ -209,10 +210,9 @@ def _with_request(endpoint: Callable[..., Any]) -> inspect.Signature:
     return inspect.Signature([request, *resolved], return_annotation=Response)
 
 
-async def _begin(request: Request) -> Visit:
-    portal = portal_of(request)
+def _begin(request: Request) -> Visit:
     visitor = request.cookies.get(VISITOR_COOKIE) or secrets.token_urlsafe(24)
-    return Visit(request, portal, await portal.sessions.of(request), visitor)
+    return Visit(request, portal_of(request), None, visitor)
 
 
 def _admit(visit: Visit, action: Action | None) -> None:

@@ -18,6 +18,7 @@ from portal.digests import Digests
 from portal.key_ages import LOOK_EVERY_S, KeyAges
 from portal.login_codes import LoginCodes
 from portal.message_gateway import ConsoleGateway, HttpGateway, MessageGateway, Outbox
+from portal.operators import Operators
 from portal.pages import (
     ban_reviews,
     corrections,
@@ -114,15 +115,17 @@ def _portal(parts: Machinery[Settings], key: OKPKey) -> Portal:
     digests = Digests(key_bytes(settings.user_key))
     users = Users(parts.pool, digests)
     outbox = Outbox(_gateway(settings))
+    calls = Calls(_client(), _urls(settings), TokenDesk(key, parts.clock))
+    operators = Operators(calls)
     return Portal(
         settings=settings,
         clock=parts.clock,
         users=users,
-        codes=LoginCodes(parts.pool, digests, users, outbox),
+        codes=LoginCodes(parts.pool, digests, users, operators, outbox),
         outbox=outbox,
-        sessions=Sessions(parts.pool, digests, users),
+        sessions=Sessions(parts.pool, digests, users, operators),
         guessing=Throttle(FAILURES_MAX, FAILURES_WITHIN_S),
-        calls=Calls(_client(), _urls(settings), TokenDesk(key, parts.clock)),
+        calls=calls,
         renderer=Renderer(consultation_line=settings.consultation_line),
     )
 

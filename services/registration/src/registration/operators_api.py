@@ -1,16 +1,13 @@
-"""Who may act on a contract, over HTTP: its project lead grants and withdraws it.
-
-Nobody reads these facts yet: tokens are issued by the portal's own grants (`site_grant`), so a withdrawal is noted here and
-has to be made there, too.
-"""
+"""Who may act on a contract, over HTTP: its project lead grants and withdraws it, and the portal asks at every step."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Query
 from pydantic import BaseModel, model_validator
 from starlette.responses import Response
 
@@ -18,7 +15,7 @@ from chassis.auth import Principal, allowed
 from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.key_server import Purpose
-from chassis.sealing import Erased, Unsealer
+from chassis.sealing import Erased, StreamIsErased, Unsealer
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import IdempotencyKey, Router, etag, problems, unchanged
@@ -26,6 +23,7 @@ from contracts.access import Action
 from contracts.firms import ContractNo, CreditCode
 from contracts.identity import Document, DocumentType, Mobile, PersonName, masked_mobile, masked_name, masked_number
 from contracts.operators import GrantedRole
+from contracts.sealing import Fingerprint
 from contracts.streams import operators_stream
 from contracts.texts import VisibleText
 from registration.domain.contract import EmployerIsMissing
@@ -38,11 +36,14 @@ from registration.domain.operators import (
     OperatorsEvent,
     WithdrawOperator,
 )
+from registration.read_models.operated_contracts import operated_contracts
 from registration.wired import Wired, wired
 
 router = Router(prefix="/v1/contracts/{contract_no}/operator-grants", tags=["operators"])
+signing_in = Router(prefix="/v1", tags=["operators"])
 
 Lead = Annotated[Principal, Depends(allowed(Action.GRANT_OPERATOR))]
+Portal = Annotated[Principal, Depends(allowed(Action.LOOK_UP_OPERATOR))]
 Parts = Annotated[Wired, Depends(wired)]
 
 
@@ -93,6 +94,37 @@ class OperatorsAnswer(BaseModel):
     items: list[OperatorAnswer]
 
 
+class OperatorLookUpBody(StrictModel):
+    """What somebody signs in with."""
+
+    document: Document
+    mobile: Mobile
+
+
+class RightsItem(BaseModel):
+    """What somebody may do on a contract."""
+
+    contract_no: str
+    role: GrantedRole
+    employer_credit_code: str | None
+
+
+class RightsAnswer(BaseModel):
+    """What project leads let somebody do who has this mobile."""
+
+    operator_id: UUID | None
+    """None: nobody here ever heard of the document."""
+    mobile_fingerprint: str | None
+    """Of the mobile, under the person's key: with both ids the same is asked again without them."""
+    items: list[RightsItem]
+    """In the order of the contracts' numbers. A grant to another mobile is not the same person's for all that is known."""
+    withdrawn: list[str]
+    """Contracts whose lead said that the person may not act there any more, whatever the mobile."""
+
+
+NOBODY = RightsAnswer(operator_id=None, mobile_fingerprint=None, items=[], withdrawn=[])
+
+
 class OperatorWithdrawalBody(StrictModel):
     """Why."""
 
@@ -117,6 +149,7 @@ async def grant_operator(
         name=sealer.seal(operator_id, "name", body.name),
         mobile=sealer.seal(operator_id, "mobile", body.mobile),
         fingerprint=sealer.fingerprint(operator_id, f"{body.name}\n{body.mobile}"),
+        mobile_fingerprint=sealer.fingerprint(operator_id, body.mobile),
         granted_by=caller.subject,
         granted_at=parts.clock.now(),
     )
@@ -157,6 +190,40 @@ async def withdraw_operator(
     reason = sealer.seal(operator_id, "reason", body.reason)
     command = WithdrawOperator(contract_no, operator_id, reason, caller.subject, parts.clock.now())
     await _handle(parts, response, caller, key, command)
+
+
+@signing_in.post("/operator-lookups")
+async def look_up_operator(body: OperatorLookUpBody, _: Portal, parts: Parts) -> RightsAnswer:
+    """What somebody may do who signs in with this. Nobody becomes known by it, and nothing is shown."""
+    operator_id = await parts.identities.find(body.document)
+    if operator_id is None:
+        return NOBODY
+    try:
+        fingerprint = (await parts.sealing.sealer_for([operator_id])).fingerprint(operator_id, body.mobile)
+    except StreamIsErased:
+        return NOBODY
+    return await _rights(parts, operator_id, fingerprint)
+
+
+@signing_in.get("/operators/{operator_id}/rights")
+async def read_operator_rights(
+    operator_id: UUID, _: Portal, parts: Parts, mobile_fingerprint: Annotated[Fingerprint, Query()]
+) -> RightsAnswer:
+    """The same for whoever has signed in, as it stands in the contracts' streams now."""
+    return await _rights(parts, operator_id, mobile_fingerprint)
+
+
+async def _rights(parts: Wired, operator_id: UUID, fingerprint: str) -> RightsAnswer:
+    contracts = await operated_contracts(parts.pool, operator_id)
+    states = await asyncio.gather(*(parts.operators.read(operators_stream(each)) for each in contracts))
+    items, withdrawn = list[RightsItem](), list[str]()
+    for contract_no, (_version, operators) in zip(contracts, states, strict=True):
+        grant = operators.grants.get(operator_id)
+        if grant is None:
+            withdrawn.append(contract_no)
+        elif grant.mobile_fingerprint == fingerprint:
+            items.append(RightsItem(contract_no=contract_no, role=grant.role, employer_credit_code=grant.employer_credit_code))
+    return RightsAnswer(operator_id=operator_id, mobile_fingerprint=fingerprint, items=items, withdrawn=withdrawn)
 
 
 async def _handle(

@@ -41,6 +41,7 @@ from registration.read_models.declaration_versions import DECLARATION_VERSIONS
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
 from registration.read_models.family_members import FAMILY_MEMBERS
+from registration.read_models.operated_contracts import OPERATED_CONTRACTS
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
 from registration.read_models.presences import PRESENCES
 from registration.read_models.review_settlements import REVIEW_SETTLEMENTS
@@ -83,7 +84,7 @@ OPERATORS = Decider(
     decide=operators.decide,
     evolve=operators.evolve,
     events={event.TYPE: event for event in get_args(operators.OperatorsEvent)},
-    state_version=1,
+    state_version=2,
 )
 
 PERSON = Decider(
@@ -100,6 +101,7 @@ READ_MODELS = [
     DECLARATION_VERSIONS,
     ENTRIES,
     FAMILY_MEMBERS,
+    OPERATED_CONTRACTS,
     PRE_REGISTRATIONS,
     PRESENCES,
     REVIEW_SETTLEMENTS,
@@ -151,6 +153,7 @@ def wire(parts: Machinery[Settings]) -> Application:
             family_api.router,
             import_api.router,
             operators_api.router,
+            operators_api.signing_in,
             query_api.router,
             review_api.router,
             site_api.router,

@@ -32,6 +32,7 @@ class Grant:
     mobile: Sealed
     fingerprint: str
     """Of name and mobile."""
+    mobile_fingerprint: str | None
     granted_by: str
     granted_at: datetime
 
@@ -41,7 +42,7 @@ class Grant:
 
 
 def _said_by(grant: Grant) -> tuple[object, ...]:
-    return grant.role, grant.employer_credit_code, grant.document_type, grant.fingerprint
+    return grant.role, grant.employer_credit_code, grant.document_type, grant.fingerprint, grant.mobile_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def _grant(command: GrantOperator, operators: Operators) -> Sequence[OperatorGra
             name=grant.name,
             mobile=grant.mobile,
             fingerprint=grant.fingerprint,
+            mobile_fingerprint=grant.mobile_fingerprint,
             granted_by=grant.granted_by,
             granted_at=grant.granted_at,
         )
@@ -165,6 +167,7 @@ def _granted(event: OperatorGranted) -> Grant:
         name=event.name,
         mobile=event.mobile,
         fingerprint=event.fingerprint,
+        mobile_fingerprint=event.mobile_fingerprint,
         granted_by=event.granted_by,
         granted_at=event.granted_at,
     )
