@@ -115,9 +115,9 @@ class TestObjectToBan:
     def test_is_refused_where_nobody_is_banned(self) -> None:
         person.when(OBJECT).then_rejected(PersonIsNotBanned)
 
-    def test_is_over_with_the_next_decision(self) -> None:
-        worse = disposed(dispose(Disposition.CONFIRMED))
-        assert BANNED.given(objected(), worse).state.objects is False
+    @pytest.mark.parametrize(("decision", "objects"), [(Disposition.CONFIRMED, True), (Disposition.ADMISSIBLE, False)])
+    def test_outlives_another_ban_and_not_the_end_of_all(self, decision: Disposition, objects: bool) -> None:
+        assert objects is BANNED.given(objected(), disposed(dispose(decision))).state.objects
 
 
 @pytest.fixture
@@ -159,6 +159,15 @@ class TestDueReviews:
         await told(running, ban_of(person_id), objected(person_id))
         assert [person_id] == await due(running, contract_no, TODAY)
         await told(running, reviewed(person_id))
+        assert [] == await due(running, contract_no, TODAY)
+
+    async def test_of_objections_stay_where_the_ban_is_changed_before_anybody_looked(
+        self, running: Running, person_id: UUID, contract_no: str
+    ) -> None:
+        worse = disposed(dispose(Disposition.CONFIRMED, person_id=person_id))
+        await told(running, ban_of(person_id), objected(person_id), worse)
+        assert [person_id] == await due(running, contract_no, TODAY)
+        await told(running, reviewed(person_id), worse)
         assert [] == await due(running, contract_no, TODAY)
 
     async def test_are_gone_with_the_ban(self, running: Running, person_id: UUID, contract_no: str) -> None:
@@ -210,6 +219,11 @@ class TestOverHttp:
         assert [("本人未接触病例", registrar.principal.subject)] == [(each["note"], each["noted_by"]) for each in objections]
         assert 403 == (await registrar.get(f"{path}/objections")).status_code
 
+        worse = await operator.post(path, {**ban_body(contract_no), "disposition": "confirmed"})
+        assert worse.status_code == 201
+        listed = (await operator.get(lists, seen=worse.headers["consistency-token"])).json()["items"]
+        assert [str(person_id)] == [each["person_id"] for each in listed], "nobody has looked at what he says"
+        assert (await operator.get(path)).json()["objects"] is True
         seen = based_on(await operator.get(f"{path}/objections"))
         reviewed = await operator.post(f"{path}/reviews", {"contract_no": contract_no, "evidence": "核酸阳性"}, **seen)
         assert (201, False) == (reviewed.status_code, reviewed.json()["objects"])
@@ -218,7 +232,7 @@ class TestOverHttp:
             each.reviewed_by for each in await running.facts(person_id) if isinstance(each, BanReviewed)
         ]
         standing = (await operator.get(path)).json()
-        assert ("suspected", reviewed.json()["review_on"]) == (standing["disposition"], standing["review_on"])
+        assert ("confirmed", reviewed.json()["review_on"]) == (standing["disposition"], standing["review_on"])
 
     @pytest.mark.parametrize(
         ("what", "changes", "status", "code"),

@@ -50,7 +50,7 @@ def person_decider(policies: Callable[[], Policies]) -> Decider[HealthCommand, H
         decide=partial(decide, policies=policies),
         evolve=evolve,
         events={event.TYPE: event for event in get_args(HealthEvent)},
-        state_version=6,
+        state_version=7,
     )
 
 

@@ -11,6 +11,7 @@ from contracts.health import (
     ArrivalAssessed,
     BanObjected,
     BanReviewed,
+    Disposition,
     DispositionChanged,
     HealthEvent,
     HealthHoldPlaced,
@@ -127,7 +128,9 @@ def evolve(person: HealthPerson, event: HealthEvent) -> HealthPerson:
                 unclear=_with_judgement(person.unclear, event),
             )
         case DispositionChanged():
-            return replace(person, decided=_decided(event), review_on=event.review_on, objects=False)
+            # Another ban is no answer to what the person said: nobody need have read it.
+            objects = person.objects and event.disposition is not Disposition.ADMISSIBLE
+            return replace(person, decided=_decided(event), review_on=event.review_on, objects=objects)
         case BanReviewed():
             return replace(person, review_on=event.review_on, objects=False)
         case BanObjected():

@@ -137,7 +137,7 @@ class HealthPerson:
     review_on: date | None = None
     """Until when the ban that stands has to be looked at again. None: nobody is banned, or it is of before reviews."""
     objects: bool = False
-    """Whether the person has objected, and nobody has looked at the ban since."""
+    """Whether the person has objected, and nobody has looked at the ban since, nor lifted it."""
     orders: tuple[Order, ...] = ()
     """Every isolation order that was made and not withdrawn."""
     withdrawn: tuple[Withdrawn, ...] = ()

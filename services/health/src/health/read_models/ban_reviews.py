@@ -34,10 +34,10 @@ class BanRow:
     contract_no: str | None
     """Which banned. None: it was not told."""
     objected_at: datetime | None = None
-    """None: nobody has objected since it was last looked at."""
+    """None: nobody has objected since it was last looked at. To be banned otherwise is not to be looked at."""
 
 
-BANS = Table("ban_v2", BanRow, key=("person_id",))
+BANS = Table("ban_v3", BanRow, key=("person_id",))
 
 
 def _decided(rows: Rows, fact: Fact[DispositionChanged], _: int) -> None:
@@ -47,7 +47,9 @@ def _decided(rows: Rows, fact: Fact[DispositionChanged], _: int) -> None:
         return
     # Of before bans had a day of review: it is due when it would be now.
     review_on = event.review_on or shanghai_date(event.changed_at) + timedelta(days=REVIEWED_WITHIN_DAYS)
-    rows.put(BANS, BanRow(event.person_id, event.disposition, event.changed_at, review_on, event.contract_no))
+    before = rows.get(BANS, event.person_id)
+    objected_at = before.objected_at if before else None
+    rows.put(BANS, BanRow(event.person_id, event.disposition, event.changed_at, review_on, event.contract_no, objected_at))
 
 
 def _reviewed(rows: Rows, fact: Fact[BanReviewed], _: int) -> None:
@@ -69,7 +71,7 @@ def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
 
 
 BAN_REVIEWS = ReadModel(
-    name="ban_reviews_v2",
+    name="ban_reviews_v3",
     tables=(BANS,),
     folds={DispositionChanged: _decided, BanReviewed: _reviewed, BanObjected: _objected},
     reads=_read,
@@ -93,7 +95,7 @@ class DueReview:
 PAGE = f"""
 SELECT b.person_id, array_remove(array_agg(DISTINCT k.contract_no ORDER BY k.contract_no), NULL) AS contracts,
        b.disposition, b.banned_at, b.review_on, b.objected_at
-FROM ban_v2 AS b
+FROM ban_v3 AS b
 LEFT JOIN ({KNOWN_OR_BANNED}) AS k USING (person_id)
 LEFT JOIN contract_place_v1 AS p ON p.contract_no = k.contract_no
 WHERE (b.review_on <= $1 OR b.objected_at IS NOT NULL) AND b.person_id > $2

@@ -103,11 +103,11 @@ KNOWN_PEOPLE = ReadModel(
 )
 
 
-# ban_reviews.py fills ban_v2.
+# ban_reviews.py fills ban_v3.
 KNOWN_OR_BANNED = """
 SELECT contract_no, person_id, pre_registered_for, rostered_for, false AS banned FROM known_person_v1
 UNION ALL
-SELECT contract_no, person_id, NULL, NULL, true FROM ban_v2 WHERE contract_no IS NOT NULL
+SELECT contract_no, person_id, NULL, NULL, true FROM ban_v3 WHERE contract_no IS NOT NULL
 """
 
 KNOWN_BY = f"""
