@@ -32,6 +32,8 @@ class Running:
     """The service, with short ways to what these tests ask of it."""
 
     service: InProcess[Any]
+    keys: Database
+    """Where it is recorded who read what of whom."""
 
     @property
     def parts(self) -> Machinery[Any]:
@@ -99,7 +101,7 @@ async def running_service(
     async with in_process(service, settings_of(service, database, keys, own or {})) as running:
         tasks = [asyncio.create_task(task()) for task in running.application.api_tasks]
         try:
-            yield Running(running)
+            yield Running(running, keys)
         finally:
             await cancel(tasks)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -198,6 +199,15 @@ def ban_body(contract_no: str) -> Mapping[str, Any]:
     }
 
 
+async def looks_at(running: Running, person_id: UUID) -> list[str]:
+    """Who was given this person's key, by the key server's record."""
+    owner = await asyncpg.connect(running.keys.owner_dsn)
+    looks = "SELECT actor FROM access WHERE $1 = ANY (stream_ids) AND purpose <> 'seal' ORDER BY access_id"
+    rows = await owner.fetch(looks, person_id)
+    await owner.close()
+    return [row["actor"] for row in rows]
+
+
 class TestOverHttp:
     async def test_a_ban_is_objected_to_and_looked_at_again(
         self, running: Running, operator: Caller, person_id: UUID, contract_no: str
@@ -283,6 +293,50 @@ class TestOverHttp:
         seen = based_on(await operator.get(path))
         first, again = [await operator.post(f"{path}/reviews", review, key="one", **seen) for _ in range(2)]
         assert (201, 201, first.json()) == (first.status_code, again.status_code, again.json())
+
+    async def test_whoever_decides_reads_on_what_every_decision_rests(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        path = f"/v1/people/{person_id}/dispositions"
+        assert [] == (await operator.get(f"{path}/grounds")).json()["items"]
+        await operator.post(path, ban_body(contract_no))
+        look = {"contract_no": contract_no, "evidence": "核酸阳性"}
+        assert (await operator.post(f"{path}/reviews", look, **based_on(await operator.get(path)))).status_code == 201
+        free = {"disposition": "admissible", "reason_code": "recovered", "release_document": "沪卫解〔2020〕17号"}
+        assert (await operator.post(path, {"contract_no": contract_no, **free})).status_code == 201
+        again = {**ban_body(contract_no), "evidence": "再次接触"}
+        assert (await operator.post(path, again)).status_code == 201
+        me = operator.principal.subject
+
+        grounds = (await operator.get(f"{path}/grounds")).json()["items"]
+        assert [
+            ("suspected", "再次接触", None, []),
+            ("admissible", None, "沪卫解〔2020〕17号", []),
+            ("suspected", "电话通知", None, [("核酸阳性", me)]),
+        ] == [
+            (
+                *(each[name] for name in ("disposition", "evidence", "release_document")),
+                [(look["evidence"], look["reviewed_by"]) for look in each["reviews"]],
+            )
+            for each in grounds
+        ]
+        listed = (await operator.get(path)).json()["items"]
+        assert listed == [{name: value for name, value in each.items() if name in listed[0]} for each in grounds]
+        newest = (await operator.get(f"{path}/grounds", limit=1)).json()
+        older = (await operator.get(f"{path}/grounds", limit=2, before=newest["next_before"])).json()
+        assert grounds == newest["items"] + older["items"]
+
+    async def test_who_read_the_grounds_is_recorded(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        path = f"/v1/people/{person_id}/dispositions"
+        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        assert 404 == (await running.caller(Role.SITE_OPERATOR, f"{contract_no}-2").get(f"{path}/grounds")).status_code
+        assert 403 == (await registrar.get(f"{path}/grounds")).status_code
+        await operator.post(path, ban_body(contract_no))
+        before = await looks_at(running, person_id)
+        await operator.get(f"{path}/grounds")
+        assert [*before, operator.principal.subject] == await looks_at(running, person_id)
 
     async def test_a_review_is_not_for_employers(
         self, running: Running, operator: Caller, person_id: UUID, contract_no: str

@@ -100,6 +100,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "review_ban": "set_disposition contract",
         "object_to_ban": "note_objection contract",
         "list_objections": "set_disposition contract",
+        "list_grounds": "set_disposition contract",
         "list_ban_reviews": "view_site contract",
         "list_supervised_ban_reviews": "query_supervision -",
         "clarify_travel": "correct_judgement contract",

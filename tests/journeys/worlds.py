@@ -389,7 +389,10 @@ async def health(running: InProcess[Any]) -> Examples:
         "change_disposition": Example(Good(somebody, body=ban), 201, [{**ban, "method": "home"}]),
         **{
             name: Example(Good(somebody, query={"limit": "5", "before": "100"}))
-            for name in ("list_health_reports", "list_dispositions", "list_objections", "list_isolation_orders", "list_assessments")
+            for name in (
+                *("list_health_reports", "list_dispositions", "list_objections", "list_grounds"),
+                *("list_isolation_orders", "list_assessments"),
+            )
         },
     }
 

@@ -235,6 +235,7 @@ class StandIns:
                 200,
                 {"items": [{"version": 11, "note": "未接触病例", "objected_at": NOW}], "next_before": None},
             ),
+            ("GET", f"{of_person}/dispositions/grounds"): (200, {"items": [GROUNDS], "next_before": None}),
             ("POST", f"{of_person}/dispositions"): (200, {"in_force_at": NOW}),
             ("GET", f"/v1/people/{CHILD}/health-reports"): (200, {"items": [], "next_before": None, "holds": []}),
             ("POST", f"/v1/people/{CHILD}/health-reports"): (201, {"holds": []}),
@@ -447,6 +448,12 @@ ACCESS = {
     "reason_code": "on_site_inspection",
     "reference": "HK-2020/18",
     "contract_no": CONTRACT,
+}
+GROUNDS = {
+    **DISPOSITION,
+    "evidence": "流调电话通知",
+    "release_document": None,
+    "reviews": [{"version": 12, "evidence": "核酸阳性", "review_on": "2020-03-01", "reviewed_by": None, "reviewed_at": NOW}],
 }
 CHANGE = {
     "at": NOW,

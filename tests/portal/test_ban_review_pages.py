@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from tests.portal.stand_ins import (
 
 PATH = f"{SITE}/people/{PERSON}/ban-review"
 DISPOSITIONS = f"/v1/people/{PERSON}/dispositions"
-REVIEWS, OBJECTIONS = f"{DISPOSITIONS}/reviews", f"{DISPOSITIONS}/objections"
+REVIEWS, OBJECTIONS, GROUNDS = (f"{DISPOSITIONS}/{each}" for each in ("reviews", "objections", "grounds"))
 
 
 class TestDueReviews:
@@ -90,7 +91,16 @@ class TestReview:
         services.answers["GET", DISPOSITIONS] = (200, admissible)
         page = (await browser.open(PATH)).text
         assert "没有可复核或申诉的处置" in page
-        assert f"{PATH}/" not in page
+        assert [f"{PATH}/grounds"] == re.findall(rf'action="({PATH}/[^"]+)"', page), "but what there was"
+
+
+class TestGrounds:
+    async def test_are_read_only_when_they_are_asked_for(self, services: StandIns, browser: Browser) -> None:
+        page = (await browser.open(PATH)).text
+        assert ("显示处置依据" in page, "流调电话通知" in page) == (True, False)
+        assert not [each for each in services.asked if each.url.path == GROUNDS]
+        page = (await browser.submit(f"{PATH}/grounds")).text
+        assert ("显示处置依据" in page, "流调电话通知" in page, "核酸阳性" in page) == (False, True, True)
 
 
 class TestObjection:
@@ -113,7 +123,7 @@ class TestObjection:
         assert not [each for each in services.asked if each.url.path == OBJECTIONS]
         assert "未接触病例" in (await browser.submit(f"{PATH}/objections")).text
 
-    @pytest.mark.parametrize("path", ["review", "objections"])
+    @pytest.mark.parametrize("path", ["review", "objections", "grounds"])
     async def test_is_for_those_who_decide(self, services: StandIns, path: str) -> None:
         browser = Browser(app_of(services, registrar))
         await browser.open(PATH)

@@ -22,6 +22,7 @@ import registration.family_api
 import registration.query_api
 import registration.review_api
 import registration.site_api
+import reporting.access_api
 import reporting.query_api
 from portal.upstream import ban_reviews as bans
 from portal.upstream import gatekeeper as gate
@@ -69,6 +70,8 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (healths.MissingByContract, health.lists_api.MissingByContractAnswer),
     (healths.MissingOnContract, health.lists_api.MissingOnContractItem),
     (bans.Ban, health.query_api.DispositionPage),
+    (bans.Look, health.query_api.ReviewItem),
+    (bans.Grounds, health.query_api.GroundsItem),
     (bans.Objection, health.query_api.ObjectionItem),
     (bans.DueReview, health.lists_api.DueReviewItem),
     (bans.DueReviews, health.lists_api.DueReviewsAnswer),
@@ -80,6 +83,10 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (gate.Exit, gatekeeper.command_api.ExitAnswer),
     (gate.RosterMember, gatekeeper.query_api.RosterMemberAnswer),
     (gate.Roster, gatekeeper.query_api.RosterAnswer),
+    (tables.Access, reporting.access_api.AccessItem),
+    (tables.AccessLog, reporting.access_api.AccessLogAnswer),
+    (tables.Change, reporting.access_api.ChangeItem),
+    (tables.ChangeLog, reporting.access_api.ChangeLogAnswer),
     (tables.Header, reporting.query_api.HeaderAnswer),
     (tables.Row, reporting.query_api.RowAnswer),
     (tables.Table, reporting.query_api.SupervisionAnswer),

@@ -28,15 +28,16 @@ class Versioned(Generic[E]):
 
 
 async def facts_of(
-    pool: asyncpg.Pool, person_id: UUID, event_class: type[E], *, before: int | None, limit: int
+    pool: asyncpg.Pool, person_id: UUID, event_class: type[E], *, before: int | None, limit: int, after: int = 0
 ) -> Sequence[Versioned[E]]:
-    """At most `limit` facts of one type, from the newest one whose version is less than `before`."""
+    """At most `limit` facts of one type, from the newest one whose version is less than `before`, down to `after`."""
     rows = await pool.fetch(
-        "SELECT version, event_id, data FROM event WHERE stream_id = $1 AND type = $2 AND version < $3"
-        " ORDER BY version DESC LIMIT $4",
+        "SELECT version, event_id, data FROM event WHERE stream_id = $1 AND type = $2 AND version < $3 AND version > $4"
+        " ORDER BY version DESC LIMIT $5",
         person_id,
         event_class.TYPE,
         before if before is not None else VERSION_MAX,
+        after,
         limit,
     )
     return [Versioned(row["version"], row["event_id"], event_class.decode(row["data"])) for row in rows]

@@ -20,6 +20,7 @@ from contracts.event import Event
 from contracts.health import (
     ArrivalAssessed,
     BanObjected,
+    BanReviewed,
     Disposition,
     DispositionChanged,
     HealthReported,
@@ -29,6 +30,7 @@ from contracts.health import (
     IsolationReason,
     ReadingSource,
 )
+from contracts.sealing import Sealed
 from contracts.symptoms import Symptom, TemperatureMethod
 from contracts.times import shanghai_date
 from health.domain.state import HealthPerson
@@ -99,7 +101,7 @@ class DispositionItem(Item):
     review_on: date | None
     """Until when the ban had to be looked at again when it was decided."""
     has_evidence: bool
-    """The note itself is sealed and shown to nobody here."""
+    """The words themselves are sealed: see `grounds`, for those who decide."""
     has_release_document: bool
     decided_by: tuple[str, ...] | None
     """The accounts; two where that takes two. None: decided before accounts were told."""
@@ -117,6 +119,28 @@ class DispositionPage(Page[DispositionItem]):
     """复核日期: until when the ban that stands has to be looked at again. None: there is none."""
     objects: bool
     """Whether the person objects to it, and nobody has looked at it since."""
+
+
+class ReviewItem(Item):
+    """复核: somebody looked, and the ban stayed."""
+
+    evidence: str | None
+    """What it still rested on. None: erased."""
+    review_on: date
+    reviewed_by: str | None
+    """The account. None: reviewed before accounts were told."""
+    reviewed_at: datetime
+
+
+class GroundsItem(DispositionItem):
+    """A decision whole, with every look at it until the next one."""
+
+    evidence: str | None
+    """处置依据. None: there is none, or it was erased."""
+    release_document: str | None
+    """解除证明文件编号. Likewise."""
+    reviews: list[ReviewItem]
+    """Newest first."""
 
 
 class ObjectionItem(Item):
@@ -236,6 +260,42 @@ async def list_objections(
             objected_at=each.event.objected_at,
         )
         for each, note in zip(found, notes, strict=True)
+    ]
+    return Page(items=items, next_before=next_before(found, limit))
+
+
+@router.get("/dispositions/grounds")
+async def list_grounds(
+    person_id: UUID, caller: Decider, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
+) -> Page[GroundsItem]:
+    """What every decision rests on, in words, for those who decide. Reading it is recorded."""
+    await _visible(person_id, caller, seen, parts, response)
+    found = await facts_of(parts.pool, person_id, DispositionChanged, before=before, limit=limit)
+    looks: Sequence[Versioned[BanReviewed]] = ()
+    if found:
+        oldest = found[-1].version
+        looks = await facts_of(parts.pool, person_id, BanReviewed, before=before, limit=PAGE_ITEMS_MAX, after=oldest)
+    known = await in_force_since(parts.pool, [each.event_id for each in found])
+    unsealer = await parts.sealing.unwrap([person_id] if found else [], actor=caller.subject, purpose=Purpose.PROCESS)
+
+    def text(field: str, sealed: Sealed | None) -> str | None:
+        opened = None if sealed is None else unsealer.unseal(person_id, field, sealed)
+        return None if isinstance(opened, Erased) else opened
+
+    def review(each: Versioned[BanReviewed]) -> ReviewItem:
+        event = each.event
+        evidence = text("evidence", event.evidence)
+        return ReviewItem(**{**dict(event), "version": each.version, "evidence": evidence})
+
+    newer = [VERSION_MAX, *(each.version for each in found)]
+    items = [
+        GroundsItem(
+            **dict(_disposition(each, known.get(each.event_id))),
+            evidence=text("evidence", each.event.evidence),
+            release_document=text("release_document", each.event.release_document),
+            reviews=[review(look) for look in looks if each.version < look.version < until],
+        )
+        for each, until in zip(found, newer, strict=False)
     ]
     return Page(items=items, next_before=next_before(found, limit))
 

@@ -13,7 +13,7 @@ from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError
 from portal.pages.health import Accompanies, people_of, person_of
-from portal.upstream.ban_reviews import DueReviews, Objection
+from portal.upstream.ban_reviews import DueReviews, Grounds, Objection
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.registration import ROWS_MAX
 from portal.upstream.reporting import PersonRow
@@ -101,6 +101,13 @@ async def show_objections(visit: Visit, person_id: UUID, accompanies: Accompanie
     return await _ban(visit, person_id, objections=await visit.services().ban_reviews.objections(person_id))
 
 
+@router.post(f"{OF_PERSON}/grounds", **PAGE)
+@page(Action.SET_DISPOSITION)
+async def show_grounds(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
+    """处置依据 of every decision: likewise."""
+    return await _ban(visit, person_id, grounds=await visit.services().ban_reviews.grounds(person_id))
+
+
 async def _refused(visit: Visit, person_id: UUID, refused: UpstreamRefused | UpstreamAway) -> Response:
     return await _ban(visit, person_id, errors=visit.wrong(refused, FIELDS), key=visit.key_after(refused))
 
@@ -113,6 +120,7 @@ async def _ban(
     key: str | None = None,
     done: str | None = None,
     objections: Sequence[Objection] | None = None,
+    grounds: Sequence[Grounds] | None = None,
 ) -> Response:
     person, (ban, version) = await asyncio.gather(person_of(visit, person_id), visit.services().ban_reviews.ban(person_id))
     return visit.render(
@@ -123,6 +131,7 @@ async def _ban(
         ban=ban,
         version=version,
         objections=objections,
+        grounds=grounds,
         key=key,
         done=done,
     )

@@ -14,6 +14,9 @@ from portal.upstream.calls import Caller, Calls
 from portal.upstream.health import SERVICE, SUPERVISED_ROWS, Disposition
 from portal.upstream.registration import PAGE_ROWS, Nothing
 
+GROUNDS_MAX = 20
+"""The last decisions about somebody: more than a page need tell."""
+
 
 class Ban(BaseModel):
     """What stands, and what it came from."""
@@ -26,6 +29,25 @@ class Ban(BaseModel):
     @property
     def stands(self) -> bool:
         return self.disposition != "admissible"
+
+
+class Look(BaseModel):
+    """复核, after which the ban stayed."""
+
+    evidence: str | None
+    reviewed_at: datetime
+
+
+class Grounds(Disposition):
+    """A decision, and what it rests on."""
+
+    evidence: str | None
+    release_document: str | None
+    reviews: list[Look]
+
+
+class AllGrounds(BaseModel):
+    items: list[Grounds]
 
 
 class Objection(BaseModel):
@@ -77,6 +99,10 @@ class BanReviews:
 
     async def object(self, person_id: UUID, said: Mapping[str, Any], *, key: str) -> None:
         await self.calls.post(self.caller, SERVICE, f"{_path(person_id)}/objections", said, Nothing, key=key)
+
+    async def grounds(self, person_id: UUID) -> list[Grounds]:
+        """On what the decisions rest, the last one first. That it was read is recorded."""
+        return (await self.calls.get(self.caller, SERVICE, f"{_path(person_id)}/grounds", AllGrounds, limit=GROUNDS_MAX)).items
 
     async def objections(self, person_id: UUID) -> list[Objection]:
         """What the person said. That it was read is recorded."""
