@@ -18,7 +18,11 @@ from typing import Any
 
 import httpx2
 
+from contracts.citizen_id import check_character
+
 CANARY = "canary-0d1e"
+NUMBER = "31010919800101100" + check_character("31010919800101100")
+"""Of nobody, and well formed."""
 SPOT = "@@spot@@"
 """Stands where raw JSON is put in afterwards."""
 
@@ -156,6 +160,9 @@ class _Operation:
             for flaw, value in {"empty": "", "long": CANARY * 20, "with a space": f"{CANARY} x"}.items():
                 malformed = replace(self._request(f"idempotency key {flaw}", 400), code="idempotency-key-malformed")
                 yield _with_header(malformed, "Idempotency-Key", value)
+            for flaw, value in {"an identity number": f"entry-{NUMBER}", "a mobile": "8613800000044"}.items():
+                named = replace(self._request(f"idempotency key with {flaw}", 400), code="idempotency-key-names-somebody")
+                yield _with_header(named, "Idempotency-Key", value)
             request = self._request("two idempotency keys", 400)
             yield replace(request, headers=(*request.headers, ("Idempotency-Key", CANARY)))
         if "If-Match" in self.parameters:

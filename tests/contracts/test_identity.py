@@ -1,5 +1,7 @@
 """Documents, names, mobiles and masks. Everybody here is invented."""
 
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from contracts.identity import (
     Mobile,
     PersonName,
     folded_name,
+    holds_a_number_of_somebody,
     masked_mobile,
     masked_name,
     masked_number,
@@ -205,6 +208,45 @@ class TestParseMobile:
         except ValidationError:
             return
         assert canonical == parse_mobile(canonical)
+
+
+class TestHoldsANumberOfSomebody:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            NUMBER,
+            NUMBER.lower(),
+            f"entry-{NUMBER}",
+            f"{NUMBER}:2020-02-18",
+            "13800000044",
+            "+8613800000044",
+            "m_13800000044_1",
+            "008613800000044",
+        ],
+    )
+    def test_is_so_of_identity_numbers_and_mobiles(self, text: str) -> None:
+        assert holds_a_number_of_somebody(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "sweep-1",
+            "12800000044",  # no mobile
+            "1582012345678",  # milliseconds
+            "138000000441",
+            NUMBER[:17] + ("0" if NUMBER[17] != "0" else "1"),  # mistyped
+            "310109198013011009",  # of no day
+            "9" * 18,
+        ],
+    )
+    def test_is_not_so_of_other_numbers(self, text: str) -> None:
+        assert not holds_a_number_of_somebody(text)
+
+    @given(st.uuids())
+    def test_is_never_so_of_what_is_drawn_at_random(self, key: UUID) -> None:
+        assert not holds_a_number_of_somebody(str(key))
+        assert not holds_a_number_of_somebody(key.hex)
 
 
 class TestMasks:

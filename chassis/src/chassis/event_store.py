@@ -60,8 +60,8 @@ class CommandKey:
 
     @property
     def stored(self) -> str:
-        """What the database knows the key by. A client may have put a document number into it, so it is not kept as sent; who
-        guesses the number can still tell that it is the one."""
+        """What the database knows the key by. A client may have put something of a person into it, so it is not kept as sent. Who
+        guesses it can still tell that it is the one: what is easily guessed, `chassis.web.IdempotencyKey` refuses."""
         return hashlib.sha256(f"{self.principal}\n{self.key}".encode()).hexdigest()
 
 

@@ -53,6 +53,12 @@ IDEMPOTENCY_KEY_MALFORMED = Problem(
     "请求头 Idempotency-Key 应为 1 至 128 个可见 ASCII 字符",
     "Idempotency-Key takes 1 to 128 visible ASCII characters",
 )
+IDEMPOTENCY_KEY_NAMES_SOMEBODY = Problem(
+    "idempotency-key-names-somebody",
+    400,
+    "请求头 Idempotency-Key 不得含有身份证号或手机号",
+    "Idempotency-Key cannot hold an identity number or a mobile",
+)
 IF_MATCH_MALFORMED = Problem(
     "if-match-malformed", 400, '请求头 If-Match 应为 "<版本号>"', 'If-Match takes one version: "<version>"'
 )

@@ -24,7 +24,7 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Header
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -39,6 +39,7 @@ from chassis.endpoint import CompiledEndpoint
 from chassis.probes import Check, probe_routes
 from chassis.problems import Refused
 from chassis.strict_json import INTEGER_MAX
+from contracts.identity import holds_a_number_of_somebody
 from contracts.rejection import Rejection
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -179,13 +180,22 @@ def _name(route: APIRoute) -> str:
 
 # --- Headers an endpoint may ask for -----------------------------------------------------------------------------------
 
+
+def _of_nobody(key: str) -> str:
+    """Raises: Refused. Digests of keys are kept, and whoever reads them can try all numbers of people."""
+    if holds_a_number_of_somebody(key):
+        raise Refused(problem.IDEMPOTENCY_KEY_NAMES_SOMEBODY)
+    return key
+
+
 IdempotencyKey = Annotated[
     str,
     Header(
         alias="Idempotency-Key",
         pattern=r"^[!-~]{1,128}$",
-        description="Names this request. Sending it again with the same key does nothing twice and gives the first answer.",
+        description="Names this request, at random. Sent again with the same key it does nothing twice and gives the first answer.",
     ),
+    AfterValidator(_of_nobody),
 ]
 """Required on every POST that creates something."""
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from contracts.citizen_id import CitizenIdWarning, parse_citizen_id, warnings_of
+from contracts.citizen_id import CitizenIdWarning, check_character, parse_citizen_id, warnings_of
 from contracts.invalid import Flaw, InvalidValue
 from contracts.texts import hides_something
 from contracts.times import shanghai_date
@@ -171,6 +171,26 @@ def parse_mobile(text: str) -> str:
 
 Mobile = Annotated[str, AfterValidator(parse_mobile), Field(max_length=32)]
 """手机号 in canonical form: eleven digits, or E.164 with its plus."""
+
+
+def holds_a_number_of_somebody(text: str) -> bool:
+    """Whether a citizen's identity number or a mainland mobile stands in it, apart from other digits and from hexadecimal ones.
+
+    For texts that nobody is meant in, such as keys: what is made at random, a UUID above all, never looks like that.
+    """
+    return any(mobile or _is_citizen_id(number) for number, mobile in _NUMBERS.findall(text))
+
+
+_NUMBERS = re.compile(r"(?<![0-9A-Fa-f])(?:([0-9]{17}[0-9Xx])|(?:\+?86|0086)?(1[3-9][0-9]{9}))(?![0-9A-Fa-f])")
+
+
+def _is_citizen_id(number: str) -> bool:
+    """Check character and birth date agree: of other numbers of that length one in ten thousand looks so."""
+    try:
+        born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
+    except ValueError:
+        return False
+    return born.year >= 1900 and check_character(number) == number[-1].upper()
 
 
 def masked_number(number: str) -> str:
