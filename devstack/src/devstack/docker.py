@@ -16,12 +16,15 @@ from devstack.kafka import answers as kafka_answers
 from devstack.ports import HOST, free_port
 from devstack.postgres import SUPERUSER, Size
 from devstack.postgres import answers as postgres_answers
+from devstack.settings import REPOSITORY
 from devstack.state import State
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
 SOCKET = Path("/var/run/docker.sock")
+FOLDER = REPOSITORY / "deploy" / "kafka"
+CLUSTER_ID = "Z2F0ZWhvdXNlLWRvY2tlcg"
 REAPER_IMAGE = "testcontainers/ryuk:0.8.1"
 STOP_TIMEOUT_S = 15
 
@@ -84,9 +87,8 @@ class DockerPostgres:
         from testcontainers.community.postgres import PostgresContainer
 
         _remove_left_over(self._name)
-        here: Any = (HOST, self._port)  # Not to the whole network. The signature omits what docker-py takes.
         container = PostgresContainer(self._image, username=SUPERUSER, password=self._password, dbname="postgres", driver=None)
-        container.with_bind_ports(5432, here).with_name(self._name)
+        _publish(container.with_name(self._name), 5432, at=self._port)
         container.with_env("PGDATA", "/var/lib/postgresql/gatehouse/data").with_env(
             "POSTGRES_INITDB_ARGS", "--locale=C.UTF-8 -E UTF8"
         )
@@ -97,23 +99,29 @@ class DockerPostgres:
 
 
 class DockerKafka:
-    """Apache's own image, configured by its environment. testcontainers' class knows Confluent's images only."""
+    """A broker in a container, started as docker-compose.yml starts it: of an image only Kafka's own programs are used.
+
+    testcontainers' class knows Confluent's images only.
+    """
 
     def __init__(self, state: State, *, image: str) -> None:
         self._name = _name(state, "kafka")
         self._image = image
         self._container: DockerContainer | None = None
-        # Drawn before the start: the broker must be told under which address its clients find it.
+        # The same inside and outside: under these addresses the broker finds itself, and its clients find it.
         self._port = free_port()
+        self._clients_port = free_port()
         self.version = image
 
     @property
     def bootstrap(self) -> str:
+        """The operator's door: whoever comes here may do everything, and needs no name."""
         return f"{HOST}:{self._port}"
 
     @property
-    def clients(self) -> None:
-        """There is one door, and no rules."""
+    def clients(self) -> str:
+        """The door for everybody else: by name and password, and each to what is theirs."""
+        return f"{HOST}:{self._clients_port}"
 
     async def start(self) -> None:
         """Start it and wait until it answers. Raises: TimeoutError."""
@@ -128,31 +136,20 @@ class DockerKafka:
         from testcontainers.core.container import DockerContainer
 
         _remove_left_over(self._name)
-        here: Any = (HOST, self._port)  # Not to the whole network. The signature omits what docker-py takes.
-        container = DockerContainer(self._image).with_name(self._name).with_bind_ports(9092, here)
+        container = DockerContainer(self._image).with_name(self._name).with_env("KAFKA_CLUSTER_ID", CLUSTER_ID)
+        for port in (self._port, self._clients_port):
+            _publish(container, port, at=port)
         container.with_volume_mapping(self._name, "/var/lib/kafka/data", mode="rw")
-        for setting, value in self._properties().items():
-            container.with_env("KAFKA_" + setting.upper().replace(".", "_"), value)
+        container.with_volume_mapping(FOLDER, "/etc/gatehouse/kafka", mode="ro")
+        doors = f"CLIENTS://{{}}:{self._clients_port},OPERATOR://{{}}:{self._port}"
+        container.with_kwargs(entrypoint=["/bin/sh", "/etc/gatehouse/kafka/start.sh"])
+        container.with_command(
+            [
+                *("--override", f"listeners={doors.format('', '')},CONTROLLER://{HOST}:9093"),
+                *("--override", f"advertised.listeners={doors.format(HOST, HOST)}"),
+            ]
+        )
         self._container = container.start()
-
-    def _properties(self) -> dict[str, str]:
-        ones = ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
-        return {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": "1@localhost:9093",
-            "controller.listener.names": "CONTROLLER",
-            "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": "/var/lib/kafka/data",
-            "log.retention.ms": "-1",
-            "auto.create.topics.enable": "false",
-            "group.initial.rebalance.delay.ms": "0",
-            "transaction.state.log.min.isr": "1",
-            "share.coordinator.state.topic.min.isr": "1",
-            **{f"{topic}.replication.factor": "1" for topic in ones},
-        }
 
 
 def _name(state: State, part: str) -> str:
@@ -172,6 +169,12 @@ def _remove_left_over(name: str) -> None:
 
     with suppress(NotFound):
         docker.from_env().containers.get(name).remove(force=True)
+
+
+def _publish(container: DockerContainer, port: int, *, at: int) -> None:
+    """On the loopback address only: `with_bind_ports` takes a port alone, and publishes it to the whole network."""
+    here: Any = (HOST, at)  # As docker-py takes it; the annotation knows numbers only.
+    container.ports[str(port)] = here
 
 
 def _stop(container: DockerContainer | None) -> None:

@@ -16,6 +16,8 @@ from devstack.missing import MissingPart
 from devstack.settings import Settings
 
 APT = ("apt-get", "install", "--yes", "--no-install-recommends")
+PATIENT = ("-o", "DPkg::Lock::Timeout=300")
+"""Seconds: somebody else may be installing."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ async def provide(findings: Sequence[Finding], say: Callable[[str], None]) -> No
     if os.getuid() != 0 or shutil.which("apt-get") is None:
         raise MissingPart(sentence)
     say(f"installing {', '.join(packages)} …")
-    for command in (("apt-get", "update", "--quiet"), (*APT, *packages)):
+    for command in (("apt-get", "update", "--quiet", *PATIENT), (*APT, *PATIENT, *packages)):
         await asyncio.to_thread(_apt, command, sentence)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from signal import SIGINT, SIGKILL
 from tempfile import mkdtemp
 
-from devstack import children, doctor, parts
+from devstack import children, docker, doctor, parts
 from devstack.children import Child
 from devstack.missing import MissingPart
 from devstack.run import teller
@@ -36,6 +36,7 @@ def throwaway_state() -> Iterator[State]:
             yield state
     finally:
         shutil.rmtree(root)
+        docker.forget(state)
 
 
 async def test(settings: Settings, arguments: Sequence[str]) -> int:
