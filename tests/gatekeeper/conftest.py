@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
-import gatekeeper
 from chassis.clock import SystemClock
 from chassis.command_handling import CommandHandler
 from chassis.database import create_pool
 from chassis.event_store import EventStore
-from chassis.migrations import LOG, WORK
 from contracts.event import Recorded
 from contracts.gatekeeper import GatekeeperEvent
 from gatekeeper.domain.commands import GateCommand, RelevantFact
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.freshness import FreshnessView
 from gatekeeper.gate import Gate
+from gatekeeper.wiring import SERVICE
 from tests.conftest import MakeDatabase
 from tests.gatekeeper.facts import DECIDER, assessed, note, pre_registered
 
@@ -81,8 +79,7 @@ class Door:
 @pytest.fixture
 async def doors(database: MakeDatabase) -> AsyncIterator[list[Door]]:
     """Three processes of the gatekeeper on one database, with a fresh view."""
-    migrations = Path(gatekeeper.__file__).parent / "migrations"
-    dsn = (await database("gatekeeper", [LOG, WORK, migrations])).app_dsn
+    dsn = (await database("gatekeeper", SERVICE.migrations)).app_dsn
     made: list[Door] = []
     for n in range(3):
         pool = await create_pool(dsn, application_name=f"door {n}")

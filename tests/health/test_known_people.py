@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.same_people import SAME_PEOPLE
 from contracts.health import Disposition
 from contracts.same_person import PersonLinked, PersonUnlinked
 from health.read_models.ban_reviews import BAN_REVIEWS
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, on_contract
-from health.read_models.same_people import SAME_PEOPLE
 from tests.health.facts import (
     EMPLOYER,
     NOW,

@@ -20,6 +20,8 @@ LOG = FOLDERS / "log"
 """An event log of the service's own."""
 WORK = FOLDERS / "work"
 """Leases, positions and the relay's marks: for every service with a worker."""
+PEOPLE = FOLDERS / "people"
+"""Which records are of one person: for every service that lists or counts people (`chassis.same_people`)."""
 KEYS = FOLDERS / "keys"
 """The key server: identities, wrapped keys, the record of who read them."""
 

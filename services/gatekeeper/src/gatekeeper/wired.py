@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from chassis.consistency import ConsistencyToken
 from chassis.identity import Identities
+from chassis.same_people import SAME_PEOPLE
 from chassis.waiting import wait_for
 from chassis.watched import Watched
 from contracts.policy import Policies
@@ -18,7 +19,6 @@ from gatekeeper.gate import Gate
 from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES
 from gatekeeper.read_models.attempts import ATTEMPTS
 from gatekeeper.read_models.roster import ROSTER
-from gatekeeper.read_models.same_people import SAME_PEOPLE
 
 CLEARANCE_POLICY = "clearance_v1"
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(

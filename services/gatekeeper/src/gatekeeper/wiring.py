@@ -10,7 +10,8 @@ from typing import get_args
 
 from chassis.command_handling import Decider
 from chassis.measuring import Measure
-from chassis.migrations import LOG, WORK
+from chassis.migrations import LOG, PEOPLE, WORK
+from chassis.same_people import SAME_PEOPLE
 from chassis.service import Application, Machinery, Service
 from contracts.gatekeeper import GatekeeperEvent
 from contracts.policy import Policies
@@ -25,7 +26,6 @@ from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES, watched_po
 from gatekeeper.read_models.attempts import ATTEMPTS
 from gatekeeper.read_models.banned_on_site import CONTRACT_PLACES, COUNT_EVERY_S, count_bans
 from gatekeeper.read_models.roster import ROSTER
-from gatekeeper.read_models.same_people import SAME_PEOPLE
 from gatekeeper.settings import Settings
 from gatekeeper.wired import Wired
 
@@ -72,7 +72,7 @@ SERVICE = Service(
     name="gatekeeper",
     title="Gatehouse gatekeeper",
     settings=Settings,
-    migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
+    migrations=[LOG, WORK, PEOPLE, Path(__file__).parent / "migrations"],
     wire=wire,
     reads=["registration", "health"],
 )

@@ -18,6 +18,7 @@ from chassis.command_handling import CommandHandler
 from chassis.consistency import ConsistencyToken
 from chassis.faults import NotFound
 from chassis.remembered import RememberedAnswers
+from chassis.same_people import SAME_PEOPLE
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
 from chassis.watched import Watched
@@ -34,7 +35,6 @@ from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.isolation_ends import ISOLATION_ENDS
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, of_contract, on_contract
 from health.read_models.missing_reports import MISSING_REPORTS
-from health.read_models.same_people import SAME_PEOPLE
 from health.rehearsing import TodaysPeople
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(

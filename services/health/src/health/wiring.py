@@ -9,8 +9,9 @@ from typing import get_args
 
 from chassis.command_handling import Decider
 from chassis.measuring import Measure
-from chassis.migrations import LOG, WORK
+from chassis.migrations import LOG, PEOPLE, WORK
 from chassis.remembered import RememberedAnswers
+from chassis.same_people import SAME_PEOPLE
 from chassis.service import Application, Machinery, NotConfigured, Service
 from chassis.settings import ServiceSettings
 from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
@@ -37,7 +38,6 @@ from health.read_models.in_force import IN_FORCE, UNKNOWN_EVERY_S, InForceWatch,
 from health.read_models.isolation_ends import ISOLATION_ENDS
 from health.read_models.known_people import KNOWN_PEOPLE
 from health.read_models.missing_reports import MISSING_EVERY_S, MISSING_REPORTS, count_missing
-from health.read_models.same_people import SAME_PEOPLE
 from health.rehearsing import TodaysPeople
 from health.wired import Wired
 
@@ -121,7 +121,7 @@ SERVICE = Service(
     name="health",
     title="Gatehouse health",
     settings=ServiceSettings,
-    migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
+    migrations=[LOG, WORK, PEOPLE, Path(__file__).parent / "migrations"],
     wire=wire,
     reads=["registration", "healthcloud-bridge", "gatekeeper"],
 )

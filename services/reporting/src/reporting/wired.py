@@ -12,13 +12,13 @@ from starlette.requests import Request
 
 from chassis.consistency import ConsistencyToken
 from chassis.identity import Identities
+from chassis.same_people import SAME_PEOPLE
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
 from reporting.read_models.changes import CHANGES_OF_PEOPLE
 from reporting.read_models.contracts import SUPERVISED_CONTRACTS
 from reporting.read_models.employments import PEOPLE_EMPLOYED
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
-from reporting.read_models.same_people import SAME_PEOPLE
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {

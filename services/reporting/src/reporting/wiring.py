@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from chassis.measuring import Measure
-from chassis.migrations import WORK
+from chassis.migrations import PEOPLE, WORK
+from chassis.same_people import SAME_PEOPLE
 from chassis.service import Application, Machinery, Service
 from chassis.settings import ServiceSettings
 from reporting import access_api, command_api, overview_api, query_api
@@ -15,7 +16,6 @@ from reporting.read_models.contracts import SUPERVISED_CONTRACTS
 from reporting.read_models.days import DAYS_OF_CONTRACTS
 from reporting.read_models.employments import PEOPLE_EMPLOYED
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
-from reporting.read_models.same_people import SAME_PEOPLE
 from reporting.supervision.days import COUNT_EVERY_S, count_today
 from reporting.wired import Wired
 
@@ -34,7 +34,7 @@ SERVICE = Service(
     name="reporting",
     title="Gatehouse reporting",
     settings=ServiceSettings,
-    migrations=[WORK, Path(__file__).parent / "migrations"],
+    migrations=[WORK, PEOPLE, Path(__file__).parent / "migrations"],
     wire=wire,
     has_log=False,
     reads=["registration", "gatekeeper", "health", "healthcloud-bridge"],

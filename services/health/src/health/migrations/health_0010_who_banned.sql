@@ -1,5 +1,5 @@
 -- Which contract banned somebody, see read_models/ban_reviews.py and read_models/known_people.py.
--- depends: health_0009_same_people
+-- depends: health_0008_ban_reviews
 
 -- migrate: apply
 

@@ -1,13 +1,14 @@
--- Which records are of the same person, see read_models/same_people.py. Few have any other.
--- depends: reporting_0006_days
+-- Which records are of the same person, see chassis/same_people.py. Few have any other.
+-- depends:
 
 -- migrate: apply
 
-CREATE TABLE same_person_v1 (
+-- There already where a service had made it for itself.
+CREATE TABLE IF NOT EXISTS same_person_v1 (
     person_id uuid PRIMARY KEY,
     first_id uuid NOT NULL
 );
-CREATE INDEX same_person_v1_first ON same_person_v1 (first_id);
+CREATE INDEX IF NOT EXISTS same_person_v1_first ON same_person_v1 (first_id);
 
 DO $$
 DECLARE

@@ -1,4 +1,4 @@
-"""Which records are of the same person, so that a contract that knows one of them may follow all of them?"""
+"""Which records are of the same person (ADR 38)? For every service that lists or counts people."""
 
 from __future__ import annotations
 
