@@ -12,7 +12,7 @@ import pytest
 
 from chassis.faults import Unavailable
 from chassis.identity import DOCUMENTS_MAX, Identities, blind_index
-from chassis.key_server import KeyServerUnavailable, create_keys, destroy_key, is_erasable
+from chassis.key_server import KeyServerUnavailable, create_keys, destroy_key, is_erasable, other_keys_after
 from contracts.identity import Document, DocumentType
 from tests.chassis.keys_database import INDEX_KEY, SERVICES, KeysDatabase, keys_database
 
@@ -207,6 +207,17 @@ class TestErasable:
         pool, site = await keys.pool("registration"), uuid4()
         await create_keys(pool, [site], [bytes(40)])
         assert not await is_erasable(pool, site)
+
+
+class TestOthers:
+    async def test_are_opened_by_a_key_and_led_to_by_no_document(self, keys: KeysDatabase, identities: Identities) -> None:
+        pool, site, erased = await keys.pool("registration"), uuid4(), uuid4()
+        (person_id,) = await identities.identify([a_document()])
+        await create_keys(pool, [person_id, site, erased], [bytes(40)] * 3)
+        await destroy_key(pool, erased)
+        nobody = UUID(int=0)
+        assert {site} == {person_id, site, erased} & {*await other_keys_after(pool, nobody, 10_000)}
+        assert site not in await other_keys_after(pool, site, 10_000)
 
 
 class TestFind:

@@ -18,6 +18,7 @@ COMMAND_TIMEOUT_S = 5.0
 """Client-side bound of one statement: a server that does not answer at all holds nobody for longer than twice this, because
 to cancel the statement is tried as long again. The server's own bounds are set by migration, see `work_0001_leases.sql`."""
 ACQUIRE_TIMEOUT_S = 5.0
+AT_LENGTH_S_MAX = 3_600
 
 
 class BoundedPool(asyncpg.Pool):
@@ -47,6 +48,14 @@ async def create_pool(dsn: str, *, application_name: str, size_max: int = POOL_S
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings={"application_name": application_name, "jit": "off"},
     )
+
+
+async def read_at_length(pool: asyncpg.Pool, query: str, *arguments: object) -> list[asyncpg.Record]:
+    """The rows of a query that reads a whole log, for an operator's command: `AT_LENGTH_S_MAX` is its only bound."""
+    async with pool.acquire() as connection, connection.transaction(readonly=True):
+        await connection.execute(f"SET LOCAL statement_timeout = '{AT_LENGTH_S_MAX}s'")
+        rows: list[asyncpg.Record] = await connection.fetch(query, *arguments, timeout=AT_LENGTH_S_MAX)
+    return rows
 
 
 async def _keep_session(connection: asyncpg.Connection) -> None:

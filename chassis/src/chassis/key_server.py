@@ -91,6 +91,14 @@ async def people_after(pool: asyncpg.Pool, after: UUID, limit: int) -> list[UUID
     return [row[0] for row in rows]
 
 
+async def other_keys_after(pool: asyncpg.Pool, after: UUID, limit: int) -> list[UUID]:
+    """Streams that have a key and are nobody's whom a document leads to, in order of their ids. Raises: KeyServerUnavailable."""
+    with _unavailable_if_silent():
+        async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            rows = await connection.fetch("SELECT * FROM other_keys_after($1, $2)", after, limit)
+    return [row[0] for row in rows]
+
+
 async def create_keys(pool: asyncpg.Pool, stream_ids: Sequence[UUID], proposed: Sequence[bytes]) -> dict[UUID, WrappedKey]:
     """The keys that hold: the proposed ones where there were none, else the first ever made. Raises: KeyServerUnavailable."""
     return await _fetch_keys(pool, "SELECT stream_id, key_version, wrapped_key FROM create_keys($1, $2)", stream_ids, proposed)

@@ -248,11 +248,17 @@ def loss_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--reason", required=True, help="why, and who decided: it is recorded")
 
 
+async def is_log_complete(pool: asyncpg.Pool) -> bool:
+    """Whether the log lives where it was examined: not so while one that was brought back lacks what its topic has."""
+    complete: bool = await pool.fetchval("SELECT coalesce(examined_at_place = place_of_log(), false) FROM store")
+    return complete
+
+
 async def accept_loss(service: Service[Any], settings: Any, given: Namespace) -> int:
     """Open a restored log as it is: what its topic had, and is gone with it, is lost."""
     pool = await create_pool(settings.database_dsn.get_secret_value(), application_name=f"{service.name} accept-loss", size_max=1)
     async with pool:
-        if await pool.fetchval("SELECT coalesce(examined_at_place = place_of_log(), false) FROM store"):
+        if await is_log_complete(pool):
             log.error("restore.log_is_open")
             return 2
         epoch = await pool.fetchval("SELECT end_restoration(0, $1)", given.reason)

@@ -261,6 +261,13 @@ class Sealing:
         """Whether anything was sealed for the person, also if that was destroyed since. Raises: Unavailable as `destroy`."""
         return await key_server.is_erasable(self._pool, person_id)
 
+    async def others_after(self, stream_id: UUID, *, limit: int) -> list[UUID]:
+        """Streams that can be opened and are nobody's whom a document leads to, a site's say, in order of their ids.
+
+        Raises: Unavailable as `destroy`.
+        """
+        return await key_server.other_keys_after(self._pool, stream_id, limit)
+
     async def destroy(self, stream_id: UUID) -> None:
         """Make all that was or will be sealed for this stream unreadable, for ever. Repeating it changes nothing.
 
