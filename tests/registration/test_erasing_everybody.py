@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from chassis import database
 from chassis.key_server import Purpose
 from chassis.sealing import ERASED
 from contracts.access import Role
 from contracts.registration import PersonErased, RosterMemberImported
+from contracts.streams import site_stream
+from devstack.databases import with_database
+from registration import erasing_again, erasing_everybody
 from registration.erasing_again import erase_again
 from registration.erasing_everybody import NOBODY, erase_everybody
+from registration.imports.files import CSV
 from registration.settings import Settings
 from registration.wiring import SERVICE
 from tests.in_process import Caller
 from tests.registration.asking import declare, form, path, person_id, roster_row, rosters
 from tests.registration.service import Running
+from tests.registration.sheets import as_csv, member
+from tests.registration.test_site_api import control
 
+SHORT_S = 1.0
 PEOPLE = "SELECT count(*) FROM stream WHERE kind = 'person'"
 
 
@@ -41,6 +51,24 @@ async def ended(running: Running, *, on: date | None = date(2020, 6, 17)) -> int
     return await erase_everybody(SERVICE, settings, Namespace(decided_by="甲"))
 
 
+@asynccontextmanager
+async def incomplete_log(running: Running, postgres_dsn: str) -> AsyncIterator[None]:
+    """As it is between the restore and the first start of a service."""
+    name = await running.wired.pool.fetchval("SELECT current_database()")
+    connection = await asyncpg.connect(with_database(postgres_dsn, name=name))
+    await connection.execute("UPDATE store SET examined_at_place = '7' || examined_at_place")
+    try:
+        yield
+    finally:
+        await connection.execute("UPDATE store SET examined_at_place = place_of_log()")
+        await connection.close()
+
+
+def slow(query: str) -> str:
+    """Takes longer than `SHORT_S`, as on a log of real size."""
+    return f"WITH waited AS MATERIALIZED (SELECT pg_sleep({2 * SHORT_S})) SELECT read.* FROM waited, ({query}) AS read"
+
+
 def certified(text: str) -> dict[str, str]:
     """English name of a line → the last word of it."""
     lines = [line.partition(" ")[2].rpartition(" ") for line in text.splitlines()]
@@ -58,7 +86,7 @@ class TestEraseEverybody:
 
         assert [] == await running.wired.identities.people_after(NOBODY, limit=1)
         told = certified(capsys.readouterr().out)
-        assert (str(people), str(people + 1)) == (told["records of people, before"], told["records of people, now"]), "who declared"
+        assert (str(people), str(people + 1)) == (told["records of people, before"], told["records, with who only declared"])
         assert (str(people + 1), "0") == (told["erased, of these"], told["people whom a document leads to"])
         assert listed == len((await operator.get(path(contract_no))).json()["items"])
         unsealer = await running.wired.sealing.unwrap(known, actor="test", purpose=Purpose.PROCESS)
@@ -79,6 +107,44 @@ class TestEraseEverybody:
         assert 2 == await ended(running, on=day)
         assert known[0] == await person_id(running, 0)
 
+    @pytest.mark.parametrize("day", [None, date(2999, 1, 1)])
+    async def test_is_refused_before_the_day_where_everybody_of_record_is_erased(
+        self, running: Running, known: list[UUID], day: date | None
+    ) -> None:
+        assert 0 == await ended(running)
+        stranger = await person_id(running, 4)
+        assert 2 == await ended(running, on=day)
+        assert stranger == await person_id(running, 4)
+
+    async def test_is_refused_while_the_log_is_incomplete(self, running: Running, known: list[UUID], postgres_dsn: str) -> None:
+        async with incomplete_log(running, postgres_dsn):
+            assert 2 == await ended(running)
+        assert known[0] == await person_id(running, 0)
+
+    async def test_leaves_no_site_and_no_file_readable(
+        self, running: Running, known: list[UUID], contract_no: str, operator: Caller, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        await operator.put(f"/v1/contracts/{contract_no}/epidemic-control", control(), version=0)
+        imported = await operator.upload(rosters(contract_no) + "/files", as_csv([member(1), member(2, 姓名="")]), CSV)
+        while await running.wired.imports.step():
+            pass
+        others = {site_stream(contract_no), UUID(imported.json()["import_id"])}
+        assert others <= {*await running.wired.sealing.others_after(NOBODY, limit=100)}
+
+        assert 0 == await ended(running)
+
+        keys = await asyncpg.connect(running.keys.owner_dsn)
+        assert 0 == await keys.fetchval("SELECT count(*) FROM key WHERE wrapped_key IS NOT NULL")
+        await keys.close()
+        assert "0" == certified(capsys.readouterr().out)["other things that can be opened"]
+        read = (await operator.get(f"/v1/contracts/{contract_no}/epidemic-control")).json()
+        assert [{"name": None, "duty": None, "phone": None}] == read["team"]
+
+    async def test_counts_as_long_as_it_takes(self, running: Running, known: list[UUID], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(erasing_everybody, "COUNTS", slow(erasing_everybody.COUNTS))
+        monkeypatch.setattr(database, "COMMAND_TIMEOUT_S", SHORT_S)
+        assert 0 == await ended(running)
+
 
 class TestEraseAgain:
     async def test_destroys_what_a_backup_of_the_keys_brought_back(self, running: Running, known: list[UUID]) -> None:
@@ -89,3 +155,13 @@ class TestEraseAgain:
         rows = await connection.fetch("SELECT stream_id, wrapped_key IS NULL FROM key WHERE stream_id = ANY ($1)", known[:3])
         await connection.close()
         assert {known[0]: False, known[1]: True, known[2]: False} == dict(map(tuple, rows))
+
+    async def test_is_refused_while_the_log_is_incomplete(self, running: Running, postgres_dsn: str) -> None:
+        async with incomplete_log(running, postgres_dsn):
+            assert 2 == await erase_again(SERVICE, running.service.parts.settings, Namespace())
+
+    async def test_reads_as_long_as_it_takes(self, running: Running, known: list[UUID], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(erasing_again, "SHARDS", 1)
+        monkeypatch.setattr(erasing_again, "ERASED", slow(erasing_again.ERASED))
+        monkeypatch.setattr(database, "COMMAND_TIMEOUT_S", SHORT_S)
+        assert 0 == await erase_again(SERVICE, running.service.parts.settings, Namespace())

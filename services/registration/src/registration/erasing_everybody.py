@@ -1,7 +1,8 @@
 """`python -m registration erase-everybody`: the end of the epidemic (docs/runbooks/end-of-epidemic.md).
 
-Everybody is erased whom registration has a record of, or a document leads to, one record after the other; cut short, it goes on
-when it is repeated. Then it prints a certificate, which says what can be counted still and that nobody is left.
+Everybody is erased whom registration has a record of, or a document leads to, one record after the other; then what was sealed
+for a site or a file. Cut short, it goes on when it is repeated. Then it prints a certificate, which says what can be counted still
+and that nothing is left.
 """
 
 from __future__ import annotations
@@ -9,24 +10,27 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from argparse import ArgumentParser, Namespace
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import structlog
 
+from chassis.database import read_at_length
+from chassis.restore import is_log_complete
 from chassis.service import Operation, Service, machinery
 from contracts.registration import PersonErased
 from contracts.times import shanghai_date
-from registration.domain.erasure import EpidemicIsNotOver, PersonIsUnknown
+from registration.domain.erasure import EpidemicIsNotOver, PersonIsUnknown, require_the_end
 from registration.erasing import erase_record
 from registration.settings import Settings
 from registration.wired import Wired
 
 PEOPLE_MAX = 100
-"""Erased at once, and asked for at once."""
+"""Erased at once, and asked for at once; sites and files likewise."""
 NOBODY = UUID(int=0)
 """Before everybody."""
 
@@ -51,27 +55,40 @@ async def erase_everybody(service: Service[Any], settings: Settings, given: Name
     """Erase everybody, once the epidemic is over, and print a certificate. Cut short, it goes on when it is repeated."""
     async with machinery(service, settings) as parts:
         wired: Wired = service.wire(parts).state["wired"]
-        [before] = await wired.pool.fetch(COUNTS, PersonErased.TYPE)
         try:
-            async for page in _everybody(wired):
-                await asyncio.gather(*(_erase(wired, person_id) for person_id in page))
+            require_the_end(wired.epidemic_ended_on, at=wired.clock.now())
         except EpidemicIsNotOver:
             log.error("erasing.epidemic_is_not_over", epidemic_ended_on=str(settings.epidemic_ended_on))
             return 2
-        left = await wired.identities.people_after(NOBODY, limit=PEOPLE_MAX)
-        print(await _certificate(wired, before, left=len(left), decided_by=given.decided_by))  # noqa: T201 - what it is asked for
-    return 1 if left else 0
+        if not await is_log_complete(wired.pool):
+            log.error("erasing.log_is_incomplete", do_first="start registration-api: it completes the log from its topic")
+            return 2
+        [before] = await read_at_length(wired.pool, COUNTS, PersonErased.TYPE)
+        for after, erase in (_records_after, _erase), (_people_after, _erase), (_others_after, _destroy):
+            async for page in _pages(partial(after, wired)):
+                await asyncio.gather(*(erase(wired, stream_id) for stream_id in page))
+        people, others = await _people_after(wired, NOBODY), await _others_after(wired, NOBODY)
+        print(await _certificate(wired, before, people, others, given.decided_by))  # noqa: T201 - what it is asked for
+    return 1 if people or others else 0
 
 
-async def _everybody(parts: Wired) -> AsyncIterator[Sequence[UUID]]:
+async def _pages(after: Callable[[UUID], Awaitable[Sequence[UUID]]]) -> AsyncIterator[Sequence[UUID]]:
     last = NOBODY
-    while rows := await parts.pool.fetch(RECORDS, last, PEOPLE_MAX):
-        yield [row["stream_id"] for row in rows]
-        last = rows[-1]["stream_id"]
-    last = NOBODY
-    while people := await parts.identities.people_after(last, limit=PEOPLE_MAX):
-        yield people
-        last = people[-1]
+    while page := await after(last):
+        yield page
+        last = page[-1]
+
+
+async def _records_after(parts: Wired, last: UUID) -> Sequence[UUID]:
+    return [row["stream_id"] for row in await parts.pool.fetch(RECORDS, last, PEOPLE_MAX)]
+
+
+async def _people_after(parts: Wired, last: UUID) -> Sequence[UUID]:
+    return await parts.identities.people_after(last, limit=PEOPLE_MAX)
+
+
+async def _others_after(parts: Wired, last: UUID) -> Sequence[UUID]:
+    return await parts.sealing.others_after(last, limit=PEOPLE_MAX)
 
 
 async def _erase(parts: Wired, person_id: UUID) -> None:
@@ -81,8 +98,14 @@ async def _erase(parts: Wired, person_id: UUID) -> None:
         await parts.sealing.destroy(person_id)
 
 
-async def _certificate(parts: Wired, before: asyncpg.Record, *, left: int, decided_by: str) -> str:
-    [after] = await parts.pool.fetch(COUNTS, PersonErased.TYPE)
+async def _destroy(parts: Wired, stream_id: UUID) -> None:
+    await parts.sealing.destroy(stream_id)
+
+
+async def _certificate(
+    parts: Wired, before: asyncpg.Record, people: Sequence[UUID], others: Sequence[UUID], decided_by: str
+) -> str:
+    [after] = await read_at_length(parts.pool, COUNTS, PersonErased.TYPE)
     heads = await parts.pool.fetch(HEADS)
     digest = hashlib.sha256("\n".join(f"{row[0]} {row[1]} {row[2]}" for row in heads).encode()).hexdigest()
     now: datetime = parts.clock.now()
@@ -91,15 +114,16 @@ async def _certificate(parts: Wired, before: asyncpg.Record, *, left: int, decid
         "证明日期 certified on": shanghai_date(now),
         "决定人 decided by": decided_by,
         "登记人员记录 records of people, before": before["people"],
-        "登记人员记录 records of people, now": after["people"],
+        "现有记录(含仅申报者) records, with who only declared": after["people"],
         "其中已删除 erased, of these": after["erased"],
         "登记日志事件 facts in the log, before": before["events"],
         "登记日志事件 facts in the log, now": after["events"],
-        "证件可查到的人 people whom a document leads to": left,
+        "证件可查到的人 people whom a document leads to": len(people),
+        "可解密的其他内容 other things that can be opened": len(others),
         "日志摘要 SHA-256 of the log's ends": digest,
         "签字 signed": "",
     }
-    return "\n".join(["个人信息删除证明 Certificate of erasure", *(f"{name:<44} {value}" for name, value in lines.items())])
+    return "\n".join(["个人信息删除证明 Certificate of erasure", *(f"{name:<48} {value}" for name, value in lines.items())])
 
 
 ERASE_EVERYBODY = Operation("erase-everybody", erase_everybody, arguments)

@@ -51,12 +51,17 @@ class EpidemicIsNotOver(Rejection):
     title_en = "Nobody is erased before the epidemic is over"
 
 
+def require_the_end(epidemic_ended_on: date | None, *, at: datetime) -> None:
+    """Return once the epidemic is over. Raises: EpidemicIsNotOver."""
+    if epidemic_ended_on is None or shanghai_date(at) < epidemic_ended_on:
+        raise EpidemicIsNotOver
+
+
 def erase(command: Erase, *, waiting: Collection[str], is_known: bool, is_erased: bool) -> Sequence[PersonErased]:
     """`waiting`: the contracts for which a form waits for a declaration."""
     if is_erased:
         return []
     if not is_known and not command.has_key:
         raise PersonIsUnknown
-    if command.epidemic_ended_on is None or shanghai_date(command.at) < command.epidemic_ended_on:
-        raise EpidemicIsNotOver
+    require_the_end(command.epidemic_ended_on, at=command.at)
     return [PersonErased(person_id=command.person_id, dropped_forms=tuple(sorted(waiting)), erased_at=command.at)]
