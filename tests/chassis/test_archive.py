@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from chassis.archive import archive
-from chassis.event_store import EventStore
+from chassis.event_store import Appended, EventStore
 from chassis.migrations import LOG, WORK
 from chassis.settings import ServiceSettings
 from chassis.shard_heads import read_shard
@@ -18,7 +20,7 @@ from chassis.testing.wait import eventually
 from contracts.event import SHARDS
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.rebuilding import PARTITIONS, Service, running_service
-from tests.chassis.tallies import Count, Tally, append_of, handler, in_shard
+from tests.chassis.tallies import Count, Tally, append_of, handler, in_shard, key_of
 from tests.chassis.tally_topics import make_topic
 from tests.chassis.test_relay import TALLY
 from tests.conftest import MakeDatabase
@@ -85,6 +87,37 @@ class TestArchive:
         assert (4, Tally((1, 2, 3, 4))) == await tallies.read(stream)
         assert [(1,), (3,)] == await log.rows(PLACES)
 
+    async def test_leaves_a_key_that_is_sent_again_its_first_outcome(self, log: LogDatabase, store: EventStore) -> None:
+        stream, tallies = in_shard(5), handler(store)
+        first = await tallies.handle(stream, Count(stream, 1), key=key_of("again"))
+        await grow_old(log)
+        assert 0 == await archived(log)
+        await log.owner.execute("DELETE FROM remembered_answer")
+
+        neighbour, again = await asyncio.gather(
+            store.append(append_of(in_shard(6), key=key_of("another"))),
+            tallies.handle(stream, Count(stream, 1), key=key_of("again")),
+        )
+
+        assert Appended(version=1, shard=6, last_pos=1) == neighbour
+        assert replace(first, replayed=True) == again
+        assert [(1,), (1,)] == await log.rows(PLACES)
+
+    async def test_while_a_key_is_sent_again_leaves_one_event_of_its_id(self, log: LogDatabase, store: EventStore) -> None:
+        stream, tallies = in_shard(5), handler(store)
+        first = await tallies.handle(stream, Count(stream, 1), key=key_of("again"))
+        await grow_old(log)
+        await log.owner.execute("DELETE FROM remembered_answer")
+        mover = await asyncpg.connect(log.owner_dsn)
+        async with mover.transaction():
+            assert 1 == await mover.fetchval("SELECT archive_events(5::smallint, 60, 10)")
+            sent = asyncio.create_task(tallies.handle(stream, Count(stream, 1), key=key_of("again")))
+            await log.blocked_session()
+        await mover.close()
+
+        assert replace(first, replayed=True) == await sent
+        assert [(0,), (1,)] == await log.rows(PLACES)
+
     async def test_of_young_events_is_refused(self, log: LogDatabase, store: EventStore) -> None:
         await store.append(append_of(in_shard(5)))
         await grow_old(log, days=29)
@@ -116,7 +149,8 @@ class TestArchived:
         "DELETE FROM archived_range",
         "UPDATE archived_range SET digest = sha256('x')",
         "DELETE FROM event",
-        "SELECT set_config('gatehouse.archiving', 'on', false); DELETE FROM archived_event",
+        "SELECT set_config('gatehouse.archiving', 'on', false); DELETE FROM event",
+        "DO $$ BEGIN DELETE FROM event; END $$",
     )
 
     @pytest.mark.parametrize("change", CHANGES)
@@ -128,6 +162,39 @@ class TestArchived:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await session.execute(change)
         assert [(0,), (2,)] == await log.rows(PLACES)
+
+
+class TestTakingItBack:
+    """The migration: where nothing was moved, the log is as it was before it."""
+
+    async def test_leaves_the_log_append_only(self, log: LogDatabase, store: EventStore) -> None:
+        await store.append(append_of(in_shard(5)))
+        async with taken_back(log):
+            assert [(None,)] == await log.rows("SELECT to_regclass('archived_event')")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="the log is append-only"):
+                await log.owner.execute("DELETE FROM event")
+
+    async def test_is_refused_where_events_were_moved(self, log: LogDatabase, store: EventStore) -> None:
+        await store.append(append_of(in_shard(5), events=2))
+        await grow_old(log)
+        assert 0 == await archived(log)
+        with pytest.raises(asyncpg.ObjectInUseError, match="part of the log"):
+            async with taken_back(log):
+                pass
+        assert [(0,), (2,)] == await log.rows(PLACES)
+
+
+@asynccontextmanager
+async def taken_back(log: LogDatabase) -> AsyncIterator[None]:
+    """For the owner, until it ends: other tests use the database."""
+    _, _, rollback = (LOG / "log_0005_archive.sql").read_text().partition("-- migrate: rollback")
+    transaction = log.owner.transaction()
+    await transaction.start()
+    try:
+        await log.owner.execute(rollback)
+        yield
+    finally:
+        await transaction.rollback()
 
 
 @pytest.fixture

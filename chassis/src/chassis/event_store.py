@@ -151,7 +151,8 @@ class StoredStream:
 
 NO_STREAM = StoredStream(version=0, state=None, state_version=None)
 
-APPEND_GROUP = "SELECT * FROM append_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+APPEND_GROUP = """SELECT *, (SELECT refuse_archived($19))
+FROM append_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"""
 
 
 async def append_group(connection: Connection, appends: Sequence[Append], *, epoch: int) -> list[AppendResult]:
@@ -182,6 +183,8 @@ async def append_group(connection: Connection, appends: Sequence[Append], *, epo
             [event.type for _, _, event in events],
             [event.data for _, _, event in events],
             [event.meta for _, _, event in events],
+            # Policies know by their positions what they did; whoever sends a key may do so after years.
+            [append.events[0].event_id for append in appends if append.key and append.events],
         )
     except asyncpg.PostgresError as error:
         if error.sqlstate == LOG_CLOSED:
@@ -250,7 +253,7 @@ class EventStore:
             in_flight_max=GROUPS_IN_FLIGHT_MAX,
         )
         self._loader: Gatherer[UUID, StoredStream] = Gatherer(
-            self._load_waiting, name="load", batch_max=GROUP_COMMANDS_MAX, queue_max=QUEUE_COMMANDS_MAX
+            self.load_many, name="load", batch_max=GROUP_COMMANDS_MAX, queue_max=QUEUE_COMMANDS_MAX
         )
 
     @classmethod
@@ -325,9 +328,6 @@ class EventStore:
         """The last position of every shard."""
         async with self._pool.acquire() as connection:
             return await shard_heads(connection)
-
-    async def _load_waiting(self, stream_ids: Sequence[UUID]) -> list[StoredStream]:
-        return await self.load_many(stream_ids)
 
     async def _append_waiting(self, appends: Sequence[Append]) -> list[AppendResult | Exception]:
         results: dict[int, AppendResult | Exception] = {}

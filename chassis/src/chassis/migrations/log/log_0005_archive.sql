@@ -3,7 +3,7 @@
 
 -- migrate: apply
 
--- A child of `event`: whoever reads the log reads both, and what is appended goes to `event` alone. Its tablespace is the operator's.
+-- A child of `event`: whoever reads the log reads both, and what is appended goes to `event` alone.
 CREATE TABLE archived_event (LIKE event INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES) INHERITS (event);
 
 -- What was moved at once, and what it was. Each range begins where the one before it ended.
@@ -15,10 +15,13 @@ CREATE TABLE archived_range (
     PRIMARY KEY (shard, last_pos)
 );
 
--- Moving is the one change that the log knows: `archive_events` says so to this trigger, which lets nothing else through.
+-- Moving is the one change that the log knows: what `archive_events` deletes is let through, and nothing else.
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    stack text;
 BEGIN
-    IF TG_OP = 'DELETE' AND TG_TABLE_NAME = 'event' AND current_setting('gatehouse.archiving', true) = 'on' THEN
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    IF TG_OP = 'DELETE' AND TG_TABLE_NAME = 'event' AND strpos(stack, 'archive_events(smallint,integer,integer)') > 0 THEN
         RETURN NULL;
     END IF;
     RAISE EXCEPTION 'the log is append-only' USING ERRCODE = 'insufficient_privilege';
@@ -69,14 +72,28 @@ BEGIN
     IF moved = 0 THEN
         RETURN 0;
     END IF;
-    PERFORM set_config('gatehouse.archiving', 'on', true);
     DELETE FROM ONLY event WHERE shard = p_shard AND pos <= last;
-    PERFORM set_config('gatehouse.archiving', 'off', true);
     INSERT INTO archived_range (shard, last_pos, digest) VALUES (p_shard, last, digest_of_range(p_shard, last));
     RETURN moved;
 END
 $$;
-REVOKE ALL ON FUNCTION archive_events FROM PUBLIC;
+
+-- An event id is unique in each table; whoever repeats a command whose events were moved would make them again. Whoever appends
+-- asks this afterwards, in the same statement: what is being moved was waited for by then, and is seen.
+CREATE FUNCTION refuse_archived(event_ids uuid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp
+-- The plan is pinned: cached while the table was empty it would scan for good.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM archived_event WHERE event_id = ANY (event_ids)) THEN
+        RAISE EXCEPTION 'the events are archived' USING ERRCODE = 'unique_violation', CONSTRAINT = 'event_event_id_key';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION archive_events, refuse_archived FROM PUBLIC;
 
 DO $$
 DECLARE
@@ -84,12 +101,25 @@ DECLARE
 BEGIN
     IF app_role <> current_user THEN
         EXECUTE format('GRANT SELECT ON archived_range TO %I', app_role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION refuse_archived TO %I', app_role);
     END IF;
 END
 $$;
 
 -- migrate: rollback
-DROP FUNCTION archive_events, digest_of_range;
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM archived_event) THEN
+        RAISE EXCEPTION 'archived events are part of the log' USING ERRCODE = 'object_in_use';
+    END IF;
+END
+$$;
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the log is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+DROP FUNCTION refuse_archived, archive_events, digest_of_range;
 DROP TABLE archived_range;
 ALTER TABLE archived_event NO INHERIT event;
 DROP TABLE archived_event;
