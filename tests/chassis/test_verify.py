@@ -169,3 +169,39 @@ class TestArchive:
             f"ALTER TABLE archived_event DISABLE TRIGGER USER; {change}; ALTER TABLE archived_event ENABLE TRIGGER USER"
         )
         assert "Shard 5 is not what was archived up to position 3." in await found(settings, capsys)
+
+    @pytest.mark.parametrize(
+        ("table", "change", "difference"),
+        [
+            ("event", "DELETE FROM event WHERE pos = 4", "does not hold each position from 3 to 4 once"),
+            (
+                "event",
+                "INSERT INTO event SELECT * FROM archived_event WHERE pos = 1",
+                "does not hold each position from 1 to 2 once",
+            ),
+            ("archived_range", "DELETE FROM archived_range", "was archived to another position than its last range says"),
+            (
+                "archived_event",
+                "DELETE FROM archived_event WHERE pos = 3",
+                "was archived to another position than its last range says",
+            ),
+        ],
+    )
+    async def test_beside_which_something_is_missing_or_too_much_is_found(
+        self,
+        log: LogDatabase,
+        store: EventStore,
+        settings: ServiceSettings,
+        stream: UUID,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        table: str,
+        change: str,
+        difference: str,
+    ) -> None:
+        monkeypatch.setattr(verify_module, "POSITIONS_MAX", 2)
+        await grow_old(log)
+        assert 0 == await archived(log)
+        await store.append(append_of(stream, at=3))
+        await log.owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER; {change}; ALTER TABLE {table} ENABLE TRIGGER USER")
+        assert f"Shard 5 {difference}." in await found(settings, capsys)

@@ -1,5 +1,5 @@
-"""`python -m <package> verify`: does the topic hold what the log holds, is nobody ahead of what there is, and is what was archived
-still what it was?
+"""`python -m <package> verify`: is the log whole, does the topic hold what it holds, is nobody ahead of what there is, and is what
+was archived still what it was?
 
 Differences are told in sentences of shards, positions and offsets; nothing of anybody. It runs beside the live service: what
 must be there is asked before what is there, and the topic is read as far as it reached then.
@@ -40,6 +40,16 @@ SELECT e.shard, e.pos, e.data, e.meta FROM unnest($1::smallint[], $2::bigint[]) 
 """
 
 IS_AS_ARCHIVED = "SELECT digest = digest_of_range(shard, last_pos) FROM archived_range WHERE shard = $1 AND last_pos = $2"
+
+HELD = "SELECT count(*), count(DISTINCT pos) FROM event WHERE shard = $1 AND pos BETWEEN $2 AND $3"
+POSITIONS_MAX = 100_000
+"""Counted at once."""
+ENDS_ELSEWHERE = """
+SELECT shard FROM shard_head AS h
+WHERE (SELECT max(pos) FROM archived_event AS e WHERE e.shard = h.shard)
+    IS DISTINCT FROM (SELECT max(last_pos) FROM archived_range AS r WHERE r.shard = h.shard)
+ORDER BY shard
+"""
 
 Place = tuple[int, int]
 """Shard and position."""
@@ -86,9 +96,7 @@ async def _verify_log(name: str, settings: ServiceSettings, pool: asyncpg.Pool, 
         if mark > heads[shard]:
             found.add(f"Shard {shard} is marked as published to position {mark}, and ends at {heads[shard]}.")
     _compare_positions(name, positions, heads, found)
-    for shard, last_pos in await pool.fetch("SELECT shard, last_pos FROM archived_range ORDER BY shard, last_pos"):
-        if not await pool.fetchval(IS_AS_ARCHIVED, shard, last_pos):
-            found.add(f"Shard {shard} is not what was archived up to position {last_pos}.")
+    await _verify_tables(pool, heads, found)
     if (topic := EVENT_TOPICS.get(name)) is None:
         print(f"{name} publishes nothing as it is stored: no topic is compared with its log.")
         return
@@ -96,6 +104,21 @@ async def _verify_log(name: str, settings: ServiceSettings, pool: asyncpg.Pool, 
     for shard, mark in sorted(marks.items()):
         if reached[shard] < mark:
             found.add(f"Shard {shard} is marked as published to position {mark}, and the topic holds it to {reached[shard]}.")
+
+
+async def _verify_tables(pool: asyncpg.Pool, heads: Mapping[int, int], found: Differences) -> None:
+    """Every position once, in either table; and of the archived ones what was there when they were moved."""
+    for shard, head in sorted(heads.items()):
+        for first in range(1, head + 1, POSITIONS_MAX):
+            last = min(first + POSITIONS_MAX - 1, head)
+            [held] = await pool.fetch(HELD, shard, first, last)
+            if {last - first + 1} != set(held):
+                found.add(f"Shard {shard} does not hold each position from {first} to {last} once.")
+    for (shard,) in await pool.fetch(ENDS_ELSEWHERE):
+        found.add(f"Shard {shard} was archived to another position than its last range says.")
+    for shard, last_pos in await pool.fetch("SELECT shard, last_pos FROM archived_range ORDER BY shard, last_pos"):
+        if not await pool.fetchval(IS_AS_ARCHIVED, shard, last_pos):
+            found.add(f"Shard {shard} is not what was archived up to position {last_pos}.")
 
 
 async def _verify_reader(source: str, settings: ServiceSettings, pool: asyncpg.Pool, found: Differences) -> None:

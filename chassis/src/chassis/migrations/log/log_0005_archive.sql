@@ -100,7 +100,7 @@ DECLARE
     app_role text := regexp_replace(current_user, '_owner$', '');
 BEGIN
     IF app_role <> current_user THEN
-        EXECUTE format('GRANT SELECT ON archived_range TO %I', app_role);
+        EXECUTE format('GRANT SELECT ON archived_range, archived_event TO %I', app_role);
         EXECUTE format('GRANT EXECUTE ON FUNCTION refuse_archived TO %I', app_role);
     END IF;
 END
