@@ -18,6 +18,7 @@ from chassis.key_server import KeyServerUnavailable, Purpose
 from chassis.sealing import ERASED, STREAMS_MAX, DataKey, Erased, KeyEncryption, SealBroken, Sealing, StreamIsErased
 from contracts.sealing import SEALED_PATTERN
 from tests.chassis.keys_database import KEY_ENCRYPTION_KEY, SERVICES, KeysDatabase, keys_database
+from tests.house.house import REPOSITORY
 
 MAKERS = 32
 SEALERS = {"registration", "healthcloud_bridge", "health", "police_bridge"}
@@ -274,6 +275,17 @@ class TestRaceForANewKey:
             (await making).seal(person, "name", "张三")
 
 
+async def found_on_disk(keys: KeysDatabase, *wanted: bytes) -> set[bytes]:
+    """Which of these bytes the files of the tables and their indexes hold."""
+    await keys.superuser.execute("CHECKPOINT")
+    relations = "('identity'::regclass, 'key'::regclass)"
+    files = await keys.rows(
+        "SELECT pg_read_binary_file(pg_relation_filepath(oid)) FROM pg_class"
+        f" WHERE oid IN {relations} OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN {relations})"
+    )
+    return {each for each in wanted if any(each in file for (file,) in files)}
+
+
 class TestDestroy:
     async def test_makes_a_typed_value_of_everything_sealed(self, keys: KeysDatabase, sealing: Sealing) -> None:
         person = uuid4()
@@ -300,6 +312,26 @@ class TestDestroy:
         assert [(None,)] == await keys.rows("SELECT wrapped_key FROM key WHERE stream_id = $1", person)
         assert [] == await keys.rows("SELECT FROM identity WHERE person_id = $1", person)
         assert [person] != await key_server.identify(await keys.pool("registration"), [index], ["passport"])
+
+    async def test_takes_its_bytes_off_the_disk_once_the_runbook_was_followed(self, keys: KeysDatabase, sealing: Sealing) -> None:
+        index = uuid4().bytes * 2
+        [person] = await key_server.identify(await keys.pool("registration"), [index], ["passport"])
+        await sealing.sealer_for([person])
+        [(wrapped,)] = await keys.rows("SELECT wrapped_key FROM key WHERE stream_id = $1", person)
+        await sealing.destroy(person)
+        assert {wrapped, index} == await found_on_disk(keys, wrapped, index), "nobody needed the room yet"
+
+        runbook = (REPOSITORY / "docs" / "runbooks" / "end-of-epidemic.md").read_text()
+        [statements] = re.findall(r'<<<"(.*)"$', runbook, re.MULTILINE)
+        for statement in statements.strip(";").split(";"):
+            await keys.superuser.execute(statement)
+
+        assert set() == await found_on_disk(keys, wrapped, index)
+
+    async def test_leaves_what_is_dead_to_a_vacuum_that_comes_soon(self, keys: KeysDatabase) -> None:
+        soon = ["autovacuum_vacuum_threshold=0", "autovacuum_vacuum_scale_factor=0"]
+        options = "SELECT relname, reloptions FROM pg_class WHERE relname IN ('identity', 'key') ORDER BY relname"
+        assert [("identity", soon), ("key", soon)] == await keys.rows(options)
 
     async def test_lets_nothing_be_sealed_afterwards(self, keys: KeysDatabase, sealing: Sealing) -> None:
         person = uuid4()
