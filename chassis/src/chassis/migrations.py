@@ -27,8 +27,9 @@ KEYS = FOLDERS / "keys"
 
 LOCK_ID = 0x47415445
 """Advisory lock that whoever migrates a database holds."""
-LOCK_TIMEOUT = "1s"
-"""How long a migration waits for a table. Whoever asks for the table after it waits behind it, even to read."""
+LOCK_TIMEOUT = "2s"
+"""How long a migration waits for a table. Whoever asks for the table after it waits behind it, even to read.
+Longer than PostgreSQL's `deadlock_timeout` (1 s): an autovacuum that is in the way is cancelled then, and not before."""
 TRIES_MAX = 60
 PAUSE_S = 1.0
 """Between two tries: in it everybody goes on who waited."""
