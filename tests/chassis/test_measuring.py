@@ -12,8 +12,11 @@ from chassis.event_store import EventStore
 from chassis.measuring import LabelledGauge, Measure, Positions, Sizes
 from chassis.subscribers import Policy
 from chassis.testing.wait import eventually
+from devstack.postgres import EmbeddedPostgres, Size
+from devstack.suite import throwaway_state
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import append_of, handler, in_shards
+from tests.chassis.test_archive import archived, grow_old
 from tests.chassis.test_projector import OTHER, Taken
 from tests.measured import measured
 
@@ -71,6 +74,45 @@ class TestSizes:
         assert 7 == measured("gatehouse_database_limit_bytes")
         assert 0 == measured("gatehouse_backup_completed_timestamp_seconds")
 
+    async def test_tell_of_the_log_with_what_was_archived(self, log: LogDatabase, store: EventStore) -> None:
+        for stream in in_shards(*range(8)):
+            await store.append(append_of(stream, events=64))
+        await grow_old(log)
+
+        async def without_what_is_dead() -> float | None:
+            await log.owner.execute("VACUUM FULL event, archived_event")
+            await Sizes(log.pool, has_log=True, bytes_max=7).look()
+            return measured("gatehouse_log_bytes")
+
+        before = await without_what_is_dead()
+        assert 0 == await archived(log)
+        assert before == await without_what_is_dead(), "only their place is another"
+
+    async def test_tell_whether_the_wal_is_archived(self) -> None:
+        with throwaway_state() as state:
+            server = EmbeddedPostgres(state, "test", size=Size(connections_max=20, shared_buffers_mb=16))
+            await server.start()
+            try:
+                async with asyncpg.create_pool(server.dsn, min_size=1, max_size=1) as pool:
+                    sizes = Sizes(pool, has_log=False, bytes_max=7)
+
+                    async def failing() -> bool:
+                        await sizes.look()
+                        return measured("gatehouse_wal_archive_failing") == 1
+
+                    async def archived_again() -> bool:
+                        return not await failing()
+
+                    assert not await failing(), "nothing was there to archive"
+                    server.backups.mkdir(mode=0o555, parents=True)  # From now on there is an archive, and nobody can write to it.
+                    await finish_wal(pool)
+                    await eventually(failing, within_s=30)
+                    server.backups.rmdir()
+                    await finish_wal(pool)
+                    await eventually(archived_again, within_s=30)
+            finally:
+                await server.stop()
+
     async def test_tell_when_the_last_backup_was_complete(self, log: LogDatabase) -> None:
         await Sizes(log.pool, has_log=False, bytes_max=7).look()
         assert 0 == measured("gatehouse_backup_completed_timestamp_seconds"), "there was none yet"
@@ -78,6 +120,11 @@ class TestSizes:
         async with asyncpg.create_pool(log.app_dsn, min_size=1, max_size=1, server_settings=told) as pool:
             await Sizes(pool, has_log=False, bytes_max=7).look()
         assert 1_582_000_000 == measured("gatehouse_backup_completed_timestamp_seconds")
+
+
+async def finish_wal(pool: asyncpg.Pool) -> None:
+    """The server has a file to archive, and tries at once."""
+    await pool.execute("SELECT pg_logical_emit_message(false, 'tests', 'something'), pg_switch_wal()")
 
 
 class TestLabelledGauge:

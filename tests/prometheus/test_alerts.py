@@ -214,6 +214,16 @@ CASES = [
         {"20h": QUIET, "28h": [HEALTH], "32h": QUIET},
         interval="1h",
     ),
+    # A try that failed is repeated within a minute; of two workers one may have looked before.
+    Case(
+        "ArchiveFails",
+        {
+            series("gatehouse_wal_archive_failing", "health"): "0x4 1x3 0x3 1x20 0x10",
+            series("gatehouse_wal_archive_failing", "health", "api"): "0x40",
+        },
+        {"8m": QUIET, "18m": QUIET, "24m": [HEALTH], "36m": QUIET},
+        interval="1m",
+    ),
     Case(
         "SigningKeyOld",
         {series("gatehouse_signing_key_first_used_timestamp_seconds", "portal", "api"): "0x1 86400x98 8553600x10"},

@@ -11,7 +11,15 @@ import structlog
 from prometheus_client import Gauge
 
 from chassis.database import DATABASE_ERRORS
-from chassis.metrics import BACKUP_COMPLETED_S, DATABASE_BYTES, DATABASE_BYTES_MAX, LOG_BYTES, LOG_POSITION, PROJECTION_POSITION
+from chassis.metrics import (
+    ARCHIVE_FAILING,
+    BACKUP_COMPLETED_S,
+    DATABASE_BYTES,
+    DATABASE_BYTES_MAX,
+    LOG_BYTES,
+    LOG_POSITION,
+    PROJECTION_POSITION,
+)
 from chassis.subscribers import Subscriber
 from contracts.event import SHARDS
 
@@ -19,6 +27,7 @@ POSITIONS_EVERY_S = 5.0
 SIZES_EVERY_S = 30.0
 BACKED_UP_AT_S = "SELECT extract(epoch FROM nullif(current_setting('gatehouse.base_backup_at', true), '')::timestamptz)::float8"
 """`deploy/postgres/backup.sh` tells the server; whoever backs up by other means does the same."""
+IS_ARCHIVE_FAILING = "SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver"
 
 log = structlog.get_logger()
 
@@ -60,7 +69,7 @@ class LabelledGauge:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of the disk is used, and when it was backed up."""
+    """How much of the disk is used, when it was backed up, and whether the WAL since is archived."""
 
     pool: asyncpg.Pool
     has_log: bool
@@ -68,10 +77,13 @@ class Sizes:
 
     async def look(self) -> None:
         BACKUP_COMPLETED_S.set(await self.pool.fetchval(BACKED_UP_AT_S) or 0.0)
+        ARCHIVE_FAILING.set(await self.pool.fetchval(IS_ARCHIVE_FAILING))
         DATABASE_BYTES_MAX.set(self.bytes_max)
         DATABASE_BYTES.set(await self.pool.fetchval("SELECT pg_database_size(current_database())"))
         if self.has_log:
-            LOG_BYTES.set(await self.pool.fetchval("SELECT pg_total_relation_size('event')"))
+            LOG_BYTES.set(
+                await self.pool.fetchval("SELECT pg_total_relation_size('event') + pg_total_relation_size('archived_event')")
+            )
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,11 @@ PARKED_STREAMS = Gauge("gatehouse_parked_streams", "Streams of which events wait
 
 DATABASE_BYTES = Gauge("gatehouse_database_bytes", "Size of the service's database on the disk.")
 DATABASE_BYTES_MAX = Gauge("gatehouse_database_limit_bytes", "How large it may become, as the process was told.")
-LOG_BYTES = Gauge("gatehouse_log_bytes", "Size of the log in it, with its indexes.")
+LOG_BYTES = Gauge("gatehouse_log_bytes", "Size of the log in it, old events and indexes as well.")
 BACKUP_COMPLETED_S = Gauge(
     "gatehouse_backup_completed_timestamp_seconds", "When the database was last backed up, by Unix time; 0: never, or nobody says."
+)
+ARCHIVE_FAILING = Gauge(
+    "gatehouse_wal_archive_failing",
+    "1 while the server of the database fails to archive its WAL; 0 also where nothing is archived.",
 )
