@@ -21,7 +21,7 @@ from devstack.databases import with_database
 from registration import erasing_again, erasing_everybody
 from registration.erasing_again import erase_again
 from registration.erasing_everybody import NOBODY, erase_everybody
-from registration.imports.files import CSV
+from registration.imports.files import CSV, XLSX, cells_of
 from registration.settings import Settings
 from registration.wiring import SERVICE
 from tests.in_process import Caller
@@ -128,7 +128,8 @@ class TestEraseEverybody:
         imported = await operator.upload(rosters(contract_no) + "/files", as_csv([member(1), member(2, 姓名="")]), CSV)
         while await running.wired.imports.step():
             pass
-        others = {site_stream(contract_no), UUID(imported.json()["import_id"])}
+        import_id = imported.json()["import_id"]
+        others = {site_stream(contract_no), UUID(import_id)}
         assert others <= {*await running.wired.sealing.others_after(NOBODY, limit=100)}
 
         assert 0 == await ended(running)
@@ -139,6 +140,8 @@ class TestEraseEverybody:
         assert "0" == certified(capsys.readouterr().out)["other things that can be opened"]
         read = (await operator.get(f"/v1/contracts/{contract_no}/epidemic-control")).json()
         assert [{"name": None, "duty": None, "phone": None}] == read["team"]
+        refused = await operator.get(f"/v1/imports/{import_id}/refused-rows")
+        assert (200, 1) == (refused.status_code, len(await cells_of(refused.content, XLSX))), "the header"
 
     async def test_counts_as_long_as_it_takes(self, running: Running, known: list[UUID], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(erasing_everybody, "COUNTS", slow(erasing_everybody.COUNTS))

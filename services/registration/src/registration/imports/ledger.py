@@ -221,9 +221,9 @@ class Ledger:
         UNFINISHED.set(row["files"])
         UNFINISHED_AGE_S.set(row["oldest_age_s"])
 
-    async def to_forget(self, now: datetime) -> list[UUID]:
-        """Finished imports of which nothing is kept, or was long enough."""
-        return [row["import_id"] for row in await self._pool.fetch(TO_FORGET, now - KEPT)]
+    async def to_forget(self, finished_before: datetime) -> list[UUID]:
+        """Some finished imports of which nothing is kept, or was since before then."""
+        return [row["import_id"] for row in await self._pool.fetch(TO_FORGET, finished_before)]
 
     async def forget(self, import_id: UUID, now: datetime) -> None:
         async with self._pool.acquire() as connection, connection.transaction():

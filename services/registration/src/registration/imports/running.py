@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID
 
 import orjson
@@ -31,7 +32,7 @@ from registration.bodies import ContractRowBody, PreRegistrationBody, RosterRowB
 from registration.domain.contract import Contract, ContractCommand, ContractEvent, EmployerIsMissing
 from registration.imports.columns import DOCUMENT_NUMBER, Body, FileHasNoRows, ImportKind, RowIsWrong, read_row, require_columns
 from registration.imports.files import Cell
-from registration.imports.ledger import ROWS_DECIDED, HandedIn, Ledger, Outcome, Row, Verdict
+from registration.imports.ledger import KEPT, ROWS_DECIDED, HandedIn, Ledger, Outcome, Row, Verdict
 from registration.pre_registering import PreRegistering
 from registration.reporting_contracts import ContractReporting
 from registration.roster_import import RosterImport, RowOutcome
@@ -116,12 +117,14 @@ class Imports:
             log.info("imports.finished", import_id=str(file.import_id))
         return True
 
-    async def forget(self) -> None:
-        """Make unreadable what was kept long enough."""
+    async def forget(self, *, kept: timedelta = KEPT) -> bool:
+        """Make unreadable what was kept long enough, some of it. False: there was nothing."""
         now = self.clock.now()
-        for import_id in await self.ledger.to_forget(now):
+        import_ids = await self.ledger.to_forget(now - kept)
+        for import_id in import_ids:
             await self.sealing.destroy(import_id)
             await self.ledger.forget(import_id, now)
+        return bool(import_ids)
 
     async def _verdicts(self, file: HandedIn, rows: Sequence[tuple[int, Sequence[Cell]]]) -> list[Verdict]:
         verdicts: list[Verdict] = []
