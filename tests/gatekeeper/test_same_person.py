@@ -17,7 +17,7 @@ from chassis.testing.specification import Specification
 from contracts.event import SHARDS, shard_of
 from contracts.gatekeeper import EntryAttempted, EntryKind, GatekeeperEvent, Outcome, ReasonCode
 from contracts.health import Disposition, Hold
-from contracts.same_person import PersonLinked, PersonUnlinked
+from contracts.same_person import RECORDS_MAX, PersonLinked, PersonUnlinked
 from gatekeeper.domain.commands import GateCommand, RelevantFact
 from gatekeeper.domain.decider import PaperEntryNeedsTwoPeople
 from gatekeeper.domain.same_person import RecordNeeded, others_of, record_here
@@ -224,6 +224,18 @@ class TestGate:
         await door.knows(two, BAN)
         assert [ReasonCode.SUSPECTED] == codes(await ask(door, one, key="a"))
 
+    async def test_asks_a_repeated_key_of_the_document_that_is_shown(self, door: Door) -> None:
+        shown, expected = uuid4(), await door.expects_somebody()
+        await link(door, shown, expected)
+        granted = await ask(door, shown, key="a")
+        assert ([], expected) == (codes(granted), granted.events[0].person_id)
+        assert [] == codes(await ask(door, shown, key="a"))
+        await door.knows(shown, BAN)
+        for each, other in ((shown, expected), (expected, shown)):
+            await door.knows(each, unlinked(other))
+        refused = await ask(door, shown, key="a")
+        assert (shown, True) == (refused.events[0].person_id, ReasonCode.SUSPECTED in codes(refused))
+
     async def test_refuses_where_the_other_record_s_partition_is_stale(self, door: Door) -> None:
         one, two = await two_of_one(door)
         while shard_of(one) % door.view.partitions == shard_of(two) % door.view.partitions:
@@ -267,6 +279,27 @@ class TestGate:
             [(reason.code, reason.record) for reason in event.reasons],
             event.needs_review,
         )
+
+    async def test_records_on_paper_who_has_every_document_though_something_comes_in_meanwhile(
+        self, door: Door, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        records = [await door.expects_somebody() for _ in range(RECORDS_MAX)]
+        await link(door, *records)
+        append, appends = door.store.append, 0
+
+        async def let_a_fact_in_then_append(appended: Append) -> AppendResult:
+            nonlocal appends
+            appends += 1
+            if appends == 1:
+                await door.knows(records[0], reported())
+            return await append(appended)
+
+        monkeypatch.setattr(door.store, "append", let_a_fact_in_then_append)
+        key = command_key(principal="operator", key=uuid4().hex, body=b"paper")
+        at = datetime.now(UTC) - timedelta(seconds=1)
+        recorded = await door.gate.record_on_paper(records[0], HERE, decided_by=(uuid4(), uuid4()), entered_at=at, key=key)
+        assert records[0] == recorded.events[0].person_id
+        assert 3 == appends
 
 
 class TestAtTheSameMoment:

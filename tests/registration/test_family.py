@@ -100,10 +100,12 @@ def is_awaited(**changes: Any) -> FamilyDeclarationAwaited:
     return FamilyDeclarationAwaited(person_id=PERSON, **told, asked_at=NOW)
 
 
-def comes_along(*, mobile: str = DECLARED_MOBILE, declaration: Declaration | None = None) -> FamilyMemberPreRegistered:
+def comes_along(
+    *, accompanies: UUID = WORKER, mobile: str = DECLARED_MOBILE, declaration: Declaration | None = None
+) -> FamilyMemberPreRegistered:
     return FamilyMemberPreRegistered(
         person_id=PERSON,
-        accompanies=WORKER,
+        accompanies=accompanies,
         contract_no=HERE,
         district="310109",
         employer_credit_code=EMPLOYER,
@@ -193,8 +195,10 @@ class TestWait:
         gone.when(come_to(declared())).then_nothing()
         gone.when(come_along()).then(is_awaited())
 
-    def test_is_of_one_person(self) -> None:
-        person.given(is_awaited()).when(come_along(accompanies=OTHER_WORKER)).then_rejected(FamilyMemberAccompaniesAnother)
+    def test_keeps_nobody_from_coming_along_with_another(self) -> None:
+        waits = person.given(is_awaited())
+        waits.when(come_along(accompanies=OTHER_WORKER)).then(is_awaited(accompanies=OTHER_WORKER))
+        waits.when(come_along(declared(), accompanies=OTHER_WORKER)).then(comes_along(accompanies=OTHER_WORKER))
 
     @pytest.mark.parametrize(("declaration", "works"), [(declared(), pre_registered()), (None, awaited())])
     def test_keeps_nobody_from_working_and_goes_on_meanwhile(self, declaration: Declaration | None, works: PersonEvent) -> None:

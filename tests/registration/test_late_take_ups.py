@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
 
 import pytest
 
+from chassis.command_handling import Outcome
+from chassis.faults import Unavailable
 from chassis.testing.wait import eventually
 from contracts.access import Role
 from devstack.databases import Database
+from registration.domain.person import PersonCommand, PersonEvent
+from registration.domain.waiting import TakeUp
 from registration.wiring import SERVICE
 from tests.conftest import MakeDatabase
 from tests.in_process import Caller
-from tests.registration.asking import citizen, declare, form, path, report
+from tests.registration.asking import citizen, declare, form, path, person_id, report
 from tests.registration.service import Running, registration
 
 
@@ -92,3 +98,59 @@ class TestLook:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(running.wired.people, "handle", nobody_is_asked)
             assert 0 == await running.take_up_late()
+
+    async def test_keeps_nobody_waiting_for_whoever_cannot_be_taken_up(
+        self, unattended: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        contract_no = await report(unattended)
+        operator = unattended.caller(Role.SITE_OPERATOR, contract_no)
+        for n in (0, 1):
+            await operator.post(path(contract_no), form(n))
+            await declare(unattended, n)
+        first, second = sorted([await person_id(unattended, n) for n in (0, 1)])
+        handle, asked = unattended.wired.people.handle, set[UUID]()
+
+        async def handle_all_but_the_first(stream_id: UUID, command: PersonCommand, **how: Any) -> Outcome[PersonEvent]:
+            asked.add(stream_id)
+            if stream_id == first:
+                raise Unavailable(retry_after_s=1)
+            return await handle(stream_id, command, **how)
+
+        monkeypatch.setattr(unattended.wired.people, "handle", handle_all_but_the_first)
+
+        async def the_second_is_taken_up() -> bool:
+            await unattended.take_up_late()
+            _, person = await unattended.wired.people.read(second)
+            return first in asked and person.is_expected_on(contract_no)
+
+        await eventually(the_second_is_taken_up)
+
+    async def test_asks_the_stream_whether_whoever_is_accompanied_is_expected(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        family = await waiting_family(running, operator, contract_no)
+        person = family.split("/")[-2]
+        gone = await operator.post(f"{path(contract_no)}/{person}/withdrawal", {"reason": "录入错误"})
+        await operator.get(family, seen=gone.headers["consistency-token"])
+        await operator.get(family, seen=await declare(running, 2, name="张小四"))
+        # As the read model stood a moment before.
+        await running.wired.pool.execute("UPDATE pre_registration_v2 SET state = 'open' WHERE person_id = $1", UUID(person))
+        assert 0 == await running.take_up_late()
+        assert "family-member-pre-registered" not in await running.facts()
+
+    async def test_leaves_whoever_is_to_come_along_with_somebody_withdrawn_at_that_moment(
+        self, running: Running, contract_no: str, operator: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        family = await waiting_family(running, operator, contract_no)
+        withdrawal = f"{path(contract_no)}/{family.split('/')[-2]}/withdrawal"
+        await operator.get(family, seen=await declare(running, 2, name="张小四"))
+        handle = running.wired.people.handle
+
+        async def withdraw_then_handle(stream_id: UUID, command: PersonCommand, **how: Any) -> Outcome[PersonEvent]:
+            if isinstance(command, TakeUp):
+                assert 204 == (await operator.post(withdrawal, {"reason": "录入错误"})).status_code
+            return await handle(stream_id, command, **how)
+
+        monkeypatch.setattr(running.wired.people, "handle", withdraw_then_handle)
+        assert 0 == await running.take_up_late()
+        assert "family-member-pre-registered" not in await running.facts()

@@ -76,7 +76,8 @@ class Gate:
         if not outcome.replayed and stamp is not None and self.freshness.is_recent(stamp):
             return outcome
         # A grant of before, or one of whoever was frozen on the way, which a database whose clock was set back let pass.
-        refusal, _ = await self._ask(outcome.events[0].person_id, contract_no, kind, key=None)
+        # Of the document that is shown: while it is linked, that leads to the record that was acted on.
+        refusal, _ = await self._ask(person_id, contract_no, kind, key=None)
         return refusal if refusal.events else outcome
 
     async def record_on_paper(
@@ -88,7 +89,7 @@ class Gate:
         """
         attempt_id, version = uuid4(), 0
         deciders = (await self._everyone(decided_by[0]), await self._everyone(decided_by[1]))
-        records = [person_id]
+        records = [*(await self.known(person_id)).records]
         for _ in range(READINGS_MAX):
             stamp = self._stamp(records)
             read = {each: await self._stood(each, entered_at) for each in records}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -78,7 +79,24 @@ class LateTakeUps:
         """Take up whatever was overlooked; for how many people."""
         taken_up = 0
         for row in await self.pool.fetch(OVERLOOKED, FOUND_MAX):
-            command = TakeUp(row["person_id"], declaration_from(row), self.clock.now(), along=row["along"])
-            outcome = await self.people.handle(row["person_id"], command)
-            taken_up += bool(outcome.events)
+            try:
+                taken_up += await self._take_up(row)
+            except (Unavailable, VersionConflict) as error:
+                # Nobody waits for whose stream cannot be read, or is being written.
+                log.warning("late_take_ups.put_off", error_type=type(error).__name__)
         return taken_up
+
+    async def _take_up(self, row: asyncpg.Record) -> bool:
+        """Nobody comes along with whoever is no longer expected, however late the read model learns of it."""
+        person_id: UUID = row["person_id"]
+        version, person = await self.people.read(person_id)
+        along: list[str] = []
+        rests_on: dict[UUID, int] = {}
+        for contract_no in person.family.keys() & {*row["along"]}:
+            worker = person.family[contract_no].form.accompanies
+            rests_on[worker], accompanied = await self.people.read(worker)
+            if accompanied.is_expected_on(contract_no):
+                along.append(contract_no)
+        command = TakeUp(person_id, declaration_from(row), self.clock.now(), along=along)
+        outcome = await self.people.handle(person_id, command, expected_version=version, rests_on=[*rests_on.items()])
+        return bool(outcome.events)

@@ -130,7 +130,7 @@ class FamilyMemberIsUnknown(Rejection):
 
 
 class FamilyMemberAccompaniesAnother(Rejection):
-    """On one contract a family member comes along with one person."""
+    """On one contract a family member comes along with one person. A form that waits keeps nobody from that."""
 
     code = "family-member-accompanies-another"
     title_zh = "该家属已由其他人员携带登记"
@@ -162,9 +162,9 @@ def pre_register(
     form, declaration, seen = command.form, command.declaration, command.declaration_version_seen
     if form.accompanies == command.person_id:
         raise PersonAccompaniesOneself
-    if known is not None and known.state != "withdrawn" and known.form.accompanies != form.accompanies:
-        raise FamilyMemberAccompaniesAnother
     if known is not None and known.state == "open":
+        if known.form.accompanies != form.accompanies:
+            raise FamilyMemberAccompaniesAnother
         return []
     if seen not in (None, declaration.version if declaration else None):
         raise DeclarationHasChanged
@@ -185,7 +185,7 @@ def _wait(command: PreRegisterFamilyMember, known: FamilyMember | None) -> Seque
 
 def _said_by(form: FamilyForm) -> tuple[object, ...]:
     """What of two forms can be compared. Every sealing gives another text: what is typed once more may be another."""
-    return form.document_type, form.name_fingerprint, form.relation, form.mobile
+    return form.accompanies, form.document_type, form.name_fingerprint, form.relation, form.mobile
 
 
 def awaited_in(family: Mapping[str, FamilyMember]) -> Sequence[str]:
