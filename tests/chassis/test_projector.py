@@ -681,9 +681,13 @@ class TestPolicy:
             return [(stream, Close(stream) if fact.event.amount == 3 else Count(stream, fact.event.amount))]
 
         policies = [follow_up(store, count_or_close)]
-        async with projecting(projector_of(log, source=Topic(counted(stream, 1, 2, 3, 4)), policies=policies, store=store)):
-            await eventually(lambda: has_reached(log, 1, 4, "follow_up"))
+        projector = projector_of(log, source=Topic(counted(stream, 1, 2, 3, 4)), policies=policies, store=store)
+        with capture_logs() as logs:
+            async with projecting(projector):
+                await eventually(lambda: has_reached(log, 1, 4, "follow_up"))
 
+        refused = {"event": "policy.refused", "log_level": "warning", "policy": "follow_up", "code": "tally-is-closed"}
+        assert refused in logs
         stored = await log.events_of(stream)
         assert [Counted.TYPE, Counted.TYPE, Closed.TYPE] == [type_name for *_, type_name, _ in stored], "the fourth was refused"
 

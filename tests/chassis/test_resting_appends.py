@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
 
+from chassis import event_store
+from chassis.database import Connection
 from chassis.event_store import (
     Append,
     Appended,
+    AppendResult,
     Conflict,
     EventStore,
     Late,
@@ -62,7 +66,24 @@ class TestAppend:
         group = [append_of(in_shard(1)) for _ in range(4)]
         group[1], group[2] = resting(group[1], moved), resting(group[2], stands)
         found = await asyncio.gather(*(store.append(each) for each in group))
-        assert [Appended(1, 1, 1), Outrun(), Appended(1, 1, 2), Appended(1, 1, 3)] == found
+        assert [Appended(1, 1, 1), Outrun(), Appended(1, 1, 3), Appended(1, 1, 2)] == found
+
+    async def test_holds_no_rows_of_its_neighbours(self, store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        other = in_shard(6)
+        await store.append(append_of(other))
+        groups: list[list[bool]] = []
+        append_now = event_store.append_resting_group
+
+        async def noted(connection: Connection, appends: Sequence[Append], *, epoch: int) -> list[AppendResult]:
+            groups.append([bool(append.rests_on) for append in appends])
+            return await append_now(connection, appends, epoch=epoch)
+
+        monkeypatch.setattr(event_store, "append_resting_group", noted)
+        waiting = [append_of(uuid4()) for _ in range(4)]
+        waiting[0], waiting[2] = resting(waiting[0], other), resting(append_of(uuid4()), in_shard(7), at=0)
+        found = await asyncio.gather(*(store.append(each) for each in waiting))
+        assert {Appended} == {type(each) for each in found}
+        assert [[False, False], [True, True]] == groups
 
     async def test_is_not_in_one_group_with_a_writer_of_another(self, store: EventStore) -> None:
         one, two = in_shards(5, 6)

@@ -331,7 +331,7 @@ class EventStore:
 
     async def _append_waiting(self, appends: Sequence[Append]) -> list[AppendResult | Exception]:
         results: dict[int, AppendResult | Exception] = {}
-        waiting = list(range(len(appends)))
+        waiting = sorted(range(len(appends)), key=lambda n: bool(appends[n].rests_on))
         while waiting:
             now, waiting = _independent(appends, waiting)
             results.update(zip(now, await self._append_now([appends[n] for n in now]), strict=True))
@@ -388,13 +388,13 @@ def is_stored_already(error: asyncpg.PostgresError) -> bool:
 
 
 def _independent(appends: Sequence[Append], waiting: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Those that one group can take (no stream and no key twice, also none that is rested on), and the rest for the next."""
+    """Those that one group can take (no stream and no key twice, nor whose transaction holds rows for longer), and the others."""
     seen: set[object] = set()
-    now: list[int] = []
-    later: list[int] = []
+    rest = bool(appends[waiting[0]].rests_on)
+    now, later = list[int](), list[int]()
     for n in waiting:
         append = appends[n]
         claims = {append.stream_id, *dict(append.rests_on), append.key and (append.key.principal, append.key.key)} - {None}
-        (later if seen & claims else now).append(n)
+        (later if seen & claims or bool(append.rests_on) is not rest else now).append(n)
         seen |= claims
     return now, later

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from chassis.command_handling import Cause, Decision, cause_of
 from chassis.database import Connection
@@ -21,6 +22,8 @@ from chassis.event_store import EPOCH_CHANGED, Append, Appended, EventStore, app
 from chassis.subscribers import Fact, Policy
 from contracts.event import Recorded
 from contracts.rejection import Rejection
+
+log = structlog.get_logger()
 
 
 class Raced(Exception):
@@ -95,7 +98,8 @@ class Reactions:
                 states[stream_id] = await handler.state_of(stream_id, stored[stream_id])
             try:
                 events = handler.decider.decide(command, states[stream_id])
-            except Rejection:
+            except Rejection as refused:
+                log.warning("policy.refused", policy=policy.name, code=refused.code)
                 continue
             if not events:
                 continue
