@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
+from chassis.command_handling import Outcome
 from chassis.faults import VersionConflict
 from chassis.testing.specification import Specification
 from chassis.testing.wait import eventually
@@ -19,14 +20,17 @@ from contracts.access import Role
 from contracts.identity import DocumentType
 from contracts.registration import FamilyMemberPreRegistered
 from contracts.same_person import RECORDS_MAX, PersonLinked, PersonUnlinked
+from registration import erasing, erasing_api
 from registration.domain.erasure import PersonIsErased
 from registration.domain.person import Person, PersonCommand, PersonEvent
-from registration.domain.same_person import Link, Named, PersonHasTooManyDocuments, Unlink
+from registration.domain.same_person import Link, Named, PersonHasTooManyDocuments, ReplacingIsForTheSite, Unlink
 from registration.policies import when_records_are_linked
+from registration.wired import Wired
 from registration.wiring import PERSON as PERSON_DECIDER
 from tests.in_process import Caller
-from tests.registration.asking import citizen, declare, form, path, person_id
+from tests.registration.asking import citizen, declare, form, path, person_id, report, roster_row, rosters
 from tests.registration.facts import (
+    EMPLOYER,
     NOW,
     OTHER_EMPLOYER,
     PERSON,
@@ -174,6 +178,12 @@ class TestReplace:
         apart = person.given(linked(TWO), unlinked(TWO))
         apart.when(replace(pre_register(declared()), replaces=TWO)).then(pre_registered())
 
+    def test_by_a_firm_is_of_whom_a_declaration_agrees_with(self) -> None:
+        anew = replace(pre_register(declared()), replaces=TWO, for_one_firm=True)
+        person.when(replace(anew, declaration=None)).then_rejected(ReplacingIsForTheSite)
+        person.given(pre_registered()).when(anew).then_rejected(ReplacingIsForTheSite)
+        person.when(anew).then(linked(TWO, reason=None), pre_registered(same_as=[TWO])).when(anew).then_nothing()
+
 
 # --- Over HTTP --------------------------------------------------------------------------------------------------------
 
@@ -297,6 +307,37 @@ class TestReplaceDocument:
 
         await eventually(is_told_by_both)
 
+    async def test_of_whoever_has_too_many_is_refused(self, running: Running, contract_no: str, operator: Caller) -> None:
+        wrong = await registered(running, contract_no, operator)
+        for n in range(1, RECORDS_MAX):
+            await operator.post(f"{path(contract_no)}/{wrong}/documents", {"document": citizen(n), **REASON})
+        await operator.post(f"{path(contract_no)}/{wrong}/withdrawal", {"reason": "证件号录错"})
+        seen = await declare(running, RECORDS_MAX)
+        refused = await operator.post(path(contract_no), form(RECORDS_MAX, replaces=wrong), seen=seen)
+        assert (409, "person-has-too-many-documents") == problem(refused)
+        assert set() == await same_as(running, await person_id(running, RECORDS_MAX))
+
+    async def test_by_a_firm_is_of_its_own_people_alone(self, running: Running, contract_no: str, operator: Caller) -> None:
+        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        wrong, known_elsewhere = [await registered(running, contract_no, registrar, n) for n in (0, 1)]
+        for each in (wrong, known_elsewhere):
+            await registrar.post(f"{path(contract_no)}/{each}/withdrawal", {"reason": "证件号录错"})
+        elsewhere = await report(running)
+        imported = await running.caller(Role.SITE_OPERATOR, elsewhere).post(rosters(elsewhere), {"rows": [roster_row(1)]})
+        assert 200 == imported.status_code
+
+        right, also_right = form(2, replaces=wrong), form(3, replaces=known_elsewhere)
+        refused = await registrar.post(path(contract_no), right)
+        assert (409, "replacing-is-for-the-site") == problem(refused), "nobody has declared under that document"
+        assert 201 == (await registrar.post(path(contract_no), right, seen=await declare(running, 2))).status_code
+        assert {wrong} == await same_as(running, await person_id(running, 2))
+
+        seen = await declare(running, 3)
+        refused = await registrar.post(path(contract_no), also_right, seen=seen)
+        assert (409, "replacing-is-for-the-site") == problem(refused)
+        assert set() == await same_as(running, await person_id(running, 3))
+        assert 201 == (await operator.post(path(contract_no), also_right, seen=seen)).status_code
+
 
 class TestUnlinkDocument:
     async def test_sets_the_records_apart_once(self, running: Running, contract_no: str, operator: Caller) -> None:
@@ -376,6 +417,24 @@ class TestErase:
         assert 204 == erasing.status_code
         assert 2 == (await running.facts()).count("person-erased")
         assert other != await person_id(running, 1), "his other document leads to a stranger, too"
+
+    async def test_reaches_a_document_that_is_linked_meanwhile(
+        self, running: Running, contract_no: str, operator: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = await registered(running, contract_no, operator)
+        documents = f"{path(contract_no)}/{first}/documents"
+        await operator.post(documents, {"document": citizen(1), **REASON})
+        answers: list[int] = []
+
+        async def link_then_erase(parts: Wired, record: UUID) -> Outcome[PersonEvent]:
+            if not answers:
+                answers.append((await operator.post(documents, {"document": citizen(2), **REASON})).status_code)
+            return await erasing.erase_record(parts, record)
+
+        monkeypatch.setattr(erasing_api, "erase_record", link_then_erase)
+        answered = await running.caller(Role.CITY_SUPERVISOR).delete(f"/v1/people/{first}/personal-data")
+        assert (204, [201]) == (answered.status_code, answers)
+        assert 3 == (await running.facts()).count("person-erased")
 
     async def test_reaches_a_document_that_was_linked_by_mistake(
         self, running: Running, contract_no: str, operator: Caller

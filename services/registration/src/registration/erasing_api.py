@@ -36,10 +36,12 @@ async def erase_person(person_id: UUID, _: Eraser, seen: Consistency, parts: Par
     It cannot be taken back. After 204 everything is unreadable; after any other answer, ask again.
     """
     await parts.wait_for(seen)
-    records = await records_of(parts.people, person_id)
-    # The one that was asked for comes last: until it is erased, it knows of the others.
-    for each in [*records][1:]:
-        await erase_record(parts, each)
+    erased: set[UUID] = set()
+    # The one that was asked for comes last: until it is erased, it knows of the others, also of whom it is linked to meanwhile.
+    while left := (await records_of(parts.people, person_id)).keys() - erased - {person_id}:
+        for each in sorted(left):
+            await erase_record(parts, each)
+        erased |= left
     outcome = await erase_record(parts, person_id)
     response.headers["ETag"] = etag(outcome.version)
     if token := await parts.people.token_after(person_id, outcome):

@@ -227,7 +227,7 @@ def decide(command: PersonCommand, person: Person) -> Sequence[PersonEvent]:
 def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]:
     form, declaration, seen = command.form, command.declaration, command.declaration_version_seen
     if person.is_expected_on(form.contract_no):
-        return _replaced(command, person)
+        return _replaced(command, person, opens=False)
     if person.is_family_on(form.contract_no):
         raise family.PersonIsRegisteredOtherwise
     _require_room(person, form.contract_no)
@@ -238,7 +238,7 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
     lacks = waits_for(form, declaration, command.at)
     if lacks is WaitsFor.MOBILE:
         raise MobileIsMissing  # Typed in a moment: nothing to wait for.
-    linked = _replaced(command, person)
+    linked = _replaced(command, person, opens=declaration is not None and lacks is None)
     if declaration is None or lacks is not None:
         waiting.require_place(form, person.awaited.get(form.contract_no), for_one_firm=command.for_one_firm)
         waits = waiting.wait(command.person_id, form, person.awaited.get(form.contract_no), command.at)
@@ -247,12 +247,12 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
     return [*linked, _pre_registered(command.person_id, form, declaration, same_as, taken_up=False, at=command.at)]
 
 
-def _replaced(command: PreRegister, person: Person) -> Sequence[PersonLinked]:
+def _replaced(command: PreRegister, person: Person, *, opens: bool) -> Sequence[PersonLinked]:
     """Linked before somebody is expected: the gate never knows of the one without the other."""
-    known = person.records
-    if command.replaces is None or command.replaces in {*known.linked, *known.apart}:
+    if command.replaces is None:
         return []
-    return same_person.link(same_person.Link(command.person_id, frozenset({command.replaces}), command.at), known)
+    link = same_person.Link(command.person_id, frozenset({command.replaces}), command.at)
+    return same_person.replace_document(link, person.records, may_link=opens or not command.for_one_firm)
 
 
 def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:

@@ -112,6 +112,14 @@ class ReplacedIsNotWithdrawn(Rejection):
     title_en = "Withdraw the pre-registration under the wrong document first"
 
 
+class ReplacingIsForTheSite(Rejection):
+    """A firm's registrar says that two documents are one person's only where that can be of nobody but the firm's own people."""
+
+    code = "replacing-is-for-the-site"
+    title_zh = "请由总包现场操作用户关联证件(该人员尚未申报,或另有登记)"
+    title_en = "Only the site links these documents: the person has not declared yet, or is registered otherwise, too"
+
+
 class DocumentIsNotLinked(Rejection):
     """The person has no such further document."""
 
@@ -140,6 +148,15 @@ def link(command: Link, known: Records) -> Sequence[PersonLinked]:
             linked_at=command.said_at,
         )
     ]
+
+
+def replace_document(command: Link, known: Records, *, may_link: bool) -> Sequence[PersonLinked]:
+    """Nobody of one firm says whose document it is before a declaration agrees with what was typed."""
+    if command.same_as <= {*known.linked, *known.apart}:
+        return []
+    if not may_link:
+        raise ReplacingIsForTheSite
+    return link(command, known)
 
 
 def unlink(command: Unlink, known: Records) -> Sequence[PersonUnlinked]:
