@@ -50,6 +50,11 @@ class TestMigration:
     def test_leaves_what_the_release_before_uses(self, file: Path) -> None:
         assert (file.name in BEFORE_THE_FIRST_RELEASE) == bool(broken(file.read_text()))
 
+    @pytest.mark.parametrize("file", MIGRATIONS, ids=lambda file: file.stem)
+    def test_depends_on_what_is_beside_it(self, file: Path) -> None:
+        [depends] = re.findall(r"^-- depends:(.*)$", file.read_text(), re.MULTILINE)
+        assert set() == {*depends.split()} - {each.stem for each in file.parent.glob("*.sql")}
+
     @pytest.mark.parametrize(
         "statement",
         [

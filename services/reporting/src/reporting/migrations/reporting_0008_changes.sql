@@ -1,5 +1,5 @@
 -- Who changed what is known of somebody, see read_models/changes.py. Accounts and codes only.
--- depends: reporting_0007_same_people
+-- depends: reporting_0006_days
 
 -- migrate: apply
 
