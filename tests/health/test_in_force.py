@@ -103,7 +103,7 @@ class TestWait:
         await eventually(known_to_health)
         await asyncio.gather(supervisor.decide(prefer="wait=5", isolation_until="2020-03-01"), supervisor.gate_takes_note(2))
         assert 1 == waited()
-        others = await running.parts.pool.fetchval("SELECT count(*) FROM ban_v2 WHERE person_id <> $1", supervisor.person_id)
+        others = await running.parts.pool.fetchval("SELECT count(*) FROM ban_v3 WHERE person_id <> $1", supervisor.person_id)
         await look_for_unknown_bans(running.parts.pool)
         assert others or 0 == measured("gatehouse_ban_oldest_not_in_force_seconds")
 

@@ -24,7 +24,7 @@ from tests.journeys.operations import Operation, answer, token_of, told, with_to
 from tests.journeys.worlds import FOREIGN, UNKNOWN, Place
 
 WITHOUT_A_KEY = {
-    "a question": {"look_up_declaration", "look_up_person", "search_people", "rehearse_draft", "create_token"},
+    "a question": {"look_up_declaration", "look_up_operator", "look_up_person", "search_people", "rehearse_draft", "create_token"},
     "each time is recorded": {"reveal_person", "export_table"},
     "the file is its key": {"import_contracts_file", "import_roster_file", "import_pre_registrations_file"},
     "the message is its key": {"give_receipts"},

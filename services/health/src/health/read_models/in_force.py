@@ -42,7 +42,7 @@ UNKNOWN_AGE_S = Gauge(
 # The last disposition of whoever was banned lately; of his stream, which is short.
 OLDEST_UNKNOWN = """
 SELECT extract(epoch FROM clock_timestamp() - min(decided.recorded_at))::float8
-FROM ban_v2 AS b CROSS JOIN LATERAL (
+FROM ban_v3 AS b CROSS JOIN LATERAL (
     SELECT event_id, recorded_at FROM event WHERE stream_id = b.person_id AND type = $1 ORDER BY version DESC LIMIT 1
 ) AS decided
 LEFT JOIN in_force_v1 AS f ON f.disposition_id = decided.event_id
