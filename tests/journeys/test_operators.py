@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from html import unescape
 
-import httpx2
-
 from chassis.testing.wait import eventually
 from devstack.story.cast import Person
 from tests.journeys.sites import EMPLOYER, WITHIN_S, Site, somebody
@@ -18,7 +16,8 @@ class Browser:
     """Somebody in front of the portal's pages. Cookies that are for https only it gives back by itself."""
 
     def __init__(self, site: Site) -> None:
-        self._client = httpx2.AsyncClient(base_url=site.stack.url("portal"), timeout=30, trust_env=False)
+        self._portal = site.stack.url("portal")
+        self._client = site.client
         self._cookies: dict[str, str] = {}
         self.page = ""
 
@@ -39,7 +38,7 @@ class Browser:
 
     async def _go(self, method: str, path: str, **more: object) -> int:
         cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
-        response = await self._client.request(method, path, headers={"Cookie": cookie}, **more)  # type: ignore[arg-type]
+        response = await self._client.request(method, self._portal + path, headers={"Cookie": cookie}, **more)  # type: ignore[arg-type]
         for each in response.headers.get_list("set-cookie"):
             name, _, value = each.partition(";")[0].partition("=")
             self._cookies[name] = value
