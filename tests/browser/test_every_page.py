@@ -103,6 +103,7 @@ class TestEveryPage:
             async with Desk.opened(url, chromium, size=size) as desk:
                 await desk.page.goto("/help")
                 await desk.clicks("大字")
+                await desk.page.locator("html.large").wait_for()
                 for name, path in pages.items():
                     await desk.page.goto(path)
                     await desk.page.locator("html.large").wait_for()
