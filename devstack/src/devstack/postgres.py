@@ -60,10 +60,10 @@ class Size:
     shared_buffers_mb: int
 
 
-LOGS = Size(connections_max=300, shared_buffers_mb=384)
+LOGS = Size(connections_max=500, shared_buffers_mb=384)
 """A log's indexes on random ids are written all over, and must fit: a changed page that has to leave makes the append that needs
 its place wait for the disk. Memory is taken only as it is filled."""
-KEYS = Size(connections_max=150, shared_buffers_mb=16)
+KEYS = Size(connections_max=300, shared_buffers_mb=16)
 
 
 def find_binaries(major: int | None = None) -> Binaries | None:
