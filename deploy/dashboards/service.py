@@ -23,7 +23,7 @@ PAGE = Page(
                 Number("Turned away, an hour", Query(f"sum(increase(gatehouse_http_requests_shed_total{{{OF}}}[1h]))"), red_from=1),
                 Number(
                     "Since the last backup",
-                    Query(f"time() - max(gatehouse_backup_completed_timestamp_seconds{{{OF}}})"),
+                    Query(f'time() - max(gatehouse_backup_completed_timestamp_seconds{{{OF}, server="own"}})'),
                     "s",
                     red_from=93600,
                 ),

@@ -66,13 +66,13 @@ class TestPositions:
 
 class TestSizes:
     async def test_tell_of_database_and_log(self, log: LogDatabase) -> None:
-        await Sizes(log.pool, has_log=True, bytes_max=7).look()
+        await Sizes(log.pool, None, has_log=True, bytes_max=7).look()
         database, of_log = measured("gatehouse_database_bytes"), measured("gatehouse_log_bytes")
         assert database
         assert of_log
         assert database > of_log > 0
         assert 7 == measured("gatehouse_database_limit_bytes")
-        assert 0 == measured("gatehouse_backup_completed_timestamp_seconds")
+        assert 0 == measured("gatehouse_backup_completed_timestamp_seconds", server="own")
 
     async def test_tell_of_the_log_with_what_was_archived(self, log: LogDatabase, store: EventStore) -> None:
         for stream in in_shards(*range(8)):
@@ -81,7 +81,7 @@ class TestSizes:
 
         async def without_what_is_dead() -> float | None:
             await log.owner.execute("VACUUM FULL event, archived_event")
-            await Sizes(log.pool, has_log=True, bytes_max=7).look()
+            await Sizes(log.pool, None, has_log=True, bytes_max=7).look()
             return measured("gatehouse_log_bytes")
 
         before = await without_what_is_dead()
@@ -94,11 +94,11 @@ class TestSizes:
             await server.start()
             try:
                 async with asyncpg.create_pool(server.dsn, min_size=1, max_size=1) as pool:
-                    sizes = Sizes(pool, has_log=False, bytes_max=7)
+                    sizes = Sizes(pool, None, has_log=False, bytes_max=7)
 
                     async def failing() -> bool:
                         await sizes.look()
-                        return measured("gatehouse_wal_archive_failing") == 1
+                        return measured("gatehouse_wal_archive_failing", server="own") == 1
 
                     async def archived_again() -> bool:
                         return not await failing()
@@ -114,12 +114,21 @@ class TestSizes:
                 await server.stop()
 
     async def test_tell_when_the_last_backup_was_complete(self, log: LogDatabase) -> None:
-        await Sizes(log.pool, has_log=False, bytes_max=7).look()
-        assert 0 == measured("gatehouse_backup_completed_timestamp_seconds"), "there was none yet"
+        await Sizes(log.pool, None, has_log=False, bytes_max=7).look()
+        assert 0 == measured("gatehouse_backup_completed_timestamp_seconds", server="own"), "there was none yet"
         told = {"gatehouse.base_backup_at": "2020-02-18T04:26:40Z"}
         async with asyncpg.create_pool(log.app_dsn, min_size=1, max_size=1, server_settings=told) as pool:
-            await Sizes(pool, has_log=False, bytes_max=7).look()
-        assert 1_582_000_000 == measured("gatehouse_backup_completed_timestamp_seconds")
+            await Sizes(pool, None, has_log=False, bytes_max=7).look()
+        assert 1_582_000_000 == measured("gatehouse_backup_completed_timestamp_seconds", server="own")
+
+    async def test_tell_of_the_key_server_too(self, log: LogDatabase) -> None:
+        told = {"gatehouse.base_backup_at": "2020-02-19T04:26:40Z"}
+        async with asyncpg.create_pool(log.app_dsn, min_size=1, max_size=1, server_settings=told) as keys:
+            await Sizes(log.pool, keys, has_log=False, bytes_max=7).look()
+        assert [0, 1_582_086_400] == [
+            measured("gatehouse_backup_completed_timestamp_seconds", server=each) for each in ("own", "keys")
+        ]
+        assert 0 == measured("gatehouse_wal_archive_failing", server="keys")
 
 
 async def finish_wal(pool: asyncpg.Pool) -> None:

@@ -59,6 +59,7 @@ def series(metric: str, service: str, role: str = "worker", **labels: str) -> st
 
 
 HEALTH: Labels = {"service": "health"}
+KEYS: Labels = {"service": "keys"}
 CASES = [
     Case(
         "ProcessDown",
@@ -204,24 +205,29 @@ CASES = [
         {"4h": QUIET, "7h": [HEALTH], "10h": QUIET},
         interval="1h",
     ),
-    # Done at 0 h and at 30 h; the keys' server never was.
+    # Done at 0 h and at 30 h, on both servers; of the keys' all tell, and the api has not looked yet.
     Case(
         "BackupOld",
         {
-            series("gatehouse_backup_completed_timestamp_seconds", "health"): "1x29 108000x10",
-            series("gatehouse_backup_completed_timestamp_seconds", "health", "api"): "0x39",
+            series("gatehouse_backup_completed_timestamp_seconds", "health", server="own"): "1x29 108000x10",
+            series("gatehouse_backup_completed_timestamp_seconds", "health", "api", server="own"): "0x39",
+            series("gatehouse_backup_completed_timestamp_seconds", "health", server="keys"): "1x33 122400x10",
+            series("gatehouse_backup_completed_timestamp_seconds", "reporting", server="keys"): "1x33 122400x10",
+            series("gatehouse_backup_completed_timestamp_seconds", "reporting", "api", server="keys"): "0x39",
         },
-        {"20h": QUIET, "28h": [HEALTH], "32h": QUIET},
+        {"20h": QUIET, "28h": [HEALTH, KEYS], "32h": [KEYS], "36h": QUIET},
         interval="1h",
     ),
     # A try that failed is repeated within a minute; of two workers one may have looked before.
     Case(
         "ArchiveFails",
         {
-            series("gatehouse_wal_archive_failing", "health"): "0x4 1x3 0x3 1x20 0x10",
-            series("gatehouse_wal_archive_failing", "health", "api"): "0x40",
+            series("gatehouse_wal_archive_failing", "health", server="own"): "0x4 1x3 0x3 1x20 0x10",
+            series("gatehouse_wal_archive_failing", "health", "api", server="own"): "0x40",
+            series("gatehouse_wal_archive_failing", "health", server="keys"): "0x20 1x12 0x8",
+            series("gatehouse_wal_archive_failing", "reporting", server="keys"): "0x20 1x12 0x8",
         },
-        {"8m": QUIET, "18m": QUIET, "24m": [HEALTH], "36m": QUIET},
+        {"8m": QUIET, "18m": QUIET, "24m": [HEALTH], "32m": [HEALTH, KEYS], "36m": QUIET},
         interval="1m",
     ),
     Case(

@@ -69,21 +69,26 @@ class LabelledGauge:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of the disk is used, when it was backed up, and whether the WAL since is archived."""
+    """How much of the disk is used; of its server and the keys', when it was backed up, and whether its WAL since is archived."""
 
     pool: asyncpg.Pool
+    key_server: asyncpg.Pool | None
+    """None for a service that holds no keys."""
     has_log: bool
     bytes_max: int
 
     async def look(self) -> None:
-        BACKUP_COMPLETED_S.set(await self.pool.fetchval(BACKED_UP_AT_S) or 0.0)
-        ARCHIVE_FAILING.set(await self.pool.fetchval(IS_ARCHIVE_FAILING))
         DATABASE_BYTES_MAX.set(self.bytes_max)
         DATABASE_BYTES.set(await self.pool.fetchval("SELECT pg_database_size(current_database())"))
         if self.has_log:
             LOG_BYTES.set(
                 await self.pool.fetchval("SELECT pg_total_relation_size('event') + pg_total_relation_size('archived_event')")
             )
+        # The keys' server last: while it is away, what its own says is told all the same.
+        for server, pool in {"own": self.pool, "keys": self.key_server}.items():
+            if pool is not None:
+                BACKUP_COMPLETED_S.labels(server).set(await pool.fetchval(BACKED_UP_AT_S) or 0.0)
+                ARCHIVE_FAILING.labels(server).set(await pool.fetchval(IS_ARCHIVE_FAILING))
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,12 @@ DATABASE_BYTES = Gauge("gatehouse_database_bytes", "Size of the service's databa
 DATABASE_BYTES_MAX = Gauge("gatehouse_database_limit_bytes", "How large it may become, as the process was told.")
 LOG_BYTES = Gauge("gatehouse_log_bytes", "Size of the log in it, old events and indexes as well.")
 BACKUP_COMPLETED_S = Gauge(
-    "gatehouse_backup_completed_timestamp_seconds", "When the database was last backed up, by Unix time; 0: never, or nobody says."
+    "gatehouse_backup_completed_timestamp_seconds",
+    "When a server was last backed up, by Unix time; 0: never, or nobody says. `own` has the service's database, `keys` the keys.",
+    ["server"],
 )
 ARCHIVE_FAILING = Gauge(
     "gatehouse_wal_archive_failing",
-    "1 while the server of the database fails to archive its WAL; 0 also where nothing is archived.",
+    "1 while a server fails to archive its WAL; 0 also where nothing is archived.",
+    ["server"],
 )

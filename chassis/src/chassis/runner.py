@@ -125,7 +125,7 @@ def _examination(service: Service[Any], parts: Machinery[Any], store: EventStore
 
 
 def _sizes(parts: Machinery[Any]) -> Measure:
-    sizes = Sizes(parts.pool, parts.store is not None, parts.settings.database_bytes_max)
+    sizes = Sizes(parts.pool, parts.key_server, parts.store is not None, parts.settings.database_bytes_max)
     return Measure("sizes", sizes.look, SIZES_EVERY_S)
 
 
