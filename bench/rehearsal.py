@@ -43,7 +43,7 @@ PEOPLE_AT_ONCE = 50_000
 """Prepared in memory for publishing."""
 BATCH = 100
 """Pre-registrations in one batch for the broker."""
-LOADED_S_MAX = 3_600.0
+LOADED_S_MAX = 10_800.0
 ORIGINS = ("320600", "340100", "420100", "330300", "510100", "410100", "360100", "350100", "430100", "370100")
 """A tenth of the people came from each; of one of them the draft thinks otherwise."""
 NOW = datetime.now(UTC)

@@ -374,7 +374,7 @@ class TestCachedState:
         stored = await store.load(tally)
 
         assert stored.state_version == 2
-        assert stored.state == negated.states.dump_json(Tally(amounts=(-1, -2, -3)))
+        assert stored.state == negated.cached(Tally(amounts=(-1, -2, -3)))
 
     async def test_of_a_newer_process_is_not_replaced_by_an_older_fold(self, store: EventStore) -> None:
         tally = uuid4()

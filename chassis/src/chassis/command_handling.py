@@ -67,8 +67,16 @@ class Decider(Generic[C, S, E]):
 
     @cached_property
     def states(self) -> TypeAdapter[S]:
-        """How the state is stored."""
+        """The shape in which the state is cached."""
         return TypeAdapter(type(self.initial))
+
+    def cached(self, state: S) -> bytes:
+        """As JSON, without whatever is as it was in the beginning: that is most of it, and it is written with each command."""
+        return self.states.dump_json(state, exclude_defaults=True)
+
+    def restored(self, cached: bytes) -> S:
+        """The state that was `cached`."""
+        return self.states.validate_json(cached)
 
     def fold(self, state: S, events: Sequence[E]) -> S:
         for event in events:
@@ -202,7 +210,7 @@ class CommandHandler(Generic[C, S, E]):
         if stored.version == 0:
             return self.decider.initial
         if stored.state is not None and stored.state_version == self.decider.state_version:
-            return self.decider.states.validate_json(stored.state)
+            return self.decider.restored(stored.state)
         return await self._fold(stream_id, stored.version)
 
     async def _fold(self, stream_id: UUID, version: int) -> S:
@@ -241,7 +249,7 @@ class CommandHandler(Generic[C, S, E]):
             kind=self.decider.kind,
             expected_version=stored.version,
             events=[self._encode(event, stream_id, stored.version + n, n, cause) for n, event in enumerate(events, 1)],
-            state=self.decider.states.dump_json(after) if ours else None,
+            state=self.decider.cached(after) if ours else None,
             state_version=self.decider.state_version if ours else stored.state_version,
             not_after=not_after,
             key=key,

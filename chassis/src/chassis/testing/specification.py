@@ -42,7 +42,7 @@ class Specification(Generic[C, S, E]):
         for event in self.happened:
             _check_storable(self.decider, event)
         state = self.decider.fold(self.decider.initial, self.happened)
-        cached = self.decider.states.validate_json(self.decider.states.dump_json(state))
+        cached = self.decider.restored(self.decider.cached(state))
         assert state == cached, "the state is another one after it was cached"
         return state
 

@@ -33,6 +33,7 @@ class Rehearsal:
     policies: Policies
     day: date
     _places: dict[tuple[str | None, str], PolicySet] = field(default_factory=dict)
+    _sets: dict[tuple[int, ...], PolicySet] = field(default_factory=dict)
 
     def standing(self, person: HealthPerson) -> Standing:
         city = self._city
@@ -56,10 +57,11 @@ class Rehearsal:
         return self._at(None, "")
 
     def _at(self, district: str | None, contract_no: str) -> PolicySet:
-        """Worked out once for each site: a million people share a few thousand."""
+        """Worked out once for each site: a million people share a few thousand, and most of these add nothing to the city's."""
         found = self._places.get((district, contract_no))
         if found is None:
             found = in_force(self.policies, self.day, district=district, contract_no=contract_no)
+            found = self._sets.setdefault(found.extra_versions, found)
             self._places[district, contract_no] = found
         return found
 
