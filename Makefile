@@ -24,8 +24,8 @@ endif
 screens: venv ## Every page of the portal in Chromium, looked at and kept as small pictures in docs/screens
 	@GATEHOUSE_SCREENS=1 $(BIN)/python -m devstack test -- tests/browser/test_every_page.py tests/browser/test_turnstile.py
 
-test-compose: venv ## docker-compose.yml for real: brought up, the manual's example, each container restarted under load
-	@$(BIN)/python -m pytest tests/compose --capture no $(ARGS)
+test-compose: venv ## docker-compose.yml for real: the manual's example, somebody called, each container restarted under load
+	@$(BIN)/python -m pytest tests/compose --capture no -o faulthandler_timeout=1800 $(ARGS)
 
 faults: venv ## Every fault on the whole system, with the long ones; ARGS="-k clocks" for a part of it, SEED=… ROUNDS=… for the combined ones
 	@$(if $(SEED),GATEHOUSE_FAULTS_SEED=$(SEED)) $(if $(ROUNDS),GATEHOUSE_FAULTS_ROUNDS=$(ROUNDS)) $(BIN)/python -m devstack test -- tests/faults $(ARGS)

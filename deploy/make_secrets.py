@@ -16,6 +16,7 @@ from pathlib import Path
 LOGS = ("gatekeeper", "health", "healthcloud_bridge", "police_bridge", "registration", "reporting")
 """Packages with a database on the server of the logs, a role on the key server and a user on the brokers."""
 PASSWORD_BYTES, KEY_BYTES = 24, 32
+OTHERS = ("healthcloud_api_key", "grafana_admin")
 KEYS = ("key_encryption_key", "index_key", "signing_key", "retiring_signing_key", "user_key")
 SERVERS: Mapping[str, Sequence[str]] = {
     "logs": [f"database_{package}{ending}" for package in LOGS for ending in ("", "_owner")],
@@ -32,10 +33,11 @@ def make(folder: Path, *, police: Sequence[str] = ()) -> None:
     districts = [f"kafka_police-{district}" for district in police]
     roles = [name for names in SERVERS.values() for name in names]
     kafka = [f"kafka_{package.replace('_', '-')}" for package in LOGS]
-    for name in (*roles, *kafka, *districts, "healthcloud_api_key", *(f"superuser_{server}" for server in SERVERS)):
+    for name in (*roles, *kafka, *districts, *(f"superuser_{server}" for server in SERVERS), *OTHERS):
         _provide(folder / name, lambda: secrets.token_urlsafe(PASSWORD_BYTES))
     for name in KEYS:
         _provide(folder / name, lambda: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+    _provide(folder / "alert_webhook_url", lambda: "")
     for server, names in SERVERS.items():
         _write(folder / f"roles_{server}", "".join(f"{role} {password}\n" for role, password in _by_user(folder, names)))
     users = sorted(each.name for each in folder.glob("kafka_*") if each.name != "kafka_users")

@@ -16,10 +16,12 @@ from typing import Any
 import httpx2
 
 from devstack.engine import Engine, compose_command
-from devstack.ports import HOST
+from devstack.images import PUBLIC
+from devstack.ports import HOST, free_port
 from devstack.services import PROGRAMS, free_ports
 from devstack.settings import REPOSITORY
 from devstack.tokens import Account
+from tests.house.test_compose import WATCHING
 
 TIMEOUT_S = 15.0
 HEALTHY_S_MAX = 600.0
@@ -35,6 +37,8 @@ class Composition:
     images: Mapping[str, str]
     secrets_folder: Path
     ports: Mapping[str, int] = field(default_factory=free_ports)
+    watching: Mapping[str, int] = field(default_factory=lambda: {name: free_port() for name in WATCHING})
+    """Ports of those who watch, by service."""
     name: str = field(default_factory=lambda: f"gatehouse-{secrets.token_hex(4)}")
     passwords: dict[str, str] = field(default_factory=dict)
     """Of accounts of programs that were made, by client id."""
@@ -52,11 +56,25 @@ class Composition:
             "GATEHOUSE_SECRETS": str(self.secrets_folder),
             "SHOWS_LOGIN_CODES": "true",  # nobody is there whose mobile a gateway could reach
             **{program.port_variable: str(self.ports[program.package]) for program in PROGRAMS},
+            **{f"{name.upper()}_PORT": str(port) for name, port in self.watching.items()},
             **self.images,
         }
         file = REPOSITORY / "docker-compose.yml"
         place = ["--project-directory", str(REPOSITORY), "--file", str(file), "--profile", "simulator"]
         return self.engine.run(*compose_command(), *place, *arguments, told=told, check=check)
+
+    def up(self) -> None:
+        """Everything whose image is there, as it was built."""
+        missing = {variable.partition("_")[0].lower() for variable in PUBLIC.keys() - self.images.keys()}
+        services = [name for name in self.compose("config", "--services").split() if name not in missing]
+        self.compose("up", "--detach", "--no-build", *services)
+
+    async def looks(self, service: str, path: str, account: tuple[str, str] | None = None, **query: str) -> Any:
+        """What one of those who watch answers, as JSON."""
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False, auth=account) as client:
+            answer = await client.get(f"http://{HOST}:{self.watching[service]}{path}", params=query)
+        assert answer.is_success, answer.text
+        return answer.json()
 
     def docker(self, *arguments: str, told: Mapping[str, str] | None = None, check: bool = True) -> str:
         return self.engine.run("docker", *arguments, told=told, check=check)

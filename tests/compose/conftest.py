@@ -45,7 +45,7 @@ async def composition(engine: Engine, provided: dict[str, str], secrets_folder: 
     await asyncio.to_thread(composition.compose, "build")
     say("bringing up …")
     try:
-        await asyncio.to_thread(composition.compose, "up", "--detach", "--no-build")
+        await asyncio.to_thread(composition.up)
         await composition.healthy()
         say("everybody is healthy")
         yield composition

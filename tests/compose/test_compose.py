@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from http import HTTPStatus
 
 import httpx2
 import pytest
 
+from chassis.testing.wait import eventually
 from deploy.make_secrets import make
 from devstack.story import play_at
 from devstack.story.cast import HONGKOU
 from tests.compose.composition import TIMEOUT_S, Composition
 from tests.compose.conftest import say
 from tests.compose.load import OPERATOR, under_load
-from tests.house.test_compose import OURS, SIMULATOR
+from tests.compose.on_call import on_call
+from tests.compose.wrongs import banned_on_site, event_parked, process_down
+from tests.house.test_compose import ASKED, DATABASES, OURS, SIMULATOR
+from tests.prometheus.dashboards import DASHBOARDS, expressions
+from tests.prometheus.rules import ALERTS, metrics_of
 
 REACHES = """
 import socket, sys
@@ -24,6 +31,8 @@ except OSError:
     sys.exit("closed")
 print("open")
 """
+LOOKED_AT_S_MAX = 180.0
+"""From what is true to what Prometheus says: sizes are read every half minute."""
 WITH_LOGS = ("registration", "health", "gatekeeper", "healthcloud-bridge", "police-bridge")
 
 
@@ -41,6 +50,17 @@ async def asks(composition: Composition, token: str) -> int:
 def logs_in(composition: Composition, role: str, password: str) -> bool:
     dsn = f"postgresql://{role}:{password}@127.0.0.1/{role}"
     return "here" in composition.inside("logs-postgres", ["psql", "--command", "SELECT 'here'", dsn], check=False)
+
+
+async def gone(left: Callable[[], Awaitable[Collection[object]]]) -> None:
+    """Wait until nothing of it is left."""
+
+    async def nothing_is_left() -> bool:
+        return not await left()
+
+    with suppress(TimeoutError):
+        await eventually(nothing_is_left, within_s=LOOKED_AT_S_MAX)
+    assert not await left()
 
 
 class TestInstallation:
@@ -65,6 +85,61 @@ class TestInstallation:
         assert "written" not in said
         assert "0000000000000000" == said[-1]
 
+
+class TestWatching:
+    async def test_asks_every_process(self, composition: Composition) -> None:
+        async def silent() -> set[str]:
+            targets = (await composition.looks("prometheus", "/api/v1/targets"))["data"]["activeTargets"]
+            return ASKED - {each["labels"]["instance"].partition(":")[0] for each in targets if each["health"] == "up"}
+
+        await gone(silent)
+
+    async def test_can_answer_what_alerts_and_dashboards_ask(self, composition: Composition) -> None:
+        asked = {f"{name}: {title}": query for name, each in DASHBOARDS.items() for title, query in expressions(each).items()}
+        asked |= {name: rule["expr"] for name, rule in ALERTS.items()}
+        answers = {title: await composition.looks("prometheus", "/api/v1/query", query=query) for title, query in asked.items()}
+        assert {"success"} == {each["status"] for each in answers.values()}
+        wanted = {metric for query in asked.values() for metric in metrics_of(query)}
+
+        async def unknown() -> set[str]:
+            return wanted - {*(await composition.looks("prometheus", "/api/v1/label/__name__/values"))["data"]}
+
+        await gone(unknown)
+
+    async def test_calls_somebody_when_it_matters_and_says_when_it_is_over(self, composition: Composition) -> None:
+        networks = composition.containers()["alertmanager"]["NetworkSettings"]["Networks"]
+        async with on_call(next(iter(networks.values()))["Gateway"]) as somebody:
+            (composition.secrets_folder / "alert_webhook_url").unlink()
+            (composition.secrets_folder / "alert_webhook_url").write_text(somebody.url)
+            await composition.recreate("alertmanager")
+            alerts = {"ProcessDown", "BannedOnSite", "EventsParked"}
+            async with process_down(composition, "reporting-worker"), banned_on_site(composition), event_parked(composition):
+                await somebody.is_told("firing", alerts)
+                say(f"was called: {', '.join(somebody.statuses)}")
+            await somebody.is_told("resolved", alerts)
+            assert somebody.has_runbooks()
+
+    async def test_knows_when_each_server_was_backed_up(self, composition: Composition) -> None:
+        for server in sorted(DATABASES):
+            await asyncio.to_thread(composition.inside, server, ["sh", "/etc/gatehouse/postgres/backup.sh"])
+
+        async def old() -> list[dict[str, str]]:
+            query = "time() - gatehouse_backup_completed_timestamp_seconds > 3600"
+            found = await composition.looks("prometheus", "/api/v1/query", query=query)
+            return [each["metric"] for each in found["data"]["result"]]
+
+        await gone(old)
+
+    async def test_shows_the_dashboards(self, composition: Composition) -> None:
+        if "grafana" not in composition.stay:
+            pytest.skip("Grafana is not in Debian: nothing stands in for its image where that cannot be fetched")
+        administrator = ("admin", (composition.secrets_folder / "grafana_admin").read_text())
+        shown = await composition.looks("grafana", "/api/search", administrator, type="dash-db")
+        assert DASHBOARDS.keys() == {each["uid"] for each in shown}
+        assert "OK" == (await composition.looks("grafana", "/api/datasources/uid/prometheus/health", administrator))["status"]
+
+
+class TestOperation:
     async def test_loses_nothing_while_each_container_is_restarted_under_load(self, composition: Composition) -> None:
         async with under_load(composition) as load:
             for service in composition.stay:
@@ -108,7 +183,7 @@ class TestInstallation:
 
     def test_changes_nothing_where_it_is_brought_up_again(self, composition: Composition) -> None:
         before = {name: each["Id"] for name, each in composition.containers().items() if name in composition.stay}
-        composition.compose("up", "--detach", "--no-build")
+        composition.up()
         after = composition.containers()
         assert before == {name: each["Id"] for name, each in after.items() if name in composition.stay}
         assert {0} == {each["State"]["ExitCode"] for name, each in after.items() if name not in composition.stay}

@@ -13,10 +13,13 @@ from chassis.installation import InstallationSettings
 from chassis.settings import ServiceSettings
 from deploy.make_secrets import make
 from devstack.backups import KEPT_DAYS
+from devstack.images import PUBLIC
 from devstack.services import PROGRAMS, service
 from tests.house.assembled import wired
 from tests.house.house import REPOSITORY, SERVICES, ServiceFolder
 
+DEPLOY = REPOSITORY / "deploy"
+GRAFANA = DEPLOY / "grafana" / "provisioning"
 FILE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 CONTAINERS: dict[str, dict[str, Any]] = FILE["services"]
 OURS = {name: each for name, each in CONTAINERS.items() if each["image"].startswith("gatehouse/")}
@@ -25,6 +28,10 @@ JOBS = {name for name in CONTAINERS if name.endswith(("-roles", "-migrate", "-pr
 PROCESSES = CONTAINERS.keys() - JOBS
 DATABASES = {name for name in CONTAINERS if name.endswith("-postgres")}
 SIMULATOR = "healthcloud-simulator"
+ASKED = (PROCESSES & OURS.keys()) - {SIMULATOR}
+"""Those with metrics."""
+WATCHING = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
+"""Container → the port that it is looked at on."""
 
 UNDERSTOOD = {
     *("image", "build", "command", "entrypoint", "environment", "user", "profiles", "restart", "depends_on", "healthcheck"),
@@ -52,6 +59,11 @@ def holders(secret: str) -> set[str]:
     return {name for name in CONTAINERS if secret in secrets_of(name)}
 
 
+def unless_told(text: str) -> str:
+    """What it says where nobody chose anything."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
 def neighbours(network: str) -> set[str]:
     return {name for name, each in CONTAINERS.items() if network in each.get("networks", ())}
 
@@ -72,14 +84,15 @@ class TestFile:
     def test_lets_whoever_runs_it_choose_every_setting_of_the_portal(self) -> None:
         own = wired("portal").service.settings.model_fields.keys() - ServiceSettings.model_fields.keys()
         told = {each.lower() for each in CONTAINERS["portal-api"]["environment"]} | {*secrets_of("portal-api").values()}
-        shown_by_a_proxy = {"certificate"}
-        assert shown_by_a_proxy == {each for each in own if f"gatehouse_{each}" not in told}
+        assert set() == {each for each in own if f"gatehouse_{each}" not in told}
 
     def test_lets_whoever_runs_it_choose_every_image_of_others(self) -> None:
         public = r"\$\{[A-Z]+_IMAGE:-[\w./-]+:[\w.-]*\d[\w.-]*\}"
         assert [] == [name for name, each in FOREIGN.items() if not re.fullmatch(public, each["image"])]
         built = [each["build"]["args"]["BASE_IMAGE"] for each in OURS.values() if "build" in each]
         assert [] == [base for base in built if not re.fullmatch(public, base)]
+        chosen = {each["image"] for each in FOREIGN.values()} | {*built}
+        assert {f"${{{variable}:-{image}}}" for variable, image in PUBLIC.items()} == chosen
 
     def test_builds_each_image_of_ours_once_as_the_service_says(self) -> None:
         built = {each["image"]: each["build"]["args"] for each in OURS.values() if "build" in each}
@@ -138,7 +151,7 @@ class TestContainer:
 
     def test_keeps_what_it_keeps_in_named_volumes(self, name: str) -> None:
         for volume in CONTAINERS[name].get("volumes", ()):
-            source, _, rest = volume.partition(":")
+            source, _, rest = unless_told(volume).partition(":")
             assert source in FILE["volumes"] or (source.startswith("./deploy/") and rest.endswith(":ro"))
 
     def test_is_told_no_secret_by_a_variable(self, name: str) -> None:
@@ -166,6 +179,12 @@ class TestProcess:
         if name in PROCESSES:
             assert f"{name.rpartition('-')[0]}-migrate" in CONTAINERS[name]["depends_on"]
 
+    def test_ends_before_the_servers_that_it_still_needs_then(self, name: str) -> None:
+        servers = {*DATABASES, "kafka"} & {
+            other for network in CONTAINERS[name].get("networks", ()) for other in neighbours(network)
+        }
+        assert name in JOBS or servers <= CONTAINERS[name]["depends_on"].keys()
+
 
 class TestTold:
     def test_is_known_to_somebody(self) -> None:
@@ -176,8 +195,8 @@ class TestTold:
 
 class TestNetworks:
     def test_lead_outside_where_somebody_comes_in(self) -> None:
-        assert ["services"] == [name for name, told in FILE["networks"].items() if not (told or {}).get("internal")]
-        assert {name for name, each in CONTAINERS.items() if "ports" in each} <= neighbours("services")
+        assert ["services", "monitoring"] == [name for name, told in FILE["networks"].items() if not (told or {}).get("internal")]
+        assert {name for name, each in CONTAINERS.items() if "ports" in each} <= neighbours("services") | neighbours("monitoring")
 
     def test_keep_the_portal_from_logs_keys_and_brokers(self) -> None:
         reached = {other for network in CONTAINERS["portal-api"]["networks"] for other in neighbours(network)}
@@ -185,18 +204,51 @@ class TestNetworks:
         assert "kafka" not in reached
 
     def test_publish_no_database_and_no_broker(self) -> None:
-        assert [] == [name for name in FOREIGN if "ports" in CONTAINERS[name]]
+        assert WATCHING.keys() == {name for name in FOREIGN if "ports" in CONTAINERS[name]}
 
     def test_let_to_the_keys_only_who_holds_one(self) -> None:
         packages = {package_of(name) for name in neighbours("keys") if name in PROCESSES & OURS.keys()}
         assert {each.package for each in PROGRAMS if each.seals or each.identifies} == packages
 
     def test_publish_where_the_documents_say(self) -> None:
-        published = {name: each["ports"] for name, each in CONTAINERS.items() if "ports" in each}
+        published = {name: each["ports"] for name, each in OURS.items() if "ports" in each}
         for name, ports in published.items():
             program = service(name.removesuffix("-api").replace("-", "_"))
             assert [f"${{GATEHOUSE_PUBLISH:-127.0.0.1}}:${{{program.port_variable}:-{program.port}}}:8000"] == ports
         assert len(PROGRAMS) == len(published)
+
+
+class TestWatching:
+    def test_asks_every_process_on_a_network_of_its_own(self) -> None:
+        assert {*ASKED, "prometheus"} == neighbours("metrics")
+
+    def test_reaches_nobody_else(self) -> None:
+        assert WATCHING.keys() == neighbours("monitoring")
+        for name in WATCHING:
+            assert {"metrics", "monitoring"} >= {*CONTAINERS[name]["networks"]}
+
+    @pytest.mark.parametrize(("name", "port"), WATCHING.items())
+    def test_is_looked_at_from_this_host_only_unless_told(self, name: str, port: int) -> None:
+        (published,) = CONTAINERS[name]["ports"]
+        assert f"${{MONITORING_PUBLISH:-127.0.0.1}}:${{{name.upper()}_PORT:-{port}}}:{port}" == published
+
+    def test_is_found_where_the_others_look_for_it(self) -> None:
+        prometheus = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+        (told,) = prometheus["alerting"]["alertmanagers"]
+        assert [{"targets": [f"alertmanager:{WATCHING['alertmanager']}"]}] == told["static_configs"]
+        (source,) = yaml.safe_load((GRAFANA / "datasources" / "gatehouse.yml").read_text())["datasources"]
+        assert f"http://prometheus:{WATCHING['prometheus']}" == source["url"]
+
+    def test_shows_the_dashboards_that_there_are(self) -> None:
+        assert "./deploy/grafana:/etc/gatehouse/grafana:ro" in CONTAINERS["grafana"]["volumes"]
+        assert "/etc/gatehouse/grafana/provisioning" == CONTAINERS["grafana"]["environment"]["GF_PATHS_PROVISIONING"]
+        (provider,) = yaml.safe_load((GRAFANA / "dashboards" / "gatehouse.yml").read_text())["providers"]
+        assert "/etc/gatehouse/grafana/dashboards" == provider["options"]["path"]
+
+    def test_has_somebody_told_where_the_file_of_secrets_says(self) -> None:
+        start = (DEPLOY / "alertmanager" / "start.sh").read_text()
+        assert "/run/secrets/alert_webhook_url" in start
+        assert ["alert_webhook_url"] == CONTAINERS["alertmanager"]["secrets"]
 
 
 class TestSecrets:

@@ -17,26 +17,42 @@ from devstack.parts import Say
 from devstack.settings import REPOSITORY, Settings
 from devstack.suite import DISK
 
-PUBLIC = {"BASE_IMAGE": "python:3.11-slim-bookworm", "POSTGRES_IMAGE": "postgres:17", "KAFKA_IMAGE": "apache/kafka:4.3.0"}
+PUBLIC = {
+    "BASE_IMAGE": "python:3.11-slim-bookworm",
+    "POSTGRES_IMAGE": "postgres:17",
+    "KAFKA_IMAGE": "apache/kafka:4.3.0",
+    "PROMETHEUS_IMAGE": "prom/prometheus:v2.53.4",
+    "ALERTMANAGER_IMAGE": "prom/alertmanager:v0.28.1",
+    "GRAFANA_IMAGE": "grafana/grafana:11.6.1",
+}
 """The defaults of docker-compose.yml, by variable."""
 STAND_INS = REPOSITORY / "deploy" / "stand-ins"
-MADE = {variable: f"gatehouse-stand-in/{variable.partition('_')[0].lower()}:bookworm" for variable in PUBLIC}
-"""What stands in for them."""
+NOT_IN_DEBIAN = {"GRAFANA_IMAGE"}
+"""Nothing stands in for them."""
+MADE = {variable: f"gatehouse-stand-in/{variable.partition('_')[0].lower()}:bookworm" for variable in PUBLIC.keys() - NOT_IN_DEBIAN}
+"""What stands in for the others."""
+OF_DEBIAN = ("postgres", "prometheus", "alertmanager")
+"""Those whose recipe needs nothing but the base."""
 PYTHON = "python3,python3-pip,ca-certificates,tzdata"
 """What the base has besides Debian itself."""
 CERTIFICATES = Path("etc/ssl/certs/ca-certificates.crt")
 
 
 async def provide(engine: Engine, settings: Settings, say: Say) -> dict[str, str]:
-    """Variable → image that the engine now has. Raises: MissingPart, CommandFailed, children.ChildEnded, TimeoutError."""
+    """Variable → image that the engine now has: all, or all but those `NOT_IN_DEBIAN`.
+
+    Raises: MissingPart, CommandFailed, children.ChildEnded, TimeoutError.
+    """
     if await asyncio.to_thread(lambda: all(_holds(engine, image) for image in MADE.values())):
         return dict(MADE)
     if await asyncio.to_thread(lambda: all(_holds(engine, image) or _pulls(engine, image) for image in PUBLIC.values())):
         return dict(PUBLIC)
     say("public images cannot be fetched: building stand-ins from Debian's packages …")
-    await doctor.provide([Finding("debootstrap", shutil.which("debootstrap"), "debootstrap", needed=True)], say)
-    await asyncio.to_thread(_make_base, engine)
-    await asyncio.to_thread(_build, engine, MADE["POSTGRES_IMAGE"], STAND_INS / "postgres")
+    if not await asyncio.to_thread(_holds, engine, MADE["BASE_IMAGE"]):
+        await doctor.provide([Finding("debootstrap", shutil.which("debootstrap"), "debootstrap", needed=True)], say)
+        await asyncio.to_thread(_make_base, engine)
+    for name in OF_DEBIAN:
+        await asyncio.to_thread(_build, engine, MADE[f"{name.upper()}_IMAGE"], STAND_INS / name)
     async with _kafka_context(settings) as context:
         await asyncio.to_thread(_build, engine, MADE["KAFKA_IMAGE"], context)
     return dict(MADE)
