@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,6 +21,7 @@ from chassis import waiting
 from chassis.testing.wait import eventually
 from contracts.access import Role
 from contracts.districts import DISTRICTS
+from contracts.event import SHARDS
 from contracts.police import PoliceArrivalCorrected, PoliceArrivalShared, PoliceArrivalWithdrawn
 from contracts.times import shanghai_date
 from devstack.databases import Database
@@ -370,6 +372,18 @@ class TestCursor:
         seen = await arrive(running, uuid4())
         after = str(Cursor((HONGKOU,), (2**63 - 1,) * 64))
         assert [] == messages(await running.police(HONGKOU).read(seen=seen, after=after))
+
+    async def test_begins_anew_where_a_restored_log_is_another(self, running: Running, owner: asyncpg.Connection) -> None:
+        kept = uuid4()
+        lost = UUID(int=kept.int ^ 1)  # In another shard.
+        police = running.police(HONGKOU)
+        first = Cursor.parse(following(await police.read(seen=await arrive(running, kept)))["after"])
+        shards = {kept.int % SHARDS, lost.int % SHARDS}
+        had_both = replace(first, positions=tuple(int(shard in shards) for shard in range(SHARDS)))
+        await owner.execute("SELECT end_restoration(0, NULL)")
+        again = await police.read(seen=await arrive(running, lost), after=str(had_both))
+        assert [str(lost)] == [message["subject"] for message in messages(again)]
+        assert [] == messages(await police.read(**following(again)))
 
     async def test_serves_fewer_districts_but_no_others(self, running: Running) -> None:
         person_id = uuid4()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
@@ -38,13 +38,15 @@ class Cursor:
     """Ascending."""
     positions: Annotated[tuple[Position, ...], Field(min_length=SHARDS, max_length=SHARDS)]
     """The last one read, of shard 0, 1, … 63."""
+    epoch: Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)] = 1
+    """Of the log that was read. One that was restored goes on in a higher one."""
 
     def after(self, facts: Iterable[Recorded]) -> Cursor:
         """Where the reader stands once he has these too."""
         positions = list(self.positions)
         for fact in facts:
             positions[fact.shard] = fact.pos
-        return Cursor(self.districts, tuple(positions))
+        return replace(self, positions=tuple(positions))
 
     def __str__(self) -> str:
         return base64.urlsafe_b64encode(_FORM.dump_json(self)).decode("ascii").rstrip("=")

@@ -22,7 +22,7 @@ from contracts.access import Action
 from contracts.event import Recorded
 from contracts.times import Day
 from police_bridge.cursor import CURSOR_CHARS_MAX, Cursor, CursorIsOfOtherDistricts, MalformedCursor
-from police_bridge.read_models.arrivals import BEGINNING, facts_after
+from police_bridge.read_models.arrivals import BEGINNING, facts_after, still_there
 from police_bridge.wired import Wired, wired
 
 PAGE_MESSAGES_MAX = 100
@@ -70,14 +70,20 @@ async def read_arrivals(
 ) -> Response:
     """What was told to the caller's districts after that point: the oldest first, each person's messages in order.
 
-    At least once, replayable from any point, with the ids of the topics. A page with fewer messages than `limit` is the
+    At least once, replayable from any point, with the ids of the topics: what was read before the log was restored may come
+    again. A page with fewer messages than `limit` is the
     last for now: ask again at its `next` after a while, or with `Prefer: wait=…` at once: then an empty page waits for news.
     """
     districts = tuple(sorted(caller.districts))
-    cursor = after or Cursor(districts, BEGINNING)
+    await parts.store.learn_epoch()
+    epoch = parts.store.epoch
+    cursor = after or Cursor(districts, BEGINNING, epoch)
     if not caller.districts <= set(cursor.districts):
         raise CursorIsOfOtherDistricts
     await parts.wait_for(seen)
+    if cursor.epoch < epoch:
+        positions = await still_there(parts.pool, cursor.positions, epoch=cursor.epoch)
+        cursor = replace(cursor, positions=positions, epoch=epoch)
     facts = await facts_after(parts.pool, districts, cursor.positions, limit=limit)
     headers = {}
     if not facts and wait is not None:

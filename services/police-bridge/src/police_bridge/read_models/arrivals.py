@@ -14,7 +14,7 @@ import asyncpg
 
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
-from contracts.event import SHARDS, Recorded, recorded_from_meta
+from contracts.event import SHARDS, Recorded, epoch_of, recorded_from_meta
 from contracts.police import ArrivalCorrected, ArrivalErased, ArrivalLinked, ArrivalShared, ArrivalWithdrawn, PoliceBridgeEvent
 
 # The oldest first, so that no shard waits for another. Within a shard by position: the running maximum keeps a clock that
@@ -33,6 +33,11 @@ WITH ahead AS (
     SELECT shard, pos, at FROM ahead ORDER BY at, shard, pos LIMIT $3
 )
 SELECT e.pos, e.data, e.meta FROM page JOIN event AS e USING (shard, pos) ORDER BY page.at, shard, pos
+"""
+
+LAST_READ = """
+SELECT e.shard, e.pos, e.meta
+FROM unnest($1::bigint[]) WITH ORDINALITY AS m (pos, n) JOIN event AS e ON e.shard = m.n - 1 AND e.pos = m.pos
 """
 
 BEGINNING = (0,) * SHARDS
@@ -67,3 +72,13 @@ async def facts_after(pool: asyncpg.Pool, districts: Collection[str], positions:
     """The next facts of these districts, the oldest first, each person's in order. `positions`: the last one had, by shard."""
     rows = await pool.fetch(PAGE, sorted(districts), list(positions), limit)
     return [recorded_from_meta(row["meta"], row["pos"], row["data"]) for row in rows]
+
+
+async def still_there(pool: asyncpg.Pool, positions: Sequence[int], *, epoch: int) -> tuple[int, ...]:
+    """Of positions that were read in an earlier epoch, those up to which the log holds what it held then; for the others, 0.
+
+    Nothing takes back what a restored log lacks: it is made anew, and perhaps in another order.
+    """
+    rows = await pool.fetch(LAST_READ, list(positions))
+    known = {row["shard"]: row["pos"] for row in rows if epoch_of(row["meta"]) <= epoch}
+    return tuple(known.get(shard, 0) for shard in range(SHARDS))
