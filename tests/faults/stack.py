@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
@@ -92,6 +93,8 @@ class FaultStack:
     """By name: `registration-api`, `registration-worker`, …"""
     topics_were_lost: bool = False
     """And filled again: since then their beginning may be out of order."""
+    lost_at: datetime | None = None
+    """When the services' PostgreSQL was lost with its disk, to be restored in the next epoch."""
     _probes: dict[str, str] = field(default_factory=dict)
     """Name → base URL of probes and metrics."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
@@ -55,13 +55,18 @@ class Stored:
     type: str
     raw: bytes
     meta: tuple[bytes, ...]
-    recorded_at: datetime
-    """By the database's clock."""
+    recorded_at: datetime | None
+    """By the database's clock. None: it was taken back from its topic, which does not say when it was recorded first."""
 
     @property
     def fact(self) -> str:
         """`person-pre-registered` of `gatehouse.registration.person-pre-registered.v1`."""
         return self.type.split(".")[2]
+
+    @property
+    def epoch(self) -> int:
+        """In which it was appended."""
+        return int(self.meta[ATTRIBUTES.index("ce_epoch")])
 
     @property
     def actor(self) -> tuple[str | None, str | None]:
@@ -88,7 +93,7 @@ class Log:
     versions: Mapping[UUID, int]
     """Stream → version, as its row says."""
     states: Mapping[UUID, Any]
-    """Stream → cached fold."""
+    """Stream → cached fold; None where it is folded anew when it is next needed."""
 
     def of(self, *facts: str) -> Iterator[tuple[Stored, dict[str, Any]]]:
         """Events of these kinds with their content; each stream's in order."""
@@ -102,7 +107,8 @@ async def read_log(stack: FaultStack, service: str) -> Log:
         )
         heads = {row["shard"]: row["last_pos"] for row in await connection.fetch("SELECT shard, last_pos FROM shard_head")}
         streams = await connection.fetch("SELECT stream_id, version, state FROM stream WHERE version > 0")
-    events = [_stored(service, row) for row in rows]
+        epoch = await connection.fetchval("SELECT epoch FROM store")
+    events = [_as_recorded(_stored(service, row), epoch, stack.lost_at) for row in rows]
     versions = {row["stream_id"]: row["version"] for row in streams}
     states = {row["stream_id"]: row["state"] and json.loads(row["state"]) for row in streams}
     return Log(service, events, heads, versions, states)
@@ -111,6 +117,11 @@ async def read_log(stack: FaultStack, service: str) -> Log:
 def _stored(service: str, row: asyncpg.Record) -> Stored:
     shard, pos, stream_id, version, event_id, event_type, data, meta, recorded_at = row
     return Stored(service, shard, pos, stream_id, version, event_id, event_type, data, tuple(meta.split(b"\n")), recorded_at)
+
+
+def _as_recorded(event: Stored, epoch: int, lost_at: datetime | None) -> Stored:
+    was_taken_back = lost_at and event.recorded_at and event.recorded_at > lost_at and event.epoch < epoch
+    return replace(event, recorded_at=None) if was_taken_back else event
 
 
 async def read_logs(stack: FaultStack) -> dict[str, Log]:

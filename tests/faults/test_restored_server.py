@@ -1,0 +1,96 @@
+"""The logs' PostgreSQL is lost with its disk and brought back from its backup and its archive, as docs/runbooks/restore.md says:
+each log is completed from its topic and goes on in the next epoch, every projection follows, nothing is lost or done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from chassis.testing.wait import eventually
+from devstack.backups import Backups
+from tests.devstack.test_backups import Notebook
+from tests.faults.checker import WITH_LOG, check, package, read_log
+from tests.faults.report import REPORT
+from tests.faults.stack import FaultStack, running_stack
+from tests.faults.test_crash_points import REBUILT, operate, rebuild
+from tests.faults.traffic import LIVES, Town, Traffic, flowing, town
+
+LIVED_S_MAX = 120.0
+FOLLOWED_S_MAX = 120.0
+RESTORED = "SELECT epoch, events_taken_back FROM restoration"
+
+Facts = Mapping[str, set[tuple[Any, ...]]]
+"""Service → its facts, each as told below."""
+
+
+@pytest.mark.long
+class TestRestoredServer:
+    async def test_goes_on_from_a_point_in_time_with_everything_that_came_later(self) -> None:
+        """Whoever uses the server is stopped before it is restored."""
+        async with running_stack() as stack, town(stack, sites=2) as here:
+            backups = _backups(stack)
+            async with flowing(here) as traffic:
+                await _lives(traffic)
+                await backups.back_up()
+                await _lives(traffic)
+                until = datetime.now(UTC)
+                await _lives(traffic)
+            before = await _whole(stack, here)
+            await backups.archive()
+            await _lose(stack, backups)
+            for process in stack.processes.values():
+                await process.stop()
+            await backups.backups.put_back(until)
+            await stack.start()
+            assert before == await _whole(stack, here)
+            await _is_restored(stack)
+            async with flowing(here) as traffic:
+                await _lives(traffic)
+            await _whole(stack, here)
+
+
+def _backups(stack: FaultStack) -> Notebook:
+    return Notebook(Backups(stack.postgres, kept_days=1, log=stack.stack.state.log("backups")))
+
+
+async def _lives(traffic: Traffic) -> None:
+    """As many as there are kinds."""
+    lived = traffic.finished + len(LIVES)
+    await eventually(lambda: traffic.finished >= lived, within_s=LIVED_S_MAX)
+
+
+async def _lose(stack: FaultStack, backups: Notebook) -> None:
+    stack.lost_at = datetime.now(UTC)
+    await backups.lose_disk()
+
+
+async def _whole(stack: FaultStack, here: Town) -> Facts:
+    """Nothing is wrong anywhere. All facts."""
+    assert [] == (await check(stack, here.diary, within_s=FOLLOWED_S_MAX)).wrong
+    return await _facts(stack)
+
+
+async def _facts(stack: FaultStack) -> Facts:
+    """What is published as stored, byte for byte and where it stands. Of what the police was told: which facts, for they are made
+    anew from registration's, in the same order for each person."""
+    logs = {service: (await read_log(stack, service)).events for service in WITH_LOG}
+    told = {(event.event_id, event.type, event.stream_id, event.version) for event in logs.pop("police-bridge")}
+    stored = {
+        service: {(each.shard, each.pos, each.version, each.raw, each.meta) for each in events} for service, events in logs.items()
+    }
+    return {**stored, "police-bridge": told}
+
+
+async def _is_restored(stack: FaultStack) -> None:
+    """In the next epoch, completed; and what operators ask says the same: log, topic and positions, and read models made anew."""
+    for service in WITH_LOG:
+        async with stack.database(package(service)) as database:
+            [(epoch, taken_back)] = await database.fetch(RESTORED)
+        assert (2, service != "police-bridge") == (epoch, taken_back > 0), f"{service} took back {taken_back}"
+        REPORT.note("PostgreSQL lost with its disk", f"{service} completed from its topic")
+        assert 0 == await operate(stack, service, "verify"), service
+    for service, read_model in REBUILT:
+        assert 0 == await rebuild(stack, service, read_model), read_model
