@@ -54,7 +54,7 @@ reset: venv ## Throw the local data away
 token: venv ## A token of the running stack: ROLE=site_operator CONTRACT=W2019010100011 (or STATION=…, DISTRICT=…)
 	@$(BIN)/python -m devstack token --role '$(ROLE)' $(if $(CONTRACT),--contract '$(CONTRACT)') $(if $(STATION),--station '$(STATION)') $(if $(DISTRICT),--district '$(DISTRICT)') $(if $(EMPLOYER),--employer '$(EMPLOYER)')
 
-code: venv ## The one-time password of a supervisor's demo account: ACCOUNT=station (or district, city)
+code: venv ## The one-time password of a supervisor's demo account: ACCOUNT=station (or district, city, ops)
 	@$(BIN)/python -m devstack code '$(ACCOUNT)'
 
 doctor: venv ## What this machine has and lacks

@@ -14,8 +14,8 @@ from bench.table import Row
 from chassis.consumer import TopicFeed
 from chassis.kafka import provision
 from chassis.migrations import migrate
-from chassis.rebuild import Rebuild, owner_pool
-from chassis.twin_tables import TwinTables
+from chassis.rebuild import Rebuild
+from chassis.twin_tables import TwinTables, owner_pool
 from contracts.topics import Topic
 from devstack.databases import provide_database
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS

@@ -19,12 +19,12 @@ import httpx2
 from fastapi import FastAPI
 from joserfc.jwk import OKPKey
 
+from chassis.api import api_of
 from chassis.auth import Authenticator, Principal, issue_token, public_keys
 from chassis.leases import Leases
 from chassis.projector import OwnLog, Projector, Source
 from chassis.service import Application, Machinery, Service, machinery
 from chassis.settings import ServiceSettings
-from chassis.web import create_app
 from tests.told import Told
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -91,7 +91,7 @@ async def in_process(service: Service[S], settings: S, *, with_policies: bool = 
         tasks = _worker(parts, application, list(told.values()))
         tasks += [asyncio.create_task(task()) for task in application.api_tasks]
         try:
-            async with _app(service, application) as app:
+            async with _app(service, parts, application) as app:
                 transport = httpx2.ASGITransport(app)
                 async with httpx2.AsyncClient(transport=transport, base_url=f"http://{service.name}") as client:
                     yield InProcess(parts, application, app, client, told)
@@ -117,12 +117,10 @@ def _worker(parts: Machinery[Any], application: Application, told: Sequence[Sour
 
 
 @asynccontextmanager
-async def _app(service: Service[S], application: Application) -> AsyncIterator[FastAPI]:
+async def _app(service: Service[S], parts: Machinery[S], application: Application) -> AsyncIterator[FastAPI]:
     jwks = httpx2.MockTransport(lambda request: httpx2.Response(200, json=public_keys(SIGNING_KEY)))
     authenticator = Authenticator("http://portal/.well-known/jwks.json", transport=jwks)
-    app = create_app(service=service.name, title=service.title, routers=application.routers, authenticator=authenticator)
-    for name, value in application.state.items():
-        setattr(app.state, name, value)
+    app = api_of(service, parts, application, authenticator)
     yield app
     await authenticator.close()
 

@@ -20,12 +20,12 @@ from chassis.event_store import Appended, EventStore
 from chassis.kafka import make_producer
 from chassis.leases import Leases
 from chassis.projector import ForeignLog, OwnLog, Projector, Source
-from chassis.rebuild import Rebuild, owner_pool
+from chassis.rebuild import Rebuild
 from chassis.rebuild_bar import Bar
 from chassis.replay import Decoder
 from chassis.shard_heads import ShardHeads
 from chassis.tables import ReadModel, Rows
-from chassis.twin_tables import TwinTables
+from chassis.twin_tables import TwinTables, owner_pool
 from contracts.event import SHARDS, Recorded, record_headers
 from devstack.databases import Database
 from tests.chassis.log_database import LogDatabase, opened_log

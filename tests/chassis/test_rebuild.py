@@ -18,11 +18,13 @@ from confluent_kafka.admin import AdminClient
 from structlog.testing import capture_logs
 
 from chassis import rebuild as rebuild_module
-from chassis import replay
+from chassis import rebuild_told, replay
+from chassis.curing import Cure
 from chassis.database import create_pool
 from chassis.migrations import LOG, WORK
+from chassis.ops import Ops
 from chassis.progress import Hole
-from chassis.rebuild import RebuildFailed
+from chassis.rebuild import Rebuild, RebuildFailed
 from chassis.replay import Decoder, Stalled
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows
@@ -210,6 +212,64 @@ class TestKilledRebuild:
                 await filled.append(3)
                 await eventually(filled.is_level)
         assert await filled.folded() == await filled.stored()
+
+
+class TestTold:
+    """What an operator is shown, see `chassis.ops`."""
+
+    async def test_is_that_it_was_switched_and_how_many_events_it_took(self, filled: Service) -> None:
+        assert [] == await shown(filled)
+        async with filled.rebuild() as work:
+            await work.run()
+        everything = sum((await filled.log.heads()).values()) + len(filled.others)
+        [row] = await shown(filled)
+        assert (MODEL.name, "switched", everything, everything) == tuple(
+            row[each] for each in ("name", "outcome", "events_done", "events_total")
+        )
+        assert (False, True) == (row["has_new"], row["has_old"])
+
+    async def test_is_that_the_tables_differ(self, filled: Service) -> None:
+        await filled.log.owner.execute(f"DELETE FROM {TABLES[0].name}")
+        async with filled.rebuild() as work:
+            await work.run()
+        [row] = await shown(filled)
+        assert ("different", True, False) == (row["outcome"], row["has_new"], row["has_old"])
+
+    async def test_is_what_went_wrong(self, filled: Service) -> None:
+        async with filled.rebuild() as work:
+            await work.run()
+        async with filled.rebuild() as work:
+            with pytest.raises(RebuildFailed):
+                await work.run()
+        assert ["chassis.rebuild.RebuildFailed"] == [row["outcome"] for row in await shown(filled)]
+
+    async def test_of_one_that_was_killed_is_how_far_it_had_come(self, filled: Service) -> None:
+        await killed_at(filled, "compare")
+        [row] = await shown(filled)
+        assert (None, True) == (row["outcome"], row["has_new"])
+        assert 0 < row["silent_s"] < 60
+
+    async def test_goes_on_while_it_is_at_work(self, filled: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(rebuild_told, "TELL_EVERY_S", 0.01)
+        going_on = asyncio.Event()
+
+        async def held(work: Rebuild) -> None:
+            await going_on.wait()
+
+        monkeypatch.setattr(Rebuild, "_switch", held)
+
+        async def is_compared() -> bool:
+            return [("compare", None)] == [(row["stage"], row["outcome"]) for row in await shown(filled)]
+
+        async with filled.rebuild() as work:
+            running = asyncio.create_task(work.run())
+            await eventually(is_compared)
+            going_on.set()
+            await running
+
+
+async def shown(service: Service) -> Sequence[asyncpg.Record]:
+    return await Ops("tally", service.log.pool, True, [MODEL], [MODEL], {}, Cure(service.log.pool, {}, PARTITIONS, None)).rebuilds()
 
 
 class TestLostShard:

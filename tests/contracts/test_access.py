@@ -36,6 +36,7 @@ reveal_person             -            -             -                  -       
 view_access_log           -            -             -                  -                -                    -
 erase_person              -            -             -                  -                -                    -
 receive_arrivals          -            -             -                  -                -                    -
+operate                   -            -             -                  -                -                    -
 
                           station_officer district_supervisor city_supervisor contract_system police_subscriber ops portal
 view_site                 -               -                   -               -               -                 -   -
@@ -55,7 +56,7 @@ report_health             -               -                   -               - 
 report_health_round       -               -                   -               -               -                 -   -
 set_disposition           -               -                   -               -               -                 -   -
 note_objection            -               -                   -               -               -                 -   -
-view_policies             yes             yes                 yes             -               -                 -   -
+view_policies             yes             yes                 yes             -               -                 yes -
 decide_policy             -               yes                 yes             -               -                 -   -
 correct_judgement         -               -                   -               -               -                 -   -
 admit                     -               -                   -               -               -                 -   -
@@ -67,6 +68,7 @@ reveal_person             yes             yes                 yes             - 
 view_access_log           yes             yes                 yes             -               -                 -   -
 erase_person              -               -                   yes             -               -                 -   -
 receive_arrivals          -               -                   -               -               yes               -   -
+operate                   -               -                   -               -               -                 yes -
 """
 
 

@@ -7,14 +7,19 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
+from fastapi import FastAPI
+
+from chassis.api import api_of
+from chassis.auth import Authenticator
 from chassis.clock import SystemClock
 from chassis.command_handling import CommandHandler, Decider
 from chassis.service import Application, Machinery, Service
+from chassis.web import Route
 from tests.house.house import SERVICES
 
 PACKAGES = ("contracts", "chassis", *(service.package for service in SERVICES))
@@ -38,8 +43,18 @@ class Wired:
     """A service with everything that its `wiring.py` makes of the machinery."""
 
     service: Service[Any]
+    parts: Machinery[Any]
     application: Application
     deciders: list[Decider[Any, Any, Any]]
+
+    @cached_property
+    def api(self) -> FastAPI:
+        """With the endpoints that every service has."""
+        return api_of(self.service, self.parts, self.application, Authenticator("http://portal/.well-known/jwks.json"))
+
+    @property
+    def endpoints(self) -> list[Route]:
+        return [route for route in self.api.routes if isinstance(route, Route)]
 
 
 @cache
@@ -59,7 +74,7 @@ def wired(package: str) -> Wired:
         producers=MagicMock(),
         key_server=MagicMock(),
     )
-    return Wired(service, service.wire(parts), parts.deciders)
+    return Wired(service, parts, service.wire(parts), parts.deciders)
 
 
 def all_modules(package: str) -> Iterator[ModuleType]:

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chassis.auth import Authenticator
-from chassis.web import create_app
 from tests.house.assembled import wired
 from tests.house.house import REPOSITORY, SERVICES, ServiceFolder
 
@@ -24,14 +22,7 @@ OPENAPI = REPOSITORY / "contracts" / "openapi"
 
 def document_of(service: ServiceFolder) -> dict[str, Any]:
     """The document as the service's `api` serves it. The endpoints between services are in none."""
-    made = wired(service.package)
-    app = create_app(
-        service=made.service.name,
-        title=made.service.title,
-        routers=made.application.routers,
-        authenticator=Authenticator("http://portal/.well-known/jwks.json"),
-    )
-    return app.openapi()
+    return wired(service.package).api.openapi()
 
 
 def generated(folder: Path = OPENAPI) -> Mapping[Path, str]:

@@ -12,9 +12,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from chassis import problems
-from chassis.internal_api import router as internal_api
 from chassis.problems import Problem
-from chassis.web import Route
 from contracts import registry
 from contracts.access import ALLOWED, Action
 from contracts.gatekeeper import ReasonCode
@@ -133,14 +131,12 @@ class TestActions:
         assert set(Action) == {action for action, roles in ALLOWED.items() if roles}
 
     def test_are_each_what_some_endpoint_does(self) -> None:
-        routers = [internal_api, *(router for service in SERVICES for router in wired(service.package).application.routers)]
-        routes = [route for router in routers for route in router.routes if isinstance(route, Route)]
-        guarded = {guard.action for route in routes for guard in route.compiled.guards}
+        endpoints = [each for service in SERVICES for each in wired(service.package).endpoints]
+        guarded = {guard.action for each in endpoints for guard in each.compiled.guards}
         assert set() == set(Action) - guarded
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=str)
 class TestEndpoints:
     def test_say_what_they_do(self, service: ServiceFolder) -> None:
-        routes = [route for router in wired(service.package).application.routers for route in router.routes]
-        assert [] == [route.name for route in routes if isinstance(route, Route) and not route.endpoint.__doc__]
+        assert [] == [each.name for each in wired(service.package).endpoints if not each.endpoint.__doc__]

@@ -17,12 +17,15 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+from structlog.testing import capture_logs
 
 from chassis.auth import Principal
+from chassis.ops import Ops
 from chassis.service import Service
+from chassis.testing.wait import eventually
 from contracts.access import Role
 from contracts.citizen_id import check_character
-from contracts.event import Event
+from contracts.event import SHARDS, Event
 from contracts.gatekeeper import PaperEntryRecorded
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.registration import ContractReported, EmployerAdded, PersonPreRegistered, PinnedDeclaration, RosterMemberImported
@@ -113,7 +116,8 @@ async def place(world: World, database: Database, keys: Database) -> AsyncIterat
                 "checklist_folder": folder,
             }
             async with in_process(world.service, world.service.settings.model_validate(told)) as running:
-                yield Place(running, await world.prepare(running), database, keys)
+                examples = {**await world.prepare(running), **await operated(running)}
+                yield Place(running, examples, database, keys)
 
 
 # --- What is in it ----------------------------------------------------------------------------------------------------
@@ -466,6 +470,34 @@ async def portal(running: InProcess[Any]) -> Examples:
     await put_client(running.parts.pool, principal(Role.STATION_OFFICER), secret=secret)
     credentials = {"client_id": principal(Role.STATION_OFFICER).subject, "client_secret": secret}
     return {"create_token": Example(Good(body=credentials)), "read_keys": Example(Good())}
+
+
+async def operated(running: InProcess[Any]) -> Examples:
+    """What every service that follows others is asked by operators: of somebody's events two people's cannot be read."""
+    if not running.told:
+        return {}
+    source, told = next(iter(running.told.items()))
+    fact = DeclarationReceived if source == "healthcloud-bridge" else PersonPreRegistered
+    to_retry, to_discard = UUID(int=1_001), UUID(int=1_002)
+    ops: Ops = running.app.state.ops
+
+    waits = {(each.name, person_id) for each in ops.subscribers if fact in each.subscribes for person_id in (to_retry, to_discard)}
+
+    async def are_parked() -> Sequence[Any]:
+        found = await ops.parked_streams()
+        return found if waits == {(row["subscriber"], row["stream_id"]) for row in found} else ()
+
+    with capture_logs():  # Tracebacks would be drawn in colour, for a second each.
+        for person_id in (to_retry, to_discard):
+            told.tell_nonsense(example_of(fact, person_id=person_id))
+        row = next(row for row in await eventually(are_parked, within_s=30) if row["stream_id"] == to_discard)
+    place = f"{row['subscriber']}/{source}/{row['shard']}:{row['pos']}"
+    examples = {
+        "read_status": Example(Good()),
+        "retry_parked": Example(Good(body={"stream_id": str(to_retry)})),
+        "discard_parked": Example(Good(body={"event": place, "reason": "伪造的记录"}), 204),
+    }
+    return examples | ({"read_ages": Example(Good(body={"positions": [[0] * SHARDS]}))} if running.parts.store else {})
 
 
 WORLDS = [

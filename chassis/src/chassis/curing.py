@@ -30,10 +30,11 @@ RETRY_EVENTS_MAX = 200
 
 T = TypeVar("T")
 STREAMS = """
-SELECT DISTINCT ON (subscriber, source, stream_id) *,
+SELECT DISTINCT ON (subscriber, source, stream_id)
+       subscriber, source, shard, pos, stream_id, version, type, error, attempts, parked_at,
        count(*) OVER (PARTITION BY subscriber, source, stream_id) - 1 AS behind
 FROM parked WHERE $1::uuid IS NULL OR stream_id = $1
-ORDER BY subscriber, source, stream_id, pos
+ORDER BY subscriber, source, stream_id, pos LIMIT $2
 """
 FIRST = "SELECT pos, data, meta FROM parked WHERE subscriber = $1 AND source = $2 AND stream_id = $3 ORDER BY pos LIMIT $4"
 TAKE = "DELETE FROM parked WHERE subscriber = $1 AND source = $2 AND stream_id = $3 AND pos <= $4"
@@ -102,9 +103,9 @@ class Cure:
     ready: Sequence[Callable[[], Awaitable[None]]] = ()
     """See `Application.ready`."""
 
-    async def streams(self, stream_id: UUID | None = None) -> Sequence[asyncpg.Record]:
-        """The first parked event of every stream, or of those of this id, with how many come `behind` it."""
-        found: Sequence[asyncpg.Record] = await self.pool.fetch(STREAMS, stream_id)
+    async def streams(self, stream_id: UUID | None = None, *, streams_max: int | None = None) -> Sequence[asyncpg.Record]:
+        """The first parked event of every stream, or of those of this id, with how many come `behind` it; without its content."""
+        found: Sequence[asyncpg.Record] = await self.pool.fetch(STREAMS, stream_id, streams_max)
         return found
 
     async def event(self, place: Place) -> asyncpg.Record:

@@ -9,8 +9,10 @@ All times are the database's.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from uuid import UUID, uuid4
@@ -30,10 +32,12 @@ STOP_S = 5.0
 AHEAD_S_MAX = 2 * TTL_S
 """A worker whose `expires_at` lies further ahead wrote it before the database's clock was set back. It counts as dead: if it
 lives it will say so again within the second, and if not its names must not wait until that time comes."""
+PROCESS = f"{socket.gethostname()}:{os.getpid()}"
+"""What operators know this process by."""
 
 ANNOUNCE = """
-INSERT INTO worker (owner, expires_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
-ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at
+INSERT INTO worker (owner, expires_at, process, obstacles) VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3, $4)
+ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at, obstacles = excluded.obstacles
 RETURNING xmax = 0
 """
 """Whether the row is a new one."""
@@ -50,7 +54,7 @@ WITH free AS (
           WHERE w.owner = l.owner
             AND w.expires_at > clock_timestamp() AND w.expires_at < clock_timestamp() + make_interval(secs => $4))
     ORDER BY reverse(name) LIMIT $3 FOR UPDATE SKIP LOCKED)
-UPDATE lease SET owner = $1, token = token + 1 FROM free WHERE lease.name = free.name
+UPDATE lease SET owner = $1, token = token + 1, taken_at = clock_timestamp() FROM free WHERE lease.name = free.name
 RETURNING lease.name, lease.token, free.owner IS NOT NULL AS is_taken_over
 """
 """Taken over is what its owner has not given back: he is dead, frozen or cut off."""
@@ -104,6 +108,8 @@ class Leases:
     pool: asyncpg.Pool
     names: Mapping[str, Work]
     owner: UUID = field(default_factory=uuid4)
+    obstacles: Callable[[], Sequence[str]] = tuple
+    """Why the work does not get on, as codes: told to operators with each heartbeat."""
     _tasks: dict[Lease, asyncio.Task[None]] = field(default_factory=dict)
     """Work that runs, or was told to end and has not yet."""
     _ending: set[Lease] = field(default_factory=set)
@@ -152,7 +158,7 @@ class Leases:
 
     async def _announce(self, connection: Connection) -> int:
         """Say that we live; how many do."""
-        is_new: bool = await connection.fetchval(ANNOUNCE, self.owner, TTL_S)
+        is_new: bool = await connection.fetchval(ANNOUNCE, self.owner, TTL_S, PROCESS, list(self.obstacles()))
         if is_new and self._announced_at is not None:
             # The database crashed. What was not synced is gone, and what the work believes to be stored may be among it.
             log.warning("leases.begins_anew", what_follows="everything is read again as it is stored")

@@ -30,12 +30,13 @@ from chassis.database import Connection
 from chassis.progress import AnotherHistory, Hole, Last, PositionsMoved, Progress
 from chassis.projector import ForeignLog
 from chassis.rebuild_bar import Bar
+from chassis.rebuild_told import Telling, told
 from chassis.replay import Decoder, Reading, Stalled, StoredLog, in_order_of_time
 from chassis.service import Service, machinery
 from chassis.settings import ServiceSettings
 from chassis.subscribers import UnknownVersion
 from chassis.tables import ReadModel, Rows
-from chassis.twin_tables import LIVE, Difference, Positions, TwinTables, moving_stopped
+from chassis.twin_tables import LIVE, Difference, Positions, TwinTables, moving_stopped, owner_pool
 from contracts.event import SHARDS
 from contracts.topics import EVENT_TOPICS
 
@@ -49,10 +50,6 @@ TRIES_MAX = 60
 """Attempts to stop everybody for a moment."""
 PAUSE_S = 1.0
 """Between two attempts."""
-CONNECTIONS_MAX = 8
-"""Four for what goes on at the same time, and four that read the own log."""
-STATEMENT_MIN_MAX = 60
-"""Minutes that one COPY, index or comparison may take."""
 BUSY = (TimeoutError, asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError)
 """Somebody needed a lock at the same time, or there was too much left to do: nothing has changed, it is tried again."""
 
@@ -83,13 +80,14 @@ class Rebuild:
     def __post_init__(self) -> None:
         self._twins = TwinTables(self.model)
         self._decoder = Decoder(self.model)
+        self._telling = Telling(self.owner, self.model.name, self.bar)
 
     async def run(self, *, replace: bool = False, again: bool = False) -> Sequence[Difference]:
         """Make, compare and switch; how the new tables differed. Where they do, they are switched only if `replace`.
 
         `again` throws away what an earlier run has made. Raises: RebuildFailed; Stalled; Hole; what the folds raise.
         """
-        async with self._alone():
+        async with self._alone(), told(self._telling):
             await self._make(again=again)
             passing(CrashPoint.REBUILD_MADE)
             await self._fold_all()
@@ -97,10 +95,16 @@ class Rebuild:
             passing(CrashPoint.REBUILD_INDEXED)
             differences = await self._compare()
             passing(CrashPoint.REBUILD_COMPARED)
-            if replace or all(each.is_none for each in differences):
+            is_switched = replace or all(each.is_none for each in differences)
+            if is_switched:
                 await self._switch()
                 passing(CrashPoint.REBUILD_SWITCHED)
+            self._telling.outcome = "switched" if is_switched else "different"
             return differences
+
+    def _begin(self, stage: str) -> None:
+        self._telling.stage = stage
+        self.tell(stage)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -114,7 +118,7 @@ class Rebuild:
                 await connection.execute("SELECT pg_advisory_unlock_all()")
 
     async def _make(self, *, again: bool) -> None:
-        self.tell("make")
+        self._begin("make")
         async with self.owner.acquire() as connection:
             if await self._twins.exists(connection, self._twins.old):
                 raise RebuildFailed(f"tables that were replaced are still kept in {self._twins.old}: --drop-old, or --back")
@@ -124,7 +128,7 @@ class Rebuild:
                 await self._twins.make(connection)
 
     async def _fold_all(self) -> None:
-        self.tell("fold")
+        self._begin("fold")
         async with self.owner.acquire() as connection:
             live = await self._twins.positions(connection, LIVE)
             done = await self._twins.positions(connection, self._twins.new)
@@ -166,7 +170,7 @@ class Rebuild:
             self._keep_offset(reading)
 
     async def _index(self) -> None:
-        self.tell("index")
+        self._begin("index")
         async with self.owner.acquire() as connection:
             try:
                 await self._twins.index(connection)
@@ -201,7 +205,7 @@ class Rebuild:
     async def _while_nobody_moves(self, act: Callable[[Connection], Awaitable[T]]) -> T:
         """Catch up, and do the rest in a transaction during which nobody projects. Tried again while others need the locks."""
         for _ in range(TRIES_MAX):
-            self.tell("catch up")
+            self._begin("catch up")
             async with self.owner.acquire() as connection:
                 for _ in range(CATCH_UPS_MAX):
                     if await self._catch_up(connection) <= CLOSE_EVENTS:
@@ -210,7 +214,7 @@ class Rebuild:
                     async with moving_stopped(connection):
                         return await act(connection)
                 except BUSY as error:
-                    self.tell(f"busy ({type(error).__name__})")
+                    self._begin(f"busy ({type(error).__name__})")
             await asyncio.sleep(PAUSE_S)
         raise RebuildFailed(f"the locks could not be had in {TRIES_MAX} attempts: try again at a calmer time")
 
@@ -226,7 +230,7 @@ class Rebuild:
 
             try:
                 await self._while_nobody_moves(level)
-                self.tell("compare")
+                self._begin("compare")
                 return await self._twins.compare(comparing)
             finally:
                 await comparing.execute("ROLLBACK")
@@ -235,7 +239,7 @@ class Rebuild:
         async def switch(connection: Connection) -> None:
             await self._catch_up(connection)
             await self._check_positions(connection)
-            self.tell("switch")
+            self._begin("switch")
             await self._twins.switch(connection)
             passing(CrashPoint.REBUILD_SWITCHING)
 
@@ -311,27 +315,6 @@ async def rebuild_of(
             stack.push_async_callback(_ended, fetching)
         own_log = service.name if service.has_log and service.name in sources else None
         yield Rebuild(model, owner, own_log, feeds, settings.partitions, tell)
-
-
-@asynccontextmanager
-async def owner_pool(dsn: str, schema: str) -> AsyncIterator[asyncpg.Pool]:
-    """Connections that find the tables of the schema first, and whose statements may take long."""
-    pool = await asyncpg.create_pool(
-        dsn,
-        min_size=1,
-        max_size=CONNECTIONS_MAX,
-        server_settings={
-            "application_name": "rebuild",
-            "search_path": f"{schema}, {LIVE}",
-            "statement_timeout": f"{STATEMENT_MIN_MAX}min",
-            "lock_timeout": "30s",
-            "idle_in_transaction_session_timeout": "60s",
-            "maintenance_work_mem": "256MB",
-            "jit": "off",
-        },
-    )
-    async with pool:
-        yield pool
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -203,6 +203,11 @@ class Relay:
     def works(self) -> dict[str, Work]:
         return {f"relay/{partition:02}": partial(self._relay, partition) for partition in range(self._partitions)}
 
+    @property
+    def obstacles(self) -> set[str]:
+        """What partitions held here cannot get past, as codes."""
+        return set(self._obstacles.values())
+
     async def check(self) -> None:
         """Ready while every partition held here gets on. Raises: NotReady."""
         if self._obstacles:

@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from chassis import internal_api
+from chassis.api import api_of
 from chassis.auth import Authenticator
 from chassis.event_store import EventStore
 from chassis.leases import TTL_S
@@ -87,7 +87,7 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
             checks |= {"log": examination.check}
         for ready in application.ready:
             await ready()
-        if role != "api" and _has_work(parts, application):
+        if role != "api" and application.has_work_in(parts):
             running = await stack.enter_async_context(worker(service, parts, application))
             checks |= _worker_checks(running)
             work += [running.leases.run(), running.parked.run(), *(task(running) for task in application.worker_tasks)]
@@ -134,11 +134,6 @@ def _positions(parts: Machinery[Any], application: Application) -> Measure:
     return Measure("positions", positions.look, POSITIONS_EVERY_S)
 
 
-def _has_work(parts: Machinery[Any], application: Application) -> bool:
-    """Whether there is anything for a worker to do. The portal has no log and reads nobody's."""
-    return bool(parts.store or application.read_models or application.works)
-
-
 def _server(
     service: Service[Any], parts: Machinery[Any], application: Application, role: str, checks: Mapping[str, Check]
 ) -> Server:
@@ -146,14 +141,7 @@ def _server(
     if role == "worker":
         probes = create_app(service=service.name, title=service.title, routers=[], authenticator=None, checks=checks)
         return serve(probes, host=settings.host, port=settings.worker_port)
-    routers = [*application.routers, *([internal_api.router] if parts.store else [])]
-    app = create_app(
-        service=service.name, title=service.title, routers=routers, authenticator=Authenticator(settings.jwks_url), checks=checks
-    )
-    app.state.service_name = service.name
-    app.state.store = parts.store
-    for name, value in application.state.items():
-        setattr(app.state, name, value)
+    app = api_of(service, parts, application, Authenticator(settings.jwks_url), checks=checks)
     return serve(app, host=settings.host, port=settings.port)
 
 

@@ -103,6 +103,8 @@ class Application:
     """Run beside an api until it stops."""
     worker_tasks: Sequence[Callable[[Worker], Coroutine[Any, Any, None]]] = ()
     """Run beside a worker until it stops."""
+    ages: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    """What an operator must not let grow old, beside relay and read models: name → seconds. Infinite: it is not known."""
     measures: Sequence[Measure] = ()
     """What a worker reads to tell it as metrics."""
     ready: Sequence[Callable[[], Awaitable[None]]] = ()
@@ -117,6 +119,10 @@ class Application:
     @property
     def subscribers(self) -> Sequence[Subscriber]:
         return [*self.read_models, *self.policies]
+
+    def has_work_in(self, parts: Machinery[Any]) -> bool:
+        """Whether there is anything for a worker to do. The portal has no log and reads nobody's."""
+        return bool(parts.store or self.read_models or self.works)
 
 
 def _no_arguments(parser: ArgumentParser) -> None:
@@ -231,4 +237,9 @@ async def worker(service: Service[S], parts: Machinery[S], application: Applicat
         )
         works |= projector.works()
         parked = ParkedWatch(pool, [each.name for each in application.subscribers])
-        yield Worker(Leases(heartbeats, works), projector, feed, parked, parts.heads, relay)
+
+        def obstacles() -> Sequence[str]:
+            halted = {f"halted-{reason}" for reason in projector.halts.values()}
+            return sorted(halted | (relay.obstacles if relay else set()))
+
+        yield Worker(Leases(heartbeats, works, obstacles=obstacles), projector, feed, parked, parts.heads, relay)

@@ -55,6 +55,11 @@ FROZEN_MS_MAX = 1_400
 """After which the database ends a session that stopped everybody and is silent: later than whoever lives gives up by himself. With
 the wait before it less than the `lock_timeout` of those who wait."""
 
+CONNECTIONS_MAX = 9
+"""Four for what goes on at the same time, four that read the own log, and one that tells how far it is."""
+STATEMENT_MIN_MAX = 60
+"""Minutes that one COPY, index or comparison may take."""
+
 Positions = Mapping[tuple[str, int], int]
 """(source, shard) → the last position taken in."""
 
@@ -242,3 +247,24 @@ def _difference(table: Table[object], live: str, new: str) -> str:
         SELECT count(*) FILTER (WHERE n.{key} IS NULL), count(*) FILTER (WHERE l.{key} IS NULL),
                count(*) FILTER (WHERE l.{key} = n.{key})
         FROM {live} AS l FULL JOIN {new} AS n ON {is_same} WHERE {rows[0]} IS DISTINCT FROM {rows[1]}"""
+
+
+@asynccontextmanager
+async def owner_pool(dsn: str, schema: str) -> AsyncIterator[asyncpg.Pool]:
+    """Connections that find the tables of the schema first, and whose statements may take long."""
+    pool = await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=CONNECTIONS_MAX,
+        server_settings={
+            "application_name": "rebuild",
+            "search_path": f"{schema}, {LIVE}",
+            "statement_timeout": f"{STATEMENT_MIN_MAX}min",
+            "lock_timeout": "30s",
+            "idle_in_transaction_session_timeout": "60s",
+            "maintenance_work_mem": "256MB",
+            "jit": "off",
+        },
+    )
+    async with pool:
+        yield pool

@@ -62,6 +62,7 @@ class Action(StrEnum):
     VIEW_ACCESS_LOG = "view_access_log"  # a person's own record of who saw him
     ERASE_PERSON = "erase_person"  # after the epidemic, for ever
     RECEIVE_ARRIVALS = "receive_arrivals"
+    OPERATE = "operate"  # how a service runs, and what is parked there: nobody's data
 
 
 _SITE = frozenset({Role.PROJECT_LEAD, Role.SITE_OPERATOR})
@@ -89,7 +90,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.REPORT_HEALTH_ROUND: _REGISTRARS | _SITE_SUPERVISION,
         Action.SET_DISPOSITION: _SITE | _SITE_SUPERVISION,
         Action.NOTE_OBJECTION: _REGISTRARS | _SITE_SUPERVISION,
-        Action.VIEW_POLICIES: _REGISTRARS | _SITE_SUPERVISION | _AUTHORITIES,
+        Action.VIEW_POLICIES: _REGISTRARS | _SITE_SUPERVISION | _AUTHORITIES | {Role.OPS},
         Action.DECIDE_POLICY: frozenset({Role.DISTRICT_SUPERVISOR, Role.CITY_SUPERVISOR}),
         Action.CORRECT_JUDGEMENT: _SITE | _SITE_SUPERVISION,
         Action.ADMIT: _SITE,
@@ -100,6 +101,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.VIEW_ACCESS_LOG: _AUTHORITIES,
         Action.ERASE_PERSON: frozenset({Role.CITY_SUPERVISOR}),
         Action.RECEIVE_ARRIVALS: frozenset({Role.POLICE_SUBSCRIBER}),
+        Action.OPERATE: frozenset({Role.OPS}),
     }
 )
 """The table. What is not in it is not allowed."""

@@ -63,6 +63,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         policies=[clearance_policy(handler)],
         api_tasks=[view.run, policies.run],
         ready=[policies.ready],
+        ages={"gate_view": view.age_s},
         worker_tasks=[keeper.run],
         measures=[Measure("bans", partial(count_bans, parts.pool), COUNT_EVERY_S)],
     )
