@@ -22,6 +22,7 @@ from devstack import demo, doctor
 from devstack.missing import MissingPart
 from devstack.parts import Parts
 from devstack.ports import HOST, free_port
+from devstack.processes import Process
 from devstack.state import State
 from portal.digests import Digests
 from portal.operators import SiteGrant
@@ -29,7 +30,7 @@ from portal.session import Session
 from portal.users import Users
 from tests.journeys.sites import Site
 from tests.journeys.stack import JourneyStack, journey_stack
-from tests.portal.stand_ins import StandIns, app_of, operator, supervisor
+from tests.portal.stand_ins import StandIns, app_of, of_operations, operator, supervisor
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
@@ -69,11 +70,24 @@ async def pages_of_supervision() -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def installation(real_parts: Parts, state: State) -> AsyncIterator[JourneyStack]:
-    """Every service, with the demo's accounts."""
-    async with journey_stack(real_parts, state) as (stack, _):
+async def pages_of_operations() -> AsyncIterator[str]:
+    """The same, to whoever operates the services."""
+    async for url in served(StandIns(), of_operations):
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def installed(real_parts: Parts, state: State) -> AsyncIterator[tuple[JourneyStack, list[Process]]]:
+    """Every service, with the demo's accounts, and the processes."""
+    async with journey_stack(real_parts, state) as (stack, processes):
         await demo.put_accounts(stack)
-        yield stack
+        yield stack, processes
+
+
+@pytest.fixture(scope="session")
+async def installation(installed: tuple[JourneyStack, list[Process]]) -> JourneyStack:
+    """Every service, with the demo's accounts."""
+    return installed[0]
 
 
 @pytest.fixture

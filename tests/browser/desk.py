@@ -82,7 +82,8 @@ class Desk:
         await self.page.get_by_label("密码").fill(stack.state.password(f"portal-{account}"))
         await self.page.get_by_label("动态口令").fill(pyotp.TOTP(demo.totp_secret(stack.state, account)).now())
         await self.page.get_by_role("button", name="登录", exact=True).click()
-        await self.page.get_by_role("heading", name="实名制作业人员信息查询").wait_for()
+        first = "运行状态" if account == "ops" else "实名制作业人员信息查询"
+        await self.page.get_by_role("heading", name=first).wait_for()
 
     async def speaks(self, language: str) -> None:
         """Switch, if need be, as a user does."""

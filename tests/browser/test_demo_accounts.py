@@ -23,11 +23,11 @@ class TestDemoAccount:
         self, installation: JourneyStack, capsys: pytest.CaptureFixture[str]
     ) -> None:
         tell_where(installation, print)
-        *_, address, first, second, third, fourth, fifth, station, district, city, stop = capsys.readouterr().out.splitlines()
+        *_, address, first, second, third, fourth, fifth, station, district, city, ops, stop = capsys.readouterr().out.splitlines()
         assert ("portal", installation.url("portal")) == tuple(address.split())
         for line, account in zip((first, second, third, fourth, fifth), demo.SITE_ACCOUNTS, strict=True):
             assert [account.role, account.number, account.mobile] == line.split()[:3]
-        for line, supervisor in zip((station, district, city), demo.SUPERVISORS, strict=True):
+        for line, supervisor in zip((station, district, city, ops), demo.SUPERVISORS, strict=True):
             password = installation.state.password(f"portal-{supervisor.account}")
             assert [supervisor.role, supervisor.account, password] == line.split()[:3]
         assert ["stop", "Ctrl-C"] == stop.split()

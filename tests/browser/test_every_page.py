@@ -7,6 +7,7 @@ from playwright.async_api import Browser, ViewportSize
 
 from tests.browser.desk import BETWEEN, PC, PHONE, Desk
 from tests.journeys.sites import Arrived, Site
+from tests.portal.operated import PLACE
 from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, IMPORT, PERSON, SITE, WAITING, WAITING_CHILD
 
 OF_SITES = {
@@ -64,6 +65,12 @@ OF_SUPERVISION = {
     "supervision-search": "/supervision/search",
     "supervision-firms": "/supervision/firms?kind=employer",
 }
+OF_OPERATIONS = {
+    "operations": "/ops",
+    "operation": "/ops/services/gatekeeper?done=stuck",
+    "operation-rebuilt": "/ops/services/reporting",
+    "operation-discard": f"/ops/services/gatekeeper/discard?event={PLACE}",
+}
 SIZES = pytest.mark.parametrize("size", [PC, PHONE], ids=["pc", "phone"])
 
 
@@ -76,6 +83,10 @@ class TestEveryPage:
     async def test_of_supervision_is_for_everybody(self, pages_of_supervision: str, chromium: Browser, size: ViewportSize) -> None:
         async with Desk.opened(pages_of_supervision, chromium, size=size) as desk:
             await looks_at(desk, OF_SUPERVISION, size)
+
+    async def test_of_operations_is_for_everybody(self, pages_of_operations: str, chromium: Browser, size: ViewportSize) -> None:
+        async with Desk.opened(pages_of_operations, chromium, size=size) as desk:
+            await looks_at(desk, OF_OPERATIONS, size)
 
     async def test_that_answers_a_form_is_for_everybody(self, pages_of_a_site: str, chromium: Browser, size: ViewportSize) -> None:
         async with Desk.opened(pages_of_a_site, chromium, size=size) as desk:
@@ -97,9 +108,10 @@ class TestEveryPage:
             await desk.is_as_it_should_be("verdict", size)
 
     async def test_in_large_type_sticks_out_nowhere(
-        self, pages_of_a_site: str, pages_of_supervision: str, chromium: Browser, size: ViewportSize
+        self, pages_of_a_site: str, pages_of_supervision: str, pages_of_operations: str, chromium: Browser, size: ViewportSize
     ) -> None:
-        for url, pages in ((pages_of_a_site, OF_SITES), (pages_of_supervision, OF_SUPERVISION)):
+        everything = ((pages_of_a_site, OF_SITES), (pages_of_supervision, OF_SUPERVISION), (pages_of_operations, OF_OPERATIONS))
+        for url, pages in everything:
             async with Desk.opened(url, chromium, size=size) as desk:
                 await desk.page.goto("/help")
                 await desk.clicks("大字")
@@ -112,8 +124,11 @@ class TestEveryPage:
                         await desk.is_as_it_should_be("large-type", size)
 
 
-async def test_every_page_fits_an_old_pc_and_a_tablet(pages_of_a_site: str, pages_of_supervision: str, chromium: Browser) -> None:
-    for url, pages in ((pages_of_a_site, OF_SITES), (pages_of_supervision, OF_SUPERVISION)):
+async def test_every_page_fits_an_old_pc_and_a_tablet(
+    pages_of_a_site: str, pages_of_supervision: str, pages_of_operations: str, chromium: Browser
+) -> None:
+    everything = ((pages_of_a_site, OF_SITES), (pages_of_supervision, OF_SUPERVISION), (pages_of_operations, OF_OPERATIONS))
+    for url, pages in everything:
         async with Desk.opened(url, chromium) as desk:
             for name, path in pages.items():
                 await desk.page.goto(path)
@@ -129,6 +144,9 @@ async def test_every_page_of_real_services_is_for_everybody(site: Site, chromium
     async with Desk.opened(site.stack.url("portal"), chromium) as desk:
         await desk.signs_in_as_supervisor(site.stack, "city")
         await looks_at(desk, real(OF_SUPERVISION, site, arrived), PC)
+    async with Desk.opened(site.stack.url("portal"), chromium) as desk:
+        await desk.signs_in_as_supervisor(site.stack, "ops")
+        await looks_at(desk, real(OF_OPERATIONS, site, arrived), PC)
 
 
 def real(pages: dict[str, str], site: Site, arrived: Arrived) -> dict[str, str]:

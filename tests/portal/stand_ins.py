@@ -23,10 +23,11 @@ from portal.rendering import Renderer
 from portal.session import Session, Sessions
 from portal.settings import Settings
 from portal.throttle import Throttle
-from portal.upstream.calls import Calls, TokenDesk
+from portal.upstream.calls import READS, Calls, TokenDesk
 from portal.users import Supervisor
 from portal.wired import Portal
 from portal.wiring import PAGES, signing_key
+from tests.portal.operated import OPERATED
 
 CONTRACT, PERSON, CHILD, WAITING, WAITING_CHILD = "W2019010100011", UUID(int=7), UUID(int=71), UUID(int=75), UUID(int=76)
 SITE = f"/contracts/{CONTRACT}"
@@ -181,10 +182,13 @@ CONTRACT_ANSWER = {
 class StandIns:
     """What the services answer, and what they were asked."""
 
+    # Of whichever service is asked there; or, with its name before the path, of this one.
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     asked: list[httpx2.Request] = field(default_factory=list)
     remembered: dict[str, str] = field(default_factory=dict)
     is_away: bool = False
+    down: set[str] = field(default_factory=set)
+    """Services that are not there."""
     tokens: Iterator[str] = field(default_factory=lambda: repeat("registration/1/7:9"))
     """Consistency tokens of what is done."""
 
@@ -265,13 +269,17 @@ class StandIns:
             ("GET", f"{of_contract}/isolation-ends"): (200, ISOLATION_ENDS),
             ("POST", f"{of_contract}/exits"): (200, {"person_id": str(PERSON), "exited_at": NOW}),
             **SUPERVISION,
+            **OPERATED,
         }
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append(request)
         if self.is_away:
             raise httpx2.ConnectError("away")
-        status, body = self.answers[request.method, request.url.path]
+        if request.url.host in self.down:
+            raise httpx2.ConnectError("down")
+        path = request.url.path
+        status, body = self.answers.get((request.method, f"{request.url.host}{path}")) or self.answers[request.method, path]
         token = {"Consistency-Token": next(self.tokens)} if request.method == "POST" else {}
         return httpx2.Response(status, json=body, headers=token | {"ETag": f'"{BAN_VERSION}"'})
 
@@ -597,6 +605,10 @@ def supervisor() -> Session:
     return Session(b"", None, Supervisor("city", Role.CITY_SUPERVISOR), (), {})
 
 
+def of_operations() -> Session:
+    return Session(b"", None, Supervisor("ops", Role.OPS), (), {})
+
+
 def app_of(stand_ins: StandIns, session: Callable[[], Session] = operator) -> FastAPI:
     """The pages, with that session for whoever comes."""
     key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
@@ -611,7 +623,6 @@ def app_of(stand_ins: StandIns, session: Callable[[], Session] = operator) -> Fa
         stand_ins.remembered[service] = token
 
     sessions.of, sessions.remember = of, remember  # type: ignore[method-assign]
-    services = ("registration", "healthcloud-bridge", "health", "gatekeeper", "reporting")
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(stand_ins.answer))
     portal = Portal(
         settings=settings,
@@ -621,7 +632,7 @@ def app_of(stand_ins: StandIns, session: Callable[[], Session] = operator) -> Fa
         outbox=MagicMock(),
         sessions=sessions,
         guessing=Throttle(1, 1.0),
-        calls=Calls(client, dict.fromkeys(services, "http://service"), TokenDesk(signing_key(bytes(32)), SystemClock())),
+        calls=Calls(client, {name: f"http://{name}" for name in READS}, TokenDesk(signing_key(bytes(32)), SystemClock())),
         renderer=Renderer(consultation_line="021-00000000"),
     )
     app = create_app(service="portal", title="Portal", routers=PAGES, authenticator=None)

@@ -269,6 +269,13 @@ class TestSupervisor:
         await self.put(portal, "station-1")
         assert 303 == await self.try_to(browser, "station-1")
 
+    async def test_of_operations_is_led_to_how_it_runs(self, portal: Portal, browser: Browser) -> None:
+        await portal.users.put_supervisor(Supervisor("ops-1", Role.OPS), password=PASSWORD, totp_secret=self.SECRET)
+        await browser.open("/supervision/login")
+        typed = {"account": "ops-1", "password": PASSWORD, "code": pyotp.TOTP(self.SECRET).now()}
+        answer = await browser.client.post("/supervision/login", data={**_hidden(browser), **typed})
+        assert (303, "/ops") == (answer.status_code, answer.headers["Location"])
+
     async def test_may_use_a_code_once(self, portal: Portal, browser: Browser) -> None:
         await self.put(portal, "station-2")
         code = pyotp.TOTP(self.SECRET).now()

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 
+import asyncpg
 import httpx2
 
 from chassis.testing.wait import eventually
@@ -34,6 +35,18 @@ async def test_does_not_start_where_nobody_would_get_a_code(database: MakeDataba
     (sentence,) = complaints.decode().splitlines()
     for words in ("portal: nobody would get a login code", "GATEHOUSE_MESSAGE_GATEWAY_URL", "GATEHOUSE_SHOWS_LOGIN_CODES"):
         assert words in sentence
+
+
+async def test_takes_an_account_of_operations(database: MakeDatabase) -> None:
+    environment = await environment_of(database)
+    secrets = {"GATEHOUSE_PASSWORD": "an invented password", "GATEHOUSE_TOTP_SECRET": "JBSWY3DPEHPK3PXP"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "portal", "supervisor-put", "--id", "ops", "--role", "ops"), env=environment | secrets
+    )
+    assert 0 == await asyncio.wait_for(process.wait(), timeout=30)
+    connection = await asyncpg.connect(environment["GATEHOUSE_DATABASE_DSN"])
+    assert [("ops", "ops")] == [tuple(row) for row in await connection.fetch("SELECT account, role FROM supervisor")]
+    await connection.close()
 
 
 async def test_starts_answers_and_stops(database: MakeDatabase) -> None:

@@ -54,6 +54,7 @@ SUPERVISORS = (
     Supervisor("station", Role.STATION_OFFICER, stations=("虹口",)),
     Supervisor("district", Role.DISTRICT_SUPERVISOR, districts=("310115",)),
     Supervisor("city", Role.CITY_SUPERVISOR),
+    Supervisor("ops", Role.OPS),
 )
 
 

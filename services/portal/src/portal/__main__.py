@@ -53,7 +53,7 @@ async def site_user_put(given: Namespace, pool: asyncpg.Pool) -> None:
 
 
 async def supervisor_put(given: Namespace, pool: asyncpg.Pool) -> None:
-    """Make the account of a supervisor, or change it: GATEHOUSE_PASSWORD and GATEHOUSE_TOTP_SECRET (base32)."""
+    """Make the account of a supervisor or operator, or change it: GATEHOUSE_PASSWORD and GATEHOUSE_TOTP_SECRET (base32)."""
     supervisor = Supervisor(given.id, Role(given.role), given.station, given.district)
     await _users(pool).put_supervisor(supervisor, password=_secret(PASSWORD), totp_secret=_secret(TOTP_SECRET))
 
@@ -77,7 +77,7 @@ Command = Callable[[Namespace, asyncpg.Pool], Awaitable[None]]
 COMMANDS: dict[str, tuple[Command, list[str]]] = {
     "client-put": (client_put, [role.value for role in Role]),
     "site-user-put": (site_user_put, _roles(Scope.CONTRACTS)),
-    "supervisor-put": (supervisor_put, _roles(Scope.STATIONS, Scope.DISTRICTS, Scope.ALL)),
+    "supervisor-put": (supervisor_put, [*_roles(Scope.STATIONS, Scope.DISTRICTS, Scope.ALL), Role.OPS.value]),
 }
 """Name → what it does, and for which roles."""
 

@@ -21,6 +21,7 @@ ROLES: Mapping[str, str] = {
     Role.STATION_OFFICER: _("监督站监督管理人员"),
     Role.DISTRICT_SUPERVISOR: _("区监督管理人员"),
     Role.CITY_SUPERVISOR: _("市住建委监督管理人员"),
+    Role.OPS: _("运维人员"),
 }
 PROVINCES: Mapping[str, str] = {
     "110000": _("北京市"),
@@ -251,6 +252,7 @@ SERVICES: Mapping[str, str] = {
     "healthcloud_bridge": _("健康云"),
     "healthcloud-bridge": _("健康云"),
     "police_bridge": _("公安"),
+    "police-bridge": _("公安"),
 }
 CONTRADICTED: Mapping[str, tuple[str, ...]] = {
     "temperature_unreadable": ("temperature",),
@@ -294,6 +296,18 @@ DISTRICT_NAMES: Mapping[str, str] = DISTRICTS
 FEVER_OPERATORS: Mapping[str, str] = {">=": _("达到或超过"), ">": _("超过")}
 SWITCHES: Mapping[str, str] = {"forbid": _("禁止"), "remind": _("提醒"), "off": _("不管")}
 SWITCHED_RULES: Mapping[str, str] = {rule: REASONS[rule] for rule in ("fever", "symptoms", "no_report_today", "on_site_elsewhere")}
+
+FINDINGS: Mapping[str, str] = {
+    "away": _("没有应答"),
+    "parked": _("有数据流等待处理"),
+    "halted": _("有分区停止读取"),
+    "unpublished": _("事件没有送达 Kafka"),
+    "behind": _("读取落后超过两分钟"),
+    "unheld": _("有工作无人承担"),
+    "gate_stale": _("闸机所见不新鲜,一律拒绝"),
+    "rebuild_silent": _("重建中断"),
+}
+"""What is wrong with a service, see `pages/operations.py`."""
 
 
 def label_of(labels: Mapping[str, str], code: str | None) -> str:

@@ -32,6 +32,7 @@ from portal.pages import (
     login,
     missing_reports,
     morning_round,
+    operations,
     paper_entries,
     policies,
     pre_registrations,
@@ -80,6 +81,7 @@ PAGES = [
         supervision,
         supervised_people,
         policies,
+        operations,
     )
 ]
 
@@ -156,6 +158,7 @@ def _urls(settings: Settings) -> dict[str, str]:
         "health": settings.health_url,
         "gatekeeper": settings.gatekeeper_url,
         "reporting": settings.reporting_url,
+        "police-bridge": settings.police_bridge_url,
     }
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from chassis.web import Router
-from contracts.access import Action
+from contracts.access import Action, Role
 from contracts.identity import DocumentType, canonical_number, parse_mobile
 from contracts.invalid import InvalidValue
 from contracts.times import shanghai_date
@@ -124,7 +124,8 @@ async def log_in_as_supervisor(visit: Visit) -> Response:
         visit.portal.guessing.note_failure(visit.address)
         message = visit.text(_("账号、密码或动态口令不正确,或账号已锁定"))
         return visit.render("supervisor_login.html", errors=[FieldError("account", message)])
-    response = visit.go("/supervision/contracts")
+    known = await visit.portal.users.supervisor_of(account)
+    response = visit.go("/ops" if known is not None and known.role is Role.OPS else "/supervision/contracts")
     await visit.portal.sessions.begin(response, account=account)
     return response
 

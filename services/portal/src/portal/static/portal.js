@@ -103,6 +103,28 @@ function offerPrinting() {
 offerPrinting();
 document.addEventListener("click", (event) => event.target.closest("[data-print]") && window.print());
 
+// --- A part of a page that is asked for again by itself ---
+// Left alone while somebody is in it or reads another page, and where what came has no such part: then the old one stays, with
+// its time, and whoever's session has ended is told so without being taken anywhere.
+const keptFresh = (event) => event.detail.elt.closest("[data-kept-fresh]");
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const part = keptFresh(event);
+  if (!part) return;
+  const selected = document.getSelection();
+  const isInUse = part.contains(document.activeElement) || (!selected.isCollapsed && part.contains(selected.anchorNode));
+  if (document.hidden || isInUse) event.preventDefault();
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const part = keptFresh(event);
+  if (!part) return;
+  const page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+  event.detail.shouldSwap = Boolean(page.getElementById(part.id)) && !part.contains(document.activeElement);
+  const hasEnded = new URL(event.detail.xhr.responseURL).searchParams.has("ended");
+  if (hasEnded && !document.getElementById("trouble")) {
+    document.getElementById("content").prepend(document.getElementById("trouble-ended").content.cloneNode(true));
+  }
+});
+
 // What was wrong is told first.
 const errors = document.getElementById("errors");
 if (errors) errors.focus();

@@ -32,6 +32,7 @@ READS: Mapping[str, tuple[str, ...]] = {
     "health": ("health", "registration"),
     "gatekeeper": ("health", "registration", "gatekeeper"),
     "reporting": ("registration", "gatekeeper", "health"),
+    "police-bridge": (),
 }
 """Service → whose facts it can be asked to have seen. It takes one token, of what was done last; `reporting` takes several."""
 

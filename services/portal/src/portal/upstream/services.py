@@ -10,6 +10,7 @@ from portal.upstream.gatekeeper import Gatekeeper
 from portal.upstream.health import Health
 from portal.upstream.healthcloud import HealthCloud
 from portal.upstream.imports import Imports
+from portal.upstream.operations import Operations
 from portal.upstream.policies import Policies
 from portal.upstream.registration import Registration
 from portal.upstream.reporting import Reporting
@@ -61,3 +62,7 @@ class Services:
     @property
     def reporting(self) -> Reporting:
         return Reporting(self.calls, self.caller)
+
+    @property
+    def operations(self) -> Operations:
+        return Operations(self.calls, self.caller)
