@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
@@ -12,6 +12,7 @@ from chassis.migrations import LOG, WORK
 from devstack.databases import Database, with_database
 from devstack.fresh_databases import FreshDatabases
 from tests.chassis.log_database import LogDatabase, opened_log
+from tests.collector import Collector, collecting
 
 EMPTY = """
 DO $$
@@ -57,3 +58,12 @@ async def log(tally_database: Database, postgres_dsn: str) -> AsyncIterator[LogD
 async def store(log: LogDatabase) -> EventStore:
     """The empty log, as one process sees it."""
     return await log.store()
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """Takes the spans of whoever is told `recorded` while the test runs."""
+    with collecting() as collector:
+        for name, value in collector.variables.items():
+            monkeypatch.setenv(name, value)
+        yield collector

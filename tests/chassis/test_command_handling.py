@@ -137,9 +137,9 @@ class TestHandle:
 
     async def test_names_whoever_asks_and_nobody_where_nobody_does(self, store: EventStore) -> None:
         tally = uuid4()
-        with on_behalf_of(SOMEBODY):
+        with on_behalf_of(SOMEBODY, doing="a test"):
             await handler(store).handle(tally, Count(tally, 1), key=key())
-        with on_behalf_of(None):
+        with on_behalf_of(None, doing="a test"):
             await handler(store).handle(tally, Count(tally, 2))
 
         assert [Actor("site_operator", "user:1"), None] == [each.actor for each in await store.read_stream(tally)]
@@ -147,7 +147,7 @@ class TestHandle:
     async def test_names_of_a_repeat_whoever_asked_first(self, store: EventStore) -> None:
         tally = uuid4()
         for asks in (SOMEBODY, None, SOMEBODY):
-            with on_behalf_of(asks):
+            with on_behalf_of(asks, doing="a test"):
                 await handler(store).handle(tally, Count(tally, 1), key=key())
 
         [only] = await store.read_stream(tally)

@@ -11,6 +11,7 @@ from typing import Any
 
 from chassis.installation import InstallationSettings
 from chassis.settings import SECRETS_FOLDER_VARIABLE, OutsideSettings, ServiceSettings
+from chassis.tracing import VARIABLES
 from tests.house.assembled import wired
 from tests.house.house import REPOSITORY, SERVICES
 
@@ -27,6 +28,11 @@ Any of them may be a file instead, called as the variable in lower case, in `/ru
 one that `…_PASSWORD` tells.
 """
 TABLE = "| variable | what it takes | unless told | meaning |\n|---|---|---|---|"
+TRACING = """## Tracing
+
+OpenTelemetry's own variables. Its SDK reads the others, too, such as `OTEL_EXPORTER_OTLP_HEADERS` or `OTEL_BSP_MAX_QUEUE_SIZE`.
+None of them can be a file.
+"""
 INSTALLING = "python -m chassis migrate-keys | provision-brokers"
 
 
@@ -38,7 +44,9 @@ def document() -> str:
         settings = wired(service.package).service.settings
         if settings.model_fields.keys() - shared.keys():
             parts += _section(str(service), settings, without=shared)
-    return "\n".join([*parts, *_section(f"`{INSTALLING}`", InstallationSettings, without=())])
+    parts += [*_section(f"`{INSTALLING}`", InstallationSettings, without=()), TRACING]
+    rows = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items())
+    return "\n".join([*parts, f"| variable | meaning |\n|---|---|\n{rows}\n"])
 
 
 def variable(name: str) -> str:

@@ -13,6 +13,7 @@ from chassis.installation import COMMANDS, InstallationSettings
 from chassis.operations import OPERATIONS
 from chassis.probes import PROBE_PATHS
 from chassis.runner import ROLES, STOP_S_MAX
+from chassis.tracing import VARIABLES
 from deploy.sbom import SERVICES as IMAGES
 from tests.house import test_compose as compose
 from tests.house.assembled import wired
@@ -114,7 +115,7 @@ class TestPod:
 
     def test_is_told_what_somebody_has_a_setting_for(self, name: str) -> None:
         known = {f"GATEHOUSE_{field.upper()}" for each in SERVICES for field in wired(each.package).service.settings.model_fields}
-        known |= {f"GATEHOUSE_{field.upper()}" for field in InstallationSettings.model_fields}
+        known |= {f"GATEHOUSE_{field.upper()}" for field in InstallationSettings.model_fields} | VARIABLES.keys()
         assert set() == told(name).keys() - known - {"GATEHOUSE_PACKAGE", "PGHOST"}
 
     def test_is_a_member_of_the_same_networks(self, name: str) -> None:

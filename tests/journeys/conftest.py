@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import httpx2
 import pytest
@@ -13,6 +13,7 @@ from devstack.fresh_databases import FreshDatabases
 from devstack.parts import Parts
 from devstack.services import SERVICES
 from devstack.state import State
+from tests.collector import Collector, collecting
 from tests.journeys.operations import Operation
 from tests.journeys.sites import Site
 from tests.journeys.stack import JourneyStack, journey_stack
@@ -20,8 +21,15 @@ from tests.journeys.worlds import WORLDS, Place, World, place
 
 
 @pytest.fixture(scope="session")
-async def installation(real_parts: Parts, state: State) -> AsyncIterator[JourneyStack]:
-    async with journey_stack(real_parts, state) as (stack, _):
+def collector() -> Iterator[Collector]:
+    """Takes every span of every process."""
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+async def installation(real_parts: Parts, state: State, collector: Collector) -> AsyncIterator[JourneyStack]:
+    async with journey_stack(real_parts, state, **collector.variables) as (stack, _):
         yield stack
 
 

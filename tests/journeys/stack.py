@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,14 +19,18 @@ from devstack.state import State
 DATABASE_S_MAX = 30.0
 
 
+@dataclass(frozen=True)
 class JourneyStack(Stack):
     """Says everything that a log can hold, and asks Health Cloud more often than in service."""
+
+    also_told: Mapping[str, str] = field(default_factory=dict)
+    """Variables of every process."""
 
     def environment(self, program: Service, *, worker_port: int | None = None) -> dict[str, str]:
         told = {"GATEHOUSE_LOG_LEVEL": "DEBUG", "GATEHOUSE_POLL_INTERVAL_S": "0.5", "GATEHOUSE_EPIDEMIC_ENDED_ON": "2020-06-17"}
         if program is SIMULATOR:
             told["HEALTHCLOUD_SIMULATOR_STORE"] = str(self.declarations)
-        return super().environment(program, worker_port=worker_port) | told
+        return {**super().environment(program, worker_port=worker_port), **told, **self.also_told}
 
     @property
     def declarations(self) -> Path:
@@ -38,12 +43,13 @@ class JourneyStack(Stack):
 
 
 @asynccontextmanager
-async def journey_stack(parts: Parts, state: State) -> AsyncIterator[tuple[JourneyStack, list[Process]]]:
+async def journey_stack(parts: Parts, state: State, **also_told: str) -> AsyncIterator[tuple[JourneyStack, list[Process]]]:
     """Installed, started and ready; stopped and dropped at the end."""
     apart = f"journey_{uuid4().hex[:8]}"
     installed = await install(parts, state, SERVICES, apart=apart, ports=free_ports())
     stack = JourneyStack(
-        **{name: getattr(installed, name) for name in ("parts", "state", "databases", "keys", "ports", "topic_prefix")}
+        **{name: getattr(installed, name) for name in ("parts", "state", "databases", "keys", "ports", "topic_prefix")},
+        also_told=also_told,
     )
     supervisor = Supervisor(stack.processes, print)
     try:

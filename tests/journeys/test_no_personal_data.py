@@ -29,6 +29,7 @@ from contracts.topics import POLICE_TOPICS
 from devstack.parts import Parts
 from devstack.processes import Process
 from devstack.state import State
+from tests.collector import Collector, collecting
 from tests.journeys.canary import DECLARED, LATE, found_in
 from tests.journeys.lives import DISTRICT, PROJECT, WITHIN_S, Exchange, Lives
 from tests.journeys.stack import JourneyStack, journey_stack
@@ -45,14 +46,19 @@ class Played:
     stack: JourneyStack
     processes: list[Process]
     exchanges: list[Exchange]
+    collector: Collector
 
 
 @pytest.fixture(scope="module")
 async def played(real_parts: Parts, state: State) -> AsyncIterator[Played]:
-    async with journey_stack(real_parts, state) as (stack, processes), httpx2.AsyncClient(timeout=30, trust_env=False) as client:
-        story = Lives(stack, client)
-        await story.play()
-        yield Played(stack, processes, story.exchanges)
+    with collecting() as collector:
+        async with (
+            journey_stack(real_parts, state, **collector.variables) as (stack, processes),
+            httpx2.AsyncClient(timeout=30, trust_env=False) as client,
+        ):
+            story = Lives(stack, client)
+            await story.play()
+            yield Played(stack, processes, story.exchanges, collector)
 
 
 async def records(stack: JourneyStack) -> dict[str, list[bytes]]:
@@ -155,6 +161,11 @@ class TestNobodyIsFound:
         assert {process.log for process in played.processes} <= set(files)
         assert any(b"healthcloud.not_answered" in process.log.read_bytes() for process in played.processes)
         assert [] == [each for file in files for each in found_in(file.name, file.read_bytes())]
+
+    async def test_in_a_span(self, played: Played) -> None:
+        told = {(span.service, span.name) for span in played.collector.spans}
+        assert {("gatekeeper", "POST /v1/contracts/{contract_no}/entries"), ("police-bridge", "project registration")} <= told
+        assert [] == [leak for request in played.collector.requests for leak in found_in("span", request)]
 
     async def test_in_metrics_and_other_pages(self, played: Played) -> None:
         async with httpx2.AsyncClient(trust_env=False) as client:

@@ -262,6 +262,12 @@ class TestSession:
         await Browser(app_of(services, lambda: session)).open(f"{SITE}/people/{PERSON}/health-reports")
         assert {"registration/1/7:9"} == {each.headers["Consistency-Token"] for each in services.asked}
 
+    async def test_asks_in_the_trace_of_the_page(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{SITE}/entries")
+        page = await browser.submit(f"{SITE}/entries", document_number=FILLED["document_number"])
+        traces = {each.headers["traceparent"].split("-")[1] for each in services.asked if each.method == "POST"}
+        assert {page.headers["traceparent"].split("-")[1]} == traces
+
     async def test_waits_for_what_it_did_last(self, services: StandIns) -> None:
         session = operator()
         session.seen.update({"health": "health/1/1:1", "registration": "registration/1/7:9"})  # type: ignore[attr-defined]

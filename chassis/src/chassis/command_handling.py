@@ -37,6 +37,7 @@ from chassis.event_store import (
 from chassis.faults import IdempotencyKeyReused, OtherStreamMoved, TooLate, Unavailable, VersionConflict
 from chassis.shard_heads import READ_EVENTS_MAX
 from chassis.telemetry import request_context
+from chassis.tracing import following
 from contracts.event import EVENT_BYTES_MAX, Actor, Envelope, Event, Recorded
 from contracts.rejection import Rejection
 
@@ -346,6 +347,6 @@ def cause_of(recorded: Recorded, *, policy: str, index: int) -> Cause:
         command_id=uuid5(recorded.event_id, f"{policy}/{index}"),
         causation_id=recorded.event_id,
         correlation_id=recorded.correlation_id,
-        traceparent=recorded.traceparent,
+        traceparent=following(recorded.traceparent),
         actor=None,
     )

@@ -26,6 +26,7 @@ from chassis.faults import Forbidden, IdempotencyKeyReused, NotFound, TooManyReq
 from chassis.probes import ALWAYS_ANSWERED
 from chassis.problems import FieldError, ProblemType, Refused, problem_response
 from chassis.telemetry import REQUESTS_IN_FLIGHT, begin_context, observe_request, request_context
+from chassis.tracing import serving
 from contracts.rejection import Rejection
 
 RETRY_AFTER_S = 1
@@ -50,18 +51,22 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started_at = time.perf_counter()
-        context = begin_context(_header(scope, b"traceparent"))
-        answer = _Answer(send, context.traceparent)
-        if scope["method"] == "HEAD":
-            # HEAD is GET without the body (RFC 9110, 9.3.2); the server leaves the body out.
-            scope = {**scope, "method": "GET"}
-            answer.without_body = True
-        REQUESTS_IN_FLIGHT.inc()
-        try:
-            await self._answer(scope, receive, answer)
-        finally:
-            REQUESTS_IN_FLIGHT.dec()
-            observe_request(scope["method"], _route_template(scope), answer.status or CLIENT_GONE, time.perf_counter() - started_at)
+        is_routine = scope["path"] in ALWAYS_ANSWERED
+        with serving(scope["method"], _header(scope, b"traceparent"), is_routine=is_routine) as doing:
+            begin_context(doing.traceparent)
+            answer = _Answer(send, doing.traceparent)
+            if scope["method"] == "HEAD":
+                # HEAD is GET without the body (RFC 9110, 9.3.2); the server leaves the body out.
+                scope = {**scope, "method": "GET"}
+                answer.without_body = True
+            REQUESTS_IN_FLIGHT.inc()
+            try:
+                await self._answer(scope, receive, answer)
+            finally:
+                REQUESTS_IN_FLIGHT.dec()
+                method, route, status = scope["method"], _route_template(scope), answer.status or CLIENT_GONE
+                observe_request(method, route, status, time.perf_counter() - started_at)
+                doing.answered(status, method=method, route=route)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         try:

@@ -21,8 +21,9 @@ from chassis.database import DATABASE_ERRORS, Connection
 from chassis.faults import Unavailable
 from chassis.gathering import Gatherer
 from chassis.metrics import APPEND_GROUP_COMMANDS, APPEND_SECONDS, APPENDED, APPENDS
-from chassis.shard_heads import Reach, reach_of, shard_heads
-from contracts.event import Recorded, epoch_of, recorded_from_meta
+from chassis.shard_heads import Reach, reach_of
+from chassis.tracing import appending, at_once
+from contracts.event import Recorded, epoch_of, recorded_from_meta, traceparent_in
 
 GROUP_COMMANDS_MAX = 200
 """Commands that one transaction of the appender carries at most."""
@@ -158,8 +159,7 @@ FROM append_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $
 async def append_group(connection: Connection, appends: Sequence[Append], *, epoch: int) -> list[AppendResult]:
     """Append in the caller's transaction; one result per command, in order. Each stream and each key at most once.
 
-    Raises: asyncpg.PostgresError with SQLSTATE `EPOCH_CHANGED` when the log was restored meanwhile; Unavailable while it is
-    closed.
+    Raises: asyncpg.PostgresError with SQLSTATE `EPOCH_CHANGED` when the log was restored meanwhile; Unavailable while closed.
     """
     events = [(n, ordinal, event) for n, append in enumerate(appends, 1) for ordinal, event in enumerate(append.events)]
     try:
@@ -326,8 +326,7 @@ class EventStore:
 
     async def heads(self) -> dict[int, int]:
         """The last position of every shard."""
-        async with self._pool.acquire() as connection:
-            return await shard_heads(connection)
+        return {place.shard: place.pos for place in (await self.reach()).heads}
 
     async def _append_waiting(self, appends: Sequence[Append]) -> list[AppendResult | Exception]:
         results: dict[int, AppendResult | Exception] = {}
@@ -341,8 +340,9 @@ class EventStore:
 
     async def _append_now(self, appends: Sequence[Append]) -> Sequence[AppendResult | Exception]:
         APPEND_GROUP_COMMANDS.observe(len(appends))
+        traces = (traceparent_in(append.events[0].meta) for append in appends if append.events)
         try:
-            with APPEND_SECONDS.time():
+            with APPEND_SECONDS.time(), at_once(appending(len(appends)), traces):
                 async with self._pool.acquire() as connection:
                     passing(CrashPoint.APPEND_BEGUN)
                     results = await append_resting_group(connection, appends, epoch=self.epoch)

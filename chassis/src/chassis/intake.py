@@ -26,6 +26,7 @@ from chassis.parking import Intervened, Parked, Parking, TooManyParked
 from chassis.progress import AnotherHistory, Hole, PositionsMoved, Progress, Step
 from chassis.reacting import Asked, DoneBefore, EpochChanged, Raced, Reactions, Stored, asked_by, asked_when_parked
 from chassis.subscribers import Fact, Facts, Policy, ReadModel, Subscriber, UnknownVersion
+from chassis.tracing import at_once, projecting, trace_id_of
 
 RACES_MAX = 20
 """How often an event is decided anew because other facts came first, before the lease is given back."""
@@ -170,6 +171,14 @@ class Intake:
         if not step.reached:
             DUPLICATES.labels(self.progress.source).inc()
             return False
+        source, partition = self.progress.source, self.progress.partition
+        wanted = {event.TYPE for subscriber in part.subscribers for event in subscriber.subscribes}
+        traces = (event.traceparent for event in step.events if event.type in wanted)
+        with at_once(projecting(len(step.events), source=source, partition=partition, subscribers=names), traces):
+            await self._take_in(part, step, is_careful=is_careful)
+        return True
+
+    async def _take_in(self, part: _Part, step: Step, *, is_careful: bool) -> None:
         plan = await self._plan(part, step, is_careful=is_careful)
         passing(CrashPoint.INTAKE_DECIDED)
         async with self.pool.acquire() as connection, connection.transaction():
@@ -193,7 +202,6 @@ class Intake:
         for name, reached in step.reached.items():
             recorded_at = max(each.time for each in reached.values())
             PROJECTION_AGE_S.labels(name, self.progress.source).set(max(0.0, time.time() - recorded_at.timestamp()))
-        return True
 
     async def _plan(self, part: _Part, step: Step, *, is_careful: bool) -> _Plan:
         facts = Facts(part.subscribers)
@@ -232,5 +240,6 @@ class Intake:
             pos=event.pos,
             stream_id=event.stream_id,
             event_type=event.type,
+            trace_id=trace_id_of(event.traceparent),
             exc_info=part.blame,
         )

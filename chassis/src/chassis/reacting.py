@@ -20,6 +20,7 @@ from chassis.command_handling import Cause, Decision, cause_of
 from chassis.database import Connection
 from chassis.event_store import EPOCH_CHANGED, Append, Appended, EventStore, append_group, count, is_stored_already
 from chassis.subscribers import Fact, Policy
+from chassis.tracing import trace_id_of
 from contracts.event import Recorded
 from contracts.rejection import Rejection
 
@@ -99,7 +100,7 @@ class Reactions:
             try:
                 events = handler.decider.decide(command, states[stream_id])
             except Rejection as refused:
-                log.warning("policy.refused", policy=policy.name, code=refused.code)
+                log.warning("policy.refused", policy=policy.name, problem=refused.code, trace_id=trace_id_of(cause.traceparent))
                 continue
             if not events:
                 continue

@@ -31,7 +31,8 @@ from chassis.measuring import Measure
 from chassis.metrics import RELAYED, TOPICS_LOST, UNPUBLISHED_AGE_S
 from chassis.probes import NotReady
 from chassis.shard_heads import ShardHeads
-from contracts.event import HEADERS, SHARDS, record_headers
+from chassis.tracing import at_once, publishing
+from contracts.event import HEADERS, SHARDS, record_headers, traceparent_in
 
 READ_EVENTS_MAX = 500
 """Events of one shard that one round publishes at most."""
@@ -247,7 +248,8 @@ class Relay:
         elif await self._has_news(way.marks):
             rows = await self._read(way.marks)
             passing(CrashPoint.RELAY_READ)
-            sent = await self._publisher.publish(way.partition, rows)
+            with at_once(publishing(len(rows), partition=way.partition), (traceparent_in(row["meta"]) for row in rows)):
+                sent = await self._publisher.publish(way.partition, rows)
             passing(CrashPoint.RELAY_ACKNOWLEDGED)
             if any(each.first < way.ends[topic] for topic, each in sent.items()):
                 await self._begin_anew(lease, way, seen)

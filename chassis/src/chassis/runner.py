@@ -33,6 +33,7 @@ from chassis.server import Server, serve
 from chassis.service import Application, Machinery, NotConfigured, Service, Worker, machinery, worker
 from chassis.settings import ServiceSettings
 from chassis.telemetry import configure_logging
+from chassis.tracing import CannotRecord, recorded
 from chassis.web import create_app
 from contracts.topics import EVENT_TOPICS
 
@@ -51,8 +52,9 @@ def main(service: Service[Any], arguments: Sequence[str] | None = None) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if given.command in ROLES:
             try:
-                runner.run(run(service, settings, given.command))
-            except NotConfigured as lack:
+                with recorded(service=service.name, role=given.command):
+                    runner.run(run(service, settings, given.command))
+            except (NotConfigured, CannotRecord) as lack:
                 sys.exit(f"{service.name}: {lack}")
         elif exit_code := runner.run(given.operation(service, settings, given)):
             sys.exit(exit_code)

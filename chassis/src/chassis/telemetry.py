@@ -10,7 +10,6 @@ their message: messages quote input.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
 import threading
@@ -27,12 +26,12 @@ import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+from chassis.tracing import METHODS, beginning, begun_here, span_id_of, trace_id_of
+
 if TYPE_CHECKING:
     from chassis.auth import Principal
 
 # --- Which request this is ---------------------------------------------------------------------------------------------
-
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(slots=True)
@@ -40,7 +39,7 @@ class RequestContext:
     """What the code below an endpoint may know of the request that it works for."""
 
     traceparent: str
-    """W3C trace context: the caller's where it sent a valid one, else made here."""
+    """W3C trace context, which whatever follows is told: in the caller's trace where it sent one, see `chassis.tracing`."""
     principal: Principal | None = None
     """Who asks; None before the token was checked and on public endpoints."""
     content: bytes = b""
@@ -49,7 +48,7 @@ class RequestContext:
     @property
     def trace_id(self) -> str:
         """32 hexadecimal digits; the client finds them in the problem's body and the `traceparent` header."""
-        return self.traceparent[3:35]
+        return trace_id_of(self.traceparent)
 
     @property
     def correlation_id(self) -> UUID:
@@ -61,30 +60,29 @@ _context: ContextVar[RequestContext] = ContextVar("request_context")
 
 
 def begin_context(traceparent: str | None = None) -> RequestContext:
-    """Start a new context in the running task, in the caller's trace where `traceparent` is a valid one."""
-    context = RequestContext(traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else _new_traceparent())
+    """Start a new context in the running task, in this trace or a new one."""
+    context = RequestContext(traceparent or begun_here())
     _context.set(context)
     return context
 
 
 def request_context() -> RequestContext:
-    """The running task's context. Outside of a request (a worker, a test) a new one is begun."""
-    return _context.get(None) or begin_context()
+    """The running task's context. Outside of a request (a worker, a test) a new one each time."""
+    return _context.get(None) or RequestContext(begun_here())
 
 
 @contextmanager
-def on_behalf_of(principal: Principal | None) -> Iterator[None]:
-    """Until the block ends, whatever the running task does is what he asked for earlier. None: nobody's request."""
-    before = _context.set(RequestContext(_new_traceparent(), principal))
-    try:
-        yield
-    finally:
-        _context.reset(before)
+def on_behalf_of(principal: Principal | None, *, doing: str) -> Iterator[None]:
+    """Until the block ends, whatever the running task does is what he asked for earlier. None: nobody's request.
 
-
-def _new_traceparent() -> str:
-    digits = os.urandom(24).hex()
-    return f"00-{digits[:32]}-{digits[32:]}-01"
+    `doing` is what its trace calls it.
+    """
+    with beginning(doing) as act:
+        before = _context.set(RequestContext(act.traceparent, principal))
+        try:
+            yield
+        finally:
+            _context.reset(before)
 
 
 # --- Log ---------------------------------------------------------------------------------------------------------------
@@ -98,6 +96,7 @@ CAUSES_MAX = 5
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 _WORD = re.compile(r"(?!.*[0-9]{9})[A-Za-z0-9_.,:/{}<>+ -]{1,200}")  # nine digits in a row may be a number of a person
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SPAN_ID = re.compile(r"[0-9a-f]{16}")
 _TEMPLATE = re.compile(r"[A-Za-z%.,:;'\"() -]{1,120}")
 
 
@@ -129,6 +128,7 @@ _ALLOWED: Mapping[str, Callable[[object], bool]] = {
     ),
     **dict.fromkeys(("logger", "location"), _is_word),
     **dict.fromkeys(("frames", "causes"), _is_places),
+    "span_id": lambda value: isinstance(value, str) and _SPAN_ID.fullmatch(value) is not None,
     "event": lambda value: isinstance(value, str) and _EVENT.fullmatch(value) is not None,
     "template": lambda value: isinstance(value, str) and _TEMPLATE.fullmatch(value) is not None,
 }
@@ -191,6 +191,7 @@ def place_in_code(path: str, line: int) -> str:
 def _add_trace(_logger: object, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if context := _context.get(None):
         event_dict.setdefault("trace_id", context.trace_id)
+        event_dict.setdefault("span_id", span_id_of(context.traceparent))
     return event_dict
 
 
@@ -278,8 +279,6 @@ REQUEST_SECONDS = Histogram(
 REQUESTS_IN_FLIGHT = Gauge("gatehouse_http_requests_in_flight", "Requests being answered now")
 REQUESTS_SHED = Counter("gatehouse_http_requests_shed", "Requests that were turned away because the process was full")
 
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _request_seconds: dict[tuple[str, str, int], Histogram] = {}
 
 
@@ -288,7 +287,7 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
     key = (method, route, status)
     histogram = _request_seconds.get(key)
     if histogram is None:
-        histogram = REQUEST_SECONDS.labels(method if method in _METHODS else "other", route, str(status))
-        if method in _METHODS:
+        histogram = REQUEST_SECONDS.labels(method if method in METHODS else "other", route, str(status))
+        if method in METHODS:
             _request_seconds[key] = histogram
     histogram.observe(seconds)

@@ -204,6 +204,11 @@ def epoch_of(meta: bytes) -> int:
     return int(meta.split(b"\n")[HEADERS.index("ce_epoch")])
 
 
+def traceparent_in(meta: bytes) -> str:
+    """The W3C trace context of a stored event, from its `meta`."""
+    return meta.split(b"\n")[HEADERS.index("ce_traceparent")].decode()
+
+
 class NotAnEvent(ValueError):
     """The record has no valid envelope: it is not an event of ours."""
 

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from chassis.admission import aside
 from chassis.faults import Unavailable
+from chassis.telemetry import request_context
+from chassis.tracing import Doing, asking
 from contracts.identity import Document, DocumentType
 from healthcloud_bridge.circuit import Circuit, CircuitIsOpen
 
@@ -173,8 +175,14 @@ class HealthCloud:
         return await self._once(query)
 
     async def _once(self, query: Mapping[str, str]) -> bytes:
+        # A span of ours; they are not told of the trace.
+        with asking("POST", "health-cloud", request_context().traceparent) as doing:
+            return await self._asked(query, doing)
+
+    async def _asked(self, query: Mapping[str, str], doing: Doing) -> bytes:
         try:
             async with self._client.stream("POST", "/query", json=query) as response:
+                doing.answered(response.status_code)
                 if response.status_code >= 500:
                     raise _TryAgain
                 response.raise_for_status()

@@ -24,6 +24,7 @@ from chassis.database import DATABASE_ERRORS
 from chassis.faults import Unavailable, VersionConflict
 from chassis.leases import Lease
 from chassis.sealing import Purpose, SealBroken, Sealing, StreamIsErased, Unsealer
+from chassis.telemetry import on_behalf_of
 from contracts.identity import Document, DocumentType
 from healthcloud_bridge.client import AnswerNotUnderstood
 from healthcloud_bridge.receiving import Receiving
@@ -173,7 +174,8 @@ class Poller:
         if not declared:
             return False
         try:
-            return (await self.receiving.receive(person_id, declared)).is_new
+            with on_behalf_of(None, doing="poll Health Cloud"):
+                return (await self.receiving.receive(person_id, declared)).is_new
         except (StreamIsErased, VersionConflict):
             return False  # Erased meanwhile; or too much at once: it is still there in the next round.
 

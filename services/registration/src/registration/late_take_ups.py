@@ -20,6 +20,7 @@ from chassis.command_handling import CommandHandler
 from chassis.database import DATABASE_ERRORS
 from chassis.faults import Unavailable, VersionConflict
 from chassis.service import Worker
+from chassis.telemetry import on_behalf_of
 from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.waiting import TakeUp
 from registration.read_models.declarations import declaration_from
@@ -80,7 +81,8 @@ class LateTakeUps:
         taken_up = 0
         for row in await self.pool.fetch(OVERLOOKED, FOUND_MAX):
             try:
-                taken_up += await self._take_up(row)
+                with on_behalf_of(None, doing="take up late"):
+                    taken_up += await self._take_up(row)
             except (Unavailable, VersionConflict) as error:
                 # Nobody waits for whose stream cannot be read, or is being written.
                 log.warning("late_take_ups.put_off", error_type=type(error).__name__)

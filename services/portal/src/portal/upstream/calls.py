@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 from chassis.auth import TOKEN_LIFE_S, Principal, issue_token
 from chassis.clock import Clock
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+from chassis.telemetry import request_context
+from chassis.tracing import asking
 
 ANSWER_S_MAX = 8.0
 """More than a service waits for anything (`Prefer: wait=5`, consistency tokens)."""
@@ -178,7 +180,10 @@ class Calls:
             **(headers or {}),
         }
         try:
-            response = await self.client.request(method, self.urls[service] + path, headers=sent, **more)
+            with asking(method, service, request_context().traceparent) as doing:
+                sent["traceparent"] = doing.traceparent
+                response = await self.client.request(method, self.urls[service] + path, headers=sent, **more)
+                doing.answered(response.status_code)
         except httpx2.HTTPError:
             raise UpstreamAway from None
         if response.status_code >= 500:

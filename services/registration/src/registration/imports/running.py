@@ -105,7 +105,7 @@ class Imports:
         if waiting:
             unsealer = await self.sealing.unwrap([file.import_id], actor=ACTOR, purpose=Purpose.PROCESS)
             rows = [(row_no, opened_cells(file, content, unsealer)) for row_no, content in waiting]
-            with on_behalf_of(file.principal):
+            with on_behalf_of(file.principal, doing="import rows"):
                 verdicts = await self._verdicts(file, rows)
             passing(CrashPoint.IMPORT_DECIDED)
             await self.ledger.record(file.import_id, verdicts)
