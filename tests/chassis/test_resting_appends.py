@@ -22,7 +22,7 @@ from chassis.event_store import (
     Outrun,
     Remembered,
     append_group,
-    append_resting_group,
+    append_whole_group,
 )
 from chassis.faults import OtherStreamMoved
 from tests.chassis.log_database import LogDatabase
@@ -34,7 +34,7 @@ PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def resting(append: Append, *others: UUID, at: int = 1) -> Append:
-    return replace(append, rests_on=[(other, at) for other in others])
+    return replace(append, along=[Append(other, "tally", at, (), None, None) for other in others])
 
 
 class TestAppend:
@@ -72,13 +72,13 @@ class TestAppend:
         other = in_shard(6)
         await store.append(append_of(other))
         groups: list[list[bool]] = []
-        append_now = event_store.append_resting_group
+        append_now = event_store.append_whole_group
 
         async def noted(connection: Connection, appends: Sequence[Append], *, epoch: int) -> list[AppendResult]:
-            groups.append([bool(append.rests_on) for append in appends])
+            groups.append([bool(append.along) for append in appends])
             return await append_now(connection, appends, epoch=epoch)
 
-        monkeypatch.setattr(event_store, "append_resting_group", noted)
+        monkeypatch.setattr(event_store, "append_whole_group", noted)
         waiting = [append_of(uuid4()) for _ in range(4)]
         waiting[0], waiting[2] = resting(waiting[0], other), resting(append_of(uuid4()), in_shard(7), at=0)
         found = await asyncio.gather(*(store.append(each) for each in waiting))
@@ -119,7 +119,8 @@ class TestWhileAnotherIsWritten:
             await store.append(append_of(two))
         first = await log.session()
         async with first.transaction():
-            assert [Appended(1, 5, 1)] == await append_resting_group(first, [resting(append_of(one), two, at=version)], epoch=EPOCH)
+            taken = await append_whole_group(first, [resting(append_of(one), two, at=version)], epoch=EPOCH)
+            assert [Appended(1, 5, 1), Appended(version, 6, None)] == taken
             writing = asyncio.create_task(store.append(append_of(two, at=version)))
             await log.blocked_session()
             assert not writing.done()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 from pydantic import TypeAdapter
@@ -49,6 +50,7 @@ EVENTS_MAX = 64
 """Facts that one command makes at most."""
 DECISIONS_MAX = 8
 """How often a command is decided anew because somebody else's facts came first, before the client is told to try again."""
+NOTHING: Mapping[UUID, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -138,29 +140,36 @@ class CommandHandler(Generic[C, S, E]):
         expected_version: int | None = None,
         not_after: datetime | None = None,
         rests_on: Sequence[tuple[UUID, int]] = (),
+        along: Mapping[UUID, C] = NOTHING,
     ) -> Outcome[E]:
         """Decide the command on the stream as it is and append what follows, atomically.
 
         With `key`, sending it again answers with the first outcome and does nothing. With `expected_version`, the stream
         must be there. With `not_after`, the append must happen by then, by the database's clock. With `rests_on`, these other
-        streams must be at these versions, which the command was made from.
+        streams must be at these versions, which the command was made from. With `along`, some of them are asked something,
+        too: all that follows is appended, or nothing is.
 
         Raises: Rejection as `decide` does; VersionConflict; OtherStreamMoved; IdempotencyKeyReused; TooLate; Unavailable.
         """
         try:
-            outcome = await self._handle(stream_id, command, key, expected_version, not_after, rests_on)
+            outcome = await self._handle(stream_id, command, key, expected_version, not_after, rests_on, along)
         except (Rejection, VersionConflict):
             # A repeat meets what its first one left, and is refused for that: it is answered with the first outcome.
-            match key and await self._store.remembered(key):
-                case Remembered(answer=answer):
-                    return await self._first_outcome(answer)
-                case KeyReused():
-                    raise IdempotencyKeyReused from None
-                case None if key and (first := await self._stored_outcome(_cause(key))):
-                    return first
+            if key and (first := await self.outcome_of(key)):
+                return first
             raise
         passing(CrashPoint.COMMAND_DONE)
         return outcome
+
+    async def outcome_of(self, key: CommandKey) -> Outcome[E] | None:
+        """The outcome of the command that had this key; None where none was done. Raises: IdempotencyKeyReused."""
+        match await self._store.remembered(key):
+            case Remembered(answer=answer):
+                return await self._first_outcome(answer)
+            case KeyReused():
+                raise IdempotencyKeyReused from None
+            case None:
+                return await self._stored_outcome(_cause(key))
 
     async def _handle(
         self,
@@ -170,6 +179,7 @@ class CommandHandler(Generic[C, S, E]):
         expected_version: int | None,
         not_after: datetime | None,
         rests_on: Sequence[tuple[UUID, int]],
+        asked_along: Mapping[UUID, C],
     ) -> Outcome[E]:
         cause = _cause(key)
         stored = NO_STREAM
@@ -179,7 +189,8 @@ class CommandHandler(Generic[C, S, E]):
                 raise VersionConflict(stored.version)
             state = await self.state_of(stream_id, stored)
             events = self.decider.decide(command, state)
-            decision = self.decision(stream_id, stored, state, events, cause, key=key, not_after=not_after, rests_on=rests_on)
+            along = [await self._along(each, version, asked_along.get(each), cause) for each, version in rests_on]
+            decision = self.decision(stream_id, stored, state, events, cause, key=key, not_after=not_after, along=along)
             passing(CrashPoint.COMMAND_DECIDED)
             match await self._store.append(decision.append):
                 case Appended(version=version, shard=shard, last_pos=pos):
@@ -202,10 +213,27 @@ class CommandHandler(Generic[C, S, E]):
                     continue
         raise VersionConflict(stored.version)
 
+    async def _along(self, stream_id: UUID, version: int, command: C | None, cause: Cause) -> Append:
+        """What goes along to another stream, which was read at this version. None: it only has to stand there."""
+        if command is None:
+            return Append(stream_id, self.decider.kind, version, (), None, None)
+        stored = await self._store.load(stream_id)
+        if stored.version != version:
+            raise OtherStreamMoved(stored.version)
+        state = await self.state_of(stream_id, stored)
+        # Of two streams each has its own first event.
+        here = replace(cause, command_id=uuid5(cause.command_id, str(stream_id)))
+        return self.decision(stream_id, stored, state, self.decider.decide(command, state), here).append
+
     async def read(self, stream_id: UUID) -> tuple[int, S]:
         """The stream's version and state. A stream that does not exist is at version 0."""
         stored = await self._store.load(stream_id)
         return stored.version, await self.state_of(stream_id, stored)
+
+    async def read_together(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, tuple[int, S]]:
+        """As `read`, of several as they are at one moment, in their order."""
+        found = zip(stream_ids, await self._store.load_many(stream_ids), strict=True)
+        return {each: (stored.version, await self.state_of(each, stored)) for each, stored in found}
 
     async def state_of(self, stream_id: UUID, stored: StoredStream) -> S:
         if stored.version == 0:
@@ -237,7 +265,7 @@ class CommandHandler(Generic[C, S, E]):
         *,
         key: CommandKey | None = None,
         not_after: datetime | None = None,
-        rests_on: Sequence[tuple[UUID, int]] = (),
+        along: Sequence[Append] = (),
     ) -> Decision[S, E]:
         """The events as the log takes them, with the state after them."""
         if len(events) > EVENTS_MAX:
@@ -255,7 +283,7 @@ class CommandHandler(Generic[C, S, E]):
             not_after=not_after,
             key=key,
             answer=f"{stream_id} {stored.version} {stored.version + len(events)}".encode() if key else None,
-            rests_on=rests_on,
+            along=along,
         )
         return Decision(events, after, append)
 

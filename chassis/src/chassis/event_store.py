@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -82,8 +82,8 @@ class Append:
     key: CommandKey | None = None
     answer: bytes | None = None
     """Given back to whoever sends the same key again."""
-    rests_on: Sequence[tuple[UUID, int]] = ()
-    """Other streams of the kind with the version at which each was read: it is taken only while they stand there."""
+    along: Sequence[Append] = ()
+    """To other streams, without keys: all are taken, or nothing is. One without events only has to stand where it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Outrun:
-    """A stream that it rests on has moved."""
+    """The stream of one that goes along has moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,32 +193,33 @@ async def append_group(connection: Connection, appends: Sequence[Append], *, epo
     return [_result(row) for row in rows]
 
 
-class GroupOutrun(Exception):
-    """Some of a group (which ones, from 0) rest on what has moved. Nothing was taken."""
+@dataclass(eq=False)
+class NotWhole(Exception):
+    """Of some of a group not everything can be taken. Nothing was; which ones (from 0) are answered what, `results` says."""
 
-    def __init__(self, commands: Set[int]) -> None:
-        super().__init__(commands)
-        self.commands = commands
+    results: Mapping[int, AppendResult]
 
 
-async def append_resting_group(connection: Connection, appends: Sequence[Append], *, epoch: int) -> list[AppendResult]:
-    """As `append_group`, in a transaction of its own, while everything that one of them rests on stands still.
+async def append_whole_group(connection: Connection, appends: Sequence[Append], *, epoch: int) -> list[AppendResult]:
+    """As `append_group`, in a transaction of its own, each with all that goes along, whose results follow in the same order.
 
-    What it rests on is checked like the version of a command without events: locked in the same order, until the commit.
-
-    Raises: GroupOutrun, and what `append_group` raises.
-    """
-    resting = [(n, stream_id, version) for n, append in enumerate(appends) for stream_id, version in append.rests_on]
-    if not resting:
+    Raises: NotWhole, and what `append_group` raises."""
+    if not (along := [each for append in appends for each in append.along]):
         return await append_group(connection, appends, epoch=epoch)
-    footing = [Append(stream_id, appends[n].kind, version, (), None, None) for n, stream_id, version in resting]
     async with connection.transaction():
-        results = await append_group(connection, [*appends, *footing], epoch=epoch)
-        checked = zip(resting, results[len(appends) :], strict=True)
-        moved = {n for (n, *_), found in checked if isinstance(found, Conflict) and isinstance(results[n], Appended)}
-        if moved:
-            raise GroupOutrun(moved)
-    return results[: len(appends)]
+        results = await append_group(connection, [*appends, *along], epoch=epoch)
+        theirs = iter(results[len(appends) :])
+        told = [_told(result, [next(theirs) for _ in append.along]) for append, result in zip(appends, results, strict=False)]
+        if any(told):
+            raise NotWhole({n: result for n, result in enumerate(told) if result})
+    return results
+
+
+def _told(result: AppendResult, along: Sequence[AppendResult]) -> AppendResult | None:
+    """What is answered where not everything was taken. None: it is whole, or nothing of it was taken."""
+    if isinstance(result, Appended):
+        return Outrun() if any(isinstance(each, Conflict) for each in along) else None
+    return result if any(isinstance(each, Appended) and each.last_pos for each in along) else None
 
 
 def _result(row: asyncpg.Record) -> AppendResult:
@@ -330,7 +331,7 @@ class EventStore:
 
     async def _append_waiting(self, appends: Sequence[Append]) -> list[AppendResult | Exception]:
         results: dict[int, AppendResult | Exception] = {}
-        waiting = sorted(range(len(appends)), key=lambda n: bool(appends[n].rests_on))
+        waiting = sorted(range(len(appends)), key=lambda n: bool(appends[n].along))
         while waiting:
             now, waiting = _independent(appends, waiting)
             results.update(zip(now, await self._append_now([appends[n] for n in now]), strict=True))
@@ -345,12 +346,12 @@ class EventStore:
             with APPEND_SECONDS.time(), at_once(appending(len(appends)), traces):
                 async with self._pool.acquire() as connection:
                     passing(CrashPoint.APPEND_BEGUN)
-                    results = await append_resting_group(connection, appends, epoch=self.epoch)
+                    results = await append_whole_group(connection, appends, epoch=self.epoch)
                     passing(CrashPoint.APPEND_COMMITTED)
-        except GroupOutrun as outrun:
-            others = [append for n, append in enumerate(appends) if n not in outrun.commands]
+        except NotWhole as broken:
+            others = [append for n, append in enumerate(appends) if n not in broken.results]
             left = iter(await self._append_now(others) if others else ())
-            return [Outrun() if n in outrun.commands else next(left) for n in range(len(appends))]
+            return [broken.results.get(n) or next(left) for n in range(len(appends))]
         except asyncpg.PostgresError as error:
             if error.sqlstate == EPOCH_CHANGED:
                 await self.learn_epoch()
@@ -365,7 +366,7 @@ class EventStore:
             # Answers for these alone: what an earlier group of the same batch stored stays told as stored.
             return [error] * len(appends)
         self._tell(results)
-        return results
+        return results[: len(appends)]
 
     def _tell(self, results: Sequence[AppendResult]) -> None:
         for result in results:
@@ -377,8 +378,8 @@ def count(told: Sequence[tuple[Append, AppendResult | Exception]]) -> None:
     """Add to the metrics what became of the commands. Of those of a transaction, once it is committed or has failed."""
     for outcome, commands in Counter(OUTCOMES.get(type(each), "failed") for _, each in told).items():
         APPENDS.labels(outcome).inc(commands)
-    stored = (append for append, result in told if isinstance(result, Appended))
-    for event_type, events in Counter(event.type for append in stored for event in append.events).items():
+    stored = (each for append, result in told if isinstance(result, Appended) for each in (append, *append.along))
+    for event_type, events in Counter(event.type for each in stored for event in each.events).items():
         APPENDED.labels(event_type).inc(events)
 
 
@@ -389,12 +390,11 @@ def is_stored_already(error: asyncpg.PostgresError) -> bool:
 
 def _independent(appends: Sequence[Append], waiting: Sequence[int]) -> tuple[list[int], list[int]]:
     """Those that one group can take (no stream and no key twice, nor whose transaction holds rows for longer), and the others."""
-    seen: set[object] = set()
-    rest = bool(appends[waiting[0]].rests_on)
-    now, later = list[int](), list[int]()
-    for n in waiting:
-        append = appends[n]
-        claims = {append.stream_id, *dict(append.rests_on), append.key and (append.key.principal, append.key.key)} - {None}
-        (later if seen & claims or bool(append.rests_on) is not rest else now).append(n)
+    is_joint = bool(appends[waiting[0]].along)
+    seen, now, later = set[object](), list[int](), list[int]()
+    for n, append in ((n, appends[n]) for n in waiting):
+        streams = (each.stream_id for each in (append, *append.along))
+        claims = {*streams, append.key and (append.key.principal, append.key.key)} - {None}
+        (later if seen & claims or bool(append.along) is not is_joint else now).append(n)
         seen |= claims
     return now, later
