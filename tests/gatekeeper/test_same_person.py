@@ -29,6 +29,7 @@ from tests.gatekeeper.facts import (
     HERE,
     NOW,
     PERSON,
+    SEALED,
     assessed,
     attempt,
     disposed,
@@ -52,7 +53,7 @@ def linked(*same_as: UUID) -> PersonLinked:
 
 
 def unlinked(other: UUID) -> PersonUnlinked:
-    return PersonUnlinked(person_id=PERSON, not_the_same=(other,), same_as=(), unlinked_at=NOW)
+    return PersonUnlinked(person_id=PERSON, not_the_same=(other,), same_as=(), reason=SEALED, unlinked_at=NOW)
 
 
 def knows(*facts: RelevantFact) -> Gate:

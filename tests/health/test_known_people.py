@@ -17,6 +17,7 @@ from tests.health.facts import (
     EMPLOYER,
     NOW,
     OTHER_EMPLOYER,
+    SEALED,
     corrected,
     dispose,
     disposed,
@@ -139,7 +140,9 @@ class TestSeveralDocuments:
         await project(running, [pre_registered(person_id, contract_no=contract_no)])
         pairs = ((person_id, other), (other, person_id))
         await tell(running, [PersonLinked(person_id=one, same_as=(two,), linked_at=NOW) for one, two in pairs])
-        apart = [PersonUnlinked(person_id=one, not_the_same=(two,), same_as=(), unlinked_at=NOW) for one, two in pairs]
+        apart = [
+            PersonUnlinked(person_id=one, not_the_same=(two,), same_as=(), reason=SEALED, unlinked_at=NOW) for one, two in pairs
+        ]
         await tell(running, apart)
         assert KnownPerson() == await on_contract(running.parts.pool, contract_no, other)
 

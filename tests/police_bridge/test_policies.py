@@ -121,5 +121,6 @@ class TestWhenDocumentsAreLinked:
     def test_tells_the_whole_of_what_holds(self) -> None:
         told = PersonLinked(person_id=PERSON, same_as=(OTHER,), linked_at=later(5))
         assert [(PERSON, link(OTHER))] == when_the_police_must_know(fact(told))
-        mistaken = PersonUnlinked(person_id=PERSON, not_the_same=(OTHER,), same_as=(), unlinked_at=later(5))
+        why = pretended("reason", "证件号录错")
+        mistaken = PersonUnlinked(person_id=PERSON, not_the_same=(OTHER,), same_as=(), reason=why, unlinked_at=later(5))
         assert [(PERSON, link())] == when_the_police_must_know(fact(mistaken))

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import httpx2
 import pytest
 
-from chassis.command_handling import Outcome
-from chassis.faults import VersionConflict
+from chassis.event_store import Append, AppendResult
 from chassis.testing.specification import Specification
-from chassis.testing.wait import eventually
 from contracts.access import Role
 from contracts.identity import DocumentType
 from contracts.registration import FamilyMemberPreRegistered
 from contracts.same_person import RECORDS_MAX, PersonLinked, PersonUnlinked
-from registration import erasing, erasing_api
 from registration.domain.erasure import PersonIsErased
 from registration.domain.person import Person, PersonCommand, PersonEvent
-from registration.domain.same_person import Link, Named, PersonHasTooManyDocuments, ReplacingIsForTheSite, Unlink
-from registration.policies import when_records_are_linked
-from registration.wired import Wired
+from registration.domain.replacing import replace_document
+from registration.domain.same_person import (
+    APART_KEPT_MAX,
+    Link,
+    Named,
+    PersonHasTooManyDocuments,
+    ReplacedIsNotWithdrawn,
+    ReplacingIsForTheSite,
+    Unlink,
+)
 from registration.wiring import PERSON as PERSON_DECIDER
 from tests.in_process import Caller
 from tests.registration.asking import citizen, declare, form, path, person_id, report, roster_row, rosters
@@ -41,35 +44,34 @@ from tests.registration.facts import (
     pre_register,
     pre_registered,
     take_up,
+    withdrawn,
 )
 from tests.registration.service import Running
 from tests.registration.test_family import come_along
-from tests.told import fact
+from tests.registration.turns import turns
 
 person: Specification[PersonCommand, Person, PersonEvent] = Specification(PERSON_DECIDER)
 ONE, TWO, THREE = (UUID(int=n) for n in (1, 2, 3))
 REASON = {"reason": "护照换发"}
 
 
-BEFORE, SINCE = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+SINCE = NOW + timedelta(hours=1)
 
 
-def link(*same_as: UUID, at: datetime = NOW, reason: str | None = SEALED, named: Named | None = None) -> Link:
-    return Link(PERSON, frozenset(same_as), at, named, reason)
+def link(*same_as: UUID, reason: str | None = SEALED, named: Named | None = None) -> Link:
+    return Link(PERSON, frozenset(same_as), NOW, named, reason)
 
 
-def unlink(*not_the_same: UUID, at: datetime = SINCE, reason: str | None = SEALED) -> Unlink:
-    return Unlink(PERSON, frozenset(not_the_same), at, reason)
+def unlink(*not_the_same: UUID) -> Unlink:
+    return Unlink(PERSON, frozenset(not_the_same), SINCE, SEALED)
 
 
-def linked(*same_as: UUID, at: datetime = NOW, reason: str | None = SEALED, **more: Any) -> PersonLinked:
-    return PersonLinked(person_id=PERSON, same_as=same_as, reason=reason, linked_at=at, **more)
+def linked(*same_as: UUID, reason: str | None = SEALED, **more: Any) -> PersonLinked:
+    return PersonLinked(person_id=PERSON, same_as=same_as, reason=reason, linked_at=NOW, **more)
 
 
-def unlinked(
-    *not_the_same: UUID, same_as: Sequence[UUID] = (), at: datetime = SINCE, reason: str | None = SEALED
-) -> PersonUnlinked:
-    return PersonUnlinked(person_id=PERSON, not_the_same=not_the_same, same_as=tuple(same_as), reason=reason, unlinked_at=at)
+def unlinked(*not_the_same: UUID, same_as: Sequence[UUID] = ()) -> PersonUnlinked:
+    return PersonUnlinked(person_id=PERSON, not_the_same=not_the_same, same_as=tuple(same_as), reason=SEALED, unlinked_at=SINCE)
 
 
 class TestLink:
@@ -84,15 +86,6 @@ class TestLink:
     def test_does_nothing_when_repeated_or_of_oneself(self) -> None:
         person.given(linked(TWO)).when(link(TWO)).then_nothing()
         person.when(link(PERSON)).then_nothing()
-
-    def test_is_said_though_another_record_told_it_before(self) -> None:
-        told = person.given(linked(TWO, reason=None))
-        told.when(link(TWO, reason=None)).then_nothing()
-        told.when(link(TWO)).then(linked(TWO)).when(link(TWO)).then_nothing()
-
-    def test_is_told_once_more_where_it_was_said_since(self) -> None:
-        since = person.given(linked(TWO)).when(link(TWO, at=SINCE, reason=None)).then(linked(TWO, at=SINCE, reason=None))
-        since.when(unlink(TWO, at=NOW + timedelta(minutes=1), reason=None)).then_nothing()
 
     def test_is_bounded(self) -> None:
         full = person.given(linked(*(UUID(int=n) for n in range(RECORDS_MAX - 1))))
@@ -111,38 +104,14 @@ class TestUnlink:
         person.when(unlink(PERSON)).then_nothing()
         person.given(linked(TWO), erased()).when(unlink(TWO)).then_nothing()
 
-    def test_is_not_undone_by_what_another_record_tells_late(self) -> None:
-        for apart in (person.given(linked(TWO), unlinked(TWO)), person.when(unlink(TWO)).then(unlinked(TWO))):
-            apart.when(link(TWO, reason=None)).then_nothing()
-            apart.when(link(TWO, THREE, reason=None)).then(linked(THREE, reason=None))
+    def test_is_undone_by_whoever_links_them_again(self) -> None:
+        again = person.given(linked(TWO), unlinked(TWO)).when(link(TWO)).then(linked(TWO)).state.records
+        assert (frozenset({TWO}), ()) == (again.same_as, again.apart)
 
-    def test_is_undone_by_whoever_says_so_since(self) -> None:
-        apart, at = person.given(linked(TWO), unlinked(TWO)), SINCE + timedelta(hours=1)
-        apart.when(link(TWO, at=at)).then(linked(TWO, at=at))
-        apart.when(link(TWO, at=at, reason=None)).then(linked(TWO, at=at, reason=None))
-
-    def test_that_another_record_tells_late_does_not_undo_what_was_said_since(self) -> None:
-        again = person.given(linked(TWO, at=BEFORE), linked(TWO, THREE))
-        again.when(unlink(TWO, at=NOW - timedelta(minutes=1), reason=None)).then_nothing()
-        again.when(unlink(TWO, reason=None)).then(unlinked(TWO, same_as=[THREE], reason=None))
-
-    def test_names_as_many_as_a_person_has_and_those_that_are_linked_first(self) -> None:
-        strangers = [UUID(int=n) for n in range(10, 10 + RECORDS_MAX)]
-        told = person.given(linked(THREE)).when(unlink(*strangers, THREE))
-        told.then(unlinked(THREE, *strangers[: RECORDS_MAX - 2]))
-
-
-class TestWhenRecordsAreLinked:
-    def test_every_record_is_told_of_all_others(self) -> None:
-        asked = when_records_are_linked(fact(linked(ONE, TWO)))
-        assert [(ONE, frozenset({TWO, PERSON})), (TWO, frozenset({ONE, PERSON}))] == [
-            (stream_id, command.same_as) for stream_id, command in asked if isinstance(command, Link)
-        ]
-
-    def test_and_of_who_is_somebody_else_than_all_of_them(self) -> None:
-        asked = when_records_are_linked(fact(unlinked(TWO, same_as=[ONE])))
-        told = [Unlink(TWO, frozenset({ONE, PERSON}), SINCE), Unlink(ONE, frozenset({TWO}), SINCE)]
-        assert [(each.person_id, each) for each in told] == list(asked)
+    def test_remembers_the_latest_that_were_set_apart(self) -> None:
+        strangers = [UUID(int=n) for n in range(10, 10 + APART_KEPT_MAX)]
+        told = person.given(*(event for each in (ONE, *strangers) for event in (linked(TWO, each), unlinked(each, same_as=[TWO]))))
+        assert tuple(strangers) == told.state.records.apart
 
 
 class TestPreRegister:
@@ -164,25 +133,59 @@ class TestPreRegister:
 
 class TestReplace:
     def test_links_before_anybody_is_expected(self) -> None:
-        anew = replace(pre_register(declared()), replaces=TWO)
-        person.when(anew).then(linked(TWO, reason=None), pre_registered(same_as=[TWO])).when(anew).then_nothing()
+        anew = replace(pre_register(declared()), replaces=frozenset({TWO, THREE}))
+        told = person.when(anew).then(linked(TWO, THREE, reason=None), pre_registered(same_as=[TWO, THREE]))
+        told.when(anew).then_nothing()
 
     def test_links_also_whose_form_waits(self) -> None:
-        person.when(replace(pre_register(), replaces=TWO)).then(linked(TWO, reason=None), awaited())
+        person.when(replace(pre_register(), replaces=frozenset({TWO}))).then(linked(TWO, reason=None), awaited())
 
     def test_links_also_whoever_is_expected_already(self) -> None:
-        anew = replace(pre_register(declared()), replaces=TWO)
+        anew = replace(pre_register(declared()), replaces=frozenset({TWO}))
         person.given(pre_registered()).when(anew).then(linked(TWO, reason=None)).when(anew).then_nothing()
 
-    def test_does_not_link_again_who_was_set_apart(self) -> None:
-        apart = person.given(linked(TWO), unlinked(TWO))
-        apart.when(replace(pre_register(declared()), replaces=TWO)).then(pre_registered())
-
     def test_by_a_firm_is_of_whom_a_declaration_agrees_with(self) -> None:
-        anew = replace(pre_register(declared()), replaces=TWO, for_one_firm=True)
+        anew = replace(pre_register(declared()), replaces=frozenset({TWO}), for_one_firm=True)
         person.when(replace(anew, declaration=None)).then_rejected(ReplacingIsForTheSite)
         person.given(pre_registered()).when(anew).then_rejected(ReplacingIsForTheSite)
-        person.when(anew).then(linked(TWO, reason=None), pre_registered(same_as=[TWO])).when(anew).then_nothing()
+        person.when(anew).then(linked(TWO, reason=None), pre_registered(same_as=[TWO]))
+
+
+class TestReplaceDocument:
+    """What is asked of which records. Two was registered by mistake, and three is another record of his."""
+
+    COMMAND = pre_register(declared())
+    RECORDS: ClassVar[Mapping[UUID, Person]] = {
+        PERSON: person.given(linked(ONE)).state,
+        ONE: Person(),
+        TWO: person.given(linked(THREE), pre_registered(), withdrawn()).state,
+        THREE: Person(),
+    }
+
+    def test_is_that_all_of_either_are_of_one_person(self) -> None:
+        asked = replace_document(self.COMMAND, TWO, self.RECORDS)
+        everybody = frozenset({PERSON, ONE, TWO, THREE})
+        assert {each: Link(each, everybody - {each}, self.COMMAND.at) for each in (ONE, TWO, THREE)} | {
+            PERSON: replace(self.COMMAND, replaces=everybody - {PERSON})
+        } == asked
+
+    @pytest.mark.parametrize("known", [[linked(TWO)], [linked(TWO), unlinked(TWO)]], ids=["told", "set apart"])
+    def test_is_nothing_where_that_was_said_before(self, known: Sequence[PersonEvent]) -> None:
+        records = {**self.RECORDS, PERSON: person.given(*known).state}
+        assert {PERSON: self.COMMAND} == replace_document(self.COMMAND, TWO, records)
+        assert {PERSON: self.COMMAND} == replace_document(self.COMMAND, PERSON, records)
+
+    def test_is_refused_while_he_is_expected(self) -> None:
+        for each in (pre_registered(), awaited()):
+            with pytest.raises(ReplacedIsNotWithdrawn):
+                replace_document(self.COMMAND, TWO, {**self.RECORDS, TWO: person.given(each).state})
+
+    def test_by_a_firm_is_of_its_own_people_alone(self) -> None:
+        of_a_firm = replace(self.COMMAND, for_one_firm=True)
+        assert len(self.RECORDS) == len(replace_document(of_a_firm, TWO, self.RECORDS))
+        elsewhere = person.given(pre_registered(employer_credit_code=OTHER_EMPLOYER)).state
+        with pytest.raises(ReplacingIsForTheSite):
+            replace_document(of_a_firm, TWO, {**self.RECORDS, THREE: elsewhere})
 
 
 # --- Over HTTP --------------------------------------------------------------------------------------------------------
@@ -203,19 +206,17 @@ async def same_as(running: Running, record: str | UUID) -> set[str]:
     return {str(each) for each in read.records.same_as}
 
 
-@contextmanager
-def dying_before(running: Running, record: str) -> Iterator[None]:
-    """The api dies when it is this record's turn."""
-    handle = running.wired.people.handle
+def linking(operator: Caller, contract_no: str, record: str, n: int, **more: Any) -> Coroutine[Any, Any, httpx2.Response]:
+    return operator.post(f"{path(contract_no)}/{record}/documents", {"document": citizen(n), **REASON}, **more)
 
-    async def dies(stream_id: UUID, *args: Any, **more: Any) -> Any:
-        if str(stream_id) == record:
-            raise VersionConflict(0)
-        return await handle(stream_id, *args, **more)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running.wired.people, "handle", dies)
-        yield
+def unlinking(running: Running, contract_no: str, record: str, other: object) -> Coroutine[Any, Any, httpx2.Response]:
+    supervision = running.caller(Role.SUPERVISION_OPERATOR, contract_no)
+    return supervision.post(f"{path(contract_no)}/{record}/documents/{other}/withdrawal", {"reason": "证件号录错"})
+
+
+def erasing(running: Running, record: object) -> Coroutine[Any, Any, httpx2.Response]:
+    return running.caller(Role.CITY_SUPERVISOR).delete(f"/v1/people/{record}/personal-data")
 
 
 class TestLinkDocument:
@@ -240,17 +241,39 @@ class TestLinkDocument:
         for each in everybody:
             assert everybody - {each} == await same_as(running, each)
 
-    async def test_cut_short_is_completed_by_itself(self, running: Running, contract_no: str, operator: Caller) -> None:
+    @pytest.mark.parametrize("is_stored", [False, True])
+    async def test_cut_short_is_told_by_all_or_by_none(
+        self, running: Running, contract_no: str, operator: Caller, monkeypatch: pytest.MonkeyPatch, is_stored: bool
+    ) -> None:
         first = await registered(running, contract_no, operator)
-        with dying_before(running, first):
-            await operator.post(f"{path(contract_no)}/{first}/documents", {"document": citizen(1), **REASON})
-        other = str(await person_id(running, 1))
-        assert {first} == await same_as(running, other)
+        other, append = str(await person_id(running, 1)), running.wired.store.append
 
-        async def is_told() -> bool:
-            return {other} == await same_as(running, first)
+        async def lose_the_connection(appended: Append) -> AppendResult:
+            if is_stored:
+                await append(appended)
+            raise ConnectionResetError
 
-        await eventually(is_told)
+        with monkeypatch.context() as patch:
+            patch.setattr(running.wired.store, "append", lose_the_connection)
+            assert 503 == (await linking(operator, contract_no, first, 1, key="one")).status_code
+        told = [await same_as(running, each) for each in (first, other)]
+        assert ([{other}, {first}] if is_stored else [set(), set()]) == told
+        answers = [await linking(operator, contract_no, first, 1, key=key) for key in ("one", "two")]
+        assert [201, 200] == [each.status_code for each in answers]
+        assert [{other}, {first}] == [await same_as(running, each) for each in (first, other)]
+        assert 2 == (await running.facts()).count("person-linked")
+
+    async def test_that_is_repeated_after_an_unlinking_was_answered(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        first = await registered(running, contract_no, operator)
+        answers = [await linking(operator, contract_no, first, 1, key="one")]
+        assert 204 == (await unlinking(running, contract_no, first, await person_id(running, 1))).status_code
+        answers.append(await linking(operator, contract_no, first, 1, key="one"))
+        assert [201, 201] == [each.status_code for each in answers]
+        assert answers[0].json() == answers[1].json()
+        assert set() == await same_as(running, first)
+        assert 2 == (await running.facts()).count("person-linked")
 
     async def test_of_the_person_s_own_document_is_refused(self, running: Running, contract_no: str, operator: Caller) -> None:
         first = await registered(running, contract_no, operator)
@@ -286,7 +309,7 @@ class TestLinkDocument:
         assert set() == await same_as(running, str(await person_id(running, 2))), "a refused request changes nothing"
 
 
-class TestReplaceDocument:
+class TestReplaceOverHttp:
     async def test_after_a_withdrawal_is_the_same_person(self, running: Running, contract_no: str, operator: Caller) -> None:
         wrong, seen = await registered(running, contract_no, operator), await declare(running, 1)
         right = form(1, replaces=wrong)
@@ -299,13 +322,8 @@ class TestReplaceDocument:
         answered = await operator.post(path(contract_no), right, seen=seen)
         assert (201, str(await person_id(running, 1))) == (answered.status_code, answered.json()["person_id"])
 
-        async def is_told_by_both() -> bool:
-            return ({answered.json()["person_id"]}, {wrong}) == (
-                await same_as(running, wrong),
-                await same_as(running, answered.json()["person_id"]),
-            )
-
-        await eventually(is_told_by_both)
+        right_id = answered.json()["person_id"]
+        assert ({right_id}, {wrong}) == (await same_as(running, wrong), await same_as(running, right_id))
 
     async def test_of_whoever_has_too_many_is_refused(self, running: Running, contract_no: str, operator: Caller) -> None:
         wrong = await registered(running, contract_no, operator)
@@ -375,22 +393,6 @@ class TestUnlinkDocument:
             await same_as(running, other),
         )
 
-    async def test_cut_short_is_completed_by_itself(self, running: Running, contract_no: str, operator: Caller) -> None:
-        """Of three records one is told that another is somebody else's, and tells both."""
-        first = await registered(running, contract_no, operator)
-        documents = f"{path(contract_no)}/{first}/documents"
-        for n in (1, 2):
-            await operator.post(documents, {"document": citizen(n), **REASON})
-        mistaken, right = [str(await person_id(running, n)) for n in (1, 2)]
-        supervision = running.caller(Role.SUPERVISION_OPERATOR, contract_no)
-        with dying_before(running, max(mistaken, right)):
-            await supervision.post(f"{documents}/{mistaken}/withdrawal", {"reason": "证件号录错"})
-
-        async def is_told() -> bool:
-            return [set(), {right}, {first}] == [await same_as(running, each) for each in (mistaken, first, right)]
-
-        await eventually(is_told)
-
     async def test_frees_its_place(self, running: Running, contract_no: str, operator: Caller) -> None:
         first = await registered(running, contract_no, operator)
         documents = f"{path(contract_no)}/{first}/documents"
@@ -418,23 +420,21 @@ class TestErase:
         assert 2 == (await running.facts()).count("person-erased")
         assert other != await person_id(running, 1), "his other document leads to a stranger, too"
 
-    async def test_reaches_a_document_that_is_linked_meanwhile(
+    async def test_cut_short_between_the_keys_and_the_facts_is_done_again(
         self, running: Running, contract_no: str, operator: Caller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = await registered(running, contract_no, operator)
-        documents = f"{path(contract_no)}/{first}/documents"
-        await operator.post(documents, {"document": citizen(1), **REASON})
-        answers: list[int] = []
+        await linking(operator, contract_no, first, 1)
 
-        async def link_then_erase(parts: Wired, record: UUID) -> Outcome[PersonEvent]:
-            if not answers:
-                answers.append((await operator.post(documents, {"document": citizen(2), **REASON})).status_code)
-            return await erasing.erase_record(parts, record)
+        async def lose_the_connection(_: Append) -> AppendResult:
+            raise ConnectionResetError
 
-        monkeypatch.setattr(erasing_api, "erase_record", link_then_erase)
-        answered = await running.caller(Role.CITY_SUPERVISOR).delete(f"/v1/people/{first}/personal-data")
-        assert (204, [201]) == (answered.status_code, answers)
-        assert 3 == (await running.facts()).count("person-erased")
+        with monkeypatch.context() as patch:
+            patch.setattr(running.wired.store, "append", lose_the_connection)
+            assert 503 == (await erasing(running, first)).status_code
+        assert 0 == (await running.facts()).count("person-erased")
+        assert [204, 204] == [(await erasing(running, first)).status_code for _ in range(2)]
+        assert 2 == (await running.facts()).count("person-erased")
 
     async def test_reaches_a_document_that_was_linked_by_mistake(
         self, running: Running, contract_no: str, operator: Caller
@@ -449,3 +449,92 @@ class TestErase:
         assert 204 == (await supervisor.delete(f"/v1/people/{mistaken}/personal-data")).status_code
         assert mistaken != await person_id(running, 1)
         assert UUID(first) == await person_id(running), "nobody else is erased"
+
+
+class TestAtTheSameMoment:
+    """Each has read the records before the other appends."""
+
+    @pytest.mark.parametrize("is_linked_first", [True, False])
+    async def test_nobody_stays_linked_through_a_third(
+        self, running: Running, contract_no: str, operator: Caller, is_linked_first: bool
+    ) -> None:
+        first, third = [await registered(running, contract_no, operator, n) for n in (0, 2)]
+        for record, n in ((first, 1), (third, 3)):
+            assert 201 == (await linking(operator, contract_no, record, n)).status_code
+        mistaken, fourth = [str(await person_id(running, n)) for n in (1, 3)]
+        with turns(running.wired.store) as held:
+            link = await held.begin(linking(operator, contract_no, first, 2))
+            unlink = await held.begin(unlinking(running, contract_no, first, mistaken))
+            order = [link, unlink] if is_linked_first else [unlink, link]
+            assert {201, 204} == {(await held.end(each)).status_code for each in order}
+            assert [1, 2] == [each.appends for each in order]
+        assert set() == await same_as(running, mistaken)
+        everybody = {first, third, fourth}
+        assert [everybody - {each} for each in everybody] == [await same_as(running, each) for each in everybody]
+
+    async def test_two_do_not_exceed_the_bound(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        for n in range(1, RECORDS_MAX - 1):
+            assert 201 == (await linking(operator, contract_no, first, n)).status_code
+        with turns(running.wired.store) as held:
+            links = [await held.begin(linking(operator, contract_no, first, n)) for n in (20, 21)]
+            answers = [await held.end(each) for each in links]
+        assert (201, (409, "person-has-too-many-documents")) == (answers[0].status_code, problem(answers[1]))
+        assert RECORDS_MAX - 1 == len(await same_as(running, first))
+        assert set() == await same_as(running, await person_id(running, 21))
+
+    async def test_two_with_one_key_link_once(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        with turns(running.wired.store) as held:
+            links = [await held.begin(linking(operator, contract_no, first, 1, key="one")) for _ in range(2)]
+            answers = [await held.end(each) for each in links]
+        assert [201, 201] == [each.status_code for each in answers]
+        assert answers[0].json() == answers[1].json()
+        assert 2 == (await running.facts()).count("person-linked")
+
+    async def test_nobody_is_replaced_who_is_expected_again(self, running: Running, contract_no: str, operator: Caller) -> None:
+        wrong, seen = await registered(running, contract_no, operator), await declare(running, 1)
+        await operator.post(f"{path(contract_no)}/{wrong}/withdrawal", {"reason": "证件号录错"})
+        with turns(running.wired.store) as held:
+            anew = await held.begin(operator.post(path(contract_no), form(1, replaces=wrong), seen=seen))
+            again = await held.begin(operator.post(path(contract_no), form()))
+            assert 201 == (await held.end(again)).status_code
+            assert (409, "replaced-is-not-withdrawn") == problem(await held.end(anew))
+        assert 0 == (await running.facts()).count("person-linked")
+        assert 2 == (await running.facts()).count("person-pre-registered")
+
+    async def test_whoever_is_linked_while_the_other_is_erased_is_erased(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        first = await registered(running, contract_no, operator)
+        other = await person_id(running, 1)
+        with turns(running.wired.store) as held:
+            link = await held.begin(linking(operator, contract_no, first, 1))
+            erase = await held.begin(erasing(running, first))
+            assert 201 == (await held.end(link)).status_code
+            assert (204, 2) == ((await held.end(erase)).status_code, erase.appends)
+        assert 2 == (await running.facts()).count("person-erased")
+        assert other != await person_id(running, 1)
+
+    async def test_whoever_is_erased_is_not_linked(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        other = await person_id(running, 1)
+        with turns(running.wired.store) as held:
+            link = await held.begin(linking(operator, contract_no, first, 1))
+            assert 204 == (await held.end(await held.begin(erasing(running, first)))).status_code
+            assert 404 == (await held.end(link)).status_code
+        assert 0 == (await running.facts()).count("person-linked")
+        assert (set(), other) == (await same_as(running, other), await person_id(running, 1))
+
+    async def test_whose_key_is_gone_is_told_of_though_he_was_unlinked(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        first = await registered(running, contract_no, operator)
+        await linking(operator, contract_no, first, 1)
+        other = await person_id(running, 1)
+        with turns(running.wired.store) as held:
+            unlink = await held.begin(unlinking(running, contract_no, first, other))
+            erase = await held.begin(erasing(running, first))
+            assert 204 == (await held.end(unlink)).status_code
+            assert 204 == (await held.end(erase)).status_code
+        assert 2 == (await running.facts()).count("person-erased")

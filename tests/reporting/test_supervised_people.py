@@ -242,7 +242,7 @@ class TestSeveralDocuments:
         await self._link(city, one, two)
         assert (1, 1) == await self._counted(city, contract_no, "pre_registered")
         for each, other in ((one, two), (two, one)):
-            await city.tell(PersonUnlinked(person_id=each, not_the_same=(other,), same_as=(), unlinked_at=NOW))
+            await city.tell(PersonUnlinked(person_id=each, not_the_same=(other,), same_as=(), reason=facts.SEALED, unlinked_at=NOW))
         assert (2, 2) == await self._counted(city, contract_no, "pre_registered")
 
     async def _link(self, city: City, one: UUID, two: UUID) -> None:

@@ -33,7 +33,7 @@ class PersonLinked(Event):
 
     TYPE: ClassVar[Literal["gatehouse.registration.person-linked.v1"]] = "gatehouse.registration.person-linked.v1"
     person_id: UUID
-    """This record, which is also the stream. Each of the others tells the same."""
+    """This record, which is also the stream. Each of the others tells the same, in the same append."""
     same_as: SameAs
     """All other records of the person, ascending: the whole of what holds."""
     document: Sealed | None = None
@@ -41,7 +41,7 @@ class PersonLinked(Event):
     document_type: DocumentType | None = None
     """Its type."""
     reason: Sealed | None = None
-    """Why, in the registrar's words. Absent where it follows from what another record tells."""
+    """Why, in the registrar's words. Absent where a form was handed in anew under the right document."""
     linked_at: UtcTime
     """UTC, taken from the command."""
 
@@ -51,12 +51,12 @@ class PersonUnlinked(Event):
 
     TYPE: ClassVar[Literal["gatehouse.registration.person-unlinked.v1"]] = "gatehouse.registration.person-unlinked.v1"
     person_id: UUID
-    """This record, which is also the stream. Each of the others tells the same."""
+    """This record, which is also the stream. Each of the others tells the same, in the same append."""
     not_the_same: SameAs
     """The records of other people, ascending."""
     same_as: SameAs
     """The records that still are of the same person, ascending: the whole of what holds."""
-    reason: Sealed | None = None
-    """Why, in words. Absent where it follows from what another record tells."""
+    reason: Sealed
+    """Why, in words."""
     unlinked_at: UtcTime
     """UTC, taken from the command."""

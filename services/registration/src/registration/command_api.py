@@ -21,8 +21,6 @@ from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unc
 from contracts.access import Action, Role, covers_employer
 from contracts.event import shard_of
 from contracts.firms import ContractNo
-from contracts.identity import Document
-from contracts.same_person import RECORDS_MAX
 from contracts.texts import VisibleText
 from registration.bodies import ContractBody, CorrectionBody, EmployerBody, PreRegistrationBody, RosterRowBody
 from registration.domain.contract import (
@@ -49,7 +47,6 @@ from registration.domain.person import (
 from registration.domain.same_person import PersonHasTooManyDocuments, ReplacedIsNotWithdrawn, ReplacingIsForTheSite
 from registration.domain.station import StationWorksElsewhere
 from registration.kept_forms import kept
-from registration.linking import records_of
 from registration.read_models.entries import last_entered_at
 from registration.roster_import import ROWS_MAX, RowAnswer
 from registration.wired import Wired, wired
@@ -203,7 +200,7 @@ async def pre_register(
         raise EmployerIsMissing  # Other firms' people are not this registrar's to know of.
     contract.require_employer(body.employer_credit_code)
     if body.replaces is not None:
-        await _require_replaceable(parts, caller, contract_no, body.replaces, by=body.document)
+        await _require_own_employer(parts, caller, contract_no, body.replaces)
     await parts.wait_for(seen)
     form = body.to_form(contract_no, details.district, for_one_firm=caller.role is Role.EMPLOYER_REGISTRAR)
     answer = await parts.pre_registering.hand_in(form, key=_key(caller, key))
@@ -292,20 +289,6 @@ async def withdraw_pre_registration(
     )
     outcome = await parts.people.handle(person_id, command, key=_key(caller, key))
     _tell(response, outcome, await parts.people.token_after(person_id, outcome), status=204)
-
-
-async def _require_replaceable(parts: Wired, caller: Principal, contract_no: str, person_id: UUID, *, by: Document) -> None:
-    """Raises: PersonIsNotPreRegistered, ReplacedIsNotWithdrawn, ReplacingIsForTheSite, PersonHasTooManyDocuments."""
-    await _require_own_employer(parts, caller, contract_no, person_id)
-    records = await records_of(parts.people, person_id)
-    if records[person_id].is_to_be_expected_on(contract_no):
-        raise ReplacedIsNotWithdrawn
-    employers = {record.employer_on(each) for record in records.values() for each in record.contracts}
-    if caller.role is Role.EMPLOYER_REGISTRAR and employers != {caller.grants.employer}:
-        raise ReplacingIsForTheSite
-    (anew,) = await parts.identities.identify([by])
-    if len({*records, *await records_of(parts.people, anew)}) > RECORDS_MAX:
-        raise PersonHasTooManyDocuments
 
 
 async def _require_own_employer(parts: Wired, caller: Principal, contract_no: str, person_id: UUID) -> None:

@@ -93,7 +93,7 @@ async def link_document(
     _tell(response, told)
     if not told.outcome.events:
         response.status_code = 200
-    return DocumentReceipt(person_id=person_id, contract_no=contract_no, same_as=sorted(told.records - {person_id}))
+    return DocumentReceipt(person_id=person_id, contract_no=contract_no, same_as=[*told.same_as])
 
 
 @router.get("")
@@ -103,7 +103,7 @@ async def list_documents(contract_no: ContractNo, person_id: UUID, caller: Viewe
     records = await records_of(parts.people, person_id)
     unsealer = await parts.sealing.unwrap(sorted(records), actor=caller.subject, purpose=Purpose.MASKED_PAGE)
     items = []
-    for each, record in records.items():
+    for each, (_, record) in records.items():
         known = document_of(record)
         number = None if known is None else unsealer.unseal(each, "document", known.document)
         items.append(

@@ -25,7 +25,7 @@ from chassis.service import Operation, Service, machinery
 from contracts.registration import PersonErased
 from contracts.times import shanghai_date
 from registration.domain.erasure import EpidemicIsNotOver, PersonIsUnknown, require_the_end
-from registration.erasing import erase_record
+from registration.erasing import erase_records
 from registration.settings import Settings
 from registration.wired import Wired
 
@@ -95,7 +95,7 @@ async def _others_after(parts: Wired, last: UUID) -> Sequence[UUID]:
 
 async def _erase(parts: Wired, person_id: UUID) -> None:
     try:
-        await erase_record(parts, person_id)
+        await erase_records(parts, person_id)
     except PersonIsUnknown:  # Only asked for by a document, at a gate say: nobody has to be told.
         await parts.sealing.destroy(person_id)
 

@@ -1,48 +1,78 @@
-"""Several documents of one person: from what was typed to a fact in the record of each of them.
+"""Several documents of one person: from what was typed to facts in the records of all of them, in one append.
 
-All records tell the same, and 201 is answered once all of them have told it. What is cut short on the way the policies of
-`policies.py` complete: they tell every record what any of them tells.
+Each record names all others of the person. That stays so because whoever changes it reads all of them, tells all of them, and is
+taken only while none of them has moved meanwhile; else he reads them anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler, Outcome
 from chassis.consistency import ConsistencyToken
-from chassis.event_store import CommandKey, EventStore, KeyReused
-from chassis.faults import IdempotencyKeyReused
+from chassis.event_store import CommandKey
+from chassis.faults import VersionConflict
 from chassis.identity import Identities
 from chassis.sealing import Sealing
 from contracts.event import shard_of
 from contracts.identity import Document
-from contracts.same_person import RECORDS_MAX
+from contracts.same_person import PersonLinked
 from registration.domain.person import Person, PersonCommand, PersonEvent
-from registration.domain.same_person import (
-    DocumentIsNotLinked,
-    DocumentIsThePersonsOwn,
-    Link,
-    LinkCommand,
-    Named,
-    PersonHasTooManyDocuments,
-    Unlink,
-    time_to_link,
-    time_to_unlink,
-)
+from registration.domain.same_person import DocumentIsNotLinked, DocumentIsThePersonsOwn, Link, Named, Unlink
+
+READINGS_MAX = 8
+"""How often records are read because one has moved meanwhile, before the client is told to try again."""
+
+People = CommandHandler[PersonCommand, Person, PersonEvent]
+Records = Mapping[UUID, Person]
+"""By `person_id`."""
 
 
-async def records_of(people: CommandHandler[PersonCommand, Person, PersonEvent], person_id: UUID) -> Mapping[UUID, Person]:
-    """All records of the person, whichever of them knows of which; the one that was asked for first."""
-    found: dict[UUID, Person] = {}
-    asked = [person_id]
-    while asked:
-        each = asked.pop()
-        _, found[each] = await people.read(each)
-        asked += sorted(found[each].records.same_as - found.keys() - {*asked})
-    return found
+async def records_of(people: People, *asked: UUID) -> Mapping[UUID, tuple[int, Person]]:
+    """All records of these people with their versions, as they are at one moment; those that were asked for first.
+
+    Raises: VersionConflict, where they are linked anew all the time; Unavailable."""
+    found = {each: await people.read(each) for each in asked}
+    for _ in range(READINGS_MAX):
+        linked = {other for each in asked for other in found[each][1].records.same_as}
+        everybody = [*dict.fromkeys([*asked, *sorted(linked)])]
+        if everybody == [*found]:
+            return found
+        found = {**await people.read_together(everybody)}
+    raise VersionConflict(found[asked[0]][0])
+
+
+async def tell_all(
+    people: People,
+    asked: Sequence[UUID],
+    commands_for: Callable[[Records], Awaitable[Mapping[UUID, PersonCommand]]],
+    *,
+    key: CommandKey | None = None,
+) -> Outcome[PersonEvent]:
+    """Ask something of the records of these people, of the first one at least. All of them tell what follows, or none does.
+
+    With `key`, sending it again answers with the first outcome, of the first one, and asks nothing.
+
+    Raises: what `commands_for` and the decider refuse; IdempotencyKeyReused; VersionConflict; Unavailable."""
+    if key and (first := await people.outcome_of(key)):
+        return first
+    moved = VersionConflict(0)
+    for _ in range(READINGS_MAX):
+        read = await records_of(people, *asked)
+        commands = await commands_for({each: person for each, (_, person) in read.items()})
+        versions = {each: version for each, (version, _) in read.items()}
+        version = versions.pop(asked[0])
+        try:
+            return await people.handle(
+                asked[0], commands[asked[0]], key=key, expected_version=version, rests_on=[*versions.items()], along=commands
+            )
+        except VersionConflict as conflict:
+            moved = conflict
+    raise moved
 
 
 def document_of(record: Person) -> Named | None:
@@ -57,8 +87,8 @@ class Told:
 
     outcome: Outcome[PersonEvent]
     """For the record that was asked for."""
-    records: Set[UUID]
-    """Everyone that was told."""
+    same_as: Sequence[UUID]
+    """All other records of the person, ascending."""
     token: ConsistencyToken | None
     """Stands for all of them."""
 
@@ -67,62 +97,50 @@ class Told:
 class Linking:
     """Identify, seal, tell every record."""
 
-    people: CommandHandler[PersonCommand, Person, PersonEvent]
+    people: People
     identities: Identities
     sealing: Sealing
-    store: EventStore
     clock: Clock
 
     async def link(self, person_id: UUID, document: Document, reason: str, *, key: CommandKey) -> Told:
         """Raises: DocumentIsThePersonsOwn; PersonHasTooManyDocuments; PersonIsErased; StreamIsErased; IdempotencyKeyReused;
-        Unavailable."""
+        VersionConflict; Unavailable."""
         (other,) = await self.identities.identify([document])
         if other == person_id:
             raise DocumentIsThePersonsOwn
-        records = {**await records_of(self.people, person_id), **await records_of(self.people, other)}
-        if len(records) > RECORDS_MAX:
-            raise PersonHasTooManyDocuments
-        at = time_to_link({each: record.records for each, record in records.items()}, self.clock.now())
-        sealer = await self.sealing.sealer_for(sorted(records))
-        named = {other: Named(sealer.seal(other, "document", document.number), document.type)}
-        commands: dict[UUID, LinkCommand] = {
-            each: Link(each, frozenset(records.keys() - {each}), at, named.get(each), sealer.seal(each, "reason", reason))
-            for each in records
-        }
-        return await self._tell(person_id, commands, key)
+        linking = partial(self._linking, other, document, reason)
+        return await self._told(person_id, await tell_all(self.people, [person_id, other], linking, key=key), other)
 
     async def unlink(self, person_id: UUID, other: UUID, reason: str, *, key: CommandKey) -> Told:
         """The other record, or this one itself, leaves all the others, which stay linked.
 
-        Raises: DocumentIsNotLinked; StreamIsErased; IdempotencyKeyReused; Unavailable."""
-        records = {**await records_of(self.people, person_id)}
-        known = {*records, *records[person_id].records.apart}
-        if other not in known or known == {person_id}:
-            raise DocumentIsNotLinked
-        if other not in records:
-            _, records[other] = await self.people.read(other)
-        everybody = records.keys()
-        at = time_to_unlink({each: record.records for each, record in records.items()}, other, self.clock.now())
-        sealer = await self.sealing.sealer_for(sorted(everybody))
-        commands: dict[UUID, LinkCommand] = {
-            each: Unlink(
-                each,
-                frozenset(everybody - {other} if each == other else {other}),
-                at,
-                sealer.seal(each, "reason", reason),
-            )
-            for each in everybody
-        }
-        return await self._tell(person_id, commands, key)
+        Raises: DocumentIsNotLinked; StreamIsErased; IdempotencyKeyReused; VersionConflict; Unavailable."""
+        unlinking = partial(self._unlinking, person_id, other, reason)
+        return await self._told(person_id, await tell_all(self.people, [person_id], unlinking, key=key), other)
 
-    async def _tell(self, person_id: UUID, commands: Mapping[UUID, LinkCommand], key: CommandKey) -> Told:
-        """The record that was asked for comes last, with the key: what is remembered has been told by all of them."""
-        match await self.store.remembered(key):
-            case KeyReused():
-                raise IdempotencyKeyReused
-            case None:
-                for each in sorted(commands.keys() - {person_id}):
-                    await self.people.handle(each, commands[each])
-        outcome = await self.people.handle(person_id, commands[person_id], key=key)
-        token = await self.people.token_of_shards(map(shard_of, commands))
-        return Told(outcome, commands.keys(), token)
+    async def _linking(self, other: UUID, document: Document, reason: str, records: Records) -> Mapping[UUID, PersonCommand]:
+        sealer, at = await self.sealing.sealer_for(sorted(records)), self.clock.now()
+        named = {other: Named(sealer.seal(other, "document", document.number), document.type)}
+        return {
+            each: Link(each, frozenset(records.keys() - {each}), at, named.get(each), sealer.seal(each, "reason", reason))
+            for each in records
+        }
+
+    async def _unlinking(self, person_id: UUID, other: UUID, reason: str, records: Records) -> Mapping[UUID, PersonCommand]:
+        known = records[person_id].records.known
+        if not known or other not in {person_id, *known}:
+            raise DocumentIsNotLinked
+        sealer, at = await self.sealing.sealer_for(sorted(records)), self.clock.now()
+        others = frozenset(records.keys() - {other})
+        return {
+            each: Unlink(each, others if each == other else frozenset({other}), at, sealer.seal(each, "reason", reason))
+            for each in records
+        }
+
+    async def _told(self, person_id: UUID, outcome: Outcome[PersonEvent], other: UUID) -> Told:
+        _, person = await self.people.read(person_id)
+        told = [event.same_as for event in outcome.events if isinstance(event, PersonLinked)]
+        same_as = told[-1] if told else sorted(person.records.same_as)
+        # Also of whom he was set apart from: a repeat finds what may be just as young.
+        token = await self.people.token_of_shards(map(shard_of, {person_id, other, *person.records.known}))
+        return Told(outcome, same_as, token)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from uuid import UUID
 
 from chassis.clock import Clock
@@ -19,6 +20,8 @@ from contracts.registration import DeclarationAwaited, PersonPreRegistered
 from registration.domain.form import Form, kept_form_of
 from registration.domain.lacking import WaitsFor, waits_for
 from registration.domain.person import Person, PersonCommand, PersonEvent, PreRegister
+from registration.domain.replacing import replace_document
+from registration.linking import Records, tell_all
 from registration.read_models.declarations import KnownDeclarations
 
 
@@ -70,7 +73,12 @@ class PreRegistering:
         """Raises: what the person's decider refuses; StreamIsErased; IdempotencyKeyReused; Unavailable."""
         command = await self._command(typed)
         person_id = command.person_id
-        outcome = await self.people.handle(person_id, command, key=key)
+        if typed.replaces is None:
+            outcome = await self.people.handle(person_id, command, key=key)
+        else:
+            outcome = await tell_all(
+                self.people, [person_id, typed.replaces], partial(_replacing, command, typed.replaces), key=key
+            )
         match outcome.events:
             case [*_, PersonPreRegistered() as opened]:
                 return Answer(person_id, outcome, opened.declaration.version)
@@ -94,7 +102,6 @@ class PreRegistering:
             declaration_version_seen=typed.declaration_version,
             at=self.clock.now(),
             for_one_firm=typed.for_one_firm,
-            replaces=typed.replaces,
         )
 
     async def _as_it_stands(self, command: PreRegister, outcome: Outcome[PersonEvent]) -> Answer:
@@ -106,6 +113,10 @@ class PreRegistering:
         if known := person.pre_registrations.get(contract_no):
             return Answer(person_id, outcome, known.declaration_version)
         raise VersionConflict(version)  # The form was withdrawn at this very moment.
+
+
+async def _replacing(command: PreRegister, replaced: UUID, records: Records) -> Mapping[UUID, PersonCommand]:
+    return replace_document(command, replaced, records)
 
 
 def _waiting(form: Form, command: PreRegister, outcome: Outcome[PersonEvent]) -> Answer:

@@ -35,7 +35,7 @@ from registration.imports.ledger import LOOK_EVERY_S, Ledger
 from registration.imports.running import Imports
 from registration.late_take_ups import LateTakeUps
 from registration.linking import Linking
-from registration.policies import close_policy, link_policy, take_up_policy
+from registration.policies import close_policy, take_up_policy
 from registration.pre_registering import PreRegistering
 from registration.read_models.declaration_versions import DECLARATION_VERSIONS
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
@@ -93,7 +93,7 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=13,
+    state_version=14,
 )
 
 READ_MODELS = [
@@ -128,7 +128,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         reporting=reporting,
         pre_registering=pre_registering,
         correcting=Correcting(people, parts.sealing, declarations, parts.clock),
-        linking=Linking(people, parts.identities, parts.sealing, _store(parts), parts.clock),
+        linking=Linking(people, parts.identities, parts.sealing, parts.clock),
         roster_import=roster_import,
         imports=imports,
         checklist_files=files,
@@ -162,7 +162,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         read_models=READ_MODELS,
         works={"imports": imports.run},
         measures=[Measure("imports", ledger.look, LOOK_EVERY_S)],
-        policies=[take_up_policy(people), close_policy(people), link_policy(people)],
+        policies=[take_up_policy(people), close_policy(people)],
         worker_tasks=[
             LateTakeUps(parts.pool, people, parts.clock).run,
             *([partial(files.keep_sweeping, is_uploaded)] if files.folder else []),

@@ -57,8 +57,8 @@ class PreRegister:
     at: datetime
     for_one_firm: bool = False
     """Whether the registrar may register this firm's people only."""
-    replaces: UUID | None = None
-    """The record under a wrong document, from which this one goes on: the same person's."""
+    replaces: frozenset[UUID] = frozenset()
+    """The records of whoever was registered under a wrong document: the same person's. None where that was said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +249,11 @@ def _pre_register(command: PreRegister, person: Person) -> Sequence[PersonEvent]
 
 def _replaced(command: PreRegister, person: Person, *, opens: bool) -> Sequence[PersonLinked]:
     """Linked before somebody is expected: the gate never knows of the one without the other."""
-    if command.replaces is None:
+    if not command.replaces:
         return []
-    link = same_person.Link(command.person_id, frozenset({command.replaces}), command.at)
-    return same_person.replace_document(link, person.records, may_link=opens or not command.for_one_firm)
+    if command.for_one_firm and not opens:  # Before a declaration agrees with what was typed, a firm says nothing of whose it is.
+        raise same_person.ReplacingIsForTheSite
+    return same_person.link(same_person.Link(command.person_id, command.replaces, command.at), person.records)
 
 
 def _take_up(command: TakeUp, person: Person) -> Sequence[PersonEvent]:

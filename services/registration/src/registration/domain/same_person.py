@@ -2,16 +2,14 @@
 
 Records are never merged: each says of which others it is the same person's, and whatever asks about the person asks all of
 them. So nothing is copied that could come too late, and a link that was a mistake leaves everybody's own facts as they were.
-
-Of any two records what was said last holds, in both, however late and in whatever order the one hears it from the other: what
-was said is told on with the time at which it was said, and whoever says something says it later than all that was said before.
+All records of a person are told in one append (`registration.linking`), so each of them names all the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from contracts.identity import DocumentType
@@ -21,7 +19,6 @@ from contracts.sealing import Sealed
 
 APART_KEPT_MAX = 32
 """Of one record, the latest."""
-TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +35,11 @@ class Link:
 
     person_id: UUID
     same_as: frozenset[UUID]
-    said_at: datetime
+    at: datetime
     named: Named | None = None
     """Of the record whose document was named."""
     reason: Sealed | None = None
-    """None: nobody says so here, it follows from what another record tells."""
+    """None: a form was handed in anew under the right document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,40 +48,31 @@ class Unlink:
 
     person_id: UUID
     not_the_same: frozenset[UUID]
-    said_at: datetime
-    reason: Sealed | None = None
+    at: datetime
+    reason: Sealed
 
 
 LinkCommand = Link | Unlink
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Said:
-    """That another record is of the same person."""
-
-    at: datetime
-    here: bool
-    """Whether somebody said so here: that another record told it before does not keep back who, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
     """What a record knows of the others of its person."""
 
-    linked: Mapping[UUID, Said] = field(default_factory=dict)
-    """As it was said last."""
-    apart: Mapping[UUID, datetime] = field(default_factory=dict)
-    """When it was said of records that they are of somebody else, the latest last."""
+    same_as: frozenset[UUID] = frozenset()
+    apart: tuple[UUID, ...] = ()
+    """Records that were said to be of somebody else since, the latest last."""
     named: Named | None = None
-
-    @property
-    def same_as(self) -> frozenset[UUID]:
-        return frozenset(self.linked)
 
     @property
     def told(self) -> tuple[UUID, ...] | None:
         """As other facts tell it: ascending. None where there are none."""
-        return tuple(sorted(self.linked)) or None
+        return tuple(sorted(self.same_as)) or None
+
+    @property
+    def known(self) -> frozenset[UUID]:
+        """Of which it was ever said whether they are of the same person, as far as that is kept."""
+        return self.same_as | {*self.apart}
 
 
 class DocumentIsThePersonsOwn(Rejection):
@@ -130,12 +118,9 @@ class DocumentIsNotLinked(Rejection):
 
 
 def link(command: Link, known: Records) -> Sequence[PersonLinked]:
-    others = command.same_as - {command.person_id}
-    wanted = {each for each in others if known.apart.get(each, command.said_at) <= command.said_at}
-    asked = Said(command.said_at, here=command.reason is not None)
-    if all(each in known.linked and known.linked[each] >= asked for each in wanted):
+    same_as = known.same_as | command.same_as - {command.person_id}
+    if same_as == known.same_as:
         return []
-    same_as = known.same_as | wanted
     if len(same_as) >= RECORDS_MAX:
         raise PersonHasTooManyDocuments
     return [
@@ -145,25 +130,13 @@ def link(command: Link, known: Records) -> Sequence[PersonLinked]:
             document=command.named.document if command.named else None,
             document_type=command.named.document_type if command.named else None,
             reason=command.reason,
-            linked_at=command.said_at,
+            linked_at=command.at,
         )
     ]
 
 
-def replace_document(command: Link, known: Records, *, may_link: bool) -> Sequence[PersonLinked]:
-    """Nobody of one firm says whose document it is before a declaration agrees with what was typed."""
-    if command.same_as <= {*known.linked, *known.apart}:
-        return []
-    if not may_link:
-        raise ReplacingIsForTheSite
-    return link(command, known)
-
-
 def unlink(command: Unlink, known: Records) -> Sequence[PersonUnlinked]:
-    """Told also of records that were never linked here: the link may be on its way, and came before."""
-    news = [each for each in sorted(command.not_the_same - {command.person_id}) if _is_news(command.said_at, each, known)]
-    # A fact names as many as a person has; those that are linked come first.
-    mistaken = frozenset(sorted(news, key=known.linked.__contains__, reverse=True)[: RECORDS_MAX - 1])
+    mistaken = known.same_as & command.not_the_same
     if not mistaken:
         return []
     return [
@@ -172,55 +145,19 @@ def unlink(command: Unlink, known: Records) -> Sequence[PersonUnlinked]:
             not_the_same=tuple(sorted(mistaken)),
             same_as=tuple(sorted(known.same_as - mistaken)),
             reason=command.reason,
-            unlinked_at=command.said_at,
+            unlinked_at=command.at,
         )
     ]
 
 
-def _is_news(said_at: datetime, other: UUID, known: Records) -> bool:
-    if other in known.linked:
-        return known.linked[other].at < said_at
-    return other not in known.apart or known.apart[other] < said_at
-
-
 def linked(known: Records, event: PersonLinked) -> Records:
-    said = Said(event.linked_at, here=event.reason is not None)
-    return replace(
-        known,
-        linked={each: max(known.linked.get(each, said), said) for each in event.same_as},
-        apart={each: at for each, at in known.apart.items() if each not in event.same_as},
+    return Records(
+        same_as=frozenset(event.same_as),
+        apart=tuple(each for each in known.apart if each not in event.same_as),
         named=Named(event.document, event.document_type) if event.document and event.document_type else known.named,
     )
 
 
 def unlinked(known: Records, event: PersonUnlinked) -> Records:
-    before = {each: at for each, at in known.apart.items() if each not in event.not_the_same}
-    apart = before | dict.fromkeys(event.not_the_same, event.unlinked_at)
-    return replace(
-        known,
-        linked={each: said for each, said in known.linked.items() if each in event.same_as},
-        apart=dict([*apart.items()][-APART_KEPT_MAX:]),
-    )
-
-
-def time_to_link(records: Mapping[UUID, Records], now: datetime) -> datetime:
-    """When it is said that all these are of one person: again when it was said, where each of them tells it of all others."""
-    told = [known.linked.get(each) for record, known in records.items() for each in records.keys() - {record}]
-    if all(said is not None and said.here for said in told):
-        return min((said.at for said in told if said is not None), default=now)
-    return _later_than_all(records, now)
-
-
-def time_to_unlink(records: Mapping[UUID, Records], mistaken: UUID, now: datetime) -> datetime:
-    """When it is said that this one is of somebody else than all others: again when it was said, where all of them tell it."""
-    others = records.keys() - {mistaken}
-    told = [*(records[each].apart.get(mistaken) for each in others), *(records[mistaken].apart.get(each) for each in others)]
-    if all(told):
-        return min((at for at in told if at is not None), default=now)
-    return _later_than_all(records, now)
-
-
-def _later_than_all(records: Mapping[UUID, Records], now: datetime) -> datetime:
-    """Clocks of two machines differ: what is said knowing of something else was said after it."""
-    known = [at for each in records.values() for at in (*(said.at for said in each.linked.values()), *each.apart.values())]
-    return max([now, *(at + TICK for at in known)])
+    before = (each for each in known.apart if each not in event.not_the_same)
+    return replace(known, same_as=frozenset(event.same_as), apart=(*before, *event.not_the_same)[-APART_KEPT_MAX:])
