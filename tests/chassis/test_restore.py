@@ -39,7 +39,7 @@ from tests.chassis.tallies import (
     new_event,
 )
 from tests.chassis.tally_topics import delete_topic, make_again, make_topic, started
-from tests.chassis.test_relay import TALLY, relayed
+from tests.chassis.test_relay import TALLY, is_published, is_told, relayed, relaying
 
 NOWHERE = "127.0.0.1:1"
 """No broker."""
@@ -229,6 +229,27 @@ class TestRestoredLog:
         await asyncio.wait(running)
         assert before == await server.stored()
         assert [(2,)] == await processes[0].rows("SELECT epoch FROM store")
+
+    async def test_is_not_published_before_it_is_completed(self, server: Server) -> None:
+        """What its relay publishes again would stand behind the end that the log lacks, and be taken for all that there is."""
+        stream = in_shard(5)
+        await server.count(stream, 1)
+        await server.publish()
+        await server.count(stream, 2)
+        backup = await server.databases.backup(server.database)
+        await server.count(stream, 3)
+        await server.publish()
+        before = await server.stored()
+        await server.databases.drop(server.database)
+        server.database = backup
+        log = await server.log()
+        producers = ProducerHolder(lambda: make_producer(server.bootstrap))
+        async with relaying(log, TopicPublisher(producers, server.topic)) as running:
+            await eventually(lambda: is_told(running.relay, "log-closed"))
+            await (await server.examination(log, await log.store())).begin()
+            await eventually(lambda: is_published(log))
+        await producers.close()
+        assert before == await server.stored()
 
     async def test_is_opened_by_itself_when_the_broker_is_back(self, server: Server) -> None:
         stream = in_shard(5)

@@ -6,6 +6,9 @@ comes twice by its position. After any failure the producer is thrown away and t
 
 Kafka may lose everything. With the marks is stored which incarnation of the topics they speak of and how far these reached;
 where the broker says otherwise, the topic was lost, and all of the partition is published again.
+
+A log that was restored is not published before it was completed: its topic reaches further than its marks say, and whoever
+completes it reads there what they say nothing of (`chassis.restore`).
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ READ = """
 SELECT e.shard, e.pos, e.data, e.meta
 FROM unnest($1::smallint[], $2::bigint[]) AS m (shard, mark)
 CROSS JOIN LATERAL (SELECT * FROM event WHERE shard = m.shard AND pos > m.mark ORDER BY pos LIMIT $3) AS e
+WHERE (SELECT examined_at_place = place_of_log() FROM store)
 """
 
 # What a crash of the database takes back is published again, and dropped by its position: no need to wait for the disk.
@@ -58,7 +62,8 @@ MARK = """
 WITH unsynced AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'off', true)
 ), fence AS MATERIALIZED (
-    SELECT FROM unsynced CROSS JOIN lease WHERE name = $1 AND token = $2 FOR UPDATE OF lease
+    SELECT FROM unsynced CROSS JOIN lease
+    WHERE name = $1 AND token = $2 AND (SELECT examined_at_place = place_of_log() FROM store) FOR UPDATE OF lease
 ), marked AS (
     INSERT INTO published (shard, last_pos)
     SELECT shard, pos FROM fence CROSS JOIN unnest($3::smallint[], $4::bigint[]) AS m (shard, pos)
@@ -95,11 +100,17 @@ DATABASE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Intern
 log = structlog.get_logger()
 
 
+class LogClosed(Exception):
+    """It was restored, and is not completed yet."""
+
+
 def obstacle(error: Exception) -> str:
     """Why a partition does not get on, as a code."""
     match error:
         case TopicMissing():
             return "topic-missing"
+        case LogClosed():
+            return "log-closed"
         case KafkaError() | OSError():
             return "not-acknowledged"
         case _:
@@ -241,12 +252,14 @@ class Relay:
             self._obstacles.pop(partition, None)
 
     async def _round(self, lease: Lease, way: _Way) -> None:
-        """Publish what there is, or wait for it a while. Raises: LeaseLost, and what the publisher and the broker raise."""
+        """Publish what there is, or wait for it a while. Raises: LeaseLost, LogClosed, what the publisher and the broker raise."""
         seen = await self._broker.topics(list(self._publisher.places(way.partition)))
         if self._is_lost(way, seen):
             await self._begin_anew(lease, way, seen)
         elif await self._has_news(way.marks):
             rows = await self._read(way.marks)
+            if not rows:
+                raise LogClosed
             passing(CrashPoint.RELAY_READ)
             with at_once(publishing(len(rows), partition=way.partition), (traceparent_in(row["meta"]) for row in rows)):
                 sent = await self._publisher.publish(way.partition, rows)
@@ -313,7 +326,8 @@ class Relay:
         way.ends = dict.fromkeys(topics, 0)
 
     async def _mark(self, lease: Lease, way: _Way, rows: Sequence[asyncpg.Record], sent: Mapping[str, Sent]) -> None:
-        """Raises: LeaseLost: somebody else publishes this partition by now, perhaps these events a second time."""
+        """Raises: LeaseLost: somebody else publishes this partition by now, perhaps these events a second time. Or the log is
+        closed, and whoever takes the lease next waits."""
         reached = {row["shard"]: row["pos"] for row in rows}
         shards = sorted(reached)
         positions = [reached[shard] for shard in shards]

@@ -76,7 +76,8 @@ class Examination:
 
     async def begin(self) -> None:
         """Before the process serves: examine the log, also where nothing seems to be wrong. Bounded in time."""
-        await self._try(doubts_an_open_one=True)
+        while not await self._try(doubts_an_open_one=True):  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(EXAMINE_S)
 
     async def run(self) -> None:
         """Until cancelled: a log that is closed is opened as soon as that can be done."""
@@ -84,7 +85,8 @@ class Examination:
             await asyncio.sleep(EXAMINE_S)
             await self._try(doubts_an_open_one=False)
 
-    async def _try(self, *, doubts_an_open_one: bool) -> None:
+    async def _try(self, *, doubts_an_open_one: bool) -> bool:
+        """Whether it is known how the log is: not while another process looks through one that seems to be open."""
         is_open = False
         try:
             is_open = await self._is_open()
@@ -97,8 +99,11 @@ class Examination:
         except DATABASE_FAULTS as error:
             log.warning("restore.not_examined", error_type=type(error).__name__)
         except (KafkaError, OSError, HoleInTopic) as error:
+            if is_open and isinstance(error, BeingCompleted):
+                return False
             if not is_open:  # Else it lives where it lived: what cannot be asked is not doubted.
                 self._stay_closed(REASONS.get(type(error), "restored-without-topic"))
+        return True
 
     def _stay_closed(self, reason: str) -> None:
         if self._closed_because != reason:

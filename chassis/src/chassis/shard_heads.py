@@ -97,10 +97,13 @@ class ShardHeads:
         """Poll until cancelled. A database that cannot be reached is asked again."""
         pause = POLL_S_MIN
         while True:
-            before = sum(self._heads.values())
+            known = dict(self._heads)
+            before = sum(known.values())
             try:
                 for shard, last_pos in (await self._read()).items():
                     self.tell(shard, last_pos)
+                    if last_pos < known[shard]:
+                        self._heads[shard] = last_pos  # The log was restored without its end.
             except DATABASE_ERRORS as error:
                 log.warning("shard_heads.not_read", error_type=type(error).__name__)
                 await asyncio.sleep(PAUSE_S)
