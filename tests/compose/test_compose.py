@@ -102,7 +102,9 @@ class TestWatching:
         wanted = {metric for query in asked.values() for metric in metrics_of(query)}
 
         async def unknown() -> set[str]:
-            return wanted - {*(await composition.looks("prometheus", "/api/v1/label/__name__/values"))["data"]}
+            # What was counted, and what there is to be counted.
+            told = [await composition.looks("prometheus", f"/api/v1/{path}") for path in ("label/__name__/values", "metadata")]
+            return wanted - {name for each in told for name in each["data"]}
 
         await gone(unknown)
 
