@@ -189,6 +189,16 @@ class TestSession:
         browser.client.cookies.update(kept)
         assert "/login" == (await browser.open("/contracts")).url.path
 
+    async def test_grows_idle_though_its_page_asks_by_itself(
+        self, portal: Portal, browser: Browser, somebody: dict[str, str]
+    ) -> None:
+        await _signed_in(portal, browser, somebody)
+        await portal.users._pool.execute("UPDATE session SET used_at = used_at - interval '119 minutes'")
+        asked = await browser.client.get("/contracts", headers={"HX-Request": "true"}, follow_redirects=True)
+        assert "/contracts" == asked.url.path
+        await portal.users._pool.execute("UPDATE session SET used_at = used_at - interval '2 minutes'")
+        assert "/login" == (await browser.open("/contracts")).url.path
+
     async def test_is_over_after_a_shift(self, portal: Portal, browser: Browser, somebody: dict[str, str]) -> None:
         await _signed_in(portal, browser, somebody)
         await portal.users._pool.execute("UPDATE session SET began_at = began_at - interval '12 hours 1 second'")

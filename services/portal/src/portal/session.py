@@ -30,6 +30,8 @@ SESSION_IDLE = timedelta(hours=2)
 SESSION_LIFE = timedelta(hours=12)
 """A shift."""
 COOKIE_CHARS_MAX = 64
+BY_ITSELF = "HX-Request"
+"""A page asks for a part of itself: nobody sits there and uses it."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Sessions:
             return None
         row = await self._pool.fetchrow(
             """
-            UPDATE session SET used_at = clock_timestamp()
+            UPDATE session SET used_at = CASE WHEN $4 THEN clock_timestamp() ELSE used_at END
             WHERE session_digest = $1 AND began_at > clock_timestamp() - $3::interval
                 AND (used_at > clock_timestamp() - $2::interval OR gate_contract_no IS NOT NULL)
             RETURNING *
@@ -119,6 +121,7 @@ class Sessions:
             self._digests.of("session", name),
             SESSION_IDLE,
             SESSION_LIFE,
+            BY_ITSELF not in request.headers,
         )
         if row is None:
             return None
