@@ -78,7 +78,7 @@ def leaves(value: Any, where: str) -> Iterator[tuple[str, Any]]:
         case dict():
             for name, each in value.items():
                 yield from leaves(each, f"{where}.{name}")
-        case [first, *_]:
+        case [first, *_] if not isinstance(first, list):  # For what stands in a list of lists schemathesis has no address.
             yield from leaves(first, f"{where}[*]")
         case str() | int() | float() if not isinstance(value, bool):
             yield where, value
