@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from chassis import consumer as consumer_module
-from chassis import intake, leases, reacting
+from chassis import intake, leases, reacting, tracing
 from chassis import projector as projector_module
 from chassis import relay as relay_module
 from chassis.broker import Broker
@@ -50,6 +50,7 @@ from tests.chassis.tallies import (
     in_shards,
 )
 from tests.chassis.tally_topics import make_again, make_topic, read_events
+from tests.collector import Collector
 from tests.measured import risen
 
 PARTITION, PARTITIONS = 1, 4
@@ -715,6 +716,20 @@ class TestPolicy:
             effect.correlation_id,
             effect.traceparent,
         )
+
+    async def test_goes_on_in_the_trace_of_its_cause(self, log: LogDatabase, store: EventStore, collector: Collector) -> None:
+        stream = in_shard(1)
+        [cause] = counted(stream, 1)
+        topic = Topic([cause])
+        with tracing.recorded(service="tally", role="worker"):
+            async with projecting(projector_of(log, source=topic, policies=[follow_up(store, count_it)], store=store)):
+                await eventually(lambda: has_reached(log, 1, 1, "follow_up"))
+
+        [span] = collector.spans
+        assert ("project other", "consumer", "1" * 32, "2" * 16) == (span.name, span.kind, span.trace_id, span.parent_id)
+        assert (["follow_up"], 1) == (span.attributes["gatehouse.subscribers"], span.attributes["messaging.batch.message_count"])
+        [effect] = await store.read_stream(stream)
+        assert f"00-{span.trace_id}-{span.span_id}-01" == effect.traceparent, "what comes next is told below it"
 
     async def test_decides_again_when_somebody_else_came_between(self, log: LogDatabase) -> None:
         stream, neighbour = in_shards(1, 1)

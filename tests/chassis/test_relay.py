@@ -35,10 +35,12 @@ from chassis.service import Application, Service
 from chassis.settings import ServiceSettings
 from chassis.shard_heads import ShardHeads
 from chassis.testing.wait import eventually
+from chassis.tracing import recorded
 from contracts.event import SHARDS, Recorded, record_headers
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import append_of, in_shard
 from tests.chassis.tally_topics import PARTITIONS, delete_topic, make_again, make_topic, read_events, read_topic, started
+from tests.collector import Collector
 
 TOKEN = 7
 """The token under which the test holds every partition."""
@@ -130,6 +132,18 @@ def without_repeats(positions: Sequence[int]) -> list[int]:
 
 
 class TestRelay:
+    async def test_tells_the_trace_of_each_event_that_it_publishes_it(
+        self, log: LogDatabase, store: EventStore, publisher: TopicPublisher, collector: Collector, kafka_bootstrap: str, topic: str
+    ) -> None:
+        await append(store, in_shard(1), events=2)
+        with recorded(service="tally", role="worker"):
+            await relayed(log, publisher)
+        [span] = collector.spans
+        assert ("publish", "producer", "1" * 32, "2" * 16) == (span.name, span.kind, span.trace_id, span.parent_id)
+        assert 2 == span.attributes["messaging.batch.message_count"]
+        read = await read_events(kafka_bootstrap, topic)
+        assert {f"00-{span.trace_id}-{span.parent_id}-01"} == {event.traceparent for event in read}, "as it was stored"
+
     async def test_publishes_what_is_stored_and_nothing_else(
         self, log: LogDatabase, store: EventStore, publisher: TopicPublisher, kafka_bootstrap: str, topic: str
     ) -> None:
