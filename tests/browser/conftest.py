@@ -7,6 +7,7 @@ How pages look is tested with stand-ins for the services; that they work, on one
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 
 import httpx2
@@ -33,6 +34,8 @@ from tests.journeys.stack import JourneyStack, journey_stack
 from tests.portal.stand_ins import StandIns, app_of, of_operations, operator, supervisor
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+IN_CHINESE: dict[str, str | float | bool] = {**os.environ, "LANGUAGE": "zh_CN"}
+"""What the browser itself says, as in the field of a date or a file: a context's locale is what pages are told alone."""
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +53,7 @@ async def chromium_path() -> str:
 @pytest.fixture(scope="session")
 async def chromium(chromium_path: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium_path, args=FLAGS, env=IN_CHINESE)
         yield browser
         await browser.close()
 

@@ -136,6 +136,28 @@ class TestAttempts:
         assert (answered["attempt_id"], two, "admitted") == (listed["attempt_id"], listed["decided_by"], listed["outcome"])
         assert 1 == len((await site.list("attempts", needs_review=False))["items"])
 
+    async def test_on_paper_against_the_rules_are_told_whoever_supervises_the_site(self, site: Site) -> None:
+        station, two = f"测试{site.contract_no}", [str(uuid4()), str(uuid4())]
+        reported = example_of(ContractReported, contract_no=site.contract_no, station_name=station, district="310151")
+        site.seen.add(str(site.running.registration.tell(reported, stream_id=uuid4())))
+        for hours in (3, 1, 2):
+            await paper(site, await site.expects(), two, (datetime.now(UTC) - timedelta(hours=hours)).isoformat())
+        of_site = (await site.list("attempts", needs_review=True))["items"]
+
+        def officer(**granted: Any) -> Caller:
+            role = Role.STATION_OFFICER if "stations" in granted else Role.DISTRICT_SUPERVISOR
+            return site.running.service.caller(Principal(f"{role}-{uuid4()}", role, **granted))
+
+        first = (await officer(stations=frozenset({station})).get("/v1/paper-entries", limit=2)).json()
+        second = (await officer(stations=frozenset({station})).get("/v1/paper-entries", limit=2, after=first["next"])).json()
+        assert (3, 3, None) == (first["total"], second["total"], second["next"])
+        assert [{**each, "contract_no": site.contract_no} for each in of_site] == first["items"] + second["items"]
+        of_district = (await officer(districts=frozenset({"310151"})).get("/v1/paper-entries", limit=200)).json()["items"]
+        assert {each["attempt_id"] for each in of_site} <= {each["attempt_id"] for each in of_district}
+        elsewhere = (await officer(stations=frozenset({"浦东"})).get("/v1/paper-entries")).json()
+        assert (0, []) == (elsewhere["total"], elsewhere["items"])
+        assert 403 == (await site.operator.get("/v1/paper-entries")).status_code
+
     async def test_are_shown_to_nobody_of_another_contract(self, site: Site) -> None:
         for what in ("attempts", "roster"):
             foreign = await site.running.caller(Role.SITE_OPERATOR, "W2017050130174").get(site.path(what))

@@ -96,12 +96,14 @@ async def _registration(running: InProcess[Any]) -> Mapping[Relation, Names]:
 
 
 async def _registered(running: InProcess[Any], relation: Relation) -> Names:
-    """Somebody pre-registered on the contract, and a file handed in for it."""
+    """Somebody pre-registered on the contract, a form that waits there, and a file handed in for it."""
     site, contract = on(running, relation), f"/v1/contracts/{SITES[relation].contract_no}"
     origin = {"code": "320600", "text": "江苏省南通市"}
     form = person_body(origin=origin, arrival_date=TODAY.isoformat(), employer_credit_code=EMPLOYERS[relation])
     seen = await declared(running, site, form["document"])
     person_id = (await done(site, f"{contract}/pre-registrations", form, seen=seen)).json()["person_id"]
+    waiting = await site.post(f"{contract}/pre-registrations", {**form, "document": person_body()["document"]})
+    await site.get(f"{contract}/pre-registrations", seen=waiting.headers["consistency-token"])
     row = {"证件类型": "居民身份证", "身份证号": person_body()["document"]["number"], "姓名": "甲", "人员类别": "作业人员"}
     content = as_csv([row | {"工种": "020", "用人单位": EMPLOYER, "在场": "是"}])
     handed_in = await site.upload(f"{contract}/roster-imports/files", content, "text/csv", dry_run=True)

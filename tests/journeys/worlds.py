@@ -262,6 +262,12 @@ async def registration(running: InProcess[Any]) -> Examples:
         "unlink_document": Example(Good(of_document, body={"reason": "证件号录错"}), 204, [{"reason": "不是同一人"}]),
         "withdraw_pre_registration": Example(Good(somebody, body={"reason": "录入错误"}), 204, [{"reason": "只在虹口施工"}]),
         "list_review_items": Example(Good(own, query={"limit": "5"})),
+        "list_supervised_review_items": Example(Good(query={"limit": "5"})),
+        "list_review_items_of_supervised": Example(Good(own, query={"limit": "5"})),
+        "list_people_here": Example(Good(own, query={"person_id": somebody["person_id"]})),
+        "list_awaiting_forms": Example(Good(own, query={"limit": "5"})),
+        "list_supervised_awaiting_forms": Example(Good(query={"limit": "5"})),
+        "list_awaiting_forms_of_supervised": Example(Good(own, query={"limit": "5"})),
         "list_settlements": Example(Good(to_correct)),
         "settle_review_item": Example(Good(to_correct, body=looked_at), 201, [{**looked_at, "note": "已到场核对"}]),
         "look_up_person": Example(Good(body={"document": document()})),
@@ -419,6 +425,7 @@ async def gatekeeper(running: InProcess[Any]) -> Examples:
         "read_clearance": Example(Good({**own, "person_id": str(expected)}, query={"kind": "entry"})),
         "list_attempts": Example(Good(own, query={"limit": "5"})),
         "list_banned_on_site": Example(Good(query={"limit": "5"})),
+        "list_supervised_paper_entries": Example(Good(query={"limit": "5"})),
         "list_roster": Example(Good(own, query={"limit": "5"})),
     }
 

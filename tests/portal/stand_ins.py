@@ -39,6 +39,7 @@ PAGE_BYTES_MAX = 100_000
 
 Answer = tuple[int, Any]
 
+REGISTRANT = {"account": "user:7", "role": "employer_registrar", "registered_at": NOW}
 PRE_REGISTRATION = {
     "person_id": str(PERSON),
     "state": "open",
@@ -54,6 +55,7 @@ PRE_REGISTRATION = {
     "declaration_version": 1,
     "waits_for": None,
     "taken_up": True,
+    "registered_by": REGISTRANT,
     "changed_at": NOW,
 }
 AWAITED = PRE_REGISTRATION | {
@@ -75,6 +77,7 @@ FAMILY_MEMBER = {
     "mobile": "138****0015",
     "declaration_version": 1,
     "waits_for": None,
+    "registered_by": None,
     "changed_at": NOW,
 }
 FAMILY_AWAITED = FAMILY_MEMBER | {
@@ -86,6 +89,19 @@ FAMILY_AWAITED = FAMILY_MEMBER | {
     "declaration_version": None,
     "waits_for": "declaration",
 }
+AWAITING_FORMS = [
+    {
+        "person_id": str(person),
+        "accompanies": accompanies,
+        "name": form["name"],
+        "document_type": form["document_type"],
+        "document_number": form["document_number"],
+        "waits_for": form["waits_for"],
+        "registered_by": REGISTRANT,
+        "changed_at": NOW,
+    }
+    for person, accompanies, form in ((WAITING, None, AWAITED), (WAITING_CHILD, str(PERSON), FAMILY_AWAITED))
+]
 SUPPLIES = [
     {"item": "口罩", "unit": "只", "quantity": 2000, "used_per_100_people_daily": 200},
     {"item": "测温枪", "unit": "把", "quantity": 4, "used_per_100_people_daily": None},
@@ -205,6 +221,8 @@ class StandIns:
             ("GET", f"{of_contract}/pre-registrations/{PERSON}"): (200, PRE_REGISTRATION),
             ("GET", f"{of_contract}/pre-registrations/{WAITING}"): (200, AWAITED),
             ("GET", f"/v1/people/{WAITING}/isolation-orders"): (200, {"items": []}),
+            ("GET", f"{of_contract}/awaiting-forms"): (200, {"items": AWAITING_FORMS, "next": None}),
+            ("GET", f"{of_contract}/people"): (200, {"items": [here(PERSON)]}),
             ("POST", f"{of_contract}/pre-registrations/{WAITING}/withdrawal"): (204, {}),
             ("POST", f"{of_contract}/pre-registrations"): (201, {"person_id": str(PERSON)}),
             ("POST", "/v1/declaration-lookups"): (200, DECLARATION),
@@ -548,6 +566,14 @@ SUPERVISION: dict[tuple[str, str], Answer] = {
         {"date": "2020-02-18", "items": [str(PERSON), str(CHILD)], "next": None},
     ),
     ("GET", "/v1/ban-reviews"): (200, DUE_REVIEWS),
+    ("GET", "/v1/awaiting-forms"): (
+        200,
+        {"total": 2, "items": [{"contract_no": CONTRACT, "people": 1, "family_members": 1}], "next": None},
+    ),
+    ("GET", f"/v1/awaiting-forms/{CONTRACT}"): (200, {"items": AWAITING_FORMS, "next": None}),
+    ("GET", "/v1/review-items"): (200, {"total": 1, "items": [{"contract_no": CONTRACT, "items": 1}], "next": None}),
+    ("GET", f"/v1/review-items/{CONTRACT}"): (200, {"items": [DIFFERS], "next": None}),
+    ("GET", "/v1/paper-entries"): (200, {"total": 1, "items": [{**REVIEWED, "contract_no": CONTRACT}], "next": None}),
     ("GET", "/v1/banned-on-site"): (
         200,
         {
@@ -563,6 +589,12 @@ SUPERVISION: dict[tuple[str, str], Answer] = {
     ("GET", "/v1/supervision/people"): (200, {**PAGE, "rows": [PEOPLE_ROW, PEOPLE_ROW]}),
     ("GET", "/v1/supervision/employments"): (200, {**PAGE, "rows": [PEOPLE_ROW, PEOPLE_ROW]}),
 }
+
+
+def here(person_id: UUID, standing: str = "pre_registered") -> dict[str, Any]:
+    """Who that is on the contract."""
+    told = ("name", "document_type", "document_number")
+    return {"person_id": str(person_id), "standing": standing, **{name: PRE_REGISTRATION[name] for name in told}}
 
 
 def attempt(outcome: str, reasons: list[dict[str, Any]]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from tests.portal.stand_ins import (
     StandIns,
     app_of,
     attempt,
+    here,
     operator,
     refusal,
     registrar,
@@ -519,7 +520,7 @@ class TestToday:
             ("GET", f"{of_contract}/missing-reports"): (200, {"date": "2020-02-18", **nothing}),
             ("GET", f"{of_contract}/isolation-ends"): (200, {"date": "2020-02-18", **nothing}),
             ("GET", f"{of_contract}/attempts"): (200, nothing),
-            ("GET", f"{of_contract}/pre-registrations"): (200, nothing),
+            ("GET", f"{of_contract}/awaiting-forms"): (200, nothing),
         }
         page = (await browser.open(self.PATH)).text
         assert 4 == page.count("没有。")
@@ -528,13 +529,27 @@ class TestToday:
 
 class TestNames:
     @pytest.mark.parametrize("path", ["today", "exits", "morning-round"])
-    async def test_are_told_beyond_the_first_page_of_a_long_list(self, services: StandIns, browser: Browser, path: str) -> None:
-        one = f"{PRE_REGISTRATIONS}/{PERSON}"
-        services.answers["GET", PRE_REGISTRATIONS] = (200, {"items": [], "next": "1_0"})
+    async def test_are_asked_at_once_for_all_of_a_page(self, services: StandIns, browser: Browser, path: str) -> None:
+        people = f"/v1/contracts/{CONTRACT}/people"
         assert "吴*江" in (await browser.open(f"{SITE}/{path}")).text
-        assert 1 == len(services.sent("GET", one)), "once, on however many lists of the page he stands"
-        services.answers["GET", one] = refusal(404, "not-found", "x")
-        assert "旧名册人员" in (await browser.open(f"{SITE}/{path}")).text
+        (asked,) = services.sent("GET", people)
+        assert 1 == asked.url.params.get_list("person_id").count(str(PERSON)), "on however many lists of the page he stands"
+        services.answers["GET", people] = (200, {"items": []})
+        assert "未知" in (await browser.open(f"{SITE}/{path}")).text
+
+    @pytest.mark.parametrize("path", ["today", "morning-round"])
+    async def test_are_those_of_family_and_of_the_old_roster_too(self, services: StandIns, browser: Browser, path: str) -> None:
+        services.answers["GET", f"/v1/contracts/{CONTRACT}/people"] = (200, {"items": [here(PERSON, "family")]})
+        assert "吴*江" in (page := (await browser.open(f"{SITE}/{path}")).text)
+        assert '<span class="tag">携带家属</span>' in page
+
+    @pytest.mark.parametrize("path", ["health-reports", "dispositions", "history"])
+    async def test_of_the_old_roster_stand_on_pages_of_one_person(self, services: StandIns, browser: Browser, path: str) -> None:
+        services.answers["GET", f"{PRE_REGISTRATIONS}/{PERSON}"] = refusal(404, "not-found", "x")
+        services.answers["GET", f"/v1/contracts/{CONTRACT}/people"] = (200, {"items": [here(PERSON, "rostered")]})
+        page = (await browser.open(f"{SITE}/people/{PERSON}/{path}")).text
+        assert "吴*江" in page
+        assert "420***********0153" in page
 
 
 class TestSupervisedToday:
@@ -554,9 +569,3 @@ class TestSupervisedToday:
         asked = next(each for each in services.asked if each.url.path == "/v1/supervision/days")
         assert {"station": "虹口", "days": "30"} == dict(asked.url.params)
         assert '<th scope="row" class="nowrap">2020-02-28</th><td class="number">3</td>' in page
-
-    async def test_turns_every_page_of_the_banned_to_name_them(self, services: StandIns, browser: Browser) -> None:
-        services.answers["GET", "/v1/supervision/employments"] = (200, {**TABLE, "rows": [], "total": 20, "pages": 2})
-        await browser.open(self.PATH)
-        asked = [each.url.params for each in services.asked if each.url.path == "/v1/supervision/employments"]
-        assert ["1", "2"] == [each["page"] for each in asked if "banned" in each]

@@ -146,7 +146,7 @@ class TestPaperEntry:
         assert f'value="{NUMBER}"' in page.text, "what was typed is kept"
 
     async def test_names_nobody_whom_it_does_not_know(self, services: StandIns, browser: Browser) -> None:
-        services.answers["GET", f"/v1/contracts/{CONTRACT}/pre-registrations"] = (200, {"items": [], "next": None})
+        services.answers["GET", f"/v1/contracts/{CONTRACT}/people"] = (200, {"items": []})
         services.answers["GET", f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}"] = refusal(404, "not-found", "x")
         await browser.open(self.PATH)
         assert "吴*江" not in (await browser.submit(self.PATH, **self.TYPED)).text

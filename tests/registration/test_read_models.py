@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,9 @@ import asyncpg
 import pytest
 
 from chassis.database import create_pool
+from chassis.subscribers import Fact
 from chassis.tables import ReadModel
-from contracts.event import Event
+from contracts.event import Actor, Event
 from contracts.gatekeeper import (
     Cause,
     Clearance,
@@ -22,6 +24,7 @@ from contracts.gatekeeper import (
     ExitRegistered,
     Outcome,
 )
+from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.people import PersonKind
 from contracts.registration import RosterMemberImported
 from registration.read_models.declaration_versions import DECLARATION_VERSIONS
@@ -34,7 +37,10 @@ from registration.read_models.pre_registrations import (
     pre_registration_of,
 )
 from registration.read_models.presences import PRESENCES, head_count
+from registration.read_models.registrants import FORMS_HANDED_IN, registrants_of
+from registration.read_models.review_items import REVIEW_ITEMS
 from registration.read_models.review_settlements import REVIEW_SETTLEMENTS
+from registration.read_models.roster_members import ROSTER_MEMBERS
 from registration.wiring import SERVICE
 from tests.conftest import MakeDatabase
 from tests.registration.facts import (
@@ -54,11 +60,12 @@ from tests.registration.facts import (
     entered_on_paper,
     entry_attempted,
     erased,
+    imported,
     pre_registered,
     withdrawn,
 )
 from tests.registration.test_review import settled
-from tests.told import fact
+from tests.told import RECORDED_AT, fact, recorded
 
 LATER = NOW + timedelta(hours=1)
 
@@ -155,6 +162,70 @@ class TestDeclarationVersions:
         rows = await in_batches(pool, DECLARATION_VERSIONS, "declaration_version_v1", events)
         assert [(PERSON, 1, ""), (PERSON, 2, "report_before_departure wuhan_against_hubei")] == [
             (*row[:2], row[-1]) for row in rows
+        ]
+
+
+class TestReviewItems:
+    DIFFERS = declaration_received(declaration_version=2, from_hubei=True)
+
+    async def items(self, pool: asyncpg.Pool, *events: Event) -> list[tuple[str, str, int]]:
+        rows = await in_batches(pool, REVIEW_ITEMS, "review_item_v1", events)
+        return sorted((contract_no, kind, version) for contract_no, _, kind, version, _ in rows)
+
+    @pytest.mark.parametrize("told", list(permutations([declaration_received(), DIFFERS, pre_registered()])))
+    async def test_follow_from_what_both_sources_tell_in_whatever_order(self, pool: asyncpg.Pool, told: Sequence[Event]) -> None:
+        ordered = sorted(told, key=lambda each: getattr(each, "declaration_version", 0))  # those of one source stay in order
+        both = iter(each for each in ordered if isinstance(each, DeclarationReceived))
+        events = [next(both) if isinstance(each, DeclarationReceived) else each for each in told]
+        assert [(HERE, "declaration_differs", 2)] == await self.items(pool, *events)
+
+    async def test_are_of_each_contract_that_relies_on_it_until_it_relies_on_another(self, pool: asyncpg.Pool) -> None:
+        events: list[Event] = [declaration_received(), pre_registered(), pre_registered(contract_no=ELSEWHERE), self.DIFFERS]
+        assert [ELSEWHERE, HERE] == [each for each, *_ in await self.items(pool, *events)]
+        events.append(corrected(declared(declaration_version=2, from_hubei=True)))
+        assert [ELSEWHERE] == [each for each, *_ in await self.items(pool, *events)]
+        assert [] == await self.items(pool, *events, closed(contract_no=ELSEWHERE))
+
+    async def test_tell_of_what_contradicts_itself_while_it_is_relied_on(self, pool: asyncpg.Pool) -> None:
+        contradicts = declaration_received(contradictions=("report_before_departure",))
+        assert [] == await self.items(pool, contradicts)
+        assert [(HERE, "declaration_contradicts", 1)] == await self.items(pool, contradicts, pre_registered())
+        awaiting = [contradicts, pre_registered(), closed(), awaited(left=LEFT)]
+        assert [] == await self.items(pool, *awaiting)
+
+    async def test_of_whoever_was_withdrawn_say_since_when(self, pool: asyncpg.Pool) -> None:
+        rows = await in_batches(
+            pool, REVIEW_ITEMS, "review_item_v1", [declaration_received(), pre_registered(), withdrawn(at=LATER)]
+        )
+        assert [(HERE, PERSON, "entered_though_withdrawn", 1, LATER)] == rows
+
+    async def test_are_none_of_a_form_that_was_withdrawn(self, pool: asyncpg.Pool) -> None:
+        assert [] == await self.items(pool, awaited(), withdrawn())
+
+
+class TestRegistrants:
+    async def test_keep_who_handed_a_form_in_also_when_it_is_taken_up(self, pool: asyncpg.Pool) -> None:
+        lead, other = Actor("project_lead", "user:1"), Actor("site_operator", "user:2")
+        told = [(awaited(), lead), (pre_registered(taken_up=True), None), (pre_registered(contract_no=ELSEWHERE), other)]
+        async with pool.acquire() as connection, connection.transaction():
+            facts = [Fact(event, recorded(event, PERSON, pos=1, actor=actor)) for event, actor in told]
+            await FORMS_HANDED_IN.project(connection, facts, partition=0)
+        for contract_no, actor in ((HERE, lead), (ELSEWHERE, other)):
+            found = (await registrants_of(pool, contract_no, [PERSON], as_family=False))[PERSON]
+            assert (*actor, RECORDED_AT) == (found.role, found.account, found.registered_at)
+        assert {} == await registrants_of(pool, HERE, [PERSON], as_family=True)
+
+    async def test_are_unknown_of_what_names_nobody(self, pool: asyncpg.Pool) -> None:
+        await project(pool, FORMS_HANDED_IN, pre_registered())
+        assert {} == await registrants_of(pool, HERE, [PERSON], as_family=False)
+
+
+class TestRosterMembers:
+    async def test_know_who_stood_on_which_roster(self, pool: asyncpg.Pool) -> None:
+        events = [imported(), imported(contract_no=ELSEWHERE, on_site=True)]
+        rows = await in_batches(pool, ROSTER_MEMBERS, "roster_member_v1", events)
+        assert [(ELSEWHERE, PERSON, "020", EMPLOYER), (HERE, PERSON, "020", EMPLOYER)] == [
+            (row[0], row[1], row[3], row[4]) for row in rows
         ]
 
 

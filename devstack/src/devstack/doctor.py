@@ -76,10 +76,12 @@ def survey(settings: Settings) -> list[Finding]:
 
 def survey_browser() -> list[Finding]:
     """What the browser tests need besides."""
+    words = "/usr/lib/chromium/locales/zh-CN.pak"  # without it, it asks for dates and files in English on Chinese pages
     fonts = Path("/usr/share/fonts")
     font = next((str(each) for pattern in ("*CJK*", "*wqy*") for each in fonts.rglob(pattern)), None) if fonts.is_dir() else None
     return [
         Finding("Chromium", shutil.which("chromium"), "chromium", needed=True),
+        Finding("Chromium's words", words if Path(words).exists() else None, "chromium-l10n", needed=True),
         Finding("Chinese font", font, "fonts-noto-cjk", needed=True),
     ]
 

@@ -19,8 +19,9 @@ from contracts.firms import ContractNo
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded, Reason
 from gatekeeper.domain.same_person import record_here
 from gatekeeper.domain.verdict import Question, earliest, is_known_on, judge
-from gatekeeper.read_models.attempts import Place, Wanted, page_of_attempts
+from gatekeeper.read_models.attempts import Place, Wanted, count_paper_entries, page_of_attempts, page_of_paper_entries
 from gatekeeper.read_models.banned_on_site import page_of_banned_on_site
+from gatekeeper.read_models.contract_places import Reach
 from gatekeeper.read_models.roster import RosterRow, page_of_roster, roster_counts
 from gatekeeper.wired import Wired, wired
 
@@ -30,7 +31,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 router = Router(prefix="/v1/contracts/{contract_no}", tags=["gate"])
 
-supervised = Router(prefix="/v1/banned-on-site", tags=["gate"])
+supervised = Router(prefix="/v1", tags=["gate"])
 
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_CLEARANCE))]
 Supervisor = Annotated[Principal, Depends(allowed(Action.QUERY_SUPERVISION))]
@@ -177,6 +178,39 @@ def _place(after: str | None) -> Place | None:
     return Place(EPOCH + timedelta(microseconds=microseconds), shard, pos)
 
 
+class SupervisedPaperEntryItem(RecordedAttemptAnswer):
+    """An entry on paper, and where."""
+
+    contract_no: str
+
+
+class SupervisedPaperEntriesAnswer(BaseModel):
+    """A page, the latest first."""
+
+    total: int
+    """All of them within reach, whatever the page."""
+    items: list[SupervisedPaperEntryItem]
+    next: str | None
+    """`after` of the next page. None: this was the last one."""
+
+
+@supervised.get("/paper-entries")
+async def list_supervised_paper_entries(
+    caller: Supervisor, seen: Consistency, parts: Parts, after: AfterAttempt | None = None, limit: Limit = ROWS_DEFAULT
+) -> SupervisedPaperEntriesAnswer:
+    """待核: let in on paper although a reason forbade it, on all sites of a station, a district or the city. A site asks its
+    attempts."""
+    await parts.wait_for_rows(seen)
+    reach = _reach_of(caller)
+    rows = await page_of_paper_entries(parts.pool, reach, after=_place(after), limit=limit + 1)
+    shown = rows[:limit]
+    return SupervisedPaperEntriesAnswer(
+        total=await count_paper_entries(parts.pool, reach),
+        items=[SupervisedPaperEntryItem(**dict(_attempt(event)), contract_no=event.contract_no) for _, event in shown],
+        next=_after(shown[-1][0]) if len(rows) > limit else None,
+    )
+
+
 # --- Roster -----------------------------------------------------------------------------------------------------------
 
 
@@ -263,19 +297,21 @@ class BannedOnSiteAnswer(BaseModel):
     """`after` of the next page. None: this was the last one."""
 
 
-@supervised.get("")
+@supervised.get("/banned-on-site")
 async def list_banned_on_site(
     caller: Supervisor, seen: Consistency, parts: Parts, after: UUID = NOBODY, limit: Limit = ROWS_DEFAULT
 ) -> BannedOnSiteAnswer:
     """Whoever is banned and has not left yet, on all sites of a station, a district or the city. A site asks its roster."""
     await parts.wait_for_rows(seen)
-    scope = SCOPES[caller.role]
-    rows = await page_of_banned_on_site(
-        parts.pool,
-        stations=None if scope is not Scope.STATIONS else caller.stations,
-        districts=None if scope is not Scope.DISTRICTS else caller.districts,
-        after=after,
-        limit=limit + 1,
-    )
+    rows = await page_of_banned_on_site(parts.pool, _reach_of(caller), after=after, limit=limit + 1)
     items = [BannedOnSiteItem.model_validate(row) for row in rows[:limit]]
     return BannedOnSiteAnswer(items=items, next=items[-1].person_id if len(rows) > limit else None)
+
+
+def _reach_of(caller: Principal) -> Reach:
+    """All contracts that the authority supervises."""
+    scope = SCOPES[caller.role]
+    return Reach(
+        stations=None if scope is not Scope.STATIONS else caller.stations,
+        districts=None if scope is not Scope.DISTRICTS else caller.districts,
+    )

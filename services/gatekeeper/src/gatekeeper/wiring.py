@@ -24,7 +24,8 @@ from gatekeeper.gate import Gate
 from gatekeeper.policies import clearance_policy
 from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES, watched_policies
 from gatekeeper.read_models.attempts import ATTEMPTS
-from gatekeeper.read_models.banned_on_site import CONTRACT_PLACES, COUNT_EVERY_S, count_bans
+from gatekeeper.read_models.banned_on_site import COUNT_EVERY_S, count_bans
+from gatekeeper.read_models.contract_places import CONTRACT_PLACES
 from gatekeeper.read_models.roster import ROSTER
 from gatekeeper.settings import Settings
 from gatekeeper.wired import Wired

@@ -49,7 +49,9 @@ from registration.domain.lacking import WaitsFor, waits_for
 from registration.domain.person import PersonEvent, PersonIsNotPreRegistered, PersonIsOnTooManyContracts
 from registration.domain.pre_registration import PreRegistration
 from registration.kept_forms import kept
+from registration.query_api import RegistrantAnswer, registrant_answer
 from registration.read_models.family_members import FamilyMemberRow, family_of
+from registration.read_models.registrants import registrants_of
 from registration.wired import Wired, wired
 
 router = Router(prefix="/v1/contracts/{contract_no}/pre-registrations/{person_id}/family-members", tags=["family"])
@@ -99,6 +101,8 @@ class FamilyMemberAnswer(BaseModel):
     """The declaration that is pinned. None while one is awaited."""
     waits_for: WaitsFor | None
     """What the form lacks, for all that is known now. None where it does not wait, or is about to be taken up."""
+    registered_by: RegistrantAnswer | None
+    """Who handed the form in last. None: it was told before that was kept."""
     changed_at: datetime
     """When it came to this state, UTC."""
 
@@ -190,9 +194,16 @@ async def list_family_members(
     await _accompanied(parts, caller, contract_no, person_id)
     await parts.wait_for(seen)
     rows = await family_of(parts.pool, contract_no, person_id)
-    unsealer = await parts.sealing.unwrap([row.person_id for row in rows], actor=caller.subject, purpose=Purpose.MASKED_PAGE)
+    people = [row.person_id for row in rows]
+    unsealer = await parts.sealing.unwrap(people, actor=caller.subject, purpose=Purpose.MASKED_PAGE)
     lacks = await asyncio.gather(*(_waits_for(parts, row) for row in rows))
-    return FamilyAnswer(items=[_masked(row, each, unsealer) for row, each in zip(rows, lacks, strict=True)])
+    handed_in = await registrants_of(parts.pool, contract_no, people, as_family=True)
+    return FamilyAnswer(
+        items=[
+            _masked(row, each, registrant_answer(handed_in.get(row.person_id)), unsealer)
+            for row, each in zip(rows, lacks, strict=True)
+        ]
+    )
 
 
 @router.post(
@@ -345,7 +356,9 @@ async def _waits_for(parts: Wired, row: FamilyMemberRow) -> WaitsFor | None:
     return waits_for(row, await parts.declarations.latest(row.person_id), parts.clock.now())
 
 
-def _masked(row: FamilyMemberRow, lacks: WaitsFor | None, unsealer: Unsealer) -> FamilyMemberAnswer:
+def _masked(
+    row: FamilyMemberRow, lacks: WaitsFor | None, handed_in: RegistrantAnswer | None, unsealer: Unsealer
+) -> FamilyMemberAnswer:
     def text(field: str, sealed: str | None) -> str | None:
         opened = None if sealed is None else unsealer.unseal(row.person_id, field, sealed)
         return None if isinstance(opened, Erased) else opened
@@ -363,5 +376,6 @@ def _masked(row: FamilyMemberRow, lacks: WaitsFor | None, unsealer: Unsealer) ->
         mobile=mobile and masked_mobile(mobile),
         declaration_version=row.declaration_version,
         waits_for=lacks,
+        registered_by=handed_in,
         changed_at=row.changed_at,
     )

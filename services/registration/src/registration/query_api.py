@@ -18,7 +18,7 @@ from chassis.key_server import Purpose
 from chassis.sealing import Erased, Unsealer
 from chassis.strict_json import StrictModel
 from chassis.web import Consistency, Router, etag
-from contracts.access import Action, Role
+from contracts.access import Action
 from contracts.firms import ContractNo, Firm
 from contracts.identity import Document, masked_mobile, masked_name, masked_number
 from contracts.streams import contract_stream
@@ -31,6 +31,8 @@ from registration.read_models.pre_registrations import (
     page_of_pre_registrations,
     pre_registration_of,
 )
+from registration.read_models.registrants import RegistrantRow, registrants_of
+from registration.supervised import own_employer
 from registration.wired import Wired, wired
 
 ROWS_DEFAULT, ROWS_MAX = 50, 200
@@ -125,6 +127,15 @@ def _contract(contract_no: str, details: ContractDetails) -> ContractAnswer:
 # --- Pre-registrations ------------------------------------------------------------------------------------------------
 
 
+class RegistrantAnswer(BaseModel):
+    """Who handed a form in."""
+
+    account: str
+    role: str
+    registered_at: datetime
+    """UTC."""
+
+
 class PreRegistrationAnswer(BaseModel):
     """Somebody who is, was, or is to be expected. Name and numbers are masked; None where the person was erased."""
 
@@ -146,6 +157,8 @@ class PreRegistrationAnswer(BaseModel):
     """What the form lacks, for all that is known now. None where it does not wait, or is about to be taken up."""
     taken_up: bool
     """Whether nobody acted: the declaration appeared and the kept form was taken up."""
+    registered_by: RegistrantAnswer | None
+    """Who handed the form in last. None: it was told before that was kept."""
     changed_at: datetime
     """When it came to this state, UTC."""
 
@@ -179,10 +192,12 @@ async def list_pre_registrations(
     await parts.contract_of(caller, contract_no)
     await parts.wait_for(seen)
     rows = await page_of_pre_registrations(
-        parts.pool, contract_no, state=state, employer=_own_employer(caller), after=_cursor(after), limit=limit + 1
+        parts.pool, contract_no, state=state, employer=own_employer(caller), after=_cursor(after), limit=limit + 1
     )
     shown = rows[:limit]
-    return PreRegistrationsAnswer(items=await _masked(parts, caller, shown), next=_after(shown[-1]) if len(rows) > limit else None)
+    return PreRegistrationsAnswer(
+        items=await _masked(parts, caller, contract_no, shown), next=_after(shown[-1]) if len(rows) > limit else None
+    )
 
 
 @router.get("/contracts/{contract_no}/pre-registrations/{person_id}", tags=["pre-registrations"])
@@ -192,22 +207,22 @@ async def read_pre_registration(
     """查看: one of them."""
     await parts.contract_of(caller, contract_no)
     await parts.wait_for(seen)
-    row = await pre_registration_of(parts.pool, contract_no, person_id, employer=_own_employer(caller))
+    row = await pre_registration_of(parts.pool, contract_no, person_id, employer=own_employer(caller))
     if row is None:
         raise NotFound
-    return (await _masked(parts, caller, [row]))[0]
+    return (await _masked(parts, caller, contract_no, [row]))[0]
 
 
-def _own_employer(caller: Principal) -> str | None:
-    """The firm whose people alone the caller may see; None: everybody's."""
-    # An empty code is nobody's: a registrar whose token names no firm sees nothing.
-    return caller.employer_credit_code or "" if caller.role is Role.EMPLOYER_REGISTRAR else None
-
-
-async def _masked(parts: Wired, caller: Principal, rows: Sequence[PreRegistrationRow]) -> list[PreRegistrationAnswer]:
-    unsealer = await parts.sealing.unwrap([row.person_id for row in rows], actor=caller.subject, purpose=Purpose.MASKED_PAGE)
+async def _masked(
+    parts: Wired, caller: Principal, contract_no: str, rows: Sequence[PreRegistrationRow]
+) -> list[PreRegistrationAnswer]:
+    people = [row.person_id for row in rows]
+    unsealer = await parts.sealing.unwrap(people, actor=caller.subject, purpose=Purpose.MASKED_PAGE)
     lacks = await asyncio.gather(*(_waits_for(parts, row) for row in rows))
-    return [_answer(row, each, unsealer) for row, each in zip(rows, lacks, strict=True)]
+    handed_in = await registrants_of(parts.pool, contract_no, people, as_family=False)
+    return [
+        _answer(row, each, registrant_answer(handed_in.get(row.person_id)), unsealer) for row, each in zip(rows, lacks, strict=True)
+    ]
 
 
 async def _waits_for(parts: Wired, row: PreRegistrationRow) -> WaitsFor | None:
@@ -216,7 +231,15 @@ async def _waits_for(parts: Wired, row: PreRegistrationRow) -> WaitsFor | None:
     return waits_for(row, await parts.declarations.latest(row.person_id), parts.clock.now())
 
 
-def _answer(row: PreRegistrationRow, lacks: WaitsFor | None, unsealer: Unsealer) -> PreRegistrationAnswer:
+def registrant_answer(row: RegistrantRow | None) -> RegistrantAnswer | None:
+    if row is None:
+        return None
+    return RegistrantAnswer(account=row.account, role=row.role, registered_at=row.registered_at)
+
+
+def _answer(
+    row: PreRegistrationRow, lacks: WaitsFor | None, handed_in: RegistrantAnswer | None, unsealer: Unsealer
+) -> PreRegistrationAnswer:
     def text(field: str, sealed: str | None) -> str | None:
         opened = None if sealed is None else unsealer.unseal(row.person_id, field, sealed)
         return None if isinstance(opened, Erased) else opened
@@ -238,19 +261,29 @@ def _answer(row: PreRegistrationRow, lacks: WaitsFor | None, unsealer: Unsealer)
         declaration_version=row.declaration_version,
         waits_for=lacks,
         taken_up=row.taken_up,
+        registered_by=handed_in,
         changed_at=row.changed_at,
     )
 
 
 def _after(row: PreRegistrationRow) -> str:
-    return f"{(row.changed_at - EPOCH) // timedelta(microseconds=1)}_{row.person_id}"
+    return f"{microseconds(row.changed_at)}_{row.person_id}"
 
 
 def _cursor(after: str | None) -> Cursor | None:
     if after is None:
         return None
-    microseconds, _, person_id = after.partition("_")
-    return Cursor(EPOCH + timedelta(microseconds=int(microseconds)), UUID(person_id))
+    at, _, person_id = after.partition("_")
+    return Cursor(moment(at), UUID(person_id))
+
+
+def microseconds(at: datetime) -> int:
+    """Since 1970."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def moment(microseconds: str) -> datetime:
+    return EPOCH + timedelta(microseconds=int(microseconds))
 
 
 # --- People -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -18,7 +19,7 @@ from chassis.sealing import Erased, Unsealer
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unchanged
-from contracts.access import Action, Role
+from contracts.access import Action
 from contracts.codes import DeclarationVersion
 from contracts.firms import ContractNo
 from contracts.identity import masked_name, masked_number
@@ -26,12 +27,23 @@ from contracts.registration import PinnedDeclaration
 from contracts.review import ReviewItemKind
 from contracts.texts import VisibleText
 from registration.domain.review import ReviewItem, ReviewItemIsUnknown, SettleReviewItem
-from registration.review_items import FoundItem, review_items
+from registration.review_items import FoundItem, FoundPage, review_items, unsettled_by_contract
+from registration.supervised import (
+    CONTRACTS_DEFAULT,
+    AfterContract,
+    Contracts,
+    Supervisor,
+    own_employer,
+    reach_of,
+    require_supervised,
+)
 from registration.wired import Wired, wired
 
 PEOPLE_DEFAULT, PEOPLE_MAX = 50, 200
 
 router = Router(prefix="/v1/contracts/{contract_no}/review-items", tags=["review items"])
+
+supervised = Router(prefix="/v1/review-items", tags=["review items"])
 
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
 Settler = Annotated[Principal, Depends(allowed(Action.SETTLE_REVIEW_ITEM))]
@@ -91,7 +103,30 @@ class ReviewItemsAnswer(BaseModel):
 
     items: list[ReviewItemAnswer]
     next: UUID | None
-    """`after` of the next page, which may be there even if this one is empty. None: this was the last one."""
+    """`after` of the next page. None: this was the last one."""
+
+
+class UnsettledOnContractItem(BaseModel):
+    """A contract with something that nobody has looked at."""
+
+    contract_no: str
+    items: int
+    """How much: one or more."""
+
+
+class UnsettledByContractAnswer(BaseModel):
+    """Contracts with something that nobody has looked at, by number."""
+
+    total: int
+    """Items on all contracts within reach, whatever the page."""
+    items: list[UnsettledOnContractItem]
+    next: str | None
+    """`after` of the next page. None: this was the last one."""
+
+
+IsSettled = Annotated[bool | None, Query(description="Whether somebody has looked; without it, all.")]
+OfPerson = Annotated[UUID | None, Query(description="Of this person alone.")]
+People = Annotated[int, Query(ge=1, le=PEOPLE_MAX, description="People, not items.")]
 
 
 @router.get("")
@@ -100,22 +135,63 @@ async def list_review_items(
     caller: Viewer,
     seen: Consistency,
     parts: Parts,
-    is_settled: bool | None = None,
-    person_id: Annotated[UUID | None, Query(description="Of this person alone.")] = None,
+    is_settled: IsSettled = None,
+    person_id: OfPerson = None,
     after: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=PEOPLE_MAX, description="People, not items.")] = PEOPLE_DEFAULT,
+    limit: People = PEOPLE_DEFAULT,
 ) -> ReviewItemsAnswer:
     """待核. Contradictions within the declaration that is relied on; a newer one that says otherwise; an entry that crossed a
     withdrawal. An item ends by itself when what it came from is put right, as by a correction that pins the newer one."""
     await parts.contract_of(caller, contract_no)
     await parts.wait_for(seen)
-    # An empty code is nobody's: a registrar whose token names no firm sees nothing.
-    employer = caller.employer_credit_code or "" if caller.role is Role.EMPLOYER_REGISTRAR else None
-    page = await review_items(parts.pool, contract_no, employer=employer, person_id=person_id, after=after, people_max=limit)
-    wanted = [each for each in page.items if is_settled is None or is_settled == (each.settled is not None)]
-    people = list(dict.fromkeys(each.person_id for each in wanted))
+    page = await review_items(
+        parts.pool,
+        contract_no,
+        employer=own_employer(caller),
+        is_settled=is_settled,
+        person_id=person_id,
+        after=after,
+        people_max=limit,
+    )
+    return await _masked(parts, caller, contract_no, page)
+
+
+@supervised.get("")
+async def list_supervised_review_items(
+    caller: Supervisor, seen: Consistency, parts: Parts, after: AfterContract = None, limit: Contracts = CONTRACTS_DEFAULT
+) -> UnsettledByContractAnswer:
+    """待核 on all contracts of a station, a district or the city: how much on which contract that nobody has looked at."""
+    await parts.wait_for(seen)
+    found = await unsettled_by_contract(parts.pool, reach_of(caller), after=after or "", limit=limit + 1)
+    shown = found.items[:limit]
+    return UnsettledByContractAnswer(
+        total=found.total,
+        items=[UnsettledOnContractItem(**asdict(each)) for each in shown],
+        next=shown[-1].contract_no if len(found.items) > limit else None,
+    )
+
+
+@supervised.get("/{contract_no}")
+async def list_review_items_of_supervised(
+    contract_no: ContractNo,
+    caller: Supervisor,
+    seen: Consistency,
+    parts: Parts,
+    is_settled: IsSettled = None,
+    after: UUID | None = None,
+    limit: People = PEOPLE_DEFAULT,
+) -> ReviewItemsAnswer:
+    """待核 on one of those contracts: what there is to look at."""
+    await parts.wait_for(seen)
+    await require_supervised(parts, caller, contract_no)
+    page = await review_items(parts.pool, contract_no, employer=None, is_settled=is_settled, after=after, people_max=limit)
+    return await _masked(parts, caller, contract_no, page)
+
+
+async def _masked(parts: Wired, caller: Principal, contract_no: str, page: FoundPage) -> ReviewItemsAnswer:
+    people = list(dict.fromkeys(each.person_id for each in page.items))
     unsealer = await parts.sealing.unwrap(people, actor=caller.subject, purpose=Purpose.MASKED_PAGE)
-    return ReviewItemsAnswer(items=[_answer(contract_no, each, unsealer) for each in wanted], next=page.next)
+    return ReviewItemsAnswer(items=[_answer(contract_no, each, unsealer) for each in page.items], next=page.next)
 
 
 class FoundOutAnswer(BaseModel):

@@ -1,11 +1,10 @@
-"""What is to be looked at on a contract (待核), worked out from the read models at the time of asking."""
+"""What is to be looked at (待核): on a contract, with what was declared, and how much on which one."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from uuid import UUID
 
 import asyncpg
@@ -15,33 +14,55 @@ from contracts.registration import (
 )
 from contracts.review import ReviewItemKind
 from registration.domain.review import ReviewItem, differences
+from registration.read_models.contract_places import SUPERVISED, Reach
 from registration.read_models.review_settlements import SettlementRow
 
-PEOPLE = """
-SELECT p.person_id, p.state, p.document_type, p.document, p.name, p.declaration_version, v.contradictions
-FROM pre_registration_v2 AS p
-LEFT JOIN declaration_version_v1 AS v ON v.person_id = p.person_id AND v.version = p.declaration_version
-LEFT JOIN presence_v1 AS s ON s.contract_no = p.contract_no AND s.person_id = p.person_id
-WHERE p.contract_no = $1
-  AND ($2::text IS NULL OR p.employer_credit_code = $2)
-  AND ($3::uuid IS NULL OR p.person_id = $3)
-  AND ($4::uuid IS NULL OR p.person_id > $4)
-  AND (p.state = 'open' AND (v.contradictions <> '' OR EXISTS (
-        SELECT FROM declaration_version_v1 AS d WHERE d.person_id = p.person_id AND d.version > p.declaration_version))
-    OR p.state = 'withdrawn' AND p.declaration_version IS NOT NULL AND (s.inside OR s.left_at > p.changed_at))
-ORDER BY p.person_id
-LIMIT $5
+TO_LOOK_AT = """
+FROM review_item_v1 AS i
+JOIN pre_registration_v2 AS p USING (contract_no, person_id)
+LEFT JOIN presence_v1 AS s USING (contract_no, person_id)
+LEFT JOIN review_settlement_v1 AS t
+    ON (t.contract_no, t.person_id, t.kind, t.declaration_version) = (i.contract_no, i.person_id, i.kind, i.declaration_version)
+WHERE (i.withdrawn_at IS NULL OR s.inside OR s.left_at > i.withdrawn_at)
 """
-"""Whoever there may be something about. On site though withdrawn: the two crossed, and what the gate says holds."""
+"""On site though withdrawn: the two crossed, and what the gate says holds."""
+
+OF_CONTRACT = f"""{TO_LOOK_AT}
+  AND i.contract_no = $1
+  AND ($2::text IS NULL OR p.employer_credit_code = $2)
+  AND ($3::boolean IS NULL OR (t.settled_at IS NOT NULL) = $3)
+"""
+
+PEOPLE = f"""
+SELECT DISTINCT i.person_id {OF_CONTRACT}
+  AND ($4::uuid IS NULL OR i.person_id = $4)
+  AND ($5::uuid IS NULL OR i.person_id > $5)
+ORDER BY i.person_id
+LIMIT $6
+"""
+
+ITEMS = f"""
+SELECT i.person_id, i.kind, i.declaration_version, p.document_type, p.document, p.name, p.declaration_version AS pinned_version,
+       t.settled_by, t.note, t.settled_at
+{OF_CONTRACT} AND i.person_id = ANY ($4)
+ORDER BY i.person_id, i.kind, i.declaration_version
+"""
 
 DECLARED = """
-SELECT person_id, version, pinned, name_fingerprint FROM declaration_version_v1 WHERE person_id = ANY ($1) ORDER BY version
+SELECT person_id, version, pinned, name_fingerprint, contradictions FROM declaration_version_v1
+WHERE person_id = ANY ($1) ORDER BY version
 """
 
-SETTLEMENTS = """
-SELECT contract_no, person_id, kind, declaration_version, settled_by, note, settled_at FROM review_settlement_v1
-WHERE contract_no = $1 AND person_id = ANY ($2)
-"""
+BY_CONTRACT = f"""
+WITH unsettled AS (
+    SELECT i.contract_no, count(*) AS items {TO_LOOK_AT} AND t.settled_at IS NULL AND i.contract_no IN {SUPERVISED}
+    GROUP BY i.contract_no
+)
+SELECT total.items AS total, page.contract_no, page.items
+FROM (SELECT coalesce(sum(items), 0)::bigint AS items FROM unsettled) AS total
+LEFT JOIN LATERAL (SELECT * FROM unsettled WHERE contract_no > $3 ORDER BY contract_no LIMIT $4) AS page ON true
+ORDER BY page.contract_no
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,25 @@ class FoundPage:
 
     items: Sequence[FoundItem]
     next: UUID | None
-    """The last person, where there may be more."""
+    """The last person, where there are more."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnsettledOnContract:
+    """How much there is to look at."""
+
+    contract_no: str
+    items: int
+    """Which nobody has looked at; one or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnsettledByContract:
+    """Contracts where there is something to look at, by number."""
+
+    total: int
+    """Items that nobody has looked at, on all contracts within reach."""
+    items: Sequence[UnsettledOnContract]
 
 
 async def review_items(
@@ -80,64 +119,64 @@ async def review_items(
     contract_no: str,
     *,
     employer: str | None,
+    is_settled: bool | None = None,
     person_id: UUID | None = None,
     after: UUID | None = None,
     people_max: int,
 ) -> FoundPage:
-    """Of a contract, or of one person there. `employer` is a credit code: only its people."""
-    rows = await pool.fetch(PEOPLE, contract_no, employer, person_id, after, people_max + 1)
-    shown = rows[:people_max]
-    people = [row["person_id"] for row in shown]
+    """Of a contract, or of one person there. `employer` is a credit code: only its people. `is_settled`: None for all."""
+    rows = await pool.fetch(PEOPLE, contract_no, employer, is_settled, person_id, after, people_max + 1)
+    people = [row["person_id"] for row in rows[:people_max]]
     declared: defaultdict[UUID, list[asyncpg.Record]] = defaultdict(list)
     for version in await pool.fetch(DECLARED, people):
         declared[version["person_id"]].append(version)
-    found = await pool.fetch(SETTLEMENTS, contract_no, people)
-    settled = {(row["person_id"], row["kind"], row["declaration_version"]): SettlementRow(*row) for row in found}
-    items = [
-        FoundItem(
-            person_id=row["person_id"],
-            document_type=row["document_type"],
-            document=row["document"],
-            name=row["name"],
-            item=item,
-            pinned_version=row["declaration_version"],
-            codes=codes,
-            pinned=_said(declared[row["person_id"]], row["declaration_version"]),
-            declared=_said(declared[row["person_id"]], item.declaration_version),
-            latest=_said(declared[row["person_id"]][-1:]),
-            settled=settled.get((row["person_id"], item.kind.value, item.declaration_version)),
-        )
-        for row in shown
-        for item, codes in _of(row, declared[row["person_id"]])
-    ]
-    return FoundPage(items, shown[-1]["person_id"] if len(rows) > people_max else None)
+    found = await pool.fetch(ITEMS, contract_no, employer, is_settled, people)
+    items = [_found(contract_no, row, declared[row["person_id"]]) for row in found]
+    return FoundPage(items, people[-1] if len(rows) > people_max else None)
 
 
-def _of(row: asyncpg.Record, declared: Sequence[asyncpg.Record]) -> Iterator[tuple[ReviewItem, Sequence[str]]]:
-    """Everything about one person, who declared all this, in this order."""
-    pinned_version: int = row["declaration_version"]
-    if row["state"] == "withdrawn":
-        yield ReviewItem(ReviewItemKind.ENTERED_THOUGH_WITHDRAWN, pinned_version), ()
-        return
-    if row["contradictions"]:
-        yield ReviewItem(ReviewItemKind.DECLARATION_CONTRADICTS, pinned_version), row["contradictions"].split()
-    since = [each for each in declared if each["version"] >= pinned_version]
-    for before, newer in pairwise(since):
-        changed = _differences(since[0], newer)
-        # What was said before already is an item of that declaration, and stays one whatever is said after it.
-        if changed and _differences(before, newer):
-            yield ReviewItem(ReviewItemKind.DECLARATION_DIFFERS, newer["version"]), changed
+def _found(contract_no: str, row: asyncpg.Record, declared: Sequence[asyncpg.Record]) -> FoundItem:
+    item = ReviewItem(ReviewItemKind(row["kind"]), row["declaration_version"])
+    key = (contract_no, row["person_id"], row["kind"], row["declaration_version"])
+    return FoundItem(
+        person_id=row["person_id"],
+        document_type=row["document_type"],
+        document=row["document"],
+        name=row["name"],
+        item=item,
+        pinned_version=row["pinned_version"],
+        codes=_codes(item, row["pinned_version"], declared),
+        pinned=_said(_version(declared, row["pinned_version"])),
+        declared=_said(_version(declared, item.declaration_version)),
+        latest=_said(declared[-1] if declared else None),
+        settled=SettlementRow(*key, row["settled_by"], row["note"], row["settled_at"]) if row["settled_at"] else None,
+    )
 
 
-def _said(declared: Sequence[asyncpg.Record], version: int | None = None) -> PinnedDeclaration | None:
-    """That version of them; without one, the only one."""
-    found = (each["pinned"] for each in declared if version in (None, each["version"]))
-    return next((PinnedDeclaration.model_validate_json(each) for each in found), None)
-
-
-def _differences(one: asyncpg.Record, other: asyncpg.Record) -> Sequence[str]:
+def _codes(item: ReviewItem, pinned_version: int, declared: Sequence[asyncpg.Record]) -> Sequence[str]:
+    pinned, newer = _version(declared, pinned_version), _version(declared, item.declaration_version)
+    if pinned is None or newer is None or item.kind is ReviewItemKind.ENTERED_THOUGH_WITHDRAWN:
+        return ()
+    if item.kind is ReviewItemKind.DECLARATION_CONTRADICTS:
+        return str(pinned["contradictions"]).split()
     return differences(
-        PinnedDeclaration.model_validate_json(one["pinned"]),
-        PinnedDeclaration.model_validate_json(other["pinned"]),
-        same_name=one["name_fingerprint"] == other["name_fingerprint"],
+        PinnedDeclaration.model_validate_json(pinned["pinned"]),
+        PinnedDeclaration.model_validate_json(newer["pinned"]),
+        same_name=pinned["name_fingerprint"] == newer["name_fingerprint"],
+    )
+
+
+def _version(declared: Sequence[asyncpg.Record], version: int) -> asyncpg.Record | None:
+    return next((each for each in declared if each["version"] == version), None)
+
+
+def _said(declared: asyncpg.Record | None) -> PinnedDeclaration | None:
+    return PinnedDeclaration.model_validate_json(declared["pinned"]) if declared else None
+
+
+async def unsettled_by_contract(pool: asyncpg.Pool, reach: Reach, *, after: str, limit: int) -> UnsettledByContract:
+    """The next `limit` contracts by number that have something which nobody has looked at."""
+    rows = await pool.fetch(BY_CONTRACT, *reach.bounds, after, limit)
+    return UnsettledByContract(
+        rows[0]["total"], [UnsettledOnContract(row["contract_no"], row["items"]) for row in rows if row["contract_no"]]
     )

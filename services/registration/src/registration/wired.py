@@ -33,21 +33,28 @@ from registration.imports.running import Imports
 from registration.linking import Linking
 from registration.policies import CLOSE_POLICY, TAKE_UP_POLICY
 from registration.pre_registering import PreRegistering
+from registration.read_models.contract_places import CONTRACT_PLACES
 from registration.read_models.declaration_versions import DECLARATION_VERSIONS
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
 from registration.read_models.family_members import FAMILY_MEMBERS
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
 from registration.read_models.presences import PRESENCES
+from registration.read_models.registrants import FORMS_HANDED_IN
+from registration.read_models.review_items import REVIEW_ITEMS
 from registration.read_models.review_settlements import REVIEW_SETTLEMENTS
+from registration.read_models.roster_members import ROSTER_MEMBERS
 from registration.read_models.supply_counts import SUPPLY_COUNTS
 from registration.reporting_contracts import ContractReporting
 from registration.roster_import import RosterImport
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "registration": (FAMILY_MEMBERS.name, PRE_REGISTRATIONS.name, REVIEW_SETTLEMENTS.name, SUPPLY_COUNTS.name),
-        "healthcloud-bridge": (DECLARATIONS.name, DECLARATION_VERSIONS.name, TAKE_UP_POLICY),
+        "registration": (
+            *(CONTRACT_PLACES.name, FAMILY_MEMBERS.name, FORMS_HANDED_IN.name, PRE_REGISTRATIONS.name),
+            *(REVIEW_ITEMS.name, REVIEW_SETTLEMENTS.name, ROSTER_MEMBERS.name, SUPPLY_COUNTS.name),
+        ),
+        "healthcloud-bridge": (DECLARATIONS.name, DECLARATION_VERSIONS.name, REVIEW_ITEMS.name, TAKE_UP_POLICY),
         "gatekeeper": (ENTRIES.name, PRESENCES.name, CLOSE_POLICY),
     }
 )

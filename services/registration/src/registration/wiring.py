@@ -15,6 +15,7 @@ from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.registration import StationRegistered
 from registration import (
+    awaiting_api,
     checklist_api,
     command_api,
     documents_api,
@@ -22,6 +23,7 @@ from registration import (
     family_api,
     import_api,
     operators_api,
+    people_api,
     query_api,
     review_api,
     site_api,
@@ -37,6 +39,7 @@ from registration.late_take_ups import LateTakeUps
 from registration.linking import Linking
 from registration.policies import close_policy, take_up_policy
 from registration.pre_registering import PreRegistering
+from registration.read_models.contract_places import CONTRACT_PLACES
 from registration.read_models.declaration_versions import DECLARATION_VERSIONS
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
@@ -44,7 +47,10 @@ from registration.read_models.family_members import FAMILY_MEMBERS
 from registration.read_models.operated_contracts import OPERATED_CONTRACTS
 from registration.read_models.pre_registrations import PRE_REGISTRATIONS
 from registration.read_models.presences import PRESENCES
+from registration.read_models.registrants import FORMS_HANDED_IN
+from registration.read_models.review_items import REVIEW_ITEMS
 from registration.read_models.review_settlements import REVIEW_SETTLEMENTS
+from registration.read_models.roster_members import ROSTER_MEMBERS
 from registration.read_models.supply_counts import SUPPLY_COUNTS
 from registration.reporting_contracts import ContractReporting
 from registration.roster_import import RosterImport
@@ -96,15 +102,37 @@ PERSON = Decider(
     state_version=14,
 )
 
+ROUTERS = [
+    awaiting_api.site,
+    awaiting_api.supervised,
+    checklist_api.router,
+    command_api.router,
+    documents_api.router,
+    erasing_api.router,
+    family_api.router,
+    import_api.router,
+    operators_api.router,
+    operators_api.signing_in,
+    people_api.router,
+    query_api.router,
+    review_api.router,
+    review_api.supervised,
+    site_api.router,
+]
+
 READ_MODELS = [
+    CONTRACT_PLACES,
     DECLARATIONS,
     DECLARATION_VERSIONS,
     ENTRIES,
     FAMILY_MEMBERS,
+    FORMS_HANDED_IN,
     OPERATED_CONTRACTS,
     PRE_REGISTRATIONS,
     PRESENCES,
+    REVIEW_ITEMS,
     REVIEW_SETTLEMENTS,
+    ROSTER_MEMBERS,
     SUPPLY_COUNTS,
 ]
 
@@ -145,19 +173,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         return (await sites.read(site_id))[1].version_of(sha256) is not None
 
     return Application(
-        routers=[
-            checklist_api.router,
-            command_api.router,
-            documents_api.router,
-            erasing_api.router,
-            family_api.router,
-            import_api.router,
-            operators_api.router,
-            operators_api.signing_in,
-            query_api.router,
-            review_api.router,
-            site_api.router,
-        ],
+        routers=ROUTERS,
         state={"wired": wired},
         read_models=READ_MODELS,
         works={"imports": imports.run},

@@ -15,6 +15,7 @@ import asyncpg
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded
+from gatekeeper.read_models.contract_places import WITHIN, Reach
 
 PAGE = """
 SELECT a.at, a.shard, a.pos, e.type, e.data
@@ -30,6 +31,19 @@ LIMIT $8
 
 # A person's attempts are few, and found by the stream: the other statement would pass over all others of the contract.
 PAGE_OF_PERSON = PAGE.replace("ORDER BY", "  AND e.stream_id = $9\nORDER BY")
+
+# Few are against the rules: their own index leads the way.
+PAPER_ENTRIES = f"""
+FROM attempt_v1 AS a LEFT JOIN contract_place_v1 AS p USING (contract_no) WHERE a.needs_review AND {WITHIN}
+"""
+COUNT_OF_PAPER_ENTRIES = f"SELECT count(*) {PAPER_ENTRIES}"
+PAGE_OF_PAPER_ENTRIES = f"""
+SELECT l.at, l.shard, l.pos, e.type, e.data
+FROM (SELECT a.at, a.shard, a.pos {PAPER_ENTRIES}) AS l JOIN event AS e USING (shard, pos)
+WHERE ($3::timestamptz IS NULL OR (l.at, l.shard, l.pos) < ($3, $4::integer, $5::bigint))
+ORDER BY l.at DESC, l.shard DESC, l.pos DESC
+LIMIT $6
+"""
 
 
 @dataclass(slots=True)
@@ -102,6 +116,21 @@ async def page_of_attempts(
     else:
         rows = await pool.fetch(PAGE_OF_PERSON, *asked, wanted.person_id)
     return [(Place(row["at"], row["shard"], row["pos"]), _decoded(row["type"], row["data"])) for row in rows]
+
+
+async def page_of_paper_entries(
+    pool: asyncpg.Pool, reach: Reach, *, after: Place | None, limit: int
+) -> Sequence[tuple[Place, PaperEntryRecorded]]:
+    """Those against the rules, the latest entry first."""
+    place = (after.at, after.shard, after.pos) if after else (None, None, None)
+    rows = await pool.fetch(PAGE_OF_PAPER_ENTRIES, *reach.bounds, *place, limit)
+    return [(Place(row["at"], row["shard"], row["pos"]), PaperEntryRecorded.decode(row["data"])) for row in rows]
+
+
+async def count_paper_entries(pool: asyncpg.Pool, reach: Reach) -> int:
+    """All of those."""
+    count: int = await pool.fetchval(COUNT_OF_PAPER_ENTRIES, *reach.bounds)
+    return count
 
 
 def _decoded(type_name: str, data: bytes) -> EntryAttempted | PaperEntryRecorded:

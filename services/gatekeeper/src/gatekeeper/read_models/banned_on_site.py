@@ -1,11 +1,11 @@
 """Who is banned and has not left yet, on all sites that an authority supervises?
 
-Who is on site and who is banned, the roster says (`roster.py`); here is where each contract hangs.
+Who is on site and who is banned, the roster says (`roster.py`); where each contract hangs, `contract_places.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,10 +13,8 @@ from uuid import UUID
 import asyncpg
 from prometheus_client import Gauge
 
-from chassis.subscribers import Fact
-from chassis.tables import ReadModel, Rows, Table
 from contracts.health import Disposition
-from contracts.registration import ContractReported
+from gatekeeper.read_models.contract_places import WITHIN, Reach
 from gatekeeper.read_models.roster import BANNED_PEOPLE
 
 COUNT_EVERY_S = 5.0
@@ -27,25 +25,6 @@ BANNED_ON_SITE = Gauge(
 BANNED = Gauge(
     "gatehouse_banned_people", "People with a ban, wherever they are. The same of every worker: take the greatest.", ["disposition"]
 )
-
-
-@dataclass(slots=True)
-class Place:
-    """Who supervises a contract."""
-
-    contract_no: str
-    station_name: str
-    district: str
-
-
-PLACES = Table("contract_place_v1", Place, key=("contract_no",))
-
-
-def _reported(rows: Rows, fact: Fact[ContractReported], _: int) -> None:
-    rows.put(PLACES, Place(fact.event.contract_no, fact.event.station_name, fact.event.district))
-
-
-CONTRACT_PLACES = ReadModel(name="contract_place_v1", tables=(PLACES,), folds={ContractReported: _reported})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +42,16 @@ class BannedOnSite:
 PAGE = f"""
 SELECT b.person_id, array_agg(r.contract_no ORDER BY r.contract_no) AS contracts, b.disposition, b.since AS banned_since
 FROM {BANNED_PEOPLE} AS b JOIN roster_v1 AS r USING (person_id) LEFT JOIN contract_place_v1 AS p USING (contract_no)
-WHERE r.on_site AND b.person_id > $1
-  AND ($2::text[] IS NULL OR p.station_name = ANY ($2))
-  AND ($3::text[] IS NULL OR p.district = ANY ($3))
+WHERE {WITHIN} AND r.on_site AND b.person_id > $3
 GROUP BY b.person_id, b.disposition, b.since
 ORDER BY b.person_id
 LIMIT $4
 """
 
 
-async def page_of_banned_on_site(
-    pool: asyncpg.Pool, *, stations: Collection[str] | None, districts: Collection[str] | None, after: UUID, limit: int
-) -> Sequence[BannedOnSite]:
-    """At most `limit` people, by `person_id`. None: no bound of that kind."""
-    wanted = [None if each is None else sorted(each) for each in (stations, districts)]
-    return [BannedOnSite(**row) for row in await pool.fetch(PAGE, after, *wanted, limit)]
+async def page_of_banned_on_site(pool: asyncpg.Pool, reach: Reach, *, after: UUID, limit: int) -> Sequence[BannedOnSite]:
+    """At most `limit` people, by `person_id`."""
+    return [BannedOnSite(**row) for row in await pool.fetch(PAGE, *reach.bounds, after, limit)]
 
 
 async def count_banned_on_site(pool: asyncpg.Pool) -> int:

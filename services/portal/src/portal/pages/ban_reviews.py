@@ -15,7 +15,6 @@ from portal.forms import FieldError
 from portal.pages.health import Accompanies, people_of, person_of
 from portal.upstream.ban_reviews import DueReviews, Grounds, Objection
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.registration import ROWS_MAX
 from portal.upstream.reporting import PersonRow
 from portal.visits import PAGE, Visit, page
 
@@ -29,12 +28,8 @@ FIELDS = {"/evidence": "evidence", "/review_on": "review_on", "/note": "note", "
 @page(Action.VIEW_SITE)
 async def list_ban_reviews(visit: Visit, after: UUID | None = None) -> Response:
     """Whose day of review has come, and who objects."""
-    services, contract_no = visit.services(), str(visit.contract_no)
-    due, known = await asyncio.gather(
-        services.ban_reviews.due(contract_no, after=after),
-        services.registration.pre_registrations(contract_no, limit=ROWS_MAX),
-    )
-    people = await people_of(visit, known, [each.person_id for each in due.items])
+    due = await visit.services().ban_reviews.due(str(visit.contract_no), after=after)
+    people = await people_of(visit, [each.person_id for each in due.items])
     return visit.render("ban_reviews.html", due=due, people=people)
 
 

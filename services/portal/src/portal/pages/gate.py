@@ -14,7 +14,6 @@ from contracts.access import Action
 from portal.forms import FieldError, Form
 from portal.pages.health import people_of, person_of
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.registration import ROWS_MAX
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}", tags=["pages"])
@@ -87,16 +86,15 @@ async def _exits(
     done: str | None = None,
 ) -> Response:
     services, contract_no = visit.services(), str(visit.contract_no)
-    roster, known, employers = await asyncio.gather(
+    roster, employers = await asyncio.gather(
         services.gatekeeper.roster(contract_no, on_site=True, after=after),
-        services.registration.pre_registrations(contract_no, state="open", limit=ROWS_MAX),
         services.registration.employers(contract_no),
     )
     return visit.render(
         "exits.html",
         errors=errors,
         roster=roster,
-        people=await people_of(visit, known, [each.person_id for each in roster.items]),
+        people=await people_of(visit, [each.person_id for each in roster.items]),
         employers={each.credit_code: each.name for each in employers},
         key=key,
         done=done,

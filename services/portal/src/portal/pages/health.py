@@ -17,7 +17,7 @@ from contracts.times import SHANGHAI
 from portal.forms import FieldError, Form
 from portal.languages import _
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.registration import FamilyMember, PreRegistration, PreRegistrationPage
+from portal.upstream.registration import FamilyMember, PersonHere, PreRegistration
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/people/{person_id}", tags=["pages"])
@@ -25,8 +25,6 @@ router = Router(prefix="/contracts/{contract_no}/people/{person_id}", tags=["pag
 Accompanies = Annotated[UUID | None, Query(description="Of a family member: with whom he comes.")]
 """Read by `Visit.accompanies`, for every part of the page."""
 
-NAMES_AT_ONCE_MAX = 10
-"""Asked for by one page: registration has others to answer too."""
 REPORT_FIELDS = {
     "/read_at": "read_at",
     "/reading_celsius": "reading_celsius",
@@ -158,8 +156,8 @@ def _address(visit: Visit, person_id: UUID, page: str, *, done: str) -> str:
 # --- What is typed ----------------------------------------------------------------------------------------------------
 
 
-async def person_of(visit: Visit, person_id: UUID) -> PreRegistration | FamilyMember | None:
-    """Who it is, as far as he was pre-registered here, or comes along; of the old roster nobody is known by name."""
+async def person_of(visit: Visit, person_id: UUID) -> PreRegistration | FamilyMember | PersonHere | None:
+    """Who it is: as pre-registered here, or coming along; else as on the old roster."""
     registration, contract_no = visit.services().registration, str(visit.contract_no)
     try:
         if visit.accompanies is not None:
@@ -167,23 +165,14 @@ async def person_of(visit: Visit, person_id: UUID) -> PreRegistration | FamilyMe
             return next((each for each in family if each.person_id == person_id), None)
         return await registration.pre_registration(contract_no, person_id)
     except UpstreamRefused as refused:
-        if refused.status == 404:
-            return None
-        raise
+        if refused.status != 404:
+            raise
+    return (await people_of(visit, [person_id])).get(person_id)
 
 
-async def people_of(visit: Visit, listed: PreRegistrationPage, wanted: Iterable[UUID]) -> Mapping[UUID, PreRegistration]:
-    """Who they are, for health and the gate cannot read names: as listed, and beyond a list that is cut asked for one by one."""
-    known = {each.person_id: each for each in listed.items}
-    lacking = [each for each in dict.fromkeys(wanted) if each not in known] if listed.next else []
-    asking = asyncio.Semaphore(NAMES_AT_ONCE_MAX)
-
-    async def found(person_id: UUID) -> PreRegistration | FamilyMember | None:
-        async with asking:
-            return await person_of(visit, person_id)
-
-    others = await asyncio.gather(*map(found, lacking))
-    return known | {each.person_id: each for each in others if isinstance(each, PreRegistration)}
+async def people_of(visit: Visit, wanted: Iterable[UUID]) -> Mapping[UUID, PersonHere]:
+    """Who they are on the contract."""
+    return await visit.services().registration.people(str(visit.contract_no), wanted)
 
 
 def shanghai_moment(text: str) -> datetime | None:

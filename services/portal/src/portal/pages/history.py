@@ -14,6 +14,7 @@ from chassis.web import Router
 from contracts.access import Action, may
 from portal.pages.health import Accompanies, person_of
 from portal.upstream.gatekeeper import Attempts
+from portal.upstream.registration import FamilyMember, PreRegistration
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/people/{person_id}", tags=["pages"])
@@ -46,7 +47,7 @@ async def show_history(visit: Visit, person_id: UUID, accompanies: Accompanies =
         _attempts(visit, contract_no, person_id),
     )
     happened = [
-        *_told("registered", [person] if person else (), "changed_at"),
+        *_told("registered", [person] if isinstance(person, PreRegistration | FamilyMember) else (), "changed_at"),
         *_told("report", reports.items, "reported_at"),
         *_told("disposition", dispositions.items, "changed_at"),
         *_told("order", orders, "ordered_at"),

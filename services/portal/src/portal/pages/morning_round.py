@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,7 @@ from portal.languages import _
 from portal.pages.health import REPORT_FIELDS, celsius, people_of, shanghai_moment
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.health import RoundOutcome
-from portal.upstream.registration import ROWS_MAX, PreRegistration
+from portal.upstream.registration import PersonHere
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/morning-round", tags=["pages"])
@@ -37,7 +36,7 @@ class Missed:
     """Somebody without a report of today."""
 
     person_id: UUID
-    known: PreRegistration | None
+    known: PersonHere | None
 
     @property
     def field(self) -> str:
@@ -123,12 +122,8 @@ def _flaw(reading: float) -> str | None:
 
 
 async def _round(visit: Visit, *, errors: Sequence[FieldError] = (), key: str | None = None, done: int | None = None) -> Response:
-    services, contract_no = visit.services(), str(visit.contract_no)
-    missing, listed = await asyncio.gather(
-        services.health.missing(contract_no, limit=PEOPLE_MAX),
-        services.registration.pre_registrations(contract_no, state="open", limit=ROWS_MAX),
-    )
-    known = await people_of(visit, listed, missing.items)
+    missing = await visit.services().health.missing(str(visit.contract_no), limit=PEOPLE_MAX)
+    known = await people_of(visit, missing.items)
     return visit.render(
         "morning_round.html",
         errors=errors,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,6 @@ from portal.forms import FieldError, Form
 from portal.languages import _
 from portal.pages.health import people_of, person_of, shanghai_moment
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.registration import ROWS_MAX
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/paper-entries", tags=["pages"])
@@ -73,15 +71,11 @@ def _document(form: Form, who: str) -> dict[str, Any]:
 async def _paper_entries(
     visit: Visit, *, after: str | None = None, errors: Sequence[FieldError] = (), key: str | None = None
 ) -> Response:
-    services, contract_no = visit.services(), str(visit.contract_no)
-    found, known = await asyncio.gather(
-        services.gatekeeper.to_be_reviewed(contract_no, after=after),
-        services.registration.pre_registrations(contract_no, limit=ROWS_MAX),
-    )
+    found = await visit.services().gatekeeper.to_be_reviewed(str(visit.contract_no), after=after)
     return visit.render(
         "paper_entries.html",
         errors=errors,
         found=found,
-        people=await people_of(visit, known, [each.person_id for each in found.items]),
+        people=await people_of(visit, [each.person_id for each in found.items]),
         key=key,
     )

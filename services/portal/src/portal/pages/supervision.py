@@ -115,9 +115,10 @@ async def list_employments(
     trade: str | None = None,
     disposition: str | None = None,
     on_site: str | None = None,
+    banned: str | None = None,
     page: int = 1,
 ) -> Response:
     """用工查询: a row a person, contract and employer."""
-    wanted = narrowed | filled(person_kind=person_kind, trade=trade, disposition=disposition, on_site=on_site)
+    wanted = narrowed | filled(person_kind=person_kind, trade=trade, disposition=disposition, on_site=on_site, banned=banned)
     found = await visit.services().reporting.employments({**wanted, "page": page})
     return visit.render("supervision_employments.html", found=found, **context_of(wanted))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Query
 from starlette.responses import Response
@@ -12,20 +14,22 @@ from chassis.web import Router
 from contracts.access import Action, may
 from portal.pages.ban_reviews import supervised_ban_reviews
 from portal.pages.health import people_of
+from portal.pages.open_work import supervised_work
 from portal.pages.supervision import Narrowed, context_of
 from portal.upstream.ban_reviews import DueReviews
-from portal.upstream.gatekeeper import Attempts, Roster
-from portal.upstream.health import SUPERVISED_ROWS
-from portal.upstream.registration import ROWS_MAX
+from portal.upstream.gatekeeper import Attempts, BannedPage, Roster
+from portal.upstream.health import SUPERVISED_ROWS, IsolationEnds
+from portal.upstream.reporting import PersonRow
 from portal.upstream.review_items import ReviewItems
+from portal.upstream.services import Services
 from portal.visits import PAGE, Visit, page
 
 router = Router(tags=["pages"])
 
 NAMED_MAX = 10
 """People of a section that are named; behind the others there is a page of their own."""
-PAGES_OF_BANNED_MAX = 10
-"""Turned to name who is banned and on site, for the gate cannot read names."""
+BANNED_MAX = 50
+"""Of those who have to leave; behind the others there is 用工查询."""
 DAYS_MAX, DAYS_DEFAULT = 90, 14
 
 
@@ -34,13 +38,12 @@ DAYS_MAX, DAYS_DEFAULT = 90, 14
 async def show_today(visit: Visit) -> Response:
     """Banned but on site first; then who was not reported, whose isolation ends, who waits for Health Cloud, what is 待核."""
     services, contract_no = visit.services(), str(visit.contract_no)
-    (banned, review), (odd, due), missing, ends, waiting, expected = await asyncio.gather(
+    (banned, review), (odd, due), missing, ends, waiting = await asyncio.gather(
         _at_the_gate(visit, contract_no),
         _to_be_looked_at(visit, contract_no),
-        services.health.missing(contract_no, limit=ROWS_MAX),
+        services.health.missing(contract_no),
         services.health.isolation_ends(contract_no),
-        services.registration.pre_registrations(contract_no, state="awaiting", limit=ROWS_MAX),
-        services.registration.pre_registrations(contract_no, state="open", limit=ROWS_MAX),
+        services.open_work.awaiting(contract_no),
     )
     named = [
         *missing.items[:NAMED_MAX],
@@ -58,14 +61,14 @@ async def show_today(visit: Visit) -> Response:
         waiting=waiting,
         odd=odd,
         due=due,
-        people=await people_of(visit, expected, named),
+        people=await people_of(visit, named),
         named_max=NAMED_MAX,
     )
 
 
 async def _to_be_looked_at(visit: Visit, contract_no: str) -> tuple[ReviewItems, DueReviews]:
     services = visit.services()
-    return await asyncio.gather(services.reviews.unsettled(contract_no), services.ban_reviews.due(contract_no))
+    return await asyncio.gather(services.reviews.page(contract_no, is_settled=False), services.ban_reviews.due(contract_no))
 
 
 async def _at_the_gate(visit: Visit, contract_no: str) -> tuple[Roster | None, Attempts | None]:
@@ -84,14 +87,13 @@ async def show_supervised_today(
     """The same over all sites, with the course of the last days."""
     services = visit.services()
     reporting = services.reporting
-    banned, missing, ends, course, stations, known, reviews = await asyncio.gather(
-        services.gatekeeper.banned_on_site(),
+    (banned, ends, known), missing, course, stations, reviews, work = await asyncio.gather(
+        _to_see_to(services),
         services.health.supervised_missing(),
-        services.health.isolation_ends(None),
         reporting.days({**narrowed, "days": days}),
         reporting.stations(),
-        reporting.all_of({"on_site": "true", "banned": "true"}, pages_max=PAGES_OF_BANNED_MAX),
         supervised_ban_reviews(visit),
+        supervised_work(visit),
     )
     context: dict[str, Any] = {
         "banned": banned,
@@ -101,5 +103,15 @@ async def show_supervised_today(
         "stations": stations,
         "known": known,
         "reviews": reviews,
+        "work": work,
     }
     return visit.render("supervision_today.html", days=days, rows_max=SUPERVISED_ROWS, **context, **context_of(narrowed))
+
+
+async def _to_see_to(services: Services) -> tuple[BannedPage, IsolationEnds, Mapping[UUID, PersonRow]]:
+    """Who has to leave, who may come back, and who that is: the gate and health cannot read names."""
+    banned, ends = await asyncio.gather(
+        services.gatekeeper.banned_on_site(limit=BANNED_MAX), services.health.isolation_ends(None, limit=SUPERVISED_ROWS)
+    )
+    people = [*(each.person_id for each in banned.items), *(each.person_id for each in ends.items)]
+    return banned, ends, await services.reporting.people_of(people)

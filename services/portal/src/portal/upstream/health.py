@@ -193,7 +193,7 @@ class Health:
         path = f"/v1/missing-reports/{contract_no}"
         return await self.calls.get(self.caller, SERVICE, path, MissingReports, after=after, limit=PAGE_ROWS)
 
-    async def isolation_ends(self, contract_no: str | None) -> IsolationEnds:
+    async def isolation_ends(self, contract_no: str | None, *, after: UUID | None = None, limit: int = ITEMS_MAX) -> IsolationEnds:
         """隔离期满 today: of a contract; None: on all that a supervisor reaches."""
         path = "/v1/isolation-ends" if contract_no is None else f"/v1/contracts/{contract_no}/isolation-ends"
-        return await self.calls.get(self.caller, SERVICE, path, IsolationEnds, limit=ITEMS_MAX)
+        return await self.calls.get(self.caller, SERVICE, path, IsolationEnds, after=after, limit=limit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -14,7 +15,8 @@ from portal.upstream.calls import Caller, Calls
 
 SERVICE = "registration"
 PAGE_ROWS = 50
-ROWS_MAX = 200
+PEOPLE_ASKED_MAX = 50
+"""At once; more is refused."""
 
 
 class Firm(BaseModel):
@@ -47,6 +49,14 @@ class EmployerList(BaseModel):
     items: list[Employer]
 
 
+class Registrant(BaseModel):
+    """Who handed a form in."""
+
+    account: str
+    role: str
+    registered_at: datetime
+
+
 class PreRegistration(BaseModel):
     """Masked."""
 
@@ -65,6 +75,7 @@ class PreRegistration(BaseModel):
     waits_for: str | None
     """Of a form that waits: what it lacks."""
     taken_up: bool
+    registered_by: Registrant | None
     changed_at: datetime
 
 
@@ -90,11 +101,28 @@ class FamilyMember(BaseModel):
     declaration_version: int | None
     waits_for: str | None
     """Of a form that waits: what it lacks."""
+    registered_by: Registrant | None
     changed_at: datetime
 
 
 class Family(BaseModel):
     items: list[FamilyMember]
+
+
+class PersonHere(BaseModel):
+    """Somebody whom the contract knows, masked: expected, come along, or of the old roster."""
+
+    person_id: UUID
+    standing: str
+    name: str | None
+    document_type: str
+    document_number: str | None
+    mobile: None = None
+    """It stands in a form alone."""
+
+
+class PeopleHere(BaseModel):
+    items: list[PersonHere]
 
 
 class Nothing(BaseModel):
@@ -124,6 +152,14 @@ class Registration:
     async def pre_registration(self, contract_no: str, person_id: UUID) -> PreRegistration:
         path = f"/v1/contracts/{contract_no}/pre-registrations/{person_id}"
         return await self.calls.get(self.caller, SERVICE, path, PreRegistration)
+
+    async def people(self, contract_no: str, wanted: Iterable[UUID]) -> Mapping[UUID, PersonHere]:
+        """Who they are, for health and the gate can read no names. Whoever is nobody here is left out."""
+        asked = [str(each) for each in dict.fromkeys(wanted)]
+        some = [asked[begin : begin + PEOPLE_ASKED_MAX] for begin in range(0, len(asked), PEOPLE_ASKED_MAX)]
+        path = f"/v1/contracts/{contract_no}/people"
+        pages = await asyncio.gather(*(self.calls.get(self.caller, SERVICE, path, PeopleHere, person_id=each) for each in some))
+        return {each.person_id: each for page in pages for each in page.items}
 
     async def pre_register(self, contract_no: str, form: Mapping[str, Any], *, key: str) -> PreRegistered:
         path = f"/v1/contracts/{contract_no}/pre-registrations"

@@ -11,10 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, RootModel
 
 from portal.upstream.calls import Caller, Calls
-from portal.upstream.registration import PAGE_ROWS, ROWS_MAX, SERVICE, Nothing
-
-PAGES_MAX = 5
-"""Turned for a count: what is settled takes place on pages, too."""
+from portal.upstream.registration import PAGE_ROWS, SERVICE, Nothing
 
 
 class Declared(BaseModel):
@@ -92,16 +89,6 @@ class Reviews:
         return await self.calls.get(
             self.caller, SERVICE, _path(contract_no), ReviewItems, is_settled=told, after=after, limit=limit
         )
-
-    async def unsettled(self, contract_no: str) -> ReviewItems:
-        """All that nobody has looked at yet, but of very many."""
-        found, after = list[ReviewItem](), None
-        for _ in range(PAGES_MAX):
-            page = await self.page(contract_no, is_settled=False, after=after, limit=ROWS_MAX)
-            found, after = found + page.items, page.next
-            if after is None:
-                break
-        return ReviewItems(items=found, next=after)
 
     async def of_person(self, contract_no: str, person_id: UUID) -> list[ReviewItem]:
         return (await self.calls.get(self.caller, SERVICE, _path(contract_no), ReviewItems, person_id=person_id)).items

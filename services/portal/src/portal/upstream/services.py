@@ -10,6 +10,7 @@ from portal.upstream.gatekeeper import Gatekeeper
 from portal.upstream.health import Health
 from portal.upstream.healthcloud import HealthCloud
 from portal.upstream.imports import Imports
+from portal.upstream.open_work import OpenWork
 from portal.upstream.operations import Operations
 from portal.upstream.policies import Policies
 from portal.upstream.registration import Registration
@@ -30,6 +31,10 @@ class Services:
     @property
     def reviews(self) -> Reviews:
         return Reviews(self.calls, self.caller)
+
+    @property
+    def open_work(self) -> OpenWork:
+        return OpenWork(self.calls, self.caller)
 
     @property
     def site_information(self) -> SiteInformation:

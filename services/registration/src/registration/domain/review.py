@@ -6,9 +6,11 @@ came from is put right. That somebody looked is a fact.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 
 from contracts.registration import (
@@ -20,6 +22,8 @@ from contracts.sealing import Sealed
 
 SETTLED_KEPT_MAX = 100
 """Of one person on one contract, the latest. One that is forgotten here is settled once more by a repeat."""
+COMPARED = ("departed_on", "from_hubei", "from_wuhan", "stopover", "stopover_code")
+"""Of two declarations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,34 @@ def differences(pinned: PinnedDeclaration, newer: PinnedDeclaration, *, same_nam
     Day and temperature of the report are not compared: they differ each time, and what is fever health decides, which takes every
     declared temperature as a reading. Places and addresses are sealed and cannot be.
     """
-    fields = ("departed_on", "from_hubei", "from_wuhan", "stopover", "stopover_code")
-    changed = [field for field in fields if getattr(pinned, field) != getattr(newer, field)]
+    changed = [field for field in COMPARED if getattr(pinned, field) != getattr(newer, field)]
     return changed if same_name else [*changed, "name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A declaration, as far as it makes something to look at."""
+
+    version: int
+    journey: str
+    """The same for two declarations between which there are no `differences`."""
+    contradicts: bool
+    """Whether it contradicts itself."""
+
+
+def journey_of(declared: PinnedDeclaration, name_fingerprint: str) -> str:
+    told = [str(getattr(declared, field)) for field in COMPARED]
+    return hashlib.sha256(" ".join([*told, name_fingerprint]).encode()).hexdigest()[:16]
+
+
+def items_of(pinned_version: int, declared: Sequence[Said]) -> Iterator[ReviewItem]:
+    """What there is to look at about whoever relies on that version and declared all this, in this order."""
+    pinned = next((each for each in declared if each.version == pinned_version), None)
+    if pinned is None:
+        return  # It was told elsewhere, and will be here.
+    if pinned.contradicts:
+        yield ReviewItem(ReviewItemKind.DECLARATION_CONTRADICTS, pinned_version)
+    for before, newer in pairwise(each for each in declared if each.version >= pinned_version):
+        # What was said before already is an item of that declaration, and stays one whatever is said after it.
+        if newer.journey not in (pinned.journey, before.journey):
+            yield ReviewItem(ReviewItemKind.DECLARATION_DIFFERS, newer.version)
