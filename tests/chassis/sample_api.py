@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.auth import Authenticator, Principal, allowed, covers_contract, issue_token, public_keys
-from chassis.strict_json import IMPORT_BYTES_MAX, StrictModel
+from chassis.strict_json import UPLOAD_BYTES_MAX, StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, IfMatch, Router, create_app, etag, problems, public
 from contracts.access import Action, Role
@@ -144,7 +144,7 @@ async def list_things(
     return Listed(limit=limit, colours=colour or [], seen=str(consistency) if consistency else None, shop=shop)
 
 
-@router.post("/imports", status_code=202, max_body_size=IMPORT_BYTES_MAX)
+@router.post("/imports", status_code=202, max_body_size=UPLOAD_BYTES_MAX)
 async def import_things(contract_no: str, body: Part, operator: Operator) -> None:
     """Takes a larger body."""
 

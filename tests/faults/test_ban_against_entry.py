@@ -34,12 +34,12 @@ class TestBanAgainstEntry:
         async with town(stack) as here, stack.second_api("gatekeeper") as second:
             (site,) = here.sites
             limit = asyncio.Semaphore(AT_ONCE)
-            inside, token = await here.import_roster(site, people(passes), on_site=[True] * passes)
+            inside = await here.import_roster(site, people(passes), on_site=[True] * passes)
             said: Counter[int] = Counter()
 
             async def limited(n: int, person_id: str | None) -> str:
                 async with limit:
-                    race = Race(here, site, second, n, n < passes, person_id or await here.admissible(somebody(), site), token)
+                    race = Race(here, site, second, n, n < passes, person_id or await here.admissible(somebody(), site))
                     said[await race.run()] += 1
                     return race.person_id
 
@@ -55,15 +55,15 @@ class TestBanAgainstEntry:
 class Race:
     """One person is banned while he asks, asks again with the same key, and asks otherwise; then he asks once more."""
 
-    def __init__(self, here: Town, site: Site, second: str, n: int, is_inside: bool, person_id: str, token: str | None) -> None:
-        self.here, self.site, self.second, self.n, self.person_id, self.token = here, site, second, n, person_id, token
+    def __init__(self, here: Town, site: Site, second: str, n: int, is_inside: bool, person_id: str) -> None:
+        self.here, self.site, self.second, self.n, self.person_id = here, site, second, n, person_id
         self.key = str(uuid4())
         self.ask = here.pass_gate if is_inside else here.enter
 
     async def run(self) -> int:
         """The status of the ban's answer."""
         here, person_id, site = self.here, self.person_id, self.site
-        await eventually(lambda: here.clearance(person_id, site))
+        await eventually(lambda: here.is_known(person_id, site))
         banning = asyncio.create_task(self._ban())
         await asyncio.gather(
             self.ask(person_id, site, key=self.key),
@@ -96,8 +96,8 @@ class Race:
     async def _ban(self) -> Answer:
         """Every fourth time with a ban before it that was lifted at once."""
         if self.n % 4:
-            return await self.here.ban(self.person_id, self.site, seen=self.token, prefer="wait=5")
-        await self.here.ban(self.person_id, self.site, seen=self.token, days=14)
+            return await self.here.ban(self.person_id, self.site, prefer="wait=5")
+        await self.here.ban(self.person_id, self.site, days=14)
         await self.here.lift(self.person_id, self.site)
         return await self.here.ban(self.person_id, self.site, prefer="wait=5", days=15)
 

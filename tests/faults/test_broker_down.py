@@ -89,10 +89,10 @@ async def _is_killed_in_a_batch(stack: FaultStack, here: Town, site: Site) -> bo
     broker which topics there are, no batch is sent: then it goes on."""
     await eventually(lambda: caught_up(stack), within_s=CAUGHT_UP_S_MAX)
     stack.kafka.child.send(SIGSTOP)
-    ending = SIGCONT
+    ending, members, off_site = SIGCONT, people(BATCH), [False] * BATCH
     try:
         before = _unread_bytes(stack.kafka.clients_port)
-        await here.import_roster(site, people(BATCH), on_site=[False] * BATCH)
+        import_id = await here.hand_in_roster(site, members, on_site=off_site)
         await eventually(lambda: _unread_bytes(stack.kafka.clients_port) > before + UNREAD_BYTES_MIN, within_s=STALE_S_MAX)
         ending = SIGKILL
     except TimeoutError:
@@ -100,6 +100,7 @@ async def _is_killed_in_a_batch(stack: FaultStack, here: Town, site: Site) -> bo
     finally:
         stack.kafka.child.send(ending)
     await stack.kafka.child.ended(GONE_S_MAX)
+    await here.imported(import_id, site, members, on_site=off_site)
     return True
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from signal import SIGKILL
-from typing import Any
 
 import asyncpg
 import pytest
@@ -14,13 +13,11 @@ from chassis.migrations import migrate
 from chassis.testing.wait import eventually
 from devstack.databases import Database
 from devstack.fresh_databases import FreshDatabases
-from devstack.story.cast import Person
 from tests.faults.checker import caught_up, check
 from tests.faults.report import REPORT
 from tests.faults.stack import FaultStack
 from tests.faults.test_crash_points import CURE, DIES_S_MAX, RESTORE, dies_at, operate
-from tests.faults.traffic import Site, Town, flowing, people, somebody, town
-from tests.registration.sheets import as_csv
+from tests.faults.traffic import flowing, people, somebody, town
 
 PEOPLE = 12
 LIVES_SINCE_BACKUP = 20
@@ -73,28 +70,17 @@ class TestCrashedAct:
         async with town(stack) as here:
             [site], members = here.sites, people(PEOPLE)
             await worker.stop()
-            import_id = await _hand_in(here, site, members)
+            import_id = await here.hand_in_roster(site, members, on_site=[True] * PEOPLE)
             await dies_at(worker, CrashPoint.IMPORT_DECIDED)
             await worker.started()
-
-            async def is_finished() -> dict[str, Any] | None:
-                done = (await here.operator.get("registration", f"/v1/imports/{import_id}")).body
-                return done if done["state"] == "finished" else None
-
-            done = await eventually(is_finished)
-            assert done is not None
-            assert (PEOPLE, 0) == (done["applied"], done["refused"])
-            for member in members:
-                found = await here.operator.post("registration", "/v1/person-lookups", {"document": member.document})
-                fields = {"contract_no": site.contract_no, "on_site": True}
-                here.acknowledge("registration", found.body["person_id"], "roster-member-imported", **fields)
+            await here.imported(import_id, site, members, on_site=[True] * PEOPLE)
             assert [] == (await check(stack, here.diary)).wrong
 
     async def test_of_an_erasure_is_made_good_by_a_repeat(self, stack: FaultStack) -> None:
         """The key is gone and nobody was told: not even that the fact is missing."""
         api = stack["registration-api"]
         async with town(stack) as here:
-            [person_id], _ = await here.import_roster(here.sites[0], [somebody()], on_site=[False])
+            [person_id] = await here.import_roster(here.sites[0], [somebody()], on_site=[False])
             await api.stop()
             erasing = asyncio.create_task(here.city.delete("registration", f"/v1/people/{person_id}/personal-data"))
             await dies_at(api, CrashPoint.KEY_DESTROYED, **EPIDEMIC_ENDED_ON)
@@ -103,19 +89,6 @@ class TestCrashedAct:
             here.acknowledge("registration", person_id, "person-erased")
             await api.restart()
             assert [] == (await check(stack, here.diary)).wrong
-
-
-async def _hand_in(here: Town, site: Site, members: list[Person]) -> str:
-    """A file with these people, all on site. The import's id."""
-    employer = f"{site.employer['credit_code']} {site.employer['name']}"
-    usual = {"证件类型": "居民身份证", "人员类别": "作业人员", "工种": "020 钢筋工", "用人单位": employer, "在场": "是"}
-    answer = await here.client.post(
-        f"{here.stack.urls['registration']}/v1/contracts/{site.contract_no}/roster-imports/files",
-        content=as_csv([{**usual, "身份证号": member.number, "姓名": member.name} for member in members]),
-        headers={"Authorization": f"Bearer {await here.operator.access_token()}", "Content-Type": "text/csv"},
-    )
-    import_id: str = answer.raise_for_status().json()["import_id"]
-    return import_id
 
 
 async def _are_parked(database: asyncpg.Connection, count: int) -> bool:

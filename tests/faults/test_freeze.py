@@ -121,10 +121,10 @@ async def _partitions_of(stack: FaultStack, package: str, owner: UUID) -> set[in
 
 async def _on_site(here: Town, partitions: set[int]) -> str:
     """Somebody on site, of one of these partitions."""
-    person_ids, token = await here.import_roster(here.sites[0], people(PEOPLE), on_site=[True] * PEOPLE)
+    person_ids = await here.import_roster(here.sites[0], people(PEOPLE), on_site=[True] * PEOPLE)
     person_id = next(each for each in person_ids if UUID(each).int % PARTITIONS in partitions)
-    await here.measure(person_id, here.sites[0], 36.6, seen=token)
-    await eventually(lambda: here.clearance(person_id, here.sites[0]))
+    await eventually(lambda: here.is_known(person_id, here.sites[0]))
+    await here.measure(person_id, here.sites[0], 36.6)
     return person_id
 
 

@@ -31,7 +31,7 @@ BEHIND_S_MAX = 20.0
 """How long whoever is behind may take before the checker says so."""
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "faults" / "planted"
-ROSTER = 24
+ROSTER, EXPECTED = 24, 8
 
 Scenario = Callable[["Place"], Awaitable[None]]
 
@@ -75,8 +75,9 @@ class Place:
 
 async def killed_after_an_answer(place: Place) -> None:
     """registration's api, right after it has acknowledged."""
+    town, site = place.town, place.town.sites[0]
     async with place.planted("registration-api"):
-        await place.fill_roster()
+        await asyncio.gather(*(town.expect(somebody(), site) for _ in range(EXPECTED)))
         await place.stack["registration-api"].kill()
 
 

@@ -26,6 +26,7 @@ from contracts.times import shanghai_date
 from devstack.story.cast import Person, citizen_id, credit_code, declaration
 from devstack.tokens import Account, NoToken, token
 from tests.faults.stack import FaultStack
+from tests.registration.sheets import as_csv
 
 LIVES_AT_ONCE = 8
 LIVES_MAX = 400
@@ -226,7 +227,7 @@ class Caller:
     _renew_at_s: float = 0.0
 
     async def get(self, service: str, path: str, *, seen: str | None = None, expect: Sequence[int] = (200,)) -> Answer:
-        return await self._send("GET", service, path, None, None, seen, expect)
+        return await self._send("GET", service, path, {}, None, seen, expect)
 
     async def post(
         self,
@@ -240,10 +241,14 @@ class Caller:
         expect: Sequence[int] = (200, 201, 202, 204),
     ) -> Answer:
         """A new key where none is given."""
-        return await self._send("POST", service, path, body, key or str(uuid4()), seen, expect, prefer)
+        return await self._send("POST", service, path, {"json": body}, key or str(uuid4()), seen, expect, Prefer=prefer)
+
+    async def upload(self, service: str, path: str, content: bytes, media_type: str) -> Answer:
+        """A file, which is its own key."""
+        return await self._send("POST", service, path, {"content": content}, None, None, (202,), **{"Content-Type": media_type})
 
     async def delete(self, service: str, path: str) -> Answer:
-        return await self._send("DELETE", service, path, None, None, None, (204,))
+        return await self._send("DELETE", service, path, {}, None, None, (204,))
 
     async def try_once(
         self, method: str, service: str, path: str, body: Mapping[str, Any] | None = None, *, within_s: float
@@ -262,14 +267,15 @@ class Caller:
         method: str,
         service: str,
         path: str,
-        body: Mapping[str, Any] | None,
+        body: Mapping[str, Any],
         key: str | None,
         seen: str | None,
         expect: Sequence[int],
-        prefer: str | None = None,
+        **more: str | None,
     ) -> Answer:
+        """`body` as the client takes it; `more` headers."""
         request = self.diary.begin(service, method, path, key)
-        sent = {"Idempotency-Key": key, "Consistency-Token": seen, "Prefer": prefer}
+        sent = {"Idempotency-Key": key, "Consistency-Token": seen, **more}
         headers = {name: value for name, value in sent.items() if value is not None}
 
         async def answered() -> httpx2.Response | None:
@@ -288,7 +294,7 @@ class Caller:
         return Answer(response.status_code, content, token, response.headers, last.began_s, last.ended_s)
 
     async def _try(
-        self, request: Request, body: Mapping[str, Any] | None, headers: Mapping[str, str], expect: Sequence[int]
+        self, request: Request, body: Mapping[str, Any], headers: Mapping[str, str], expect: Sequence[int]
     ) -> httpx2.Response | None:
         try:
             bearer = {"Authorization": f"Bearer {await self.access_token()}"}
@@ -299,7 +305,7 @@ class Caller:
         began_s = time.monotonic()
         self.diary.under_way[request.service] += 1
         try:
-            response = await self.client.request(request.method, url, json=body, headers={**headers, **bearer})
+            response = await self.client.request(request.method, url, **body, headers={**headers, **bearer})
         except httpx2.TransportError as error:
             self.diary.note(number, request, Try(began_s, time.monotonic(), Outcome.UNKNOWN, type(error).__name__))
             return None
@@ -408,25 +414,47 @@ class Town:
         self.acknowledge("registration", stream_id, "employer-added", contract_no=site.contract_no, credit_code=code)
         return answer
 
-    async def import_roster(self, site: Site, people: Sequence[Person], *, on_site: Sequence[bool]) -> tuple[list[str], str | None]:
-        """旧实名制名册. The person ids, and the token."""
-        rows = [
-            {
-                "document": person.document,
-                "name": person.name,
-                "employer_credit_code": site.employer["credit_code"],
-                "person_kind": "worker",
-                "trade": "390",
-                "on_site": is_on_site,
-            }
-            for person, is_on_site in zip(people, on_site, strict=True)
-        ]
-        answer = await self.operator.post("registration", f"/v1/contracts/{site.contract_no}/roster-imports", {"rows": rows})
-        ids = [row["person_id"] for row in answer.body["rows"]]
+    async def import_roster(self, site: Site, members: Sequence[Person], *, on_site: Sequence[bool]) -> list[str]:
+        """旧实名制名册. The person ids."""
+        import_id = await self.hand_in_roster(site, members, on_site=on_site)
+        return await self.imported(import_id, site, members, on_site=on_site)
+
+    async def hand_in_roster(self, site: Site, members: Sequence[Person], *, on_site: Sequence[bool]) -> str:
+        """A file with these people; registration's worker takes them in. The import's id."""
+        employer = f"{site.employer['credit_code']} {site.employer['name']}"
+        usual = {"证件类型": "居民身份证", "人员类别": "作业人员", "工种": "390 杂工", "用人单位": employer}
+        content = as_csv(
+            [
+                {**usual, "身份证号": person.number, "姓名": person.name, "在场": "是" if is_on_site else "否"}
+                for person, is_on_site in zip(members, on_site, strict=True)
+            ]
+        )
+        path = f"/v1/contracts/{site.contract_no}/roster-imports"
+        import_id: str = (await self.operator.upload("registration", path, content, "text/csv")).body["import_id"]
+        return import_id
+
+    async def imported(self, import_id: str, site: Site, members: Sequence[Person], *, on_site: Sequence[bool]) -> list[str]:
+        """Once every row is decided. The person ids."""
+
+        async def is_finished() -> dict[str, Any] | None:
+            done: dict[str, Any] = (await self.operator.get("registration", f"/v1/imports/{import_id}")).body
+            return done if done["state"] == "finished" else None
+
+        done = await eventually(is_finished, within_s=LIFE_S_MAX)
+        assert done is not None
+        assert (len(members), 0) == (done["applied"] + done["unchanged"], done["refused"])
+        lookups = [self.operator.post("registration", "/v1/person-lookups", {"document": each.document}) for each in members]
+        ids: list[str] = [found.body["person_id"] for found in await asyncio.gather(*lookups)]
         for person_id, is_on_site in zip(ids, on_site, strict=True):
             fields = {"contract_no": site.contract_no, "on_site": is_on_site}
             self.acknowledge("registration", person_id, "roster-member-imported", **fields)
-        return ids, answer.token
+        return ids
+
+    async def is_known(self, person_id: str, site: Site) -> bool:
+        """Whether the gate and health have heard of the person."""
+        path = f"/v1/people/{person_id}/dispositions"
+        known = await self.supervision.get("health", path, expect=(200, 404))
+        return known.status == 200 and await self.clearance(person_id, site) is not None
 
     async def declare(self, person: Person, *, from_hubei: bool = False) -> None:
         """健康云 来沪人员健康登记."""

@@ -119,13 +119,7 @@ class Lives:
         await eventually(are_open, within_s=WITHIN_S)
 
     async def _rostered(self) -> None:
-        row = {**_form(ROSTERED), "on_site": True}
-        del row["origin"]
-        await self.done("site_operator", "POST", "registration", f"/v1/contracts/{HERE}/roster-imports", {"rows": [row]})
-        await self._in_a_file()
-
-    async def _in_a_file(self) -> None:
-        """Twice in one file: once he is on the roster already, once he is refused, and kept to be corrected."""
+        """Twice in one file: once he comes onto the roster, once he is refused, and kept to be corrected."""
         usual = {
             "证件类型": "居民身份证",
             "身份证号": ROSTERED.number,
@@ -134,14 +128,14 @@ class Lives:
             "工种": "020",
         }
         row = {**usual, "用人单位": EMPLOYER, "在场": "是"}
-        path = f"/v1/contracts/{HERE}/roster-imports/files"
+        path = f"/v1/contracts/{HERE}/roster-imports"
         csv = {"Content-Type": "text/csv"}
         handed_in = await self.call("site_operator", "POST", "registration", path, as_csv([row, row]), **csv)
         import_id = handed_in.json()["import_id"]
 
         async def is_finished() -> bool:
             answer = (await self.done("site_operator", "GET", "registration", f"/v1/imports/{import_id}")).json()
-            return (1, 1) == (answer["unchanged"], answer["refused"])
+            return (1, 1) == (answer["applied"], answer["refused"])
 
         await eventually(is_finished, within_s=WITHIN_S)
         for what in ("/rows", "/progress"):

@@ -106,7 +106,7 @@ async def _registered(running: InProcess[Any], relation: Relation) -> Names:
     await site.get(f"{contract}/pre-registrations", seen=waiting.headers["consistency-token"])
     row = {"证件类型": "居民身份证", "身份证号": person_body()["document"]["number"], "姓名": "甲", "人员类别": "作业人员"}
     content = as_csv([row | {"工种": "020", "用人单位": EMPLOYER, "在场": "是"}])
-    handed_in = await site.upload(f"{contract}/roster-imports/files", content, "text/csv", dry_run=True)
+    handed_in = await site.upload(f"{contract}/roster-imports", content, "text/csv", dry_run=True)
     while await running.application.state["wired"].imports.step():
         pass
     return {"person_id": person_id, "import_id": handed_in.json()["import_id"]}

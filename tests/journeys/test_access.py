@@ -46,11 +46,10 @@ ROWS: Mapping[str, Mapping[str, str]] = {
     "registration": {
         "report_contract": "report_contract -",
         "add_employer": "report_contract contract",
-        "import_contracts_file": "report_contract -",
+        "import_contracts": "report_contract -",
         "read_contract_template": "report_contract -",
         "import_roster": "import_roster contract",
-        "import_roster_file": "import_roster contract",
-        "import_pre_registrations_file": "pre_register contract",
+        "import_pre_registrations": "pre_register contract",
         "read_import_template": "pre_register contract",
         "read_import": "follow_import import",
         "list_import_rows": "follow_import import",

@@ -34,7 +34,7 @@ WITHOUT_A_KEY = {
         "read_ages",
     },
     "each time is recorded": {"reveal_person", "export_table"},
-    "the file is its key": {"import_contracts_file", "import_roster_file", "import_pre_registrations_file"},
+    "the file is its key": {"import_contracts", "import_roster", "import_pre_registrations"},
     "the message is its key": {"give_receipts"},
     "the version that it is based on is its key": {"submit_epidemic_control"},
     "happens once": {"approve_disposition_batch", "erase_person", "retry_parked", "discard_parked"},

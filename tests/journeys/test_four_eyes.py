@@ -7,26 +7,23 @@ from typing import Any
 
 from chassis.testing.wait import eventually
 from contracts.times import shanghai_date
-from tests.journeys.sites import EMPLOYER, WITHIN_S, Site, somebody
+from tests.journeys.sites import WITHIN_S, Site, somebody
+from tests.journeys.test_imports import CSV, counts, hand_in, row
+from tests.registration.sheets import as_csv
 
 MORE_THAN_ONE_MAY = 21
 
 
 async def imported_on_site(site: Site, count: int) -> list[str]:
     """People of the old roster, all of them on site."""
-    rows = [
-        {
-            "document": each.document,
-            "name": each.name,
-            "person_kind": "worker",
-            "trade": "020",
-            "employer_credit_code": EMPLOYER["credit_code"],
-            "on_site": True,
-        }
-        for each in (somebody() for _ in range(count))
+    members = [somebody() for _ in range(count)]
+    content = as_csv([row(each, 在场="是") for each in members])
+    assert {"applied": count} == counts(await hand_in(site, "roster-imports", content, CSV))
+    found = [
+        await site.ask("site_operator", "POST", "registration", "/v1/person-lookups", {"document": each.document})
+        for each in members
     ]
-    answered = (await site.post("site_operator", "registration", "roster-imports", {"rows": rows})).json()
-    return [each["person_id"] for each in answered["rows"]]
+    return [each.json()["person_id"] for each in found]
 
 
 async def have_to_leave(site: Site) -> list[str]:

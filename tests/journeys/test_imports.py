@@ -29,7 +29,7 @@ async def columns(site: Site, kind: str) -> list[str]:
 
 async def hand_in(site: Site, what: str, content: bytes, media_type: str, **query: Any) -> dict[str, Any]:
     """The import, when it is finished, as its progress tells."""
-    return await followed(site, "site_operator", f"/v1/contracts/{site.contract_no}/{what}/files", content, media_type, **query)
+    return await followed(site, "site_operator", f"/v1/contracts/{site.contract_no}/{what}", content, media_type, **query)
 
 
 async def followed(site: Site, role: str, path: str, content: bytes, media_type: str, **query: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class TestForms:
 
 class TestContracts:
     async def test_are_there_for_whoever_works_on_them(self, site: Site) -> None:
-        path, own = "/v1/contract-imports/files", {"所在监督站": site.station, "所在区": "虹口"}
+        path, own = "/v1/contract-imports", {"所在监督站": site.station, "所在区": "虹口"}
         second = {"用人单位统一社会信用代码": "91320600MA1A000015", "用人单位": "南通测试劳务有限公司"}
         further = reported(site.contract_no, **own, **second)
         content = as_csv([further, reported("", **own)], CONTRACTS)
@@ -113,6 +113,6 @@ class TestContracts:
 
 class TestFile:
     async def test_of_another_site_is_not_found(self, site: Site) -> None:
-        path = f"/v1/contracts/W{uuid4().hex[:10]}/roster-imports/files"
+        path = f"/v1/contracts/W{uuid4().hex[:10]}/roster-imports"
         refused = await site.upload("site_operator", "registration", path, b"PK\x03\x04", XLSX)
         assert (404, "not-found") == (refused.status_code, refused.json()["code"])

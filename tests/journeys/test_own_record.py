@@ -59,7 +59,7 @@ async def test_of_whoever_stands_in_a_file_says_who_handed_it_in(site: Site) -> 
     await followed(
         site,
         "project_lead",
-        f"/v1/contracts/{site.contract_no}/roster-imports/files",
+        f"/v1/contracts/{site.contract_no}/roster-imports",
         as_csv([row(somebody(), 在场="是")], await columns(site, "roster")),
         CSV,
     )

@@ -216,9 +216,8 @@ async def registration(running: InProcess[Any]) -> Examples:
     await site.post(f"/v1/contracts/{OWN}/pre-registrations", awaited)  # Refused, and kept: he has not declared.
     erased = await done(site, "/v1/person-lookups", {"document": awaited["document"]})
     own, somebody = {"contract_no": OWN}, {"contract_no": OWN, "person_id": person_id}
-    roster_row = person_body(on_site=True)
-    on_roster, filled_in = as_csv([_row(roster_row, 在场="是")]), as_csv([_row(person_body(), **ORIGIN_COLUMNS)], FORMS)
-    handed_in = await site.upload(f"/v1/contracts/{OWN}/roster-imports/files", on_roster, "text/csv", dry_run=True)
+    on_roster, filled_in = as_csv([_row(person_body(), 在场="是")]), as_csv([_row(person_body(), **ORIGIN_COLUMNS)], FORMS)
+    handed_in = await site.upload(f"/v1/contracts/{OWN}/roster-imports", on_roster, "text/csv", dry_run=True)
     while await running.application.state["wired"].imports.step():
         pass
     of_import = {"import_id": handed_in.json()["import_id"]}
@@ -241,10 +240,9 @@ async def registration(running: InProcess[Any]) -> Examples:
         "read_resumption_checklist": Example(Good({**own, "version": "1"})),
         "report_contract": Example(Good(body=new), 201, [{**new, "project_name": "测试5555"}, elsewhere]),
         "add_employer": Example(Good(own, body=second_employer), 201, [{**second_employer, "sub_contract_no": "F2"}]),
-        "import_roster": Example(Good(own, body={"rows": [roster_row]}), 200, [{"rows": [{**roster_row, "on_site": False}]}]),
-        "import_roster_file": Example(Good(own, {"dry_run": "false"}, file=on_roster, media_type="text/csv"), 202),
-        "import_pre_registrations_file": Example(Good(own, file=filled_in, media_type="text/csv"), 202),
-        "import_contracts_file": Example(Good(file=as_csv([reported("W2020010100003")], CONTRACTS), media_type="text/csv"), 202),
+        "import_roster": Example(Good(own, {"dry_run": "false"}, file=on_roster, media_type="text/csv"), 202),
+        "import_pre_registrations": Example(Good(own, file=filled_in, media_type="text/csv"), 202),
+        "import_contracts": Example(Good(file=as_csv([reported("W2020010100003")], CONTRACTS), media_type="text/csv"), 202),
         "read_contract_template": Example(Good()),
         "read_import_template": Example(Good({**own, "kind": "roster"})),
         "read_import": Example(Good(of_import)),

@@ -273,7 +273,7 @@ class StandIns:
                 200,
                 {"registered": 13, "on_site": 2, "banned_on_site": 1, "items": [MEMBER], "next": None},
             ),
-            ("POST", f"{of_contract}/pre-registration-imports/files"): (202, IMPORT),
+            ("POST", f"{of_contract}/pre-registration-imports"): (202, IMPORT),
             ("GET", f"{of_contract}/import-templates/pre-registration"): (200, {}),
             ("GET", f"/v1/imports/{UUID(int=9)}"): (200, IMPORT),
             ("GET", f"/v1/imports/{UUID(int=9)}/rows"): (200, {"items": ROWS, "next": None}),

@@ -10,7 +10,7 @@ from tests.portal.browsing import Browser
 from tests.portal.stand_ins import CONTRACT, IMPORT, SITE, StandIns, app_of, refusal, registrar
 
 PATH = f"{SITE}/imports"
-FILES = f"/v1/contracts/{CONTRACT}/pre-registration-imports/files"
+FILES = f"/v1/contracts/{CONTRACT}/pre-registration-imports"
 HERE, THERE = f"{PATH}/{IMPORT['import_id']}", f"/v1/imports/{IMPORT['import_id']}"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FILLED: dict[str, Any] = {"kind": "pre-registration", "mode": "dry"}

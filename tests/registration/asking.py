@@ -17,10 +17,6 @@ def path(contract_no: str) -> str:
     return f"/v1/contracts/{contract_no}/pre-registrations"
 
 
-def rosters(contract_no: str) -> str:
-    return f"/v1/contracts/{contract_no}/roster-imports"
-
-
 def number() -> str:
     """A contract number that no other test has."""
     return f"W{uuid4().hex[:12]}"
@@ -72,11 +68,6 @@ def form(n: int = 0, **changes: Any) -> dict[str, Any]:
         "employer_credit_code": EMPLOYER,
         "origin": {"code": "320600", "text": "江苏省南通市"},
     } | changes
-
-
-def roster_row(n: int, **changes: Any) -> dict[str, Any]:
-    row = {key: value for key, value in form(n).items() if key != "origin"}
-    return row | {"on_site": False} | changes
 
 
 async def person_id(running: Running, n: int = 0) -> UUID:

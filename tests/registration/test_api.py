@@ -19,9 +19,11 @@ from contracts.gatekeeper import Outcome
 from contracts.registration import DeclarationAwaited, PersonPreRegistered
 from contracts.streams import contract_stream, station_stream
 from tests.in_process import Caller
-from tests.registration.asking import citizen, contract_body, declare, form, number, path, person_id, report, roster_row, rosters
+from tests.registration.asking import citizen, contract_body, declare, form, number, path, person_id, report
 from tests.registration.facts import EMPLOYER, OTHER_EMPLOYER, entry_attempted
+from tests.registration.importing import import_roster
 from tests.registration.service import Running
+from tests.registration.sheets import member
 
 NO_DECLARATION = "请先去“健康云 APP”进行登记后再进行预进场登记"
 NO_EMPLOYER = "请先去“合同报送系统”进行合同登记"
@@ -548,76 +550,6 @@ class TestWithdraw:
         assert (404, "person-is-not-pre-registered") == problem(await operator.post(nobody, {"reason": "登记错误"}))
 
 
-class TestImportRoster:
-    async def test_imports_everybody_once(self, running: Running, contract_no: str, operator: Caller) -> None:
-        body = {"rows": [roster_row(n, on_site=n < 2) for n in range(300)]}
-        first = await operator.post(rosters(contract_no), body, key="one")
-        again = await operator.post(rosters(contract_no), body, key="one")
-        anew = await operator.post(rosters(contract_no), body, key="two")
-        assert [200, 200, 200] == [first.status_code, again.status_code, anew.status_code]
-        assert {"imported"} == {row["outcome"] for row in first.json()["rows"]}
-        assert (first.json(), first.headers["consistency-token"]) == (again.json(), again.headers["consistency-token"])
-        assert {"already_imported"} == {row["outcome"] for row in anew.json()["rows"]}
-        assert 300 == (await running.facts()).count("roster-member-imported")
-        assert str(await person_id(running, 7)) == first.json()["rows"][7]["person_id"]
-
-    async def test_covers_all_its_facts_with_the_token(self, running: Running, contract_no: str, operator: Caller) -> None:
-        response = await operator.post(rosters(contract_no), {"rows": [roster_row(n) for n in range(50)]})
-        positions = ConsistencyToken.parse(response.headers["consistency-token"]).positions
-        heads = await running.wired.store.heads()
-        moved = {shard: pos for shard, pos in heads.items() if pos > running.began_at[shard]}
-        assert moved.keys() - {shard_of(contract_stream(contract_no))} <= positions.keys()
-        assert all(heads[shard] == pos for shard, pos in positions.items())
-
-    async def test_tells_refused_rows_beside_the_others(self, running: Running, contract_no: str, operator: Caller) -> None:
-        rows = [roster_row(1), roster_row(2, employer_credit_code=OTHER_EMPLOYER), roster_row(1)]
-        answered = (await operator.post(rosters(contract_no), {"rows": rows})).json()["rows"]
-        expected = [("imported", None), ("refused", "employer-is-missing"), ("already_imported", None)]
-        assert expected == [(row["outcome"], row["code"]) for row in answered]
-
-    async def test_with_a_key_of_another_body_is_refused(self, running: Running, contract_no: str, operator: Caller) -> None:
-        await operator.post(rosters(contract_no), {"rows": [roster_row(1)]}, key="one")
-        reused = await operator.post(rosters(contract_no), {"rows": [roster_row(2)]}, key="one")
-        assert (422, "idempotency-key-reused") == problem(reused)
-        assert 1 == (await running.facts()).count("roster-member-imported")
-
-    async def test_sent_twice_at_once_has_one_answer(self, running: Running, contract_no: str, operator: Caller) -> None:
-        body = {"rows": [roster_row(n) for n in range(100)]}
-        one, other = await asyncio.gather(*(operator.post(rosters(contract_no), body, key="one") for _ in range(2)))
-        assert (one.json(), one.headers["consistency-token"]) == (other.json(), other.headers["consistency-token"])
-        assert 100 == (await running.facts()).count("roster-member-imported")
-
-    async def test_goes_on_where_an_earlier_try_was_cut_short(self, running: Running, contract_no: str, operator: Caller) -> None:
-        await operator.post(rosters(contract_no), {"rows": [roster_row(1), roster_row(2)]}, key="one")
-        await running.wired.pool.execute("UPDATE remembered_answer SET answer = NULL")
-        again = await operator.post(rosters(contract_no), {"rows": [roster_row(1), roster_row(2)]}, key="one")
-        assert ["already_imported", "already_imported"] == [row["outcome"] for row in again.json()["rows"]]
-
-    async def test_with_a_row_that_cannot_be_read_imports_nobody(
-        self, running: Running, contract_no: str, operator: Caller
-    ) -> None:
-        rows = [roster_row(1), roster_row(2, document={"type": "citizen_id", "number": "32062319850312001"})]
-        response = await operator.post(rosters(contract_no), {"rows": rows})
-        assert (422, "invalid-request") == problem(response)
-        assert "/rows/1/document/number" == response.json()["errors"][0]["pointer"]
-        assert 0 == (await running.facts()).count("roster-member-imported")
-
-    @pytest.mark.parametrize("count", [0, 1_001])
-    async def test_is_bounded(self, contract_no: str, operator: Caller, count: int) -> None:
-        response = await operator.post(rosters(contract_no), {"rows": [roster_row(n) for n in range(count)]})
-        assert (422, "invalid-request") == problem(response)
-
-    async def test_takes_a_thousand_rows_and_no_more_than_a_mebibyte(self, contract_no: str, operator: Caller) -> None:
-        thousand = await operator.post(rosters(contract_no), {"rows": [roster_row(n) for n in range(1_000)]})
-        too_large = await operator.post(rosters(contract_no), {"rows": [roster_row(1, name="名" * 400_000)]})
-        assert 1_000 == sum(row["outcome"] == "imported" for row in thousand.json()["rows"])
-        assert (413, "body-too-large") == problem(too_large)
-
-    async def test_is_not_for_an_employer_s_registrar(self, running: Running, contract_no: str) -> None:
-        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
-        assert (403, "forbidden") == problem(await registrar.post(rosters(contract_no), {"rows": [roster_row(1)]}))
-
-
 class TestLookUpPerson:
     async def test_gives_the_same_id_for_the_same_document(self, running: Running) -> None:
         assert await person_id(running, 5) == await person_id(running, 5)
@@ -665,12 +597,13 @@ class TestErasePerson:
         assert "person-erased" == (await running.facts())[-1]
 
     async def test_touches_nobody_else(self, running: Running, contract_no: str, operator: Caller) -> None:
-        rows = [roster_row(n) for n in (1, 2)]
-        one, other = (row["person_id"] for row in (await operator.post(rosters(contract_no), {"rows": rows})).json()["rows"])
-        await running.caller(Role.CITY_SUPERVISOR).delete(personal_data(UUID(one)))
-        assert UUID(other) == await person_id(running, 2)
-        again = (await operator.post(rosters(contract_no), {"rows": rows})).json()["rows"]
-        assert ["imported", "already_imported"] == [row["outcome"] for row in again], "the first is a stranger by now"
+        rows = [member(n) for n in (1, 2)]
+        await import_roster(running, operator, contract_no, *rows)
+        one, other = [await person_id(running, n) for n in (1, 2)]
+        await running.caller(Role.CITY_SUPERVISOR).delete(personal_data(one))
+        assert other == await person_id(running, 2)
+        again = await import_roster(running, operator, contract_no, *rows)
+        assert (1, 1) == (again["applied"], again["unchanged"]), "the first is a stranger by now"
 
 
 class TestSeveralAtOnce:

@@ -21,13 +21,14 @@ from devstack.databases import with_database
 from registration import erasing_again, erasing_everybody
 from registration.erasing_again import erase_again
 from registration.erasing_everybody import NOBODY, erase_everybody
-from registration.imports.files import CSV, XLSX, cells_of
+from registration.imports.files import XLSX, cells_of
 from registration.settings import Settings
 from registration.wiring import SERVICE
 from tests.in_process import Caller
-from tests.registration.asking import declare, form, path, person_id, roster_row, rosters
+from tests.registration.asking import declare, form, path, person_id
+from tests.registration.importing import import_roster
 from tests.registration.service import Running
-from tests.registration.sheets import as_csv, member
+from tests.registration.sheets import member
 from tests.registration.test_site_api import control
 
 SHORT_S = 1.0
@@ -38,11 +39,10 @@ PEOPLE = "SELECT count(*) FROM stream WHERE kind = 'person'"
 async def known(running: Running, contract_no: str, operator: Caller) -> list[UUID]:
     """Somebody pre-registered, some on the roster, one who has only declared, and one whose document was only shown."""
     expected = await operator.post(path(contract_no), form(0), seen=await declare(running, 0))
-    rows = (await operator.post(rosters(contract_no), {"rows": [roster_row(n) for n in (1, 2)]})).json()["rows"]
+    await import_roster(running, operator, contract_no, *(member(n) for n in (1, 2)))
     seen = await declare(running, 3)
     await operator.get(path(contract_no), seen=seen)
-    shown = [await person_id(running, n) for n in (3, 4)]
-    return [UUID(expected.json()["person_id"]), *(UUID(row["person_id"]) for row in rows), *shown]
+    return [UUID(expected.json()["person_id"]), *[await person_id(running, n) for n in (1, 2, 3, 4)]]
 
 
 async def ended(running: Running, *, on: date | None = date(2020, 6, 17)) -> int:
@@ -125,10 +125,7 @@ class TestEraseEverybody:
         self, running: Running, known: list[UUID], contract_no: str, operator: Caller, capsys: pytest.CaptureFixture[str]
     ) -> None:
         await operator.put(f"/v1/contracts/{contract_no}/epidemic-control", control(), version=0)
-        imported = await operator.upload(rosters(contract_no) + "/files", as_csv([member(1), member(2, 姓名="")]), CSV)
-        while await running.wired.imports.step():
-            pass
-        import_id = imported.json()["import_id"]
+        import_id = (await import_roster(running, operator, contract_no, member(1), member(2, 姓名="")))["import_id"]
         others = {site_stream(contract_no), UUID(import_id)}
         assert others <= {*await running.wired.sealing.others_after(NOBODY, limit=100)}
 

@@ -20,6 +20,7 @@ from tests.in_process import Caller
 from tests.measured import measured, risen
 from tests.registration.asking import citizen, declare, number, path, report
 from tests.registration.facts import EMPLOYER, OTHER_EMPLOYER
+from tests.registration.importing import finished, forms, rosters, worked_on
 from tests.registration.service import Running
 from tests.registration.sheets import CONTRACTS, FORMS, as_csv, as_xlsx, filled_form, member, reported
 
@@ -30,36 +31,12 @@ async def running(service: Running) -> Running:
     return await service.for_one_test()
 
 
-CONTRACT_FILES = "/v1/contract-imports/files"
-
-
-def rosters(contract_no: str) -> str:
-    return f"/v1/contracts/{contract_no}/roster-imports/files"
-
-
-def forms(contract_no: str) -> str:
-    return f"/v1/contracts/{contract_no}/pre-registration-imports/files"
+CONTRACT_IMPORTS = "/v1/contract-imports"
 
 
 def problem(response: httpx2.Response) -> tuple[int, str]:
     assert "application/problem+json" == response.headers["content-type"]
     return response.status_code, response.json()["code"]
-
-
-async def finished(running: Running) -> None:
-    """As the worker does it."""
-    while await running.wired.imports.step():
-        pass
-
-
-async def worked_on(running: Running, operator: Caller, handed_in: httpx2.Response) -> dict[str, Any]:
-    """The import, when nothing is left of it to do."""
-    assert 202 == handed_in.status_code, handed_in.text
-    await finished(running)
-    answer: dict[str, Any] = (await operator.get(f"/v1/imports/{handed_in.json()['import_id']}")).json()
-    assert ("finished", 0) == (answer["state"], answer["waiting"])
-    assert answer["rows"] == sum(answer[outcome] for outcome in ("applied", "unchanged", "awaiting", "refused"))
-    return answer
 
 
 async def verdicts(operator: Caller, import_id: str, **query: Any) -> list[tuple[int, str, str | None]]:
@@ -161,8 +138,8 @@ class TestContracts:
         nobody = dict.fromkeys(second, "")
         rows = [reported(one), reported(one, **second), reported(other, **nobody), reported(number(), 所在区="天上")]
         content = as_xlsx([*rows, reported(number(), 所在监督站="虹口", 所在区="浦东新区")], CONTRACTS)
-        dry = await worked_on(running, system, await system.upload(CONTRACT_FILES, content, XLSX, dry_run=True))
-        done = await worked_on(running, system, await system.upload(CONTRACT_FILES, content, XLSX))
+        dry = await worked_on(running, system, await system.upload(CONTRACT_IMPORTS, content, XLSX, dry_run=True))
+        done = await worked_on(running, system, await system.upload(CONTRACT_IMPORTS, content, XLSX))
         assert (3, 2) == (done["applied"], done["refused"])
         refused = [(5, "refused", "row-is-wrong"), (6, "refused", "station-works-elsewhere")]
         assert refused == (await verdicts(system, done["import_id"]))[3:]
@@ -170,13 +147,13 @@ class TestContracts:
         lead = running.caller(Role.PROJECT_LEAD, one, other)
         assert 2 == len((await lead.get(f"/v1/contracts/{one}/employers")).json()["items"])
         assert [] == (await lead.get(f"/v1/contracts/{other}/employers")).json()["items"]
-        again = await worked_on(running, system, await system.upload(CONTRACT_FILES, content, XLSX))
+        again = await worked_on(running, system, await system.upload(CONTRACT_IMPORTS, content, XLSX))
         assert (0, 3, 2) == (again["applied"], again["unchanged"], again["refused"])
 
     async def test_are_the_contract_system_s_alone(self, running: Running, contract_no: str, operator: Caller) -> None:
         content = as_csv([reported(number())], CONTRACTS)
-        assert (403, "forbidden") == problem(await operator.upload(CONTRACT_FILES, content, CSV))
-        handed_in = await running.caller(Role.CONTRACT_SYSTEM).upload(CONTRACT_FILES, content, CSV)
+        assert (403, "forbidden") == problem(await operator.upload(CONTRACT_IMPORTS, content, CSV))
+        handed_in = await running.caller(Role.CONTRACT_SYSTEM).upload(CONTRACT_IMPORTS, content, CSV)
         import_id = handed_in.json()["import_id"]
         assert handed_in.json()["contract_no"] is None
         assert (404, "not-found") == problem(await operator.get(f"/v1/imports/{import_id}"))

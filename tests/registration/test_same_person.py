@@ -31,7 +31,7 @@ from registration.domain.same_person import (
 )
 from registration.wiring import PERSON as PERSON_DECIDER
 from tests.in_process import Caller
-from tests.registration.asking import citizen, declare, form, path, person_id, report, roster_row, rosters
+from tests.registration.asking import citizen, declare, form, path, person_id, report
 from tests.registration.facts import (
     EMPLOYER,
     NOW,
@@ -46,7 +46,9 @@ from tests.registration.facts import (
     take_up,
     withdrawn,
 )
+from tests.registration.importing import import_roster
 from tests.registration.service import Running
+from tests.registration.sheets import member
 from tests.registration.test_family import come_along
 from tests.registration.turns import turns
 
@@ -341,8 +343,8 @@ class TestReplaceOverHttp:
         for each in (wrong, known_elsewhere):
             await registrar.post(f"{path(contract_no)}/{each}/withdrawal", {"reason": "证件号录错"})
         elsewhere = await report(running)
-        imported = await running.caller(Role.SITE_OPERATOR, elsewhere).post(rosters(elsewhere), {"rows": [roster_row(1)]})
-        assert 200 == imported.status_code
+        imported = await import_roster(running, running.caller(Role.SITE_OPERATOR, elsewhere), elsewhere, member(1))
+        assert 1 == imported["applied"]
 
         right, also_right = form(2, replaces=wrong), form(3, replaces=known_elsewhere)
         refused = await registrar.post(path(contract_no), right)

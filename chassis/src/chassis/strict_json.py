@@ -33,8 +33,7 @@ from chassis.problems import (
 )
 
 BODY_BYTES_MAX = 64 * 1024
-"""Largest body, unless the route says otherwise (`max_body_size=IMPORT_BYTES_MAX`)."""
-IMPORT_BYTES_MAX = 1024 * 1024
+"""Largest body, unless the route says otherwise (`max_body_size=UPLOAD_BYTES_MAX`)."""
 UPLOAD_BYTES_MAX = 10 * 1024 * 1024
 DRAIN_BYTES_MAX = 1024 * 1024
 """How much beyond the limit is read and thrown away, so that the client gets to read its 413 instead of a reset."""
@@ -261,7 +260,6 @@ def field_names(schema: Mapping[str, Any]) -> frozenset[str]:
 __all__ = [
     "BODY_BYTES_MAX",
     "DEPTH_MAX",
-    "IMPORT_BYTES_MAX",
     "UPLOAD_BYTES_MAX",
     "BodyReader",
     "Part",

@@ -66,6 +66,11 @@ class Caller:
         request = httpx2.Request("POST", self.urls[service] + path, json=body)
         return await self._call(request, expect, {"Idempotency-Key": key, "Consistency-Token": seen, "Prefer": prefer})
 
+    async def upload(self, service: str, path: str, content: bytes, media_type: str) -> Answer:
+        """A file, which is its own key."""
+        request = httpx2.Request("POST", self.urls[service] + path, content=content)
+        return await self._call(request, (202,), {"Content-Type": media_type})
+
     async def _call(self, request: httpx2.Request, expect: Sequence[int], headers: Mapping[str, str | None]) -> Answer:
         request.headers.update({name: value for name, value in headers.items() if value is not None})
         response = await self._send(request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -87,22 +89,27 @@ FROM_HUBEI = Person("吴远江", citizen_id(region="420106", born=date(1990, 7, 
 """Arrived from Hubei four days ago, and runs a fever."""
 
 
-def roster(contract: Contract, count: int) -> list[dict[str, Any]]:
-    """People of the old roster, all off site."""
+def roster(contract: Contract, count: int) -> bytes:
+    """旧实名制名册 as a CSV file: people who are all off site."""
     start = 0 if contract.contract_no == PUDONG else 5_000
-    return [_roster_row(contract, start + n) for n in range(count)]
+    rows = [_roster_row(contract, start + n) for n in range(count)]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
-def _roster_row(contract: Contract, n: int) -> dict[str, Any]:
+def _roster_row(contract: Contract, n: int) -> dict[str, str]:
     name = SURNAMES[n % len(SURNAMES)] + GIVEN[n // len(SURNAMES) % len(GIVEN)] + GIVEN[n * 7 % len(GIVEN)]
-    number = citizen_id(region="320623", born=date(1960, 1, 1) + timedelta(days=n * 2), order=n % 999)
     return {
-        "document": {"type": "citizen_id", "number": number},
-        "name": name,
-        "employer_credit_code": contract.employer["credit_code"],
-        "person_kind": "worker",
-        "trade": "390",
-        "on_site": False,
+        "证件类型": "居民身份证",
+        "身份证号": citizen_id(region="320623", born=date(1960, 1, 1) + timedelta(days=n * 2), order=n % 999),
+        "姓名": name,
+        "人员类别": "作业人员",
+        "工种": "390 杂工",
+        "用人单位": f"{contract.employer['credit_code']} {contract.employer['name']}",
+        "在场": "否",
     }
 
 

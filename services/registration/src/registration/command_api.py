@@ -1,4 +1,4 @@
-"""What registration is told over HTTP: contracts and their employers, old rosters, pre-registrations."""
+"""What registration is told over HTTP: contracts and their employers, pre-registrations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,14 +15,13 @@ from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.consistency import ConsistencyToken
 from chassis.event_store import CommandKey
-from chassis.strict_json import IMPORT_BYTES_MAX, StrictModel
+from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unchanged
 from contracts.access import Action, Role, covers_employer
-from contracts.event import shard_of
 from contracts.firms import ContractNo
 from contracts.texts import VisibleText
-from registration.bodies import ContractBody, CorrectionBody, EmployerBody, PreRegistrationBody, RosterRowBody
+from registration.bodies import ContractBody, CorrectionBody, EmployerBody, PreRegistrationBody
 from registration.domain.contract import (
     ContractHasTooManyEmployers,
     ContractIsNotReported,
@@ -48,13 +47,11 @@ from registration.domain.same_person import PersonHasTooManyDocuments, ReplacedI
 from registration.domain.station import StationWorksElsewhere
 from registration.kept_forms import kept
 from registration.read_models.entries import last_entered_at
-from registration.roster_import import ROWS_MAX, RowAnswer
 from registration.wired import Wired, wired
 
 router = Router(prefix="/v1")
 
 ContractSystem = Annotated[Principal, Depends(allowed(Action.REPORT_CONTRACT))]
-Importer = Annotated[Principal, Depends(allowed(Action.IMPORT_ROSTER))]
 Registrar = Annotated[Principal, Depends(allowed(Action.PRE_REGISTER))]
 Withdrawer = Annotated[Principal, Depends(allowed(Action.WITHDRAW_PRE_REGISTRATION))]
 Parts = Annotated[Wired, Depends(wired)]
@@ -104,50 +101,6 @@ async def add_employer(
     outcome, token = await parts.reporting.add_employer(contract_no, body, key=_key(caller, key))
     _tell(response, outcome, token)
     return EmployerReceipt(contract_no=contract_no, credit_code=body.credit_code)
-
-
-# --- Old rosters ------------------------------------------------------------------------------------------------------
-
-
-class RosterImportBody(StrictModel):
-    """Part of a roster. A longer one is sent in several requests."""
-
-    rows: Annotated[list[RosterRowBody], Field(min_length=1, max_length=ROWS_MAX)]
-
-
-class RosterImportAnswer(BaseModel):
-    """What became of each row, in the order of the rows."""
-
-    contract_no: str
-    rows: list[RowAnswer]
-
-
-class _Remembered(BaseModel):
-    """What a repeat is answered with: ids and codes only."""
-
-    answer: RosterImportAnswer
-    token: str | None
-
-
-@router.post("/contracts/{contract_no}/roster-imports", tags=["rosters"], max_body_size=IMPORT_BYTES_MAX)
-async def import_roster(
-    contract_no: ContractNo, body: RosterImportBody, key: IdempotencyKey, caller: Importer, parts: Parts, response: Response
-) -> RosterImportAnswer:
-    """旧实名制名册. A row that cannot be read refuses the request; one that a rule refuses is told beside the others."""
-    _, contract, _ = await parts.contract_of(caller, contract_no)
-    command = _key(caller, key)
-    first = await parts.remembered.reserve(command)
-    if first is None:
-        rows = await parts.roster_import.run(contract_no, contract, [row.to_row() for row in body.rows])
-        token = await parts.people.token_of_shards(shard_of(row.person_id) for row in rows)
-        done = _Remembered(
-            answer=RosterImportAnswer(contract_no=contract_no, rows=rows), token=None if token is None else str(token)
-        )
-        first = await parts.remembered.complete(command, done.model_dump_json().encode())
-    remembered = _Remembered.model_validate_json(first)
-    if remembered.token is not None:
-        response.headers[CONSISTENCY_TOKEN] = remembered.token
-    return remembered.answer
 
 
 # --- Pre-registrations ------------------------------------------------------------------------------------------------

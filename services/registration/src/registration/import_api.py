@@ -112,14 +112,14 @@ class RowsAnswer(BaseModel):
 
 
 @router.post(
-    "/contracts/{contract_no}/roster-imports/files",
+    "/contracts/{contract_no}/roster-imports",
     status_code=202,
     tags=["imports"],
     max_body_size=UPLOAD_BYTES_MAX,
     openapi_extra=FILE_BODY,
     responses=problems(*FILE_REFUSALS),
 )
-async def import_roster_file(
+async def import_roster(
     contract_no: ContractNo, caller: RosterImporter, parts: Parts, request: Request, dry_run: DryRun = False
 ) -> ImportAnswer:
     """旧实名制名册, as a file. It is worked on row by row; handed in again meanwhile, it is the same import."""
@@ -127,14 +127,14 @@ async def import_roster_file(
 
 
 @router.post(
-    "/contracts/{contract_no}/pre-registration-imports/files",
+    "/contracts/{contract_no}/pre-registration-imports",
     status_code=202,
     tags=["imports"],
     max_body_size=UPLOAD_BYTES_MAX,
     openapi_extra=FILE_BODY,
     responses=problems(*FILE_REFUSALS),
 )
-async def import_pre_registrations_file(
+async def import_pre_registrations(
     contract_no: ContractNo, caller: Registrar, seen: Consistency, parts: Parts, request: Request, dry_run: DryRun = False
 ) -> ImportAnswer:
     """进场预登记, many forms as a file. Each row obeys what a single form obeys."""
@@ -143,14 +143,14 @@ async def import_pre_registrations_file(
 
 
 @router.post(
-    "/contract-imports/files",
+    "/contract-imports",
     status_code=202,
     tags=["imports"],
     max_body_size=UPLOAD_BYTES_MAX,
     openapi_extra=FILE_BODY,
     responses=problems(*FILE_REFUSALS),
 )
-async def import_contracts_file(caller: ContractSystem, parts: Parts, request: Request, dry_run: DryRun = False) -> ImportAnswer:
+async def import_contracts(caller: ContractSystem, parts: Parts, request: Request, dry_run: DryRun = False) -> ImportAnswer:
     """合同报送, as a file: a row a contract, or a row each of its employers."""
     return await _hand_in(parts, caller, ImportKind.CONTRACT, "", request, dry_run)
 

@@ -1,4 +1,4 @@
-"""A roster of before (旧实名制名册): many people in one request, each still a command and a fact of their own."""
+"""A roster of before (旧实名制名册): many people at once, each still a command and a fact of their own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import repeat
 from uuid import UUID
-
-from pydantic import BaseModel
 
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler
@@ -23,15 +20,13 @@ from registration.domain.contract import Contract
 from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.roster import ImportRosterMember
 
-ROWS_MAX = 1_000
-"""Rows of one request."""
 ROWS_AT_ONCE = 200
 """Rows that are decided at the same time. The log gathers what is waiting into few transactions."""
 
 
 @dataclass(frozen=True, slots=True)
 class RosterRow:
-    """One row as it was sent, unsealed. It lives as long as the request."""
+    """One row as it was handed in, unsealed. It lives until it is decided."""
 
     document: Document
     name: str
@@ -49,10 +44,10 @@ class RowOutcome(StrEnum):
     REFUSED = "refused"
 
 
-class RowAnswer(BaseModel):
+@dataclass(frozen=True, slots=True)
+class RowAnswer:
     """What became of a row, in the order of the rows."""
 
-    person_id: UUID
     outcome: RowOutcome
     code: str | None = None
     """Why it was refused: the `code` of the problem that a single command would have been answered with."""
@@ -73,17 +68,17 @@ class RosterImport:
         contract: Contract,
         rows: Sequence[RosterRow],
         *,
-        keys: Sequence[CommandKey] | None = None,
-        is_dry_run: bool = False,
+        keys: Sequence[CommandKey],
+        is_dry_run: bool,
     ) -> list[RowAnswer]:
-        """Import whoever is not on the roster yet. Repeating it imports nobody twice; with `keys`, one a row, it answers as
-        the first time. A dry run says what would become of each row, and imports nobody.
+        """Import whoever is not on the roster yet. Repeated with the same `keys`, one a row, it answers as the first time. A dry
+        run says what would become of each row, and imports nobody.
 
         Raises: Unavailable: then some rows may be imported already.
         """
         person_ids = await self.identities.identify([row.document for row in rows])
         sealer = await self.sealing.sealer_for(set(person_ids))
-        each_row = list(zip(person_ids, rows, keys or repeat(None, len(rows)), strict=True))
+        each_row = list(zip(person_ids, rows, keys, strict=True))
         answers: list[RowAnswer] = []
         for start in range(0, len(rows), ROWS_AT_ONCE):
             some = each_row[start : start + ROWS_AT_ONCE]
@@ -99,7 +94,7 @@ class RosterImport:
         contract: Contract,
         row: RosterRow,
         sealer: Sealer,
-        key: CommandKey | None,
+        key: CommandKey,
         is_dry_run: bool,
     ) -> RowAnswer:
         try:
@@ -121,6 +116,5 @@ class RosterImport:
             else:
                 makes_facts = bool((await self.people.handle(person_id, command, key=key)).events)
         except Rejection as rejection:
-            return RowAnswer(person_id=person_id, outcome=RowOutcome.REFUSED, code=rejection.code)
-        done = RowOutcome.IMPORTED if makes_facts else RowOutcome.ALREADY_IMPORTED
-        return RowAnswer(person_id=person_id, outcome=done)
+            return RowAnswer(RowOutcome.REFUSED, rejection.code)
+        return RowAnswer(RowOutcome.IMPORTED if makes_facts else RowOutcome.ALREADY_IMPORTED)

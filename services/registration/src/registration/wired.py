@@ -18,7 +18,6 @@ from chassis.consistency import ConsistencyToken
 from chassis.event_store import CommandKey, EventStore, KeyReused
 from chassis.faults import IdempotencyKeyReused, NotFound
 from chassis.identity import Identities
-from chassis.remembered import RememberedAnswers
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
 from contracts.streams import contract_stream
@@ -46,7 +45,6 @@ from registration.read_models.review_settlements import REVIEW_SETTLEMENTS
 from registration.read_models.roster_members import ROSTER_MEMBERS
 from registration.read_models.supply_counts import SUPPLY_COUNTS
 from registration.reporting_contracts import ContractReporting
-from registration.roster_import import RosterImport
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
@@ -75,12 +73,10 @@ class Wired:
     pre_registering: PreRegistering
     correcting: Correcting
     linking: Linking
-    roster_import: RosterImport
     imports: Imports
     checklist_files: ChecklistFiles
     identities: Identities
     sealing: Sealing
-    remembered: RememberedAnswers
     store: EventStore
     pool: asyncpg.Pool
     clock: Clock

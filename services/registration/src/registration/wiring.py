@@ -11,7 +11,6 @@ from chassis.command_handling import Decider
 from chassis.event_store import EventStore
 from chassis.measuring import Measure
 from chassis.migrations import LOG, WORK
-from chassis.remembered import RememberedAnswers
 from chassis.service import Application, Machinery, NotConfigured, Service
 from contracts.registration import StationRegistered
 from registration import (
@@ -157,12 +156,10 @@ def wire(parts: Machinery[Settings]) -> Application:
         pre_registering=pre_registering,
         correcting=Correcting(people, parts.sealing, declarations, parts.clock),
         linking=Linking(people, parts.identities, parts.sealing, parts.clock),
-        roster_import=roster_import,
         imports=imports,
         checklist_files=files,
         identities=parts.identities,
         sealing=parts.sealing,
-        remembered=RememberedAnswers(parts.pool),
         store=_store(parts),
         pool=parts.pool,
         clock=parts.clock,

@@ -56,7 +56,7 @@ class Imports:
 
     async def hand_in(self, contract_no: str, kind: str, file: File, *, is_dry_run: bool, key: str) -> Import:
         """Handed in again while it is worked on, it is the same import."""
-        path = f"/v1/contracts/{contract_no}/{kind}-imports/files?dry_run={str(is_dry_run).lower()}"
+        path = f"/v1/contracts/{contract_no}/{kind}-imports?dry_run={str(is_dry_run).lower()}"
         return await self.calls.upload(self.caller, SERVICE, path, file, Import, key=key)
 
     async def read(self, import_id: UUID) -> Import:

@@ -49,8 +49,6 @@ DECLARE
 BEGIN
     IF app_role <> current_user THEN
         EXECUTE format('GRANT SELECT, INSERT, UPDATE ON declaration_v1, entry_v1, pre_registration_v1 TO %I', app_role);
-        -- An import is many commands: its key is kept by chassis/remembered.py, not by the append function.
-        EXECUTE format('GRANT INSERT (principal, key, body_hash), UPDATE (answer) ON remembered_answer TO %I', app_role);
     END IF;
 END
 $$;
