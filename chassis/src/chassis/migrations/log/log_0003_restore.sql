@@ -1,5 +1,5 @@
 -- A log that was brought back from a backup: known by where it lives, closed until it was examined, and completed from its topic.
--- depends: log_0001_append
+-- depends: log_0002_new_streams
 
 -- migrate: apply
 

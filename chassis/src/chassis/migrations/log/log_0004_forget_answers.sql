@@ -1,5 +1,5 @@
 -- Remembered answers are kept for seven days.
--- depends: log_0001_append
+-- depends: log_0003_restore
 
 -- migrate: apply
 

@@ -1,5 +1,5 @@
 -- Which incarnation of its topics each partition of the relay has published to, and how far: by this a topic that was lost is noticed.
--- depends: work_0001_leases
+-- depends: work_0002_parking
 
 -- migrate: apply
 

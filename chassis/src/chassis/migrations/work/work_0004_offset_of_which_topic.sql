@@ -1,5 +1,5 @@
 -- An offset means something in one topic only. In another of the same name it may skip events without leaving a hole.
--- depends: work_0001_leases
+-- depends: work_0003_topics_relayed
 
 -- migrate: apply
 

@@ -1,5 +1,5 @@
 -- Which event stands at the last position that a subscriber has taken in: another one at that position is another history.
--- depends: work_0001_leases
+-- depends: work_0004_offset_of_which_topic
 
 -- migrate: apply
 

@@ -1,5 +1,5 @@
 -- Whoever an erased person's documents led to goes from the disk as soon as keys do.
--- depends: keys_0005_erasable
+-- depends: keys_0006_other_keys
 
 -- migrate: apply
 
