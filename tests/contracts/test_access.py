@@ -23,6 +23,7 @@ unlink_document           -            -             -                  yes     
 report_health             yes          yes           yes                yes              yes                  yes
 report_health_round       yes          yes           yes                yes              yes                  -
 set_disposition           yes          yes           -                  yes              yes                  -
+view_grounds              yes          yes           -                  yes              yes                  -
 note_objection            yes          yes           yes                yes              yes                  -
 view_policies             yes          yes           yes                yes              yes                  -
 decide_policy             -            -             -                  -                -                    -
@@ -55,6 +56,7 @@ unlink_document           -               -                   -               - 
 report_health             -               -                   -               -               -                 -   -
 report_health_round       -               -                   -               -               -                 -   -
 set_disposition           -               -                   -               -               -                 -   -
+view_grounds              yes             yes                 yes             -               -                 -   -
 note_objection            -               -                   -               -               -                 -   -
 view_policies             yes             yes                 yes             -               -                 yes -
 decide_policy             -               yes                 yes             -               -                 -   -

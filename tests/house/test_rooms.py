@@ -35,6 +35,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "adopted_policies.py": "by what this process judges: a stream that every decision needs, and none may wait for",
         "rehearsing.py": "goes through all people, a window at a time: no row says what a draft would make of somebody",
         "acting.py": "what seven commands about one person have in common before and after their decision",
+        "grounds_api.py": "what was decided, in words: sealed, read by fewer people than query_api.py, and recorded",
         "lists_api.py": "whom to see to on a day, of a site or of an authority: of many people, where query_api.py is of one",
         "many_people.py": "one request, many commands, each with an answer of its own",
         "round_api.py": "a report of a whole team is neither one command nor one answer",

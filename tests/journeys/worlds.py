@@ -399,7 +399,7 @@ async def health(running: InProcess[Any]) -> Examples:
             name: Example(Good(somebody, query={"limit": "5", "before": "100"}))
             for name in (
                 *("list_health_reports", "list_dispositions", "list_objections", "list_grounds"),
-                *("list_isolation_orders", "list_assessments"),
+                *("list_isolation_orders", "list_assessments", "list_corrections"),
             )
         },
     }

@@ -11,6 +11,7 @@ import contracts.site_information
 import gatekeeper.command_api
 import gatekeeper.query_api
 import health.command_api
+import health.grounds_api
 import health.lists_api
 import health.many_people
 import health.query_api
@@ -70,9 +71,9 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (healths.MissingByContract, health.lists_api.MissingByContractAnswer),
     (healths.MissingOnContract, health.lists_api.MissingOnContractItem),
     (bans.Ban, health.query_api.DispositionPage),
-    (bans.Look, health.query_api.ReviewItem),
-    (bans.Grounds, health.query_api.GroundsItem),
-    (bans.Objection, health.query_api.ObjectionItem),
+    (bans.Look, health.grounds_api.ReviewItem),
+    (bans.Grounds, health.grounds_api.GroundsItem),
+    (bans.Objection, health.grounds_api.ObjectionItem),
     (bans.DueReview, health.lists_api.DueReviewItem),
     (bans.DueReviews, health.lists_api.DueReviewsAnswer),
     (gate.Clearance, gatekeeper.query_api.ClearanceAnswer),

@@ -50,6 +50,7 @@ class Action(StrEnum):
     REPORT_HEALTH = "report_health"
     REPORT_HEALTH_ROUND = "report_health_round"  # of a whole team at once
     SET_DISPOSITION = "set_disposition"  # also to look at a ban again
+    VIEW_GROUNDS = "view_grounds"  # on what bans rest, in words, what the banned say, and why something was put right
     NOTE_OBJECTION = "note_objection"  # of somebody who is banned
     VIEW_POLICIES = "view_policies"  # the values of the rules
     DECIDE_POLICY = "decide_policy"  # policy officers: draft, rehearse and adopt the values of the rules
@@ -89,6 +90,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.REPORT_HEALTH: _REGISTRARS | _SITE_SUPERVISION | {Role.GATE_DEVICE},
         Action.REPORT_HEALTH_ROUND: _REGISTRARS | _SITE_SUPERVISION,
         Action.SET_DISPOSITION: _SITE | _SITE_SUPERVISION,
+        Action.VIEW_GROUNDS: _SITE | _SITE_SUPERVISION | _AUTHORITIES,
         Action.NOTE_OBJECTION: _REGISTRARS | _SITE_SUPERVISION,
         Action.VIEW_POLICIES: _REGISTRARS | _SITE_SUPERVISION | _AUTHORITIES | {Role.OPS},
         Action.DECIDE_POLICY: frozenset({Role.DISTRICT_SUPERVISOR, Role.CITY_SUPERVISOR}),

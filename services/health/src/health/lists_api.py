@@ -21,7 +21,7 @@ from contracts.health import Disposition
 from contracts.times import Day, shanghai_date
 from health.query_api import Limit, Viewer
 from health.read_models.ban_reviews import page_of_due_reviews
-from health.read_models.isolation_ends import Whose, page_of_isolation_ends, place_of
+from health.read_models.isolation_ends import Whose, page_of_isolation_ends, places_of
 from health.read_models.missing_reports import missing_by_contract, page_of_missing
 from health.rehearsing import NOBODY
 from health.wired import Parts, Wired, own_firm
@@ -152,7 +152,7 @@ async def of_supervised_site(
     limit: Limit = 50,
 ) -> Asked:
     asked = await _asked(Whose(contract_no=contract_no), seen, parts, on_day, after, limit)
-    place = await place_of(parts.pool, contract_no)
+    place = (await places_of(parts.pool, [contract_no])).get(contract_no)
     if place is None or not covers(caller.role, caller.grants, place):
         raise NotFound
     return asked

@@ -12,15 +12,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed
-from chassis.key_server import Purpose
-from chassis.sealing import Erased
 from chassis.web import Consistency, Router, etag
 from contracts.access import Action
 from contracts.event import Event
 from contracts.health import (
     ArrivalAssessed,
-    BanObjected,
-    BanReviewed,
     Disposition,
     DispositionChanged,
     HealthReported,
@@ -30,7 +26,6 @@ from contracts.health import (
     IsolationReason,
     ReadingSource,
 )
-from contracts.sealing import Sealed
 from contracts.symptoms import Symptom, TemperatureMethod
 from contracts.times import shanghai_date
 from health.domain.state import HealthPerson
@@ -41,7 +36,6 @@ from health.wired import Parts, Wired
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
-Decider = Annotated[Principal, Depends(allowed(Action.SET_DISPOSITION))]
 Before = Annotated[
     int | None, Query(ge=1, le=VERSION_MAX, description="`next_before` of the page before; without it, the newest page.")
 ]
@@ -101,7 +95,7 @@ class DispositionItem(Item):
     review_on: date | None
     """Until when the ban had to be looked at again when it was decided."""
     has_evidence: bool
-    """The words themselves are sealed: see `grounds`, for those who decide."""
+    """The words themselves are sealed: see `grounds`, for those who decide and those who supervise them."""
     has_release_document: bool
     decided_by: tuple[str, ...] | None
     """The accounts; two where that takes two. None: decided before accounts were told."""
@@ -119,38 +113,6 @@ class DispositionPage(Page[DispositionItem]):
     """复核日期: until when the ban that stands has to be looked at again. None: there is none."""
     objects: bool
     """Whether the person objects to it, and nobody has looked at it since."""
-
-
-class ReviewItem(Item):
-    """复核: somebody looked, and the ban stayed."""
-
-    evidence: str | None
-    """What it still rested on. None: erased."""
-    review_on: date
-    reviewed_by: str | None
-    """The account. None: reviewed before accounts were told."""
-    reviewed_at: datetime
-
-
-class GroundsItem(DispositionItem):
-    """A decision whole, with every look at it until the next one."""
-
-    evidence: str | None
-    """处置依据. None: there is none, or it was erased."""
-    release_document: str | None
-    """解除证明文件编号. Likewise."""
-    reviews: list[ReviewItem]
-    """Newest first."""
-
-
-class ObjectionItem(Item):
-    """What somebody said."""
-
-    note: str | None
-    """None: erased."""
-    noted_by: str | None
-    """The account. None: noted before accounts were told."""
-    objected_at: datetime
 
 
 class IsolationOrderItem(Item):
@@ -185,7 +147,7 @@ async def list_health_reports(
     person_id: UUID, caller: Viewer, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
 ) -> HealthReportPage:
     """每日健康: what was reported, in the order in which it came in."""
-    person = await _visible(person_id, caller, seen, parts, response)
+    person = await visible(person_id, caller, seen, parts, response)
     found = await facts_of(parts.pool, person_id, HealthReported, before=before, limit=limit)
     items = [
         HealthReportItem(version=each.version, corrected=each.event.report_id in person.corrected, **dict(each.event))
@@ -199,10 +161,10 @@ async def list_dispositions(
     person_id: UUID, caller: Viewer, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
 ) -> DispositionPage:
     """处置方式: the one that stands and every change before it."""
-    person = await _visible(person_id, caller, seen, parts, response)
+    person = await visible(person_id, caller, seen, parts, response)
     found = await facts_of(parts.pool, person_id, DispositionChanged, before=before, limit=limit)
     known = await in_force_since(parts.pool, [each.event_id for each in found])
-    items = [_disposition(each, known.get(each.event_id)) for each in found]
+    items = [disposition_item(each, known.get(each.event_id)) for each in found]
     return DispositionPage(
         items=items,
         next_before=next_before(found, limit),
@@ -217,7 +179,7 @@ async def list_isolation_orders(
     person_id: UUID, caller: Viewer, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
 ) -> Page[IsolationOrderItem]:
     """隔离要求: one order for each reason; the latest end of those that were not withdrawn counts."""
-    person = await _visible(person_id, caller, seen, parts, response)
+    person = await visible(person_id, caller, seen, parts, response)
     found = await facts_of(parts.pool, person_id, IsolationOrdered, before=before, limit=limit)
     today = shanghai_date(parts.clock.now())
     items = [
@@ -237,70 +199,13 @@ async def list_assessments(
     person_id: UUID, caller: Viewer, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
 ) -> Page[AssessmentItem]:
     """来沪评估: how each pinned declaration was judged, and which questions that left open."""
-    await _visible(person_id, caller, seen, parts, response)
+    await visible(person_id, caller, seen, parts, response)
     found = await facts_of(parts.pool, person_id, ArrivalAssessed, before=before, limit=limit)
     items = [AssessmentItem(version=each.version, **dict(each.event)) for each in found]
     return Page(items=items, next_before=next_before(found, limit))
 
 
-@router.get("/dispositions/objections")
-async def list_objections(
-    person_id: UUID, caller: Decider, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
-) -> Page[ObjectionItem]:
-    """What the person has said, for those who decide. Reading it is recorded."""
-    await _visible(person_id, caller, seen, parts, response)
-    found = await facts_of(parts.pool, person_id, BanObjected, before=before, limit=limit)
-    unsealer = await parts.sealing.unwrap([person_id] if found else [], actor=caller.subject, purpose=Purpose.PROCESS)
-    notes = [unsealer.unseal(person_id, "note", each.event.note) for each in found]
-    items = [
-        ObjectionItem(
-            version=each.version,
-            note=None if isinstance(note, Erased) else note,
-            noted_by=each.event.noted_by,
-            objected_at=each.event.objected_at,
-        )
-        for each, note in zip(found, notes, strict=True)
-    ]
-    return Page(items=items, next_before=next_before(found, limit))
-
-
-@router.get("/dispositions/grounds")
-async def list_grounds(
-    person_id: UUID, caller: Decider, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
-) -> Page[GroundsItem]:
-    """What every decision rests on, in words, for those who decide. Reading it is recorded."""
-    await _visible(person_id, caller, seen, parts, response)
-    found = await facts_of(parts.pool, person_id, DispositionChanged, before=before, limit=limit)
-    looks: Sequence[Versioned[BanReviewed]] = ()
-    if found:
-        oldest = found[-1].version
-        looks = await facts_of(parts.pool, person_id, BanReviewed, before=before, limit=PAGE_ITEMS_MAX, after=oldest)
-    known = await in_force_since(parts.pool, [each.event_id for each in found])
-    unsealer = await parts.sealing.unwrap([person_id] if found else [], actor=caller.subject, purpose=Purpose.PROCESS)
-
-    def text(field: str, sealed: Sealed | None) -> str | None:
-        opened = None if sealed is None else unsealer.unseal(person_id, field, sealed)
-        return None if isinstance(opened, Erased) else opened
-
-    def review(each: Versioned[BanReviewed]) -> ReviewItem:
-        event = each.event
-        evidence = text("evidence", event.evidence)
-        return ReviewItem(**{**dict(event), "version": each.version, "evidence": evidence})
-
-    newer = [VERSION_MAX, *(each.version for each in found)]
-    items = [
-        GroundsItem(
-            **dict(_disposition(each, known.get(each.event_id))),
-            evidence=text("evidence", each.event.evidence),
-            release_document=text("release_document", each.event.release_document),
-            reviews=[review(look) for look in looks if each.version < look.version < until],
-        )
-        for each, until in zip(found, newer, strict=False)
-    ]
-    return Page(items=items, next_before=next_before(found, limit))
-
-
-async def _visible(person_id: UUID, caller: Principal, seen: Consistency, parts: Wired, response: Response) -> HealthPerson:
+async def visible(person_id: UUID, caller: Principal, seen: Consistency, parts: Wired, response: Response) -> HealthPerson:
     """The person, if the caller may see something of him. Raises: NotFound, Unavailable."""
     await parts.wait_for(seen)
     await parts.require_visible(caller, person_id)
@@ -309,7 +214,8 @@ async def _visible(person_id: UUID, caller: Principal, seen: Consistency, parts:
     return person
 
 
-def _disposition(each: Versioned[DispositionChanged], in_force_at: datetime | None) -> DispositionItem:
+def disposition_item(each: Versioned[DispositionChanged], in_force_at: datetime | None) -> DispositionItem:
+    """A decision without its words."""
     event = each.event
     return DispositionItem(
         version=each.version,

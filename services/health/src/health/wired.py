@@ -32,7 +32,7 @@ from health.many_people import ManyPeople
 from health.policies import ARRIVAL_POLICY, DECLARED_POLICY
 from health.read_models.ban_reviews import BAN_REVIEWS
 from health.read_models.in_force import IN_FORCE, InForceWatch
-from health.read_models.isolation_ends import ISOLATION_ENDS
+from health.read_models.isolation_ends import ISOLATION_ENDS, places_of
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, of_contract, on_contract
 from health.read_models.missing_reports import MISSING_REPORTS
 from health.rehearsing import TodaysPeople
@@ -86,10 +86,11 @@ class Wired:
         return {person_id for person_id, person in known.items() if _is_within_reach(caller, person)}
 
     async def require_visible(self, caller: Principal, person_id: UUID) -> None:
-        """Return if the person is known on any contract of the caller's. Raises: NotFound."""
+        """Return if the person is known on any contract within the caller's reach. Raises: NotFound."""
         known = await everywhere(self.pool, person_id)
+        places = await places_of(self.pool, known)
         if not any(
-            covers(caller.role, caller.grants, Site(contract_no)) and _is_within_reach(caller, person)
+            covers(caller.role, caller.grants, places.get(contract_no, Site(contract_no))) and _is_within_reach(caller, person)
             for contract_no, person in known.items()
         ):
             raise NotFound

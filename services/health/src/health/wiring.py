@@ -16,7 +16,7 @@ from chassis.service import Application, Machinery, NotConfigured, Service
 from chassis.settings import ServiceSettings
 from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
 from contracts.policy import Policies
-from health import ban_api, batch_api, command_api, lists_api, policy_api, query_api, round_api
+from health import ban_api, batch_api, command_api, grounds_api, lists_api, policy_api, query_api, round_api
 from health.adopted_policies import watched_policies
 from health.domain.adoption import (
     Adoptions,
@@ -86,6 +86,7 @@ def wire(parts: Machinery[ServiceSettings]) -> Application:
             batch_api.router,
             ban_api.router,
             query_api.router,
+            grounds_api.router,
             lists_api.site,
             lists_api.supervised,
             policy_api.router,

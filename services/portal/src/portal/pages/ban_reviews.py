@@ -90,14 +90,14 @@ async def object_to_ban(visit: Visit, person_id: UUID, accompanies: Accompanies 
 
 
 @router.post(f"{OF_PERSON}/objections", **PAGE)
-@page(Action.SET_DISPOSITION)
+@page(Action.VIEW_GROUNDS)
 async def show_objections(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
     """In the answer to a form alone, for that it was read is recorded."""
     return await _ban(visit, person_id, objections=await visit.services().ban_reviews.objections(person_id))
 
 
 @router.post(f"{OF_PERSON}/grounds", **PAGE)
-@page(Action.SET_DISPOSITION)
+@page(Action.VIEW_GROUNDS)
 async def show_grounds(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
     """处置依据 of every decision: likewise."""
     return await _ban(visit, person_id, grounds=await visit.services().ban_reviews.grounds(person_id))

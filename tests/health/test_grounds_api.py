@@ -1,0 +1,124 @@
+"""Why somebody was banned, and why something was put right: who reads it, over HTTP, on real PostgreSQL and key server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts.access import Role
+from tests.health.facts import EMPLOYER, HUBEI, declaration, pre_registered
+from tests.health.service import Running
+from tests.health.test_ban_reviews import authority, ban_body, looks_at, supervised
+from tests.in_process import Caller
+
+
+@pytest.fixture
+async def operator(running: Running, person_id: UUID, contract_no: str) -> Caller:
+    """Of a contract on which somebody from Hubei is expected, who does not say where his stop-over was."""
+    caller = running.caller(Role.SITE_OPERATOR, contract_no)
+    pinned = declaration(stopover=True)
+    seen = running.registration.tell(pre_registered(person_id, contract_no=contract_no, origin_code=HUBEI, declaration=pinned))
+    assert 200 == (await caller.get(f"/v1/people/{person_id}/assessments", seen=seen)).status_code
+    return caller
+
+
+@pytest.fixture
+async def put_right(running: Running, operator: Caller, person_id: UUID, contract_no: str) -> Caller:
+    """A report, a question and an order, by somebody of the site's supervision."""
+    person, on = f"/v1/people/{person_id}", {"contract_no": contract_no}
+    reading = {**on, "read_at": datetime.now(UTC).isoformat(), "symptoms": ["none"]}
+    wrong = (await operator.post(f"{person}/health-reports", {**reading, "reading_celsius": 38.6})).json()["report_id"]
+    [order] = (await operator.get(f"{person}/isolation-orders")).json()["items"]
+    withdrawal = f"{person}/isolation-orders/{order['order_id']}/withdrawal"
+    supervision = running.caller(Role.SUPERVISION_LEAD, contract_no)
+    for path, body in (
+        (f"{person}/health-reports/{wrong}/corrections", {**reading, "reading_celsius": 36.8, "reason": "把36.8录成38.6"}),
+        (f"{person}/assessments/1/answers", {**on, "stopover_code": "340100", "evidence": "车票"}),
+        (withdrawal, {**on, "reason_code": "wrong_origin", "evidence": "居住证明"}),
+    ):
+        assert (await supervision.post(path, body)).is_success
+    return supervision
+
+
+def words(page: Any) -> list[tuple[str, str | None]]:
+    return [(each["kind"], each["grounds"]) for each in page["items"]]
+
+
+ALL = [("isolation_order", "居住证明"), ("travel", "车票"), ("report", "把36.8录成38.6")]
+
+
+class TestCorrections:
+    async def test_say_what_was_put_right_by_whom_and_why(self, operator: Caller, person_id: UUID, put_right: Caller) -> None:
+        page = (await operator.get(f"/v1/people/{person_id}/corrections")).json()
+        assert (ALL, None) == (words(page), page["next_before"])
+        withdrawn, clarified, corrected = page["items"]
+        assert {put_right.principal.subject} == {each["corrected_by"] for each in page["items"]}
+        [order] = (await operator.get(f"/v1/people/{person_id}/isolation-orders")).json()["items"]
+        _, wrong = (await operator.get(f"/v1/people/{person_id}/health-reports")).json()["items"]
+        assert (order["order_id"], "wrong_origin") == (withdrawn["order_id"], withdrawn["reason_code"])
+        assert (1, "340100") == (clarified["declaration_version"], clarified["stopover_code"])
+        assert wrong["report_id"] == corrected["report_id"]
+
+    async def test_come_a_page_at_a_time(self, operator: Caller, person_id: UUID, put_right: Caller) -> None:
+        path = f"/v1/people/{person_id}/corrections"
+        newest = (await operator.get(path, limit=2)).json()
+        rest = (await operator.get(path, limit=2, before=newest["next_before"])).json()
+        assert ALL == words(newest) + words(rest)
+        assert None is rest["next_before"]
+
+    async def test_are_none_where_nothing_was_put_right(self, running: Running, operator: Caller, person_id: UUID) -> None:
+        before = await looks_at(running, person_id)
+        assert [] == (await operator.get(f"/v1/people/{person_id}/corrections")).json()["items"]
+        assert before == await looks_at(running, person_id), "there was nothing to open"
+
+    async def test_are_read_by_nobody_once_the_person_is_erased(
+        self, running: Running, operator: Caller, person_id: UUID, put_right: Caller
+    ) -> None:
+        await running.parts.sealing.destroy(person_id)
+        page = (await operator.get(f"/v1/people/{person_id}/corrections")).json()
+        assert [(kind, None) for kind, _ in ALL] == words(page)
+
+    async def test_are_not_for_the_firm(self, running: Running, operator: Caller, person_id: UUID, contract_no: str) -> None:
+        registrar = running.caller(Role.EMPLOYER_REGISTRAR, contract_no, employer=EMPLOYER)
+        assert 403 == (await registrar.get(f"/v1/people/{person_id}/corrections")).status_code
+
+
+class TestAuthority:
+    """Whoever supervises those who decide: bans have been abused."""
+
+    @pytest.mark.parametrize("what", ["corrections", "dispositions/grounds", "dispositions/objections"])
+    async def test_reads_the_words_where_it_supervises_and_it_is_recorded(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str, put_right: Caller, what: str
+    ) -> None:
+        person = f"/v1/people/{person_id}"
+        assert (await operator.post(f"{person}/dispositions", ban_body(contract_no))).is_success
+        objection = {"contract_no": contract_no, "note": "本人未接触病例"}
+        assert (await operator.post(f"{person}/dispositions/objections", objection)).is_success
+        station = frozenset({await supervised(running, contract_no)})
+        before = await looks_at(running, person_id)
+        readers = (
+            authority(running, Role.STATION_OFFICER, stations=station),
+            authority(running, Role.DISTRICT_SUPERVISOR, districts=frozenset({"310151"})),
+            authority(running, Role.CITY_SUPERVISOR),
+        )
+        for each in readers:
+            read = await each.get(f"{person}/{what}")
+            assert read.json() == (await operator.get(f"{person}/{what}")).json()
+            assert read.json()["items"]
+        site = operator.principal.subject
+        assert [*before, *(who for each in readers for who in (each.principal.subject, site))] == await looks_at(running, person_id)
+
+        elsewhere = (
+            authority(running, Role.STATION_OFFICER, stations=frozenset({"浦东"})),
+            authority(running, Role.DISTRICT_SUPERVISOR, districts=frozenset({"310115"})),
+        )
+        assert [404, 404] == [(await each.get(f"{person}/{what}")).status_code for each in elsewhere]
+        police = authority(running, Role.POLICE_SUBSCRIBER, districts=frozenset({"310151"}))
+        assert 403 == (await police.get(f"{person}/{what}")).status_code
+
+    async def test_decides_nothing(self, running: Running, operator: Caller, person_id: UUID, contract_no: str) -> None:
+        officer = authority(running, Role.STATION_OFFICER, stations=frozenset({await supervised(running, contract_no)}))
+        assert 403 == (await officer.post(f"/v1/people/{person_id}/dispositions", ban_body(contract_no))).status_code
