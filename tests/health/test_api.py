@@ -344,7 +344,7 @@ async def test_bad_requests_are_refused_and_change_nothing(
             name: Good(person, query={"limit": "5"})
             for name in (
                 *("list_health_reports", "list_dispositions", "list_objections", "list_grounds"),
-                *("list_isolation_orders", "list_assessments"),
+                *("list_isolation_orders", "list_assessments", "list_corrections"),
             )
         },
     }

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from contracts.access import Role
@@ -77,7 +78,9 @@ class TestCorrections:
     async def test_are_read_by_nobody_once_the_person_is_erased(
         self, running: Running, operator: Caller, person_id: UUID, put_right: Caller
     ) -> None:
-        await running.parts.sealing.destroy(person_id)
+        owner = await asyncpg.connect(running.keys.owner_dsn)
+        await owner.execute("SELECT destroy_key($1)", person_id)
+        await owner.close()
         page = (await operator.get(f"/v1/people/{person_id}/corrections")).json()
         assert [(kind, None) for kind, _ in ALL] == words(page)
 

@@ -258,6 +258,7 @@ class StandIns:
                 {"items": [{"version": 11, "note": "未接触病例", "objected_at": NOW}], "next_before": None},
             ),
             ("GET", f"{of_person}/dispositions/grounds"): (200, {"items": [GROUNDS], "next_before": None}),
+            ("GET", f"{of_person}/corrections"): (200, {"items": [CORRECTION], "next_before": None}),
             ("POST", f"{of_person}/dispositions"): (200, {"in_force_at": NOW}),
             ("GET", f"/v1/people/{CHILD}/health-reports"): (200, {"items": [], "next_before": None, "holds": []}),
             ("POST", f"/v1/people/{CHILD}/health-reports"): (201, {"holds": []}),
@@ -480,6 +481,18 @@ GROUNDS = {
     "evidence": "流调电话通知",
     "release_document": None,
     "reviews": [{"version": 12, "evidence": "核酸阳性", "review_on": "2020-03-01", "reviewed_by": None, "reviewed_at": NOW}],
+}
+CORRECTION = {
+    "version": 13,
+    "kind": "report",
+    "report_id": "5b0b7b53-7c5b-4c8e-9d57-2a4a4c2b9c11",
+    "declaration_version": None,
+    "stopover_code": None,
+    "order_id": None,
+    "reason_code": None,
+    "grounds": "把36.8录成38.6",
+    "corrected_by": "user:jianli",
+    "corrected_at": NOW,
 }
 CHANGE = {
     "at": NOW,

@@ -101,6 +101,7 @@ class TestGrounds:
         assert not [each for each in services.asked if each.url.path == GROUNDS]
         page = (await browser.submit(f"{PATH}/grounds")).text
         assert ("显示处置依据" in page, "流调电话通知" in page, "核酸阳性" in page) == (False, True, True)
+        assert "把36.8录成38.6" in page
 
 
 class TestObjection:

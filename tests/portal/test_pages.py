@@ -417,6 +417,20 @@ class TestSupervisedPerson:
         assert ("HK-2020/1" in page, "#accesses" in page) == (True, False)
         assert [{}, {"before": "41"}] == [dict(each.url.params) for each in services.sent("GET", log)]
 
+    async def test_is_told_of_the_grounds_only_where_they_are_asked_for(self, services: StandIns, browser: Browser) -> None:
+        person = f"/v1/people/{PERSON}"
+        words = {"流调电话通知", "核酸阳性", "把36.8录成38.6", "未接触病例"}
+        page = (await browser.open(self.PATH)).text
+        assert set() == {each for each in words if each in page}
+        assert [] == services.sent("GET", f"{person}/dispositions/grounds")
+        page = (await browser.submit(f"{self.PATH}/grounds")).text
+        assert words == {each for each in words if each in page}
+        nobody = refusal(404, "not-found", "未找到")
+        for what in ("dispositions/grounds", "dispositions/objections", "corrections"):
+            services.answers["GET", f"{person}/{what}"] = nobody
+        unknown = await browser.submit(f"{self.PATH}/grounds")
+        assert (200, True) == (unknown.status_code, "处置依据" in unknown.text), "health knows nothing of him"
+
     async def test_tells_page_by_page_who_changed_what(self, services: StandIns, browser: Browser) -> None:
         log = f"/v1/people/{PERSON}/change-log"
         services.answers["GET", log] = (200, {"items": [CHANGE], "next": "1_health_4"})

@@ -74,6 +74,7 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (bans.Look, health.grounds_api.ReviewItem),
     (bans.Grounds, health.grounds_api.GroundsItem),
     (bans.Objection, health.grounds_api.ObjectionItem),
+    (bans.Correction, health.grounds_api.CorrectionItem),
     (bans.DueReview, health.lists_api.DueReviewItem),
     (bans.DueReviews, health.lists_api.DueReviewsAnswer),
     (gate.Clearance, gatekeeper.query_api.ClearanceAnswer),

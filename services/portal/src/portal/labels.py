@@ -125,6 +125,11 @@ ROUND_REFUSALS: Mapping[str, str] = {
 }
 """Why one of a team was not reported."""
 READING_SOURCES: Mapping[str, str] = {"registrar": _("人工登记"), "gate": _("闸机"), "declaration": _("健康云")}
+CORRECTIONS: Mapping[str, str] = {
+    "report": _("更正每日健康"),
+    "travel": _("核实行程"),
+    "isolation_order": _("撤销隔离要求"),
+}
 HOLDS: Mapping[str, str] = {"fever": _("发热"), "symptoms": _("有症状")}
 SYMPTOMS: Mapping[str, str] = {symptom.value: words for symptom, words in SYMPTOM_LABELS.items()}
 TRADE_NAMES: Mapping[str, str] = TRADES

@@ -13,7 +13,7 @@ from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError
 from portal.pages.health import Accompanies, people_of, person_of
-from portal.upstream.ban_reviews import DueReviews, Grounds, Objection
+from portal.upstream.ban_reviews import Correction, DueReviews, Grounds, Objection
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.reporting import PersonRow
 from portal.visits import PAGE, Visit, page
@@ -99,8 +99,22 @@ async def show_objections(visit: Visit, person_id: UUID, accompanies: Accompanie
 @router.post(f"{OF_PERSON}/grounds", **PAGE)
 @page(Action.VIEW_GROUNDS)
 async def show_grounds(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
-    """处置依据 of every decision: likewise."""
-    return await _ban(visit, person_id, grounds=await visit.services().ban_reviews.grounds(person_id))
+    """处置依据 of every decision, and why something was put right: likewise."""
+    return await _ban(visit, person_id, words=await words_about(visit, person_id))
+
+
+@dataclass(frozen=True)
+class Words:
+    """On what it rests that somebody was banned, or that something was put right."""
+
+    grounds: Sequence[Grounds]
+    corrections: Sequence[Correction]
+
+
+async def words_about(visit: Visit, person_id: UUID) -> Words:
+    """That they were read is recorded."""
+    bans = visit.services().ban_reviews
+    return Words(*await asyncio.gather(bans.grounds(person_id), bans.corrections(person_id)))
 
 
 async def _refused(visit: Visit, person_id: UUID, refused: UpstreamRefused | UpstreamAway) -> Response:
@@ -115,7 +129,7 @@ async def _ban(
     key: str | None = None,
     done: str | None = None,
     objections: Sequence[Objection] | None = None,
-    grounds: Sequence[Grounds] | None = None,
+    words: Words | None = None,
 ) -> Response:
     person, (ban, version) = await asyncio.gather(person_of(visit, person_id), visit.services().ban_reviews.ban(person_id))
     return visit.render(
@@ -126,7 +140,7 @@ async def _ban(
         ban=ban,
         version=version,
         objections=objections,
-        grounds=grounds,
+        words=words,
         key=key,
         done=done,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +17,9 @@ from contracts.times import SHANGHAI
 from portal import labels
 from portal.forms import FieldError, Form
 from portal.languages import _
+from portal.pages.ban_reviews import Words, words_about
 from portal.rendering import HEADERS
+from portal.upstream.ban_reviews import Objection
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.reporting import Identity
 from portal.visits import PAGE, Visit, page
@@ -59,10 +62,25 @@ async def reveal_person(visit: Visit, person_id: UUID) -> Response:
     return await _person(visit, person_id, shown=shown)
 
 
+@router.post("/people/{person_id}/grounds", **PAGE)
+@page(Action.VIEW_GROUNDS)
+async def show_supervised_grounds(visit: Visit, person_id: UUID) -> Response:
+    """处置依据 and 申诉内容: in the answer to a form alone, for that they were read is recorded."""
+    try:
+        words, objections = await asyncio.gather(words_about(visit, person_id), visit.services().ban_reviews.objections(person_id))
+    except UpstreamRefused as refused:
+        if refused.status != 404:
+            raise
+        words, objections = Words((), ()), []  # Health knows nothing of him: nobody expects him, and nobody banned him.
+    return await _person(visit, person_id, words=words, objections=objections)
+
+
 async def _person(
     visit: Visit,
     person_id: UUID,
     *,
+    words: Words | None = None,
+    objections: Sequence[Objection] = (),
     errors: Sequence[FieldError] = (),
     shown: Identity | None = None,
     before: int | None = None,
@@ -75,6 +93,7 @@ async def _person(
     accesses = await reporting.access_log(person_id, before=before)  # after the reveal, which stands in it
     changes = await reporting.change_log(person_id, after=after)
     context: dict[str, Any] = {"found": found, "shown": shown, "accesses": accesses, "is_first": before is None, "changes": changes}
+    context |= {"words": words, "objections": objections}
     return visit.render("supervision_person.html", errors=errors, person_id=person_id, **context)
 
 

@@ -15,7 +15,7 @@ from portal.upstream.health import SERVICE, SUPERVISED_ROWS, Disposition
 from portal.upstream.registration import PAGE_ROWS, Nothing
 
 GROUNDS_MAX = 20
-"""The last decisions about somebody: more than a page need tell."""
+"""The last decisions about somebody, or corrections: more than a page need tell."""
 
 
 class Ban(BaseModel):
@@ -57,6 +57,18 @@ class Objection(BaseModel):
 
 class Objections(BaseModel):
     items: list[Objection]
+
+
+class Correction(BaseModel):
+    """Something that was put right, and why."""
+
+    kind: str
+    grounds: str | None
+    corrected_at: datetime
+
+
+class Corrections(BaseModel):
+    items: list[Correction]
 
 
 class DueReview(BaseModel):
@@ -103,6 +115,11 @@ class BanReviews:
     async def grounds(self, person_id: UUID) -> list[Grounds]:
         """On what the decisions rest, the last one first. That it was read is recorded."""
         return (await self.calls.get(self.caller, SERVICE, f"{_path(person_id)}/grounds", AllGrounds, limit=GROUNDS_MAX)).items
+
+    async def corrections(self, person_id: UUID) -> list[Correction]:
+        """What was put right about the person, the last one first. That it was read is recorded."""
+        path = f"/v1/people/{person_id}/corrections"
+        return (await self.calls.get(self.caller, SERVICE, path, Corrections, limit=GROUNDS_MAX)).items
 
     async def objections(self, person_id: UUID) -> list[Objection]:
         """What the person said. That it was read is recorded."""
