@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
 
 from chassis.auth import Principal
 from contracts.access import Role
+from contracts.event import shard_of
 from registration.people_api import PEOPLE_ASKED_MAX
 from tests.in_process import Caller
-from tests.registration.asking import citizen, declare, form, number, path, person_id, roster_row, rosters
+from tests.registration.asking import citizen, declare, form, number, path, person_id
 from tests.registration.facts import EMPLOYER, OTHER_EMPLOYER
+from tests.registration.importing import import_roster
 from tests.registration.service import Running
+from tests.registration.sheets import member
 
 FORMS, ITEMS = "/v1/awaiting-forms", "/v1/review-items"
 
@@ -152,9 +155,10 @@ class TestReviewItemsOfSupervised:
 
 class TestPeopleHere:
     async def test_are_told_by_what_they_are_here(self, running: Running, contract_no: str, operator: Caller) -> None:
-        accompanied, seen = await wait_on(running, contract_no, operator)
-        token = (await operator.post(rosters(contract_no), {"rows": [roster_row(3)]}, seen=seen)).headers["consistency-token"]
+        accompanied, _ = await wait_on(running, contract_no, operator)
+        await import_roster(running, operator, contract_no, member(3))
         people = {str(await person_id(running, n)): n for n in range(5)}
+        token = await running.wired.people.token_of_shards(shard_of(UUID(each)) for each in people)
         where = f"/v1/contracts/{contract_no}/people"
         told = {people[each["person_id"]]: each for each in await page_of(operator, where, seen=token, person_id=list(people))}
         assert {0: "pre_registered", 1: "family", 2: "pre_registered", 3: "rostered"} == {n: told[n]["standing"] for n in told}
