@@ -157,6 +157,29 @@ class TestRestoredLog:
             await handler(await log.store()).handle(stream, Count(stream, 2))
         assert [] == await server.stored()
 
+    async def test_refuses_nothing_before_it_was_examined(self, server: Server) -> None:
+        """What would be refused may stand on what the log lacks."""
+        closed, counted = in_shard(5), in_shard(9)
+        async with opened_log(server.database) as log:
+            await handler(await log.store()).handle(closed, Close(closed))
+        await restored(server, lambda: server.count(counted, 1))
+        log = await server.log()
+        store, other_process = await log.store(), await log.store()
+
+        with pytest.raises(Unavailable):
+            await handler(store).handle(closed, Count(closed, 1))
+        with pytest.raises(Unavailable):
+            await handler(store).handle(counted, Count(counted, 2), expected_version=1)
+
+        await (await server.examination(log, store)).begin()
+        with pytest.raises(TallyIsClosed):
+            await handler(store).handle(closed, Count(closed, 1))
+        assert 2 == (await handler(store).handle(counted, Count(counted, 2), expected_version=1)).version
+        with pytest.raises(Unavailable):  # It cannot know whether it read the log before that was completed.
+            await handler(other_process).handle(closed, Count(closed, 1))
+        with pytest.raises(TallyIsClosed):
+            await handler(other_process).handle(closed, Count(closed, 1))
+
     async def test_takes_no_event_that_was_made_for_it_as_it_was(self, server: Server) -> None:
         """Of a process that went on through the restore: it was encoded before, and waited."""
         stream = in_shard(5)

@@ -266,9 +266,10 @@ class EventStore:
         await self._appender.close()
         await self._loader.close()
 
-    async def learn_epoch(self) -> None:
-        """Go on in the log's epoch, which rises when it is restored."""
-        self.epoch = await self._pool.fetchval("SELECT epoch FROM store")
+    async def learn_epoch(self) -> bool:
+        """Go on in the log's epoch, which rises when it is restored. Whether the log is open: it was examined where it lives."""
+        [(self.epoch, is_open)] = await self._pool.fetch("SELECT epoch, examined_at_place = place_of_log() FROM store")
+        return bool(is_open)
 
     async def append(self, append: Append) -> AppendResult:
         """Durable when it returns. If the connection breaks, the outcome is unknown: send the same key again.
@@ -299,12 +300,9 @@ class EventStore:
 
     async def read_stream(self, stream_id: UUID, *, after_version: int = 0, to_version: int | None = None) -> list[Recorded]:
         """Events of one stream in order of version, up to and including `to_version`."""
-        rows = await self._pool.fetch(
-            "SELECT pos, data, meta FROM event WHERE stream_id = $1 AND version > $2 AND version <= $3 ORDER BY version",
-            stream_id,
-            after_version,
-            to_version if to_version is not None else 2**62,
-        )
+        upto = to_version if to_version is not None else 2**62
+        query = "SELECT pos, data, meta FROM event WHERE stream_id = $1 AND version > $2 AND version <= $3 ORDER BY version"
+        rows = await self._pool.fetch(query, stream_id, after_version, upto)
         return [recorded_from_meta(row["meta"], row["pos"], row["data"]) for row in rows]
 
     async def stored_range(self, event_ids: Sequence[UUID]) -> tuple[UUID, int, int] | None:
