@@ -26,7 +26,7 @@ from contracts.event import SHARDS
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.sample_api import KEY, authenticator
 from tests.chassis.tallies import append_of, in_shard
-from tests.chassis.test_parking import Picky, cure_of, is_parked, picky, waiting
+from tests.chassis.test_parking import Broken, Picky, cure_of, is_parked, picky, waiting
 from tests.chassis.test_projector import TAKEN, Taken, Topic, counted, position, positions_taken, projecting, projector_of
 
 ALL_NEWS = [0] * SHARDS
@@ -92,6 +92,16 @@ async def sick(log: LogDatabase) -> tuple[UUID, Picky, Taken]:
     async with projecting(projector_of(log, model, source=Topic([*counted(stream, 1, 2), *counted(in_shard(1), 3)]))):
         await eventually(lambda: position_is(log, 3))
     return stream, rule, model
+
+
+@pytest.fixture
+async def two_sick(log: LogDatabase) -> tuple[Sequence[UUID], Picky, Taken]:
+    """Two streams of which one event each waits; in the order of their ids."""
+    first, second = sorted([in_shard(1), in_shard(1)])
+    rule, model = picky(1, 2)
+    async with projecting(projector_of(log, model, source=Topic([*counted(first, 1), *counted(second, 2)]))):
+        await eventually(lambda: position_is(log, 2))
+    return (first, second), rule, model
 
 
 async def position_is(log: LogDatabase, pos: int) -> bool:
@@ -202,15 +212,51 @@ class TestRetryParked:
         assert 2 == sum(item["applied"] for each in told for item in each["items"])
         assert [(1, 3), (1, 1), (1, 2)] == await positions_taken(log)
 
-    async def test_while_the_worker_holds_the_partition_too_long_is_to_be_repeated(
+    async def test_while_the_worker_holds_the_partition_too_long_says_so_and_keeps_what_went_wrong(
         self, log: LogDatabase, sick: tuple[UUID, Picky, Taken]
     ) -> None:
         await log.owner.execute("SET idle_in_transaction_session_timeout = 0")
-        async with operator_of(log, sick[2]) as operator, log.owner.transaction():
-            await log.owner.execute("SELECT FROM lease WHERE name = 'project/01' FOR UPDATE")
-            response = await operator.post("parked/retries", {})
-        assert (503, "1") == (response.status_code, response.headers["Retry-After"])
-        assert await is_parked(log, 2)
+        async with operator_of(log, sick[2]) as operator:
+            async with log.owner.transaction():
+                await log.owner.execute("SELECT FROM lease WHERE name = 'project/01' FOR UPDATE")
+                told = await operator.retry()
+            [parked] = (await operator.status())["parked"]
+        [item] = told["items"]
+        expected = (0, "taken_v1/other/1:1", "asyncpg.exceptions.LockNotAvailableError")
+        assert (*expected, 1) == (item["applied"], item["stopped_at"], item["error"], told["left_streams"])
+        assert (2, True) == (parked["attempts"], parked["error"].startswith("tests.chassis.test_parking.Broken"))
+
+    async def test_of_one_stream_that_fails_for_now_keeps_no_other_waiting(
+        self, log: LogDatabase, two_sick: tuple[Sequence[UUID], Picky, Taken]
+    ) -> None:
+        (first, second), rule, model = two_sick
+        rule.amounts, rule.error = {1}, ConnectionResetError
+        async with operator_of(log, model) as operator:
+            told = await operator.retry()
+        expected = [(str(first), 0, "builtins.ConnectionResetError"), (str(second), 1, None)]
+        assert expected == [(each["stream_id"], each["applied"], each["error"]) for each in told["items"]]
+        assert 1 == told["left_streams"]
+
+    @pytest.mark.parametrize("error", [Broken, ConnectionResetError])
+    async def test_begins_with_what_was_tried_least_often(
+        self, log: LogDatabase, two_sick: tuple[Sequence[UUID], Picky, Taken], error: type[Exception]
+    ) -> None:
+        """Whoever has time for one only would else try the same one for ever."""
+        (first, second), rule, model = two_sick
+        rule.error = error
+        async with operator_of(log, model) as operator:
+            await operator.retry(first)
+            told = await operator.retry()
+        assert [str(second), str(first)] == [each["stream_id"] for each in told["items"]]
+
+    async def test_of_a_stream_counts_no_other_that_waits(
+        self, log: LogDatabase, two_sick: tuple[Sequence[UUID], Picky, Taken]
+    ) -> None:
+        (first, second), rule, model = two_sick
+        rule.amounts = {2}
+        async with operator_of(log, model) as operator:
+            told = [await operator.retry(each) for each in (first, first, second)]
+        assert [0, 0, 1] == [each["left_streams"] for each in told]
 
     async def test_begins_no_stream_when_time_is_up(
         self, log: LogDatabase, sick: tuple[UUID, Picky, Taken], monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -403,12 +404,38 @@ class TestRetry:
         assert [(1, pos) for pos in range(1, 11)] == await positions_taken(log)
         assert 3 == len(await log.rows("SELECT DISTINCT xmin::text FROM taken"))
 
-    async def test_of_a_subscriber_that_is_gone_is_refused(self, log: LogDatabase) -> None:
+    async def test_begins_no_batch_when_time_is_up_and_says_where_it_stopped(
+        self, log: LogDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stream = in_shard(1)
+        rule, model = picky(1)
+        await parked_events(log, model, *counted(stream, *range(1, 11)))
+        rule.amounts.clear()
+        monkeypatch.setattr(curing, "RETRY_EVENTS_MAX", 4)
+        monkeypatch.setattr(curing, "time", SimpleNamespace(monotonic=iter([1.0, 2.0, 3.0]).__next__))
+        retried = await cure_of(log, model).retry(stream_of(stream), until_s=2.0)
+        assert Retried(8, Place("taken_v1", "other", 1, 9), None) == retried
+        assert [(1, pos) for pos in range(1, 9)] == await positions_taken(log)
+        assert [(9, 0)] == await log.rows("SELECT pos, attempts FROM parked ORDER BY pos LIMIT 1"), "it was not tried"
+
+    async def test_that_the_database_cannot_do_now_is_told_with_what_was_applied(
+        self, log: LogDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stream = in_shard(1)
+        rule, model = picky(1)
+        await parked_events(log, model, *counted(stream, *range(1, 7)))
+        rule.amounts, rule.error = {5}, ConnectionResetError
+        monkeypatch.setattr(curing, "RETRY_EVENTS_MAX", 4)
+        retried = await cure_of(log, model).retry(stream_of(stream))
+        assert Retried(4, Place("taken_v1", "other", 1, 5), "builtins.ConnectionResetError") == retried
+        assert [(5, 1), (6, 0)] == await log.rows("SELECT pos, attempts FROM parked ORDER BY pos")
+
+    async def test_of_a_subscriber_that_is_gone_says_so(self, log: LogDatabase) -> None:
         stream = in_shard(1)
         _, model = picky(1)
         await parked_events(log, model, *counted(stream, 1))
-        with pytest.raises(Unknown):
-            await cure_of(log).retry(stream_of(stream))
+        retried = await cure_of(log).retry(stream_of(stream))
+        assert Retried(0, Place("taken_v1", "other", 1, 1), "nobody subscribes under that name any more") == retried
         assert await is_parked(log)
 
     async def test_of_a_policy_appends_what_follows_and_that_it_is_cured(self, log: LogDatabase, store: EventStore) -> None:

@@ -6,40 +6,52 @@ goes on when it is done, and notices. So it can be done beside live traffic, and
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from chassis.crash_points import CrashPoint, passing
-from chassis.database import Connection
+from chassis.database import DATABASE_ERRORS, Connection
 from chassis.intake import RACES_MAX, RacedForEver, is_transient
 from chassis.leases import step_in
 from chassis.parking import what_went_wrong
 from chassis.projector import lease_name
 from chassis.reacting import Asked, EpochChanged, Raced, Reactions, Stored, asked_by, asked_when_cured
 from chassis.subscribers import Facts, Policy, Subscriber
+from chassis.telemetry import type_name
 from contracts.event import Recorded, recorded_from_meta, shard_of
 
 RETRY_EVENTS_MAX = 200
 """Events of one stream that one transaction applies: the worker waits for it, and its `lock_timeout` is 2 s."""
 
+log = structlog.get_logger()
+
 T = TypeVar("T")
+# Whatever was tried least often first: who stops before the end comes to the others when he begins again.
 STREAMS = """
-SELECT DISTINCT ON (subscriber, source, stream_id)
-       subscriber, source, shard, pos, stream_id, version, type, error, attempts, parked_at,
-       count(*) OVER (PARTITION BY subscriber, source, stream_id) - 1 AS behind
-FROM parked WHERE $1::uuid IS NULL OR stream_id = $1
-ORDER BY subscriber, source, stream_id, pos LIMIT $2
+SELECT * FROM (
+    SELECT DISTINCT ON (subscriber, source, stream_id)
+           subscriber, source, shard, pos, stream_id, version, type, error, attempts, parked_at,
+           count(*) OVER (PARTITION BY subscriber, source, stream_id) - 1 AS behind
+    FROM parked WHERE $1::uuid IS NULL OR stream_id = $1
+    ORDER BY subscriber, source, stream_id, pos
+) AS first ORDER BY attempts, subscriber, source, stream_id LIMIT $2
 """
 FIRST = "SELECT pos, data, meta FROM parked WHERE subscriber = $1 AND source = $2 AND stream_id = $3 ORDER BY pos LIMIT $4"
 TAKE = "DELETE FROM parked WHERE subscriber = $1 AND source = $2 AND stream_id = $3 AND pos <= $4"
 IS_LEFT = "SELECT EXISTS (SELECT FROM parked WHERE subscriber = $1 AND stream_id = $2)"
-NOTE = "UPDATE parked SET attempts = attempts + 1, error = $5 WHERE subscriber = $1 AND source = $2 AND stream_id = $3 AND pos = $4"
+NOTE = """
+UPDATE parked SET attempts = attempts + 1, error = coalesce($5, error)
+WHERE subscriber = $1 AND source = $2 AND stream_id = $3 AND pos = $4
+"""
 DISCARD = """
 INSERT INTO discarded (subscriber, source, shard, pos, stream_id, version, event_id, type, error, reason, discarded_by)
 SELECT subscriber, source, shard, pos, stream_id, version, $5, type, error, $6, $7 FROM parked
@@ -87,8 +99,9 @@ class Retried(NamedTuple):
 
     applied: int
     stopped_at: Place | None
-    """The event that cannot be applied still. None: nothing is left."""
+    """The first event that waits still. None: nothing is left."""
     error: str | None
+    """Why it cannot be applied, or could not now. None: time was up."""
 
 
 @dataclass(frozen=True)
@@ -115,28 +128,37 @@ class Cure:
             raise Unknown(str(place))
         return row
 
-    async def retry(self, stream: Stream) -> Retried:
-        """Apply its events in order, up to one that cannot be applied. Raises: Unknown; what is transient."""
+    async def retry(self, stream: Stream, *, until_s: float = inf) -> Retried:
+        """Apply its events in order, up to one that cannot be applied, or not now. After `until_s` (monotonic) no batch is begun.
+
+        Raises: what is transient, where it cannot even be read what waits.
+        """
         for ready in self.ready:
             await ready()
         applied, at_once = 0, RETRY_EVENTS_MAX
-        while True:
-            waiting = await self.pool.fetch(FIRST, *stream, at_once)
-            if not waiting:
-                return Retried(applied, None, None)
+        while waiting := await self.pool.fetch(FIRST, *stream, at_once):
+            pos = waiting[0]["pos"]
+            first = Place(stream.subscriber, stream.source, shard_of(stream.stream_id), pos)
+            if time.monotonic() > until_s:
+                return Retried(applied, first, None)
             at_once = len(waiting)
             try:
                 applied += await self._raced(partial(self._apply, stream, at_once))
                 at_once = RETRY_EVENTS_MAX
+            except Unknown:
+                await self._note(stream, pos, None)
+                return Retried(applied, first, "nobody subscribes under that name any more")
             except Exception as error:
-                if is_transient(error) or isinstance(error, Unknown):
-                    raise
+                if is_transient(error):
+                    await self._note(stream, pos, None)
+                    return Retried(applied, first, type_name(error))
                 if at_once > 1:
                     at_once //= 2  # Whatever comes before the one that fails is applied.
                     continue
-                wrong, pos = what_went_wrong(error), waiting[0]["pos"]
-                await self.pool.execute(NOTE, *stream, pos, wrong)
-                return Retried(applied, Place(stream.subscriber, stream.source, shard_of(stream.stream_id), pos), wrong)
+                wrong = what_went_wrong(error)
+                await self._note(stream, pos, wrong)
+                return Retried(applied, first, wrong)
+        return Retried(applied, None, None)
 
     async def discard(self, place: Place, *, reason: str, by: str) -> None:
         """Never take the event in. What comes behind it stays parked, to be retried.
@@ -177,6 +199,13 @@ class Cure:
             await connection.execute(TAKE, *stream, place.pos)
             appended = await self._append(connection, await self._when_cured(connection, stream, events[0]))
         self._tell(appended)
+
+    async def _note(self, stream: Stream, pos: int, wrong: str | None) -> None:
+        """One more attempt; None keeps what went wrong before. What was applied is told, though this could not be noted."""
+        try:
+            await self.pool.execute(NOTE, *stream, pos, wrong)
+        except DATABASE_ERRORS as error:
+            log.warning("cure.not_noted", error_type=type_name(error))
 
     @asynccontextmanager
     async def _held(self, stream: Stream) -> AsyncIterator[Connection]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from importlib.metadata import version
 from math import isfinite
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -38,7 +39,10 @@ WORKERS = """
 SELECT owner, process, obstacles, expires_at FROM worker
 WHERE expires_at > clock_timestamp() AND expires_at < clock_timestamp() + make_interval(secs => $1) ORDER BY process, owner
 """
-PARKED = "SELECT count(*) AS events, count(DISTINCT (subscriber, source, stream_id)) AS streams FROM parked"
+PARKED = """
+SELECT count(*) AS events, count(DISTINCT (subscriber, source, stream_id)) AS streams
+FROM parked WHERE $1::uuid IS NULL OR stream_id = $1
+"""
 DISCARDED = "SELECT * FROM discarded ORDER BY discarded_at DESC LIMIT $1"
 REBUILDS = """
 SELECT name, r.stage, r.events_done, r.events_total, r.began_at, r.told_at, r.outcome,
@@ -152,9 +156,9 @@ class Ops:
         found: Sequence[asyncpg.Record] = await self.pool.fetch(WORKERS, AHEAD_S_MAX)
         return found
 
-    async def parked(self) -> tuple[int, int]:
-        """Events, and streams of a subscriber, that wait."""
-        [row] = await self.pool.fetch(PARKED)
+    async def parked(self, stream_id: UUID | None = None) -> tuple[int, int]:
+        """Events, and streams of a subscriber, that wait: all, or those of this id."""
+        [row] = await self.pool.fetch(PARKED, stream_id)
         return row["events"], row["streams"]
 
     async def parked_streams(self) -> Sequence[asyncpg.Record]:

@@ -24,7 +24,7 @@ from contracts.rejection import Rejection
 from contracts.texts import VisibleText
 
 RETRY_S_MAX = 4.0
-"""After which no further stream is begun: whoever asked is told what is left, and asks again."""
+"""After which no further stream is begun, and of one no further batch: whoever asked is told what is left, and asks again."""
 LISTS_MAX = 64
 """Of positions, in one question."""
 POSITION_MAX = 2**53 - 1
@@ -207,16 +207,18 @@ class RetriedAnswer(BaseModel):
     stream_id: UUID
     applied: int
     stopped_at: str | None
-    """The event that cannot be applied still."""
+    """The first event of it that waits still."""
     error: str | None
+    """Why it cannot be applied, or could not now. None: time was up, or nothing is left."""
 
 
 class RetryAnswer(BaseModel):
-    """What became of all of them. No items: nothing of it waits any more."""
+    """What became of them."""
 
     items: list[RetriedAnswer]
+    """Those that were tried, whatever was tried least often first."""
     left_streams: int
-    """That wait in the service now, whether they were tried or not."""
+    """Of those that were asked for, how many wait now, whether they were tried or not."""
 
 
 class DiscardBody(StrictModel):
@@ -258,12 +260,12 @@ async def read_ages(body: AgesBody, operator: Operator, ops: Asked) -> AgesAnswe
 @router.post("/parked/retries")
 async def retry_parked(body: RetryBody, operator: Operator, ops: Asked) -> RetryAnswer:
     """Apply what is parked after all, in order, beside the running worker. What was applied is gone: a repeat finds nothing."""
-    begun_s, items = time.monotonic(), list[RetriedAnswer]()
+    until_s, items = time.monotonic() + RETRY_S_MAX, list[RetriedAnswer]()
     for row in await ops.cure.streams(body.stream_id):
-        if time.monotonic() - begun_s > RETRY_S_MAX:
+        if time.monotonic() > until_s:
             break
-        items.append(await _retried(ops, Stream(row["subscriber"], row["source"], row["stream_id"])))
-    _, left = await ops.parked()
+        items.append(await _retried(ops, Stream(row["subscriber"], row["source"], row["stream_id"]), until_s))
+    _, left = await ops.parked(body.stream_id)
     return RetryAnswer(items=items, left_streams=left)
 
 
@@ -278,13 +280,9 @@ async def discard_parked(body: DiscardBody, operator: Operator, ops: Asked) -> N
         raise AnotherEventComesFirst from None
 
 
-async def _retried(ops: Ops, stream: Stream) -> RetriedAnswer:
-    try:
-        retried = await ops.cure.retry(stream)
-    except Unknown:
-        return RetriedAnswer(**stream._asdict(), applied=0, stopped_at=None, error="nobody subscribes under that name any more")
-    stopped_at = str(retried.stopped_at) if retried.stopped_at else None
-    return RetriedAnswer(**stream._asdict(), applied=retried.applied, stopped_at=stopped_at, error=retried.error)
+async def _retried(ops: Ops, stream: Stream, until_s: float) -> RetriedAnswer:
+    applied, stopped_at, error = await ops.cure.retry(stream, until_s=until_s)
+    return RetriedAnswer(**stream._asdict(), applied=applied, stopped_at=str(stopped_at) if stopped_at else None, error=error)
 
 
 def _place(row: Any) -> str:
