@@ -56,7 +56,7 @@ class PersonUnlinked(Event):
     """The records of other people, ascending."""
     same_as: SameAs
     """The records that still are of the same person, ascending: the whole of what holds."""
-    reason: Sealed
-    """Why, in words."""
+    reason: Sealed | None = None
+    """Why, in words. Absent in logs from before each half said it: there it stands with one of the others."""
     unlinked_at: UtcTime
     """UTC, taken from the command."""
