@@ -115,6 +115,12 @@ class TestHandle:
             await tallies.handle(one, Count(one, 7), rests_on=[(two, 1)], along={two: Count(two, 8)})
         assert [0, 1] == await versions(store, one, two)
 
+    async def test_asks_nothing_where_it_does_not_say_what_that_rests_on(self, store: EventStore) -> None:
+        tallies, one, two, third = handler(store), *(uuid4() for _ in range(3))
+        with pytest.raises(ValueError, match="rests on"):
+            await tallies.handle(one, Count(one, 7), rests_on=[(two, 0)], along={third: Count(third, 8)})
+        assert [0, 0, 0] == await versions(store, one, two, third)
+
     @pytest.mark.parametrize("when", ["before it is read", "before it is appended"])
     async def test_says_that_another_moved(self, store: EventStore, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
         tallies, one, two = handler(store), uuid4(), uuid4()

@@ -149,8 +149,11 @@ class CommandHandler(Generic[C, S, E]):
         streams must be at these versions, which the command was made from. With `along`, some of them are asked something,
         too: all that follows is appended, or nothing is.
 
-        Raises: Rejection as `decide` does; VersionConflict; OtherStreamMoved; IdempotencyKeyReused; TooLate; Unavailable.
+        Raises: Rejection as `decide` does; VersionConflict; OtherStreamMoved; IdempotencyKeyReused; TooLate; Unavailable;
+        ValueError where a stream is asked along that `rests_on` lacks.
         """
+        if along.keys() - dict(rests_on).keys():
+            raise ValueError("what is asked along of a stream rests on where that stream was read")
         epoch = self._store.epoch
         try:
             outcome = await self._handle(stream_id, command, key, expected_version, not_after, rests_on, along)

@@ -63,12 +63,12 @@ async def tell_all(
     moved = VersionConflict(0)
     for _ in range(READINGS_MAX):
         read = await records_of(people, *asked)
-        commands = await commands_for({each: person for each, (_, person) in read.items()})
+        along = {**await commands_for({each: person for each, (_, person) in read.items()})}
         versions = {each: version for each, (version, _) in read.items()}
-        version = versions.pop(asked[0])
+        command, version = along.pop(asked[0]), versions.pop(asked[0])
         try:
             return await people.handle(
-                asked[0], commands[asked[0]], key=key, expected_version=version, rests_on=[*versions.items()], along=commands
+                asked[0], command, key=key, expected_version=version, rests_on=[*versions.items()], along=along
             )
         except VersionConflict as conflict:
             moved = conflict
