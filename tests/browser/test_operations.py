@@ -32,7 +32,7 @@ class TestRealServices:
                 await desk.speaks(language)
                 await desk.is_as_it_should_be(f"operations-{language}-en", PC)
             await desk.clicks("全部重试", exact=False)
-            await desk.sees("已重试,仍有事件等待处理")
+            await desk.sees("已重试,仍有 1 个数据流等待处理")
             await desk.sees("CheckViolationError 23514 nobody_there")
 
             await owner.execute(SOMEBODY_THERE)

@@ -418,6 +418,17 @@ class TestRetry:
         assert [(1, pos) for pos in range(1, 9)] == await positions_taken(log)
         assert [(9, 0)] == await log.rows("SELECT pos, attempts FROM parked ORDER BY pos LIMIT 1"), "it was not tried"
 
+    async def test_that_finds_in_time_nothing_but_that_it_fails_counts_as_an_attempt(
+        self, log: LogDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stream = in_shard(1)
+        _, model = picky(1)
+        await parked_events(log, model, *counted(stream, *range(1, 11)))
+        monkeypatch.setattr(curing, "time", SimpleNamespace(monotonic=iter([1.0, 3.0]).__next__))
+        retried = await cure_of(log, model).retry(stream_of(stream), until_s=2.0)
+        assert Retried(0, Place("taken_v1", "other", 1, 1), None) == retried
+        assert [(1, 2)] == await log.rows("SELECT pos, attempts FROM parked WHERE error IS NOT NULL")
+
     async def test_that_the_database_cannot_do_now_is_told_with_what_was_applied(
         self, log: LogDatabase, monkeypatch: pytest.MonkeyPatch
     ) -> None:

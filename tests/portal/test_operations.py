@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -100,28 +102,29 @@ class TestServiceThatIsDown:
 
 class TestRetry:
     @pytest.mark.parametrize(
-        ("items", "left", "words"),
+        ("asked", "applied", "left", "words"),
         [
-            ([{"applied": 4, "stopped_at": None, "error": None}], 0, "已重试,等待的事件已按顺序处理。"),
-            ([{"applied": 1, "stopped_at": PLACE, "error": "Broken"}], 1, "仍有事件等待处理"),
-            ([], 0, "可能已由他人重试或放弃"),
-            ([], 3, "仍有事件等待处理"),
+            (STREAM, [4], 0, "已重试,等待的事件已按顺序处理。"),
+            (STREAM, [1], 1, "仍有 1 个数据流等待处理"),
+            (STREAM, [], 0, "可能已由他人重试或放弃"),
+            (STREAM, [0], 0, "可能已由他人重试或放弃"),
+            (None, [4, 1], 0, "已重试,等待的事件已按顺序处理。"),
+            (None, [4], 12, "仍有 12 个数据流等待处理"),
+            (None, [], 3, "仍有 3 个数据流等待处理"),
+            (None, [], 0, "可能已由他人重试或放弃"),
         ],
-        ids=["all applied", "stuck", "nothing waits any more", "no time"],
+        ids=["applied", "stuck", "gone", "gone meanwhile", "all applied", "time was up", "no time", "all gone"],
     )
     async def test_says_what_became_of_it(
-        self, services: StandIns, browser: Browser, items: list[Any], left: int, words: str
+        self, services: StandIns, browser: Browser, asked: UUID | None, applied: list[int], left: int, words: str
     ) -> None:
+        items = [{"applied": each, "stopped_at": None, "error": None} for each in applied]
         services.answers["POST", RETRIES] = (200, {"items": items, "left_streams": left})
         await browser.open(GATE)
-        page = await browser.submit(f"{GATE}/retries", stream_id=str(STREAM))
-        assert words in page.text
-        assert {"stream_id": str(STREAM)} == services.body_of("POST", RETRIES)
-
-    async def test_of_all_names_no_stream(self, services: StandIns, browser: Browser) -> None:
-        await browser.open("/ops/services/registration")
-        await browser.submit(f"{GATE}/retries")
-        assert {} == services.body_of("POST", RETRIES)
+        page = await browser.submit(f"{GATE}/retries", stream_id=str(asked or ""))
+        [notice] = re.findall(r'<p class="notice.*?</p>', page.text)
+        assert words in notice
+        assert ({"stream_id": str(asked)} if asked else {}) == services.body_of("POST", RETRIES)
 
     async def test_of_what_is_no_stream_is_not_found(self, services: StandIns, browser: Browser) -> None:
         await browser.open(GATE)

@@ -140,6 +140,8 @@ class Cure:
             pos = waiting[0]["pos"]
             first = Place(stream.subscriber, stream.source, shard_of(stream.stream_id), pos)
             if time.monotonic() > until_s:
+                if at_once < RETRY_EVENTS_MAX:  # Something failed and was not found yet: others come first the next time.
+                    await self._note(stream, pos, None)
                 return Retried(applied, first, None)
             at_once = len(waiting)
             try:

@@ -97,9 +97,9 @@ async def show_operations(visit: Visit) -> Response:
 
 @router.get("/services/{service}", **PAGE)
 @page(Action.OPERATE)
-async def show_operation(visit: Visit, service: str, done: str = "") -> Response:
-    """One service: who reads what, who holds what, what waits, what was discarded, rebuilds."""
-    return await _service(visit, service, done=done)
+async def show_operation(visit: Visit, service: str, done: str = "", left: int = 0) -> Response:
+    """One service: who reads what, who holds what, what waits, what was discarded, rebuilds. `left`: streams, after a retry."""
+    return await _service(visit, service, done=done, left=left)
 
 
 @router.post("/services/{service}/retries", **PAGE)
@@ -113,10 +113,9 @@ async def retry_parked(visit: Visit, service: str) -> Response:
         raise NotFound from None
     except (UpstreamRefused, UpstreamAway) as refused:
         return await _service(visit, service, errors=visit.wrong(refused, {}))
-    if not retried.items and not retried.left_streams:
-        return visit.go(f"/ops/services/{service}?done=nothing")
-    is_stuck = not retried.items or any(each.error for each in retried.items)
-    return visit.go(f"/ops/services/{service}?done={'stuck' if is_stuck else 'retried'}")
+    if retried.left_streams:
+        return visit.go(f"/ops/services/{service}?done=stuck&left={retried.left_streams}")
+    return visit.go(f"/ops/services/{service}?done={'retried' if any(each.applied for each in retried.items) else 'nothing'}")
 
 
 @router.get("/services/{service}/discard", **PAGE)
@@ -152,10 +151,11 @@ async def _running(visit: Visit, service: str) -> Running:
     return running
 
 
-async def _service(visit: Visit, service: str, *, done: str = "", errors: Sequence[FieldError] = ()) -> Response:
+async def _service(visit: Visit, service: str, *, done: str = "", left: int = 0, errors: Sequence[FieldError] = ()) -> Response:
     running = await _running(visit, service)
     now = visit.portal.clock.now()
-    return visit.render("operation.html", errors=errors, now=now, running=running, findings=findings(running), done=done)
+    wrong = findings(running)
+    return visit.render("operation.html", errors=errors, now=now, running=running, findings=wrong, done=done, left=left)
 
 
 async def _discard(visit: Visit, service: str, event: str, *, errors: Sequence[FieldError] = ()) -> Response:

@@ -108,13 +108,12 @@ class Ages(BaseModel):
 
 class Retried(BaseModel):
     applied: int
-    stopped_at: str | None
-    error: str | None
 
 
 class RetryOutcome(BaseModel):
     items: list[Retried]
     left_streams: int
+    """Of those that were to be retried."""
 
 
 class Nothing(BaseModel):
