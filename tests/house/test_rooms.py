@@ -100,6 +100,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "supervised.py": "whose contracts an authority asks for, for each list of open work",
         "kept_forms.py": "a refusal that was stored is told alike for who works and who comes along",
         "linking.py": "one request, a fact in every record of the person; also who is erased with whom",
+        "linking_again.py": "an operator's command, after a restore of the log",
         "documents_api.py": "further documents of a person: about records, not about who is expected where",
         "operators_api.py": "who may act here, not who works here",
         "family_api.py": "携带家属: people beside those who are expected",

@@ -33,12 +33,13 @@ Records = Mapping[UUID, Person]
 
 
 async def records_of(people: People, *asked: UUID) -> Mapping[UUID, tuple[int, Person]]:
-    """All records of these people with their versions, as they are at one moment; those that were asked for first.
+    """All records of these people with their versions, as they are at one moment; those that were asked for first. All
+    that lead to each other are read, also where one that lacks a fact does not name all others.
 
     Raises: VersionConflict, where they are linked anew all the time; Unavailable."""
     found = {each: await people.read(each) for each in asked}
     for _ in range(READINGS_MAX):
-        linked = {other for each in asked for other in found[each][1].records.same_as}
+        linked = {other for _, record in found.values() for other in record.records.same_as}
         everybody = [*dict.fromkeys([*asked, *sorted(linked)])]
         if everybody == [*found]:
             return found
@@ -73,6 +74,12 @@ async def tell_all(
         except VersionConflict as conflict:
             moved = conflict
     raise moved
+
+
+def one_sided(records: Records) -> Sequence[tuple[UUID, UUID]]:
+    """Each that names another, with the other, which does not name it: one of them lacks a fact. Whoever is erased lacks none."""
+    named = {each: person.records.same_as for each, person in records.items() if not person.is_erased}
+    return [(one, other) for one in named for other in sorted(named[one] & named.keys()) if one not in named[other]]
 
 
 def document_of(record: Person) -> Named | None:

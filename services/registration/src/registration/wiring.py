@@ -36,6 +36,7 @@ from registration.imports.ledger import LOOK_EVERY_S, Ledger
 from registration.imports.running import Imports
 from registration.late_take_ups import LateTakeUps
 from registration.linking import Linking
+from registration.linking_again import LINK_AGAIN
 from registration.policies import close_policy, take_up_policy
 from registration.pre_registering import PreRegistering
 from registration.read_models.contract_places import CONTRACT_PLACES
@@ -196,5 +197,5 @@ SERVICE = Service(
     migrations=[LOG, WORK, Path(__file__).parent / "migrations"],
     wire=wire,
     reads=["healthcloud-bridge", "gatekeeper"],
-    operations=[ERASE_AGAIN, ERASE_EVERYBODY],
+    operations=[ERASE_AGAIN, ERASE_EVERYBODY, LINK_AGAIN],
 )
