@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from chassis import curing, parking
+from chassis import curing, parking, tracing
 from chassis import projector as projector_module
 from chassis.curing import Cure, NotTheFirst, Place, Retried, Stream, Unknown
 from chassis.database import Connection
@@ -62,6 +62,7 @@ from tests.chassis.test_projector import (
     projector_of,
     recorded,
 )
+from tests.collector import Collector
 
 PARKED = "SELECT shard, pos FROM parked WHERE subscriber = $1 ORDER BY source, shard, pos"
 
@@ -459,6 +460,21 @@ class TestRetry:
         assert 2 == (await cure_of(log, mended, store=store).retry(stream_of(stream, "watchful"))).applied
         assert (1, UNREADABLE, 2, 3, READABLE) == await amounts_of(store, stream)
         assert [(5,)] == await log.rows("SELECT last_pos FROM shard_head WHERE shard = 1")
+
+    async def test_is_told_in_the_trace_of_what_waited_and_so_is_what_follows(
+        self, log: LogDatabase, store: EventStore, collector: Collector
+    ) -> None:
+        stream = in_shard(1)
+        async with projecting(projector_of(log, source=Topic(counted(stream, 1)), policies=[watchful(store, 1)], store=store)):
+            await eventually(lambda: is_parked(log, 1, "watchful"))
+        with tracing.recorded(service="tally", role="api"):
+            await cure_of(log, watchful(store), store=store).retry(stream_of(stream, "watchful"))
+
+        [span] = collector.spans
+        assert ("project other", "1" * 32, "2" * 16) == (span.name, span.trace_id, span.parent_id)
+        assert (["watchful"], 1) == (span.attributes["gatehouse.subscribers"], span.attributes["messaging.batch.message_count"])
+        _, counted_it, readable = await store.read_stream(stream)
+        assert {f"00-{span.trace_id}-{span.span_id}-01"} == {counted_it.traceparent, readable.traceparent}
 
     async def test_of_a_policy_decides_again_when_somebody_else_came_between(self, log: LogDatabase) -> None:
         stream = in_shard(1)

@@ -27,6 +27,7 @@ from chassis.projector import lease_name
 from chassis.reacting import Asked, EpochChanged, Raced, Reactions, Stored, asked_by, asked_when_cured
 from chassis.subscribers import Facts, Policy, Subscriber
 from chassis.telemetry import type_name
+from chassis.tracing import at_once, projecting
 from contracts.event import Recorded, recorded_from_meta, shard_of
 
 RETRY_EVENTS_MAX = 200
@@ -135,18 +136,18 @@ class Cure:
         """
         for ready in self.ready:
             await ready()
-        applied, at_once = 0, RETRY_EVENTS_MAX
-        while waiting := await self.pool.fetch(FIRST, *stream, at_once):
+        applied, count = 0, RETRY_EVENTS_MAX
+        while waiting := await self.pool.fetch(FIRST, *stream, count):
             pos = waiting[0]["pos"]
             first = Place(stream.subscriber, stream.source, shard_of(stream.stream_id), pos)
             if time.monotonic() > until_s:
-                if at_once < RETRY_EVENTS_MAX:  # Something failed and was not found yet: others come first the next time.
+                if count < RETRY_EVENTS_MAX:  # Something failed and was not found yet: others come first the next time.
                     await self._note(stream, pos, None)
                 return Retried(applied, first, None)
-            at_once = len(waiting)
+            count = len(waiting)
             try:
-                applied += await self._raced(partial(self._apply, stream, at_once))
-                at_once = RETRY_EVENTS_MAX
+                applied += await self._raced(partial(self._apply, stream, count))
+                count = RETRY_EVENTS_MAX
             except Unknown:
                 await self._note(stream, pos, None)
                 return Retried(applied, first, "nobody subscribes under that name any more")
@@ -154,8 +155,8 @@ class Cure:
                 if is_transient(error):
                     await self._note(stream, pos, None)
                     return Retried(applied, first, type_name(error))
-                if at_once > 1:
-                    at_once //= 2  # Whatever comes before the one that fails is applied.
+                if count > 1:
+                    count //= 2  # Whatever comes before the one that fails is applied.
                     continue
                 wrong = what_went_wrong(error)
                 await self._note(stream, pos, wrong)
@@ -177,18 +178,23 @@ class Cure:
             events = await self._first(connection, stream, count)
             if not events:
                 return 0
-            subscriber = self._subscriber(stream)
-            facts = Facts([subscriber])
-            decoded = facts.decoded(facts.wanted(subscriber, events))
-            await connection.execute(TAKE, *stream, events[-1].pos)
-            asked: list[Asked] = []
-            if isinstance(subscriber, Policy):
-                asked = asked_by(subscriber, decoded)
-            else:
-                await subscriber.project(connection, decoded, partition=self._partition(stream))
-            appended = await self._append(connection, asked + await self._when_cured(connection, stream, events[-1]))
+            act = projecting(len(events), source=stream.source, partition=self._partition(stream), subscribers=[stream.subscriber])
+            with at_once(act, (event.traceparent for event in events)):
+                appended = await self._take_in(connection, stream, events)
         self._tell(appended)
         return len(events)
+
+    async def _take_in(self, connection: Connection, stream: Stream, events: Sequence[Recorded]) -> list[Stored]:
+        subscriber = self._subscriber(stream)
+        facts = Facts([subscriber])
+        decoded = facts.decoded(facts.wanted(subscriber, events))
+        await connection.execute(TAKE, *stream, events[-1].pos)
+        asked: list[Asked] = []
+        if isinstance(subscriber, Policy):
+            asked = asked_by(subscriber, decoded)
+        else:
+            await subscriber.project(connection, decoded, partition=self._partition(stream))
+        return await self._append(connection, asked + await self._when_cured(connection, stream, events[-1]))
 
     async def _discard(self, stream: Stream, place: Place, reason: str, by: str) -> None:
         async with self._held(stream) as connection:
