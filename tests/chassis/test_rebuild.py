@@ -24,7 +24,7 @@ from chassis.database import create_pool
 from chassis.migrations import LOG, WORK
 from chassis.ops import Ops
 from chassis.progress import Hole
-from chassis.rebuild import Rebuild, RebuildFailed
+from chassis.rebuild import Rebuild, RebuildFailed, with_old
 from chassis.replay import Decoder, Stalled
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows
@@ -227,6 +227,12 @@ class TestTold:
             row[each] for each in ("name", "outcome", "events_done", "events_total")
         )
         assert (False, True) == (row["has_new"], row["has_old"])
+
+    async def test_is_that_it_was_switched_back(self, filled: Service) -> None:
+        async with filled.rebuild() as work:
+            await work.run()
+            assert 0 == await with_old(TWINS, work.owner, back=True)
+        assert [("switched back", True)] == [(row["outcome"], row["has_old"]) for row in await shown(filled)]
 
     async def test_is_that_the_tables_differ(self, filled: Service) -> None:
         await filled.log.owner.execute(f"DELETE FROM {TABLES[0].name}")

@@ -30,6 +30,14 @@ from tests.portal.stand_ins import StandIns, app_of, of_operations, operator, re
 GATE = "/ops/services/gatekeeper"
 RETRIES, DISCARDS = "/v1/ops/parked/retries", "/v1/ops/parked/discards"
 
+REBUILT = {
+    None: "进行中",
+    "switched": "已切换",
+    "switched back": "已换回",
+    "different": "与现用数据不同,未切换",
+    "chassis.rebuild.RebuildFailed": "失败",
+}
+
 
 @pytest.fixture
 def browser(services: StandIns) -> Browser:
@@ -52,6 +60,15 @@ class TestPage:
         page = (await browser.open(GATE)).text
         assert "与来源方确认:伪造的记录" in page
         assert "supervisor:ops" in page
+
+    @pytest.mark.parametrize(("outcome", "words"), REBUILT.items())
+    async def test_of_one_shows_what_became_of_a_rebuild(
+        self, services: StandIns, browser: Browser, outcome: str | None, words: str
+    ) -> None:
+        services.answers["GET", "health/v1/ops/status"] = (200, status("health", rebuilds=[REBUILD | {"outcome": outcome}]))
+        page = (await browser.open("/ops/services/health")).text
+        assert [words] == [each for each in REBUILT.values() if f">{each}</span>" in page]
+        assert (outcome == "chassis.rebuild.RebuildFailed") == (f"<code>{outcome}</code>" in page)
 
     async def test_of_a_service_that_is_none_is_not_found(self, browser: Browser) -> None:
         assert 404 == (await browser.open("/ops/services/portal")).status_code

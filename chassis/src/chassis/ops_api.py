@@ -148,7 +148,7 @@ class RebuildAnswer(BaseModel):
     silent_s: float | None
     """Since it was last told how far it is."""
     outcome: str | None
-    """`switched`, `different`, or the type of what went wrong. None: it is at work, or was killed."""
+    """`switched`, `switched back`, `different`, or the type of what went wrong. None: it is at work, or was killed."""
     has_new: bool
     """Whether tables are there that it has begun."""
     has_old: bool

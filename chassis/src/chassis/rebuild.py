@@ -30,7 +30,7 @@ from chassis.database import Connection
 from chassis.progress import AnotherHistory, Hole, Last, PositionsMoved, Progress
 from chassis.projector import ForeignLog
 from chassis.rebuild_bar import Bar
-from chassis.rebuild_told import Telling, told
+from chassis.rebuild_told import BACK, Telling, told
 from chassis.replay import Decoder, Reading, Stalled, StoredLog, in_order_of_time
 from chassis.service import Service, machinery
 from chassis.settings import ServiceSettings
@@ -342,7 +342,7 @@ async def rebuild(service: Service[Any], settings: Any, given: Namespace) -> int
     try:
         async with rebuild_of(model, service, settings, _say) as work:
             if given.drop_old or given.back:
-                return await _with_old(TwinTables(model), work.owner, back=given.back)
+                return await with_old(TwinTables(model), work.owner, back=given.back)
             gc.disable()  # Rows by the million, and no cycles among them: this process ends when they are written.
             differences = await work.run(replace=given.replace, again=given.again)
     except (RebuildFailed, Stalled, Hole, PositionsMoved, AnotherHistory, UnknownVersion) as error:
@@ -357,7 +357,8 @@ async def rebuild(service: Service[Any], settings: Any, given: Namespace) -> int
     return 3
 
 
-async def _with_old(twins: TwinTables, owner: asyncpg.Pool, *, back: bool) -> int:
+async def with_old(twins: TwinTables, owner: asyncpg.Pool, *, back: bool) -> int:
+    """Drop the replaced tables, or switch `back` to them; the exit code. Raises: RebuildFailed."""
     async with owner.acquire() as connection:
         if not await twins.exists(connection, twins.old):
             raise RebuildFailed("there are no replaced tables")
@@ -368,6 +369,7 @@ async def _with_old(twins: TwinTables, owner: asyncpg.Pool, *, back: bool) -> in
                 if back:
                     async with moving_stopped(connection):
                         await twins.switch_back(connection)
+                        await connection.execute(BACK, twins.model.name)
                 else:
                     await twins.drop(connection, twins.old)
             except BUSY:

@@ -29,6 +29,8 @@ TELL = """
 UPDATE public.rebuild SET stage = $2, events_done = $3, events_total = $4, outcome = $5, told_at = clock_timestamp()
 WHERE name = $1
 """
+BACK = "UPDATE public.rebuild SET outcome = 'switched back', told_at = clock_timestamp() WHERE name = $1"
+"""In the transaction that switches back: what the last rebuild has put in place is in place no more."""
 
 log = structlog.get_logger()
 
