@@ -24,7 +24,7 @@ BEGIN
     SET LOCAL session_replication_role = replica;  -- Past the trigger that refuses it.
     FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE E'\\_pogo%' LOOP
         IF name = 'store' THEN
-            UPDATE store SET epoch = 1, examined_at_place = place_of_log();
+            UPDATE store SET epoch = 1, examined_at_place = place_of_log(), compared_at_start = pg_postmaster_start_time();
         ELSIF name = 'shard_head' THEN
             UPDATE shard_head SET last_pos = 0;
         ELSE

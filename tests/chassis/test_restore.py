@@ -372,7 +372,7 @@ class TestContinuedLog:
         stream = in_shard(5)
         before = await restored(server, lambda: server.count(stream, 1, 2))
         log = await server.log()
-        await log.owner.execute("UPDATE store SET examined_at_place = place_of_log()")
+        await log.owner.execute("UPDATE store SET examined_at_place = place_of_log(), compared_at_start = NULL")
         store = await log.store()
         await (await server.examination(log, store)).begin()
         assert before == await server.stored()

@@ -1,15 +1,24 @@
-"""A log's PostgreSQL is lost with its disk and restored to a point in time: its topic gives back what it lacks, and rows follow."""
+"""A log's PostgreSQL is lost with its disk and restored to a point in time: its topic gives back what it lacks, and rows follow.
+
+Or older files are copied back where they were.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from subprocess import run
 
 import pytest
 
+from chassis.kafka import ProducerHolder, make_producer
 from chassis.migrations import LOG, WORK, migrate
+from chassis.relay import TopicPublisher
 from chassis.testing.wait import eventually
 from contracts.event import Recorded
 from devstack.backups import Backups
@@ -19,9 +28,11 @@ from devstack.postgres import EmbeddedPostgres, Size
 from devstack.suite import throwaway_state
 from tests.chassis.log_database import opened_log
 from tests.chassis.rebuilding import PARTITIONS, Service
+from tests.chassis.swallowing_proxy import SwallowingProxy
 from tests.chassis.tallies import SERVICE, Count, handler, in_shard
 from tests.chassis.tally_rows import MADE
-from tests.chassis.tally_topics import make_topic
+from tests.chassis.tally_topics import make_topic, read_events
+from tests.chassis.test_relay import by_shard, is_published, is_told, relaying
 from tests.chassis.test_restore import Server, reason
 from tests.devstack.test_backups import Notebook
 
@@ -66,6 +77,20 @@ class Installation:
     async def rows(self) -> object:
         async with self.service() as service:
             return await service.stored()
+
+    async def copy_files(self) -> None:
+        await self.server.stop()
+        run(["cp", "-a", self.server.data, self.server.home / "copy"], check=True)  # noqa: ASYNC221 - nothing else runs
+        await self.server.start()
+
+    async def put_files_back(self) -> None:
+        await self.server.stop()
+        shutil.rmtree(self.server.data)
+        (self.server.home / "copy").rename(self.server.data)
+        await self.server.start()
+
+    async def published(self) -> object:
+        return by_shard(await read_events(self.bootstrap, self.own_topic))
 
 
 @pytest.fixture
@@ -113,3 +138,51 @@ class TestRestoredServer:
             stream = in_shard(5)
             await handler(service.store).handle(stream, Count(stream, 1))
             assert [2] == [event.epoch for event in await service.store.read_stream(stream)]
+
+
+class TestFilesThatWereCopiedBack:
+    """Nothing in them tells that they were."""
+
+    async def test_are_published_only_when_their_topic_has_given_back_what_they_lack(self, installation: Installation) -> None:
+        """The broker is silent when the service starts. Commands go on; what was published would stand behind the missing end."""
+        stream, other = in_shard(5), in_shard(9)
+        async with AsyncExitStack() as opened:
+            await installation.examined(opened).count(stream, 1)
+            await installation.examined(opened).publish()
+            await installation.examined(opened).count(stream, 2)
+        await installation.copy_files()
+        async with AsyncExitStack() as opened, installation.service() as service:
+            server = installation.examined(opened)
+            await (await server.examination(service.log, service.store)).begin()
+            assert 1 == service.store.epoch, "it was started anew, and lacks nothing"
+            await server.count(stream, 3)
+            await server.publish()
+            before = await server.stored()
+        await installation.put_files_back()
+
+        async with AsyncExitStack() as opened, installation.service() as service:
+            server = installation.examined(opened)
+            assert 1 == len(before) - len(await server.stored()), "one is missing"
+            producers = ProducerHolder(lambda: make_producer(installation.bootstrap))
+            opened.push_async_callback(producers.close)
+            door = opened.enter_context(socket.socket())
+            door.bind(("127.0.0.1", 0))
+            examination = await server.examination(service.log, service.store, bootstrap=f"127.0.0.1:{door.getsockname()[1]}")
+            relay = (await opened.enter_async_context(relaying(service.log, TopicPublisher(producers, server.topic)))).relay
+
+            await examination.begin()
+            assert None is await reason(examination)
+            await handler(service.store).handle(other, Count(other, 1))
+            await eventually(lambda: is_told(relay, "log-closed"))
+            assert {5: [1, 2, 3]} == await installation.published()
+
+            host, _, port = installation.bootstrap.rpartition(":")
+            broker = SwallowingProxy("", (host, int(port)))
+            opened.callback(broker.abort)
+            await opened.enter_async_context(await asyncio.start_server(broker.serve, sock=door))
+            examining = asyncio.create_task(examination.run())
+            opened.callback(examining.cancel)
+            await eventually(lambda: is_published(service.log), within_s=60)
+            assert [(2, 1, None)] == await service.log.rows(TAKEN_BACK)
+            assert set(before) < set(await server.stored())
+            assert {5: [1, 2, 3, 2, 3], 9: [1]} == await installation.published()

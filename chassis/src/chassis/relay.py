@@ -8,7 +8,8 @@ Kafka may lose everything. With the marks is stored which incarnation of the top
 where the broker says otherwise, the topic was lost, and all of the partition is published again.
 
 A log that was restored is not published before it was completed: its topic reaches further than its marks say, and whoever
-completes it reads there what they say nothing of (`chassis.restore`).
+completes it reads there what they say nothing of (`chassis.restore`). Whether it was, only its topic may know: none is published
+before that was asked since the database server was started.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ READ = """
 SELECT e.shard, e.pos, e.data, e.meta
 FROM unnest($1::smallint[], $2::bigint[]) AS m (shard, mark)
 CROSS JOIN LATERAL (SELECT * FROM event WHERE shard = m.shard AND pos > m.mark ORDER BY pos LIMIT $3) AS e
-WHERE (SELECT examined_at_place = place_of_log() FROM store)
+WHERE (SELECT may_be_published())
 """
 
 # What a crash of the database takes back is published again, and dropped by its position: no need to wait for the disk.
@@ -63,7 +64,7 @@ WITH unsynced AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'off', true)
 ), fence AS MATERIALIZED (
     SELECT FROM unsynced CROSS JOIN lease
-    WHERE name = $1 AND token = $2 AND (SELECT examined_at_place = place_of_log() FROM store) FOR UPDATE OF lease
+    WHERE name = $1 AND token = $2 AND (SELECT may_be_published()) FOR UPDATE OF lease
 ), marked AS (
     INSERT INTO published (shard, last_pos)
     SELECT shard, pos FROM fence CROSS JOIN unnest($3::smallint[], $4::bigint[]) AS m (shard, pos)
@@ -101,7 +102,7 @@ log = structlog.get_logger()
 
 
 class LogClosed(Exception):
-    """It was restored, and is not completed yet."""
+    """It was restored, and is not completed yet; or nobody can know before its topic was asked."""
 
 
 def obstacle(error: Exception) -> str:
@@ -326,8 +327,8 @@ class Relay:
         way.ends = dict.fromkeys(topics, 0)
 
     async def _mark(self, lease: Lease, way: _Way, rows: Sequence[asyncpg.Record], sent: Mapping[str, Sent]) -> None:
-        """Raises: LeaseLost: somebody else publishes this partition by now, perhaps these events a second time. Or the log is
-        closed, and whoever takes the lease next waits."""
+        """Raises: LeaseLost: somebody else publishes this partition by now, perhaps these events a second time. Or the log may
+        not be published any more, and whoever takes the lease next waits."""
         reached = {row["shard"]: row["pos"] for row in rows}
         shards = sorted(reached)
         positions = [reached[shard] for shard in shards]

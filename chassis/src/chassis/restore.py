@@ -2,7 +2,8 @@
 
 PostgreSQL tells a restored database from one that went on: it lives in another cluster, on another timeline or under another
 number. The append refuses everything (`LOG_CLOSED`) until the log was examined where it lives now. A copy of the files that
-nothing tells apart is found by its topic, which reaches further than the log; every process looks when it starts.
+nothing tells apart is found by its topic, which reaches further than the log; every process looks when it starts, and whenever
+the server was started: its relay waits for that.
 
 What the topic has beyond the log is taken back: the same bytes, ids, positions and versions. Then the epoch rises, and only
 then is anything accepted. Where the topic cannot be asked, a restored log stays closed until it can, or until the operator
@@ -15,6 +16,7 @@ import asyncio
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -40,6 +42,9 @@ CHUNK_EVENTS_MAX = 1_000
 """Events that are taken back in one transaction."""
 LOCK_ID = 0x52455354
 """Advisory lock of whoever completes the log."""
+
+Ranges = Mapping[TopicPartition, tuple[int, int]]
+"""Partition → the offsets from the first to before the second."""
 
 log = structlog.get_logger()
 
@@ -67,6 +72,8 @@ class Examination:
         self._kinds = kinds
         self._service = service
         self._epoch_min = 0
+        self._doubts = True
+        """This process has not compared the log with its topic yet."""
         self._closed_because: str | None = None
 
     async def check(self) -> None:
@@ -76,32 +83,35 @@ class Examination:
 
     async def begin(self) -> None:
         """Before the process serves: examine the log, also where nothing seems to be wrong. Bounded in time."""
-        while not await self._try(doubts_an_open_one=True):  # noqa: ASYNC110 - another process makes it true
+        while not await self._try():  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(EXAMINE_S)
 
     async def run(self) -> None:
-        """Until cancelled: a log that is closed is opened as soon as that can be done."""
+        """Until cancelled: a log that is closed is opened, and one whose topic was silent compared, as soon as that can be done."""
         while True:
             await asyncio.sleep(EXAMINE_S)
-            await self._try(doubts_an_open_one=False)
+            await self._try()
 
-    async def _try(self, *, doubts_an_open_one: bool) -> bool:
+    async def _try(self) -> bool:
         """Whether it is known how the log is: not while another process looks through one that seems to be open."""
         is_open = False
         try:
-            is_open = await self._is_open()
+            at_start, is_open, is_compared = await self._look()
             if not is_open:
                 self._closed_because = self._closed_because or "not-examined"
-                await self._complete()
-            elif doubts_an_open_one and await self._is_ahead():
-                await self._complete()
+            if self._doubts or not (is_open and is_compared):
+                await self._compare(is_open=is_open)
+                await self._pool.execute("SELECT note_compared($1)", at_start)
+                self._doubts = False
             self._closed_because = None
         except DATABASE_FAULTS as error:
             log.warning("restore.not_examined", error_type=type(error).__name__)
         except (KafkaError, OSError, HoleInTopic) as error:
             if is_open and isinstance(error, BeingCompleted):
                 return False
-            if not is_open:  # Else it lives where it lived: what cannot be asked is not doubted.
+            if is_open:  # It lives where it lived: what cannot be asked is not refused. It is not published either.
+                self._closed_because = None
+            else:
                 self._stay_closed(REASONS.get(type(error), "restored-without-topic"))
         return True
 
@@ -110,15 +120,26 @@ class Examination:
             self._closed_because = reason
             log.error("restore.log_closed", reason=reason)
 
-    async def _is_open(self) -> bool:
+    async def _look(self) -> tuple[datetime, bool, bool]:
+        """When the server was started; whether the log is open; whether it was compared with its topic since that start."""
         await self._pool.execute("SELECT close_if_elsewhere()")
-        is_open: bool = await self._pool.fetchval("SELECT examined_at_place IS NOT NULL FROM store")
-        return is_open
+        [(at_start, is_open, is_compared)] = await self._pool.fetch(LOOK)
+        return at_start, is_open, is_compared
 
-    async def _is_ahead(self) -> bool:
+    async def _compare(self, *, is_open: bool) -> None:
+        """Complete the log if it is closed, or if its topic reaches further.
+
+        Raises: what the broker raises; HoleInTopic; BeingCompleted.
+        """
+        # Read once: what a relay marks from here on must not hide what was beyond.
+        unseen = await self._unseen()
+        if not is_open or await self._is_ahead(unseen):
+            await self._complete(unseen)
+
+    async def _is_ahead(self, unseen: Ranges) -> bool:
         """Whether the topic has events beyond the log."""
         heads = await self._heads()
-        async for events in self._read(await self._unseen()):
+        async for events in self._read(unseen):
             if any(event.pos > heads[event.shard] for event in events):
                 # What was appended meanwhile and relayed at once is no sign of anything.
                 now = await self._heads()
@@ -126,25 +147,23 @@ class Examination:
                     return True
         return False
 
-    async def _complete(self) -> None:
-        """Take back what the topic has beyond the log, and go on in the next epoch. One process does; the others find it done.
-
-        Raises: what the broker raises; HoleInTopic; BeingCompleted.
-        """
+    async def _complete(self, unseen: Ranges) -> None:
+        """Take back what the topic has beyond the log, and go on in the next epoch. One process does; the others find it done."""
         async with self._pool.acquire() as connection, _alone(connection):
-            if not await self._is_open() or await self._is_ahead():
+            _, is_open, _ = await self._look()
+            if not is_open or await self._is_ahead(unseen):
                 await connection.execute("SELECT begin_restoration()")
                 passing(CrashPoint.RESTORE_BEGUN)
-                taken_back = await self._take_back(connection)
+                taken_back = await self._take_back(connection, unseen)
                 epoch = await connection.fetchval("SELECT end_restoration($1, NULL)", taken_back)
                 passing(CrashPoint.RESTORE_ENDED)
                 log.warning("restore.log_completed", count=taken_back, epoch=epoch)
         await self._store.learn_epoch()
 
-    async def _take_back(self, connection: Connection) -> int:
+    async def _take_back(self, connection: Connection, unseen: Ranges) -> int:
         heads = await shard_heads(connection)
         count, beyond = 0, dict(heads)
-        async for events in self._read(await self._unseen()):
+        async for events in self._read(unseen):
             following = []
             for event in events:
                 beyond[event.shard] = max(beyond[event.shard], event.pos)
@@ -181,22 +200,22 @@ class Examination:
         async with self._pool.acquire() as connection:
             return await shard_heads(connection)
 
-    async def _unseen(self) -> Mapping[TopicPartition, tuple[int, int]]:
+    async def _unseen(self) -> Ranges:
         """Partition → from where to where it holds what the relay's marks say nothing of. Raises: TopicMissing, BrokerSilent."""
         if self._topic is None:
             return {}
-        # What was given up once is not taken back by somebody who comes later.
-        self._epoch_min = await self._pool.fetchval(EPOCH_MIN)
         seen: TopicSeen = (await self._broker.topics([self._topic]))[self._topic]
         rows = await self._pool.fetch(RELAYED, self._topic)
         known = {row["relay_partition"]: row["end_offset"] for row in rows if row["topic_id"] == seen.topic_id}
         ranges = {partition: (known.get(partition, 0), end) for partition, end in seen.ends.items()}
         return {TopicPartition(self._topic, partition): each for partition, each in ranges.items() if each[0] < each[1]}
 
-    async def _read(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> AsyncIterator[list[Recorded]]:
+    async def _read(self, ranges: Ranges) -> AsyncIterator[list[Recorded]]:
         """Events of these ranges, each partition's in order. Raises: KafkaError, TimeoutError."""
         if not ranges:
             return
+        # What was given up once is not taken back by somebody who comes later.
+        self._epoch_min = await self._pool.fetchval(EPOCH_MIN)
         consumer = make_consumer(self._address)
         try:
             async with asyncio.timeout(FETCH_S_MAX):
@@ -244,6 +263,10 @@ REASONS = {HoleInTopic: "hole-in-topic", BeingCompleted: "being-completed"}
 
 DATABASE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
+LOOK = """
+SELECT pg_postmaster_start_time(), examined_at_place IS NOT NULL, compared_at_start IS NOT DISTINCT FROM pg_postmaster_start_time()
+FROM store
+"""
 RELAYED = "SELECT relay_partition, topic_id, end_offset FROM relayed_topic WHERE topic = $1"
 EPOCH_MIN = "SELECT coalesce(max(epoch), 0) FROM restoration WHERE loss_accepted_because IS NOT NULL"
 TAKE_BACK = "SELECT take_back($1, $2, $3, $4, $5, $6, $7, $8, $9)"
