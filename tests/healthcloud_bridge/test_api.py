@@ -19,8 +19,7 @@ from contracts.event import shard_of
 from contracts.healthcloud_bridge import DeclarationLookedUp, DeclarationReceived, LookUpOutcome
 from contracts.identity import Document, DocumentType
 from healthcloud_bridge.quota import Quota
-from tests.chassis.bad_requests import Good, bad_requests, check, send
-from tests.health.service import Running, token_of
+from tests.health.service import Running
 from tests.healthcloud_bridge.conftest import LOOKUPS_PER_HOUR_MAX
 from tests.healthcloud_bridge.upstream import Upstream, form
 from tests.in_process import Caller
@@ -259,13 +258,6 @@ class TestRefusal:
     @pytest.mark.parametrize("role", [Role.SUPERVISION_LEAD, Role.GATE_DEVICE, Role.CITY_SUPERVISOR, Role.OPS])
     async def test_of_whoever_does_not_register_people(self, running: Running, number: str, role: Role) -> None:
         assert (403, "forbidden") == problem(await running.caller(role).post(LOOKUPS, asked(number)))
-
-    async def test_of_bad_requests_is_never_a_5xx(self, running: Running, registrar: Caller, number: str) -> None:
-        good = {"look_up_declaration": Good(body=asked(number))}
-        before = await events(running)
-        for bad in bad_requests(await running.openapi(), good, token=token_of(registrar)):
-            check(bad, await send(running.client, bad))
-        assert before == await events(running)
 
 
 class TestUpstreamFails:
