@@ -13,9 +13,8 @@ from chassis.key_server import Purpose
 from contracts.access import Role
 from contracts.health import Disposition, DispositionChanged, HealthHoldPlaced, HealthReported, Hold, ReadingSource
 from contracts.healthcloud_bridge import DeclarationReceived
-from tests.chassis.bad_requests import Good, bad_requests, check, send
 from tests.health.facts import EMPLOYER, HUBEI, OTHER_EMPLOYER, declaration, imported, pre_registered, pre_registration_withdrawn
-from tests.health.service import Running, token_of
+from tests.health.service import Running
 from tests.in_process import Caller
 from tests.journeys.worlds import example_of
 
@@ -311,46 +310,3 @@ class TestLists:
             assessment[key] for key in ("contract_no", "declaration_version", "policy_version", "questions")
         )
         assert ["fever"] == (await caller.get(reports(person_id))).json()["holds"]
-
-
-async def test_bad_requests_are_refused_and_change_nothing(
-    running: Running, operator: Caller, person_id: UUID, contract_no: str
-) -> None:
-    person = {"person_id": str(person_id)}
-    good = {
-        "report_health": Good(person, body=report_body(contract_no)),
-        "correct_health_report": Good(
-            {**person, "report_id": str(uuid4())}, body={**report_body(contract_no), "reason": "录入错误"}
-        ),
-        "change_disposition": Good(person, body={"contract_no": contract_no, "isolation_until": "2020-03-01", **BAN}),
-        "report_health_round": Good(
-            {"contract_no": contract_no}, body=round_body({"person_id": str(person_id), "reading_celsius": 36.5})
-        ),
-        "propose_disposition_batch": Good(body={"contract_no": contract_no, "person_ids": [str(person_id)], **BAN}),
-        **dict.fromkeys(("read_disposition_batch", "approve_disposition_batch"), Good({"batch_id": str(uuid4())})),
-        "review_ban": Good(person, body={"contract_no": contract_no, "evidence": "说明"}),
-        "object_to_ban": Good(person, body={"contract_no": contract_no, "note": "说明"}),
-        "list_ban_reviews": Good({"contract_no": contract_no}, query={"limit": "5"}),
-        "list_isolation_ends": Good({"contract_no": contract_no}, query={"limit": "5"}),
-        "list_missing_reports": Good({"contract_no": contract_no}, query={"limit": "5"}),
-        "clarify_travel": Good(
-            {**person, "version": "1"}, body={"contract_no": contract_no, "stopover_code": "340100", "evidence": "车票"}
-        ),
-        "withdraw_isolation_order": Good(
-            {**person, "order_id": str(uuid4())},
-            body={"contract_no": contract_no, "reason_code": "wrong_origin", "evidence": "居住证明"},
-        ),
-        **{
-            name: Good(person, query={"limit": "5"})
-            for name in (
-                *("list_health_reports", "list_dispositions", "list_objections", "list_grounds"),
-                *("list_isolation_orders", "list_assessments", "list_corrections"),
-            )
-        },
-    }
-    before = await running.facts(person_id)
-    document = await running.openapi()
-    of_people = {path: each for path, each in document["paths"].items() if path.split("/")[2] not in OF_AUTHORITIES}
-    for bad in bad_requests({**document, "paths": of_people}, good, token=token_of(operator)):
-        check(bad, await send(running.client, bad))
-    assert before == await running.facts(person_id)
