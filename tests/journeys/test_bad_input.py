@@ -217,9 +217,9 @@ class TestUnusualValue:
 
 
 def unusual_bodies(body: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """The body with one value replaced, each by each."""
+    """The body with one value replaced, each by each; of a list the first one stands for all."""
     if isinstance(body, dict | list):
-        for key in body if isinstance(body, dict) else range(len(body)):
+        for key in body if isinstance(body, dict) else range(len(body[:1])):
             for place, changed in unusual_bodies(body[key], f"{where}/{key}"):
                 copied = copy.copy(body)
                 copied[key] = changed
