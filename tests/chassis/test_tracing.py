@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextvars import Context
 from uuid import UUID
 
 import pytest
@@ -208,4 +209,5 @@ class TestCommand:
         assert {span.span_id for span in begun} == {span.parent_id for span in collector.spans if span.name == "append"}
 
     def test_outside_of_any_request_is_a_trace_of_its_own(self) -> None:
-        assert request_context().trace_id != request_context().trace_id
+        first, second = (Context().run(request_context) for _ in range(2))
+        assert first.trace_id != second.trace_id
