@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -71,7 +72,7 @@ class Operator:
 async def operator_of(log: LogDatabase, *subscribers: Subscriber) -> AsyncIterator[Operator]:
     """Of a service with these subscribers, and a log."""
     app = create_app(service="s", title="S", routers=[ops_api.router, ops_api.of_log], authenticator=authenticator(), checks={})
-    ages = {"view": lambda: 1.5, "never": lambda: float("inf")}
+    ages = {name: partial(log.pool.fetchval, f"SELECT {age_s}::float8") for name, age_s in {"view": "1.5", "never": "NULL"}.items()}
     app.state.ops = Ops("registration", log.pool, True, subscribers, [], ages, cure_of(log, *subscribers))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://s") as client:
         yield Operator(client)

@@ -19,7 +19,16 @@ from chassis.internal_api import ShardHeadsAnswer
 from chassis.leases import Lease
 from chassis.testing.wait import eventually
 from contracts.event import SHARDS
-from gatekeeper.freshness import PROJECT, FreshnessKeeper, FreshnessView, Proof, SourceDisagrees, boottime_s, require_agreement
+from gatekeeper.freshness import (
+    PROJECT,
+    FreshnessKeeper,
+    FreshnessView,
+    Proof,
+    SourceDisagrees,
+    boottime_s,
+    require_agreement,
+    stamped_age_s,
+)
 from gatekeeper.wiring import SERVICE
 from tests.chassis.captured_log import captured_log
 from tests.conftest import MakeDatabase
@@ -217,3 +226,11 @@ class TestAge:
         assert await gate.moves()
         await view.look()
         assert view.age_s() < BOUND.total_seconds()
+
+    async def test_by_the_database_is_that_of_the_stamp_that_is_oldest(self, gate: Gate) -> None:
+        pool = gate.keeper.pool
+        assert await stamped_age_s(pool, 2) is None, "nobody ever knew the other partition"
+        await pool.execute("INSERT INTO freshness SELECT 1, clock_timestamp() - interval '1 hour'")
+        age_s = await stamped_age_s(pool, 2)
+        assert age_s is not None
+        assert 3600 <= age_s < 3660

@@ -6,11 +6,10 @@ be there to be told about, and nothing is kept here: the answer is of the moment
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from math import isfinite
 from typing import Any
 from uuid import UUID
 
@@ -92,7 +91,7 @@ class Ops:
     has_log: bool
     subscribers: Sequence[Subscriber]
     read_models: Sequence[ReadModel]
-    ages: Mapping[str, Callable[[], float]]
+    ages: Mapping[str, Callable[[], Awaitable[float | None]]]
     """See `Application.ages`."""
     cure: Cure
 
@@ -142,10 +141,9 @@ class Ops:
             for source in sorted({event.TYPE.split(".")[1] for event in each.subscribes})
         ]
 
-    def ages_s(self) -> dict[str, float | None]:
+    async def ages_s(self) -> dict[str, float | None]:
         """What else must not grow old. None: it is not known how old."""
-        told = {name: age_s() for name, age_s in self.ages.items()}
-        return {name: age_s if isfinite(age_s) else None for name, age_s in told.items()}
+        return {name: await age_s() for name, age_s in self.ages.items()}
 
     async def leases(self) -> Sequence[asyncpg.Record]:
         found: Sequence[asyncpg.Record] = await self.pool.fetch(LEASES, AHEAD_S_MAX)

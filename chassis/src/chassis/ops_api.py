@@ -240,7 +240,7 @@ async def read_status(operator: Operator, ops: Asked) -> StatusAnswer:
         asked_at=await ops.now(),
         log=LogAnswer.model_validate(log, from_attributes=True) if (log := await ops.log()) else None,
         followed=[FollowedAnswer.model_validate(each, from_attributes=True) for each in await ops.followed()],
-        ages_s=ops.ages_s(),
+        ages_s=await ops.ages_s(),
         leases=[LeaseAnswer(**row) for row in await ops.leases()],
         workers=[WorkerAnswer(**row) for row in await ops.workers()],
         parked_events=events,

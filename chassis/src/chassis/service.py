@@ -103,8 +103,9 @@ class Application:
     """Run beside an api until it stops."""
     worker_tasks: Sequence[Callable[[Worker], Coroutine[Any, Any, None]]] = ()
     """Run beside a worker until it stops."""
-    ages: Mapping[str, Callable[[], float]] = field(default_factory=dict)
-    """What an operator must not let grow old, beside relay and read models: name → seconds. Infinite: it is not known."""
+    ages: Mapping[str, Callable[[], Awaitable[float | None]]] = field(default_factory=dict)
+    """What an operator must not let grow old, beside relay and read models: name → seconds, by the service's database, so that
+    every api says the same. None: it is not known."""
     measures: Sequence[Measure] = ()
     """What a worker reads to tell it as metrics."""
     ready: Sequence[Callable[[], Awaitable[None]]] = ()

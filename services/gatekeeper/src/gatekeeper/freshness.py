@@ -199,6 +199,18 @@ def _columns(proved: Mapping[Lease, datetime]) -> Sequence[Sequence[object]]:
     return [[row[n] for row in rows] for n in range(4)]
 
 
+STAMPED_AGE_S = """
+SELECT greatest(extract(epoch FROM clock_timestamp() - min(fresh_as_of)), 0)::float8
+FROM freshness WHERE partition < $1 HAVING count(*) = $1
+"""
+
+
+async def stamped_age_s(pool: asyncpg.Pool, partitions: int) -> float | None:
+    """Of the partition that is worst, by the database's clock, so for every api alike. None while one was never stamped."""
+    age_s: float | None = await pool.fetchval(STAMPED_AGE_S, partitions)
+    return age_s
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """What an attempt rests on."""

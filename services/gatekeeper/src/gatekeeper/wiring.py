@@ -19,7 +19,7 @@ from gatekeeper import command_api, query_api
 from gatekeeper.domain.commands import GateCommand
 from gatekeeper.domain.decider import decide, evolve
 from gatekeeper.domain.state import GatePerson
-from gatekeeper.freshness import FreshnessKeeper, FreshnessView
+from gatekeeper.freshness import FreshnessKeeper, FreshnessView, stamped_age_s
 from gatekeeper.gate import Gate
 from gatekeeper.policies import clearance_policy
 from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES, watched_policies
@@ -64,7 +64,7 @@ def wire(parts: Machinery[Settings]) -> Application:
         policies=[clearance_policy(handler)],
         api_tasks=[view.run, policies.run],
         ready=[policies.ready],
-        ages={"gate_view": view.age_s},
+        ages={"gate_view": partial(stamped_age_s, parts.pool, settings.partitions)},
         worker_tasks=[keeper.run],
         measures=[Measure("bans", partial(count_bans, parts.pool), COUNT_EVERY_S)],
     )
