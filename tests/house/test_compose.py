@@ -37,7 +37,7 @@ WATCHING = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
 UNDERSTOOD = {
     *("image", "build", "command", "entrypoint", "environment", "user", "profiles", "restart", "depends_on", "healthcheck"),
     *("volumes", "tmpfs", "shm_size", "secrets", "networks", "network_mode", "ports", "logging", "read_only", "cap_drop"),
-    *("security_opt", "pids_limit", "mem_limit", "cpus", "stop_grace_period", "stop_signal"),
+    *("security_opt", "pids_limit", "mem_limit", "cpus", "stop_grace_period", "stop_signal", "init"),
 }
 """What docker-compose 1.29 and Compose v2 both read, and take for the same."""
 
@@ -102,6 +102,16 @@ class TestFile:
             arguments = built[f"gatehouse/{folder.folder.name}:${{GATEHOUSE_VERSION:-0.1.0}}"]
             assert (f"services/{folder.folder.name}", folder.package) == (arguments["DISTRIBUTION"], arguments["PACKAGE"])
 
+    def test_asks_nobody_more_often_than_it_must(self) -> None:
+        """Of what is ours the image says how often, which may run elsewhere."""
+        asked = {name: each["healthcheck"].items() for name, each in FOREIGN.items() if name not in JOBS}
+        assert [] == [name for name, told in asked.items() if not FILE["x-asked"].items() <= told]
+        assert [] == [name for name, each in OURS.items() if name not in JOBS and "healthcheck" in each]
+        told = re.search(r"^HEALTHCHECK (.*) \\$", (DEPLOY / "service.Dockerfile").read_text(), re.MULTILINE)
+        assert told is not None
+        flags = {name.replace("-", "_"): value for name, value in re.findall(r"--([a-z-]+)=(\w+)", told[1])}
+        assert {name: str(value) for name, value in FILE["x-asked"].items()} == flags
+
 
 class TestKafka:
     def test_can_unpack_what_it_compresses_with(self) -> None:
@@ -141,6 +151,9 @@ class TestContainer:
 
     def test_is_started_again_unless_it_is_a_job(self, name: str) -> None:
         assert ("no" if name in JOBS else "unless-stopped") == CONTAINERS[name]["restart"]
+
+    def test_buries_what_is_left_behind_unless_it_is_a_job(self, name: str) -> None:
+        assert (name in PROCESSES) == CONTAINERS[name].get("init", False)
 
     def test_has_time_to_end_well(self, name: str) -> None:
         drain_s_max = 10.0  # See `chassis.runner.STOP_S_MAX`: what was asked for is answered after that.
