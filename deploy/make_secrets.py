@@ -17,7 +17,7 @@ LOGS = ("gatekeeper", "health", "healthcloud_bridge", "police_bridge", "registra
 """Packages with a database on the server of the logs, a role on the key server and a user on the brokers."""
 PASSWORD_BYTES, KEY_BYTES = 24, 32
 OTHERS = ("healthcloud_api_key", "grafana_admin")
-KEYS = ("key_encryption_key", "index_key", "signing_key", "retiring_signing_key", "user_key")
+KEYS = ("key_encryption_key", "other_key_encryption_key", "index_key", "signing_key", "retiring_signing_key", "user_key")
 SERVERS: Mapping[str, Sequence[str]] = {
     "logs": [f"database_{package}{ending}" for package in LOGS for ending in ("", "_owner")],
     "keys": [*(f"keys_{package}" for package in LOGS), "keys_portal", "keys_keys_owner"],

@@ -1,4 +1,4 @@
-"""The key server's tables, and the brokers' topics, users and rules: once for all services, before any of them starts.
+"""The key server's tables and keys, and the brokers' topics, users and rules: once for all services.
 
 Repeating any of it changes nothing, and sets everybody's password on the brokers to what it says now.
 """
@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
 
+import asyncpg
 from pydantic import Field, SecretStr
 
 from chassis.kafka import admit, provision
 from chassis.migrations import KEYS, migrate
-from chassis.settings import OutsideSettings
+from chassis.rewrapping import rewrap
+from chassis.sealing import KeyEncryption
+from chassis.settings import Key, OutsideSettings, key_bytes
 from contracts.event import SHARDS
 from contracts.topics import EVENT_TOPICS, TOPICS
 
@@ -28,6 +31,10 @@ class InstallationSettings(OutsideSettings):
     """The key server, as the role that owns its database."""
     keys_password: SecretStr | None = None
     """Of the role in `keys_dsn`."""
+    key_encryption_key: Key | None = None
+    """As the services are told; for `rewrap-keys` only, as the next one."""
+    other_key_encryption_key: Key | None = None
+    """As the services are told."""
     kafka_bootstrap: str | None = None
     """The brokers, where the operator comes without a name and may do everything."""
     kafka_passwords: Mapping[str, SecretStr] = {}
@@ -48,6 +55,22 @@ async def migrate_keys(settings: InstallationSettings) -> int:
     return 0
 
 
+async def rewrap_keys(settings: InstallationSettings) -> int:
+    """Wrap by the key-encryption key whatever the other one wrapped, so that the other may go. 1: a key opens with neither."""
+    key, other = settings.key_encryption_key, settings.other_key_encryption_key
+    if settings.keys_dsn is None or key is None or other is None:
+        return _not_told("GATEHOUSE_KEYS_DSN, GATEHOUSE_KEY_ENCRYPTION_KEY or GATEHOUSE_OTHER_KEY_ENCRYPTION_KEY")
+    connection = await asyncpg.connect(settings.keys_dsn.get_secret_value())
+    try:
+        rewrapped = await rewrap(connection, KeyEncryption(key_bytes(key), other=key_bytes(other)))
+    finally:
+        await connection.close()
+    print(f"{rewrapped.changed:,} keys wrapped anew, {rewrapped.unchanged:,} were already")
+    for stream_id in rewrapped.closed:
+        print(f"opens with neither key: {stream_id}", file=sys.stderr)
+    return 1 if rewrapped.closed else 0
+
+
 async def provision_brokers(settings: InstallationSettings) -> int:
     """Make every topic, every user and every rule that `contracts/topics.py` grants."""
     if settings.kafka_bootstrap is None:
@@ -63,6 +86,7 @@ async def provision_brokers(settings: InstallationSettings) -> int:
 COMMANDS: Mapping[str, Callable[[InstallationSettings], Coroutine[Any, Any, int]]] = {
     "migrate-keys": migrate_keys,
     "provision-brokers": provision_brokers,
+    "rewrap-keys": rewrap_keys,
 }
 
 

@@ -27,6 +27,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Final
@@ -125,27 +126,40 @@ class DataKey:
 class KeyEncryption:
     """Wraps data keys, each for its own stream."""
 
-    def __init__(self, key_encryption_key: bytes) -> None:
-        if len(key_encryption_key) != KEY_BYTES:
-            raise ValueError(f"the key-encryption key has {KEY_BYTES} bytes")
-        self._cipher = AESGCM(key_encryption_key)
+    def __init__(self, key_encryption_key: bytes, *, other: bytes | None = None) -> None:
+        """`other` opens as well: the key that was, or the one to come, while it is changed (ADR 48)."""
+        keys = (key_encryption_key,) if other is None else (key_encryption_key, other)
+        if any(len(key) != KEY_BYTES for key in keys):
+            raise ValueError(f"a key-encryption key has {KEY_BYTES} bytes")
+        self._ciphers = [AESGCM(key) for key in keys]
 
     def new_wrapped_key(self, stream_id: UUID) -> bytes:
-        nonce = os.urandom(NONCE_BYTES)
-        return WRAPPING + nonce + self._cipher.encrypt(nonce, os.urandom(KEY_BYTES), stream_id.bytes)
+        return self._wrap(stream_id, os.urandom(KEY_BYTES))
 
     def open(self, key: WrappedKey) -> DataKey | None:
         """The data key; None if it was destroyed. Raises: SealBroken."""
         if key.wrapped is None:
             return None
-        nonce, sealed = key.wrapped[1 : 1 + NONCE_BYTES], key.wrapped[1 + NONCE_BYTES :]
-        try:
-            if key.wrapped[:1] != WRAPPING:
-                raise ValueError("wrapped in another way")
-            data_key = self._cipher.decrypt(nonce, sealed, key.stream_id.bytes)
-        except (ValueError, InvalidTag):
-            raise SealBroken(f"key of {key.stream_id}") from None
+        data_key, _ = self._unwrapped(key.stream_id, key.wrapped)
         return DataKey(key.stream_id, version=key.key_version, key=data_key)
+
+    def rewrapped(self, stream_id: UUID, wrapped: bytes) -> bytes | None:
+        """What `other` wrapped, wrapped by the first key; None where that is so already. Raises: SealBroken."""
+        data_key, is_by_first = self._unwrapped(stream_id, wrapped)
+        return None if is_by_first else self._wrap(stream_id, data_key)
+
+    def _wrap(self, stream_id: UUID, data_key: bytes) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return WRAPPING + nonce + self._ciphers[0].encrypt(nonce, data_key, stream_id.bytes)
+
+    def _unwrapped(self, stream_id: UUID, wrapped: bytes) -> tuple[bytes, bool]:
+        """The data key, and whether it was the first key that opened it. Raises: SealBroken."""
+        nonce, sealed = wrapped[1 : 1 + NONCE_BYTES], wrapped[1 + NONCE_BYTES :]
+        if wrapped[:1] == WRAPPING:
+            for cipher in self._ciphers:
+                with suppress(ValueError, InvalidTag):
+                    return cipher.decrypt(nonce, sealed, stream_id.bytes), cipher is self._ciphers[0]
+        raise SealBroken(f"key of {stream_id}")
 
 
 class Sealer:
@@ -212,13 +226,14 @@ class Sealing:
         pool: asyncpg.Pool,
         *,
         key_encryption_key: bytes,
+        other_key_encryption_key: bytes | None = None,
         cached_keys_max: int = CACHED_KEYS_MAX,
         cache_ttl_s: float = CACHE_TTL_S,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """`pool` leads to the key server, under the service's own role."""
         self._pool = pool
-        self._key_encryption = KeyEncryption(key_encryption_key)
+        self._key_encryption = KeyEncryption(key_encryption_key, other=other_key_encryption_key)
         self._cache = KeyCache(size_max=cached_keys_max, ttl_s=cache_ttl_s, monotonic_s=monotonic_s)
         self._creator = Gatherer(self._create_waiting, name="create-keys", batch_max=GROUP_KEYS_MAX, queue_max=QUEUE_KEYS_MAX)
 

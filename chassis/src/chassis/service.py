@@ -76,7 +76,12 @@ class Machinery(Generic[S]):
         """Raises: NotConfigured."""
         if self.key_server is None or self.settings.key_encryption_key is None:
             raise NotConfigured("GATEHOUSE_KEYS_DSN, GATEHOUSE_KEY_ENCRYPTION_KEY")
-        return Sealing(self.key_server, key_encryption_key=key_bytes(self.settings.key_encryption_key))
+        other = self.settings.other_key_encryption_key
+        return Sealing(
+            self.key_server,
+            key_encryption_key=key_bytes(self.settings.key_encryption_key),
+            other_key_encryption_key=None if other is None else key_bytes(other),
+        )
 
     def handler(self, decider: Decider[C, T, E]) -> CommandHandler[C, T, E]:
         """The handler of a kind of stream of this service. Raises: NotConfigured."""

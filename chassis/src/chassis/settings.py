@@ -126,6 +126,8 @@ class ServiceSettings(OutsideSettings):
     """Where the keys that tokens are signed with are published."""
     key_encryption_key: Key | None = None
     """Wraps the data keys on the key server. Held by services that seal or unseal, never by the key server."""
+    other_key_encryption_key: Key | None = None
+    """Opens what it wrapped, and wraps nothing: the key that was, or the one to come, while `key_encryption_key` is changed."""
     index_key: Key | None = None
     """Key of the blind index over document numbers. Held by services that identify people."""
     database_bytes_max: Annotated[int, Field(gt=0)] = 100 * 2**30
