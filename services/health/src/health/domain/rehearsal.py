@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -34,6 +33,7 @@ class Rehearsal:
     day: date
     _places: dict[tuple[str | None, str], PolicySet] = field(default_factory=dict)
     _sets: dict[tuple[int, ...], PolicySet] = field(default_factory=dict)
+    _ends: dict[tuple[tuple[int, ...], str, date], date | None] = field(default_factory=dict)
 
     def standing(self, person: HealthPerson) -> Standing:
         city = self._city
@@ -45,8 +45,13 @@ class Rehearsal:
 
     def admissible_on(self, person: HealthPerson) -> date | None:
         """By what the policies would order today of all journeys that were judged."""
-        days = (each for arrival in person.arrivals for each in self._ends(arrival, person))
-        return max((each for each in days if each > self.day), default=None)
+        latest = self.day
+        for arrival in person.arrivals:
+            for reason, code in arrival.came_from or ():
+                end = self._end(arrival, code)
+                if end is not None and end > latest and not _was_withdrawn(reason, arrival, person):
+                    latest = end
+        return latest if latest > self.day else None
 
     @property
     def switches(self) -> Switches:
@@ -65,12 +70,14 @@ class Rehearsal:
             self._places[district, contract_no] = found
         return found
 
-    def _ends(self, arrival: Arrival, person: HealthPerson) -> Iterator[date]:
+    def _end(self, arrival: Arrival, code: str) -> date | None:
+        """The first day after the isolation that is asked for. Worked out once for each day and region: so few are different."""
         policy = self._at(arrival.district, arrival.contract_no)
-        for reason, code in arrival.came_from or ():
+        case = (policy.extra_versions, code, arrival.arrived_on)
+        if case not in self._ends:
             isolation = policy.isolation(code, arrived_on=arrival.arrived_on)
-            if isolation is not None and not _was_withdrawn(reason, arrival, person):
-                yield admissible_on(arrival.arrived_on, isolation.days)
+            self._ends[case] = admissible_on(arrival.arrived_on, isolation.days) if isolation is not None else None
+        return self._ends[case]
 
 
 def ordered_until(person: HealthPerson, day: date) -> date | None:

@@ -181,4 +181,7 @@ class HealthPerson:
 
 
 def _latest(settled: datetime | None, others: Iterable[datetime]) -> datetime | None:
-    return max((each for each in (settled, *others) if each is not None), default=None)
+    for each in others:
+        if settled is None or each > settled:
+            settled = each
+    return settled
