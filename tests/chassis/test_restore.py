@@ -1,4 +1,4 @@
-"""A log that was brought back from a backup: closed, completed from its topic, opened in the next epoch."""
+"""A log that was brought back from a backup: closed, completed from its topic, opened in a later epoch."""
 
 from __future__ import annotations
 
@@ -134,11 +134,11 @@ class TestRestoredLog:
 
         assert before == await server.stored()
         assert None is await reason(examination)
-        assert [(2, 3, None)] == await log.rows("SELECT epoch, events_taken_back, loss_accepted_because FROM restoration")
+        assert [(store.epoch, 3, None)] == await log.rows("SELECT epoch, events_taken_back, loss_accepted_because FROM restoration")
         assert (4, Tally((1, 2, 3, 4))) == await handler(store).read(old)
         assert (1, Tally((7,))) == await handler(store).read(new)
 
-    async def test_goes_on_in_the_next_epoch(self, server: Server) -> None:
+    async def test_goes_on_in_a_later_epoch(self, server: Server) -> None:
         stream = in_shard(5)
         await restored(server, lambda: server.count(stream, 1))
         log = await server.log()
@@ -147,7 +147,8 @@ class TestRestoredLog:
         await handler(store).handle(stream, Count(stream, 2))
 
         *_, last = await store.read_stream(stream)
-        assert (2, 2, 2) == (last.version, last.pos, last.epoch)
+        assert (2, 2, store.epoch) == (last.version, last.pos, last.epoch)
+        assert store.epoch > 1
 
     async def test_takes_nothing_before_it_was_examined(self, server: Server) -> None:
         stream = in_shard(5)
@@ -187,7 +188,7 @@ class TestRestoredLog:
         log = await server.log()
         store = await log.store()
         await (await server.examination(log, store)).begin()
-        assert 2 == store.epoch
+        assert store.epoch > 1
 
         assert isinstance(await store.append(append_of(in_shard(5))), Conflict), "it was encoded in epoch 1"
         assert [(1,)] == await log.rows("SELECT count(*) FROM event")
@@ -251,7 +252,7 @@ class TestRestoredLog:
             each.cancel()
         await asyncio.wait(running)
         assert before == await server.stored()
-        assert [(2,)] == await processes[0].rows("SELECT epoch FROM store")
+        assert [(1,)] == await processes[0].rows("SELECT count(*) FROM restoration")
 
     async def test_is_not_published_before_it_is_completed(self, server: Server) -> None:
         """What its relay publishes again would stand behind the end that the log lacks, and be taken for all that there is."""
@@ -305,7 +306,7 @@ class TestRestoredLog:
         await handler(store).handle(stream, Count(stream, 3))
 
         assert (2, Tally((1, 3))) == await handler(store).read(stream)
-        assert [(2, "broker and server burnt; decided by 甲")] == await log.rows(
+        assert [(store.epoch, "broker and server burnt; decided by 甲")] == await log.rows(
             "SELECT epoch, loss_accepted_because FROM restoration"
         )
 
@@ -335,7 +336,7 @@ class TestRestoredLog:
         examination = await server.examination(log, store)
         await examination.begin()
         assert None is await reason(examination)
-        assert [(2,)] == await log.rows("SELECT epoch FROM store")
+        assert [(1,)] == await log.rows("SELECT count(*) FROM restoration")
         assert [(1,)] == await log.rows("SELECT count(*) FROM event")
 
     async def test_passes_over_what_is_not_its_own_in_its_topic(self, server: Server) -> None:
@@ -376,7 +377,7 @@ class TestContinuedLog:
         store = await log.store()
         await (await server.examination(log, store)).begin()
         assert before == await server.stored()
-        assert 2 == store.epoch
+        assert store.epoch > 1
 
     async def test_stays_in_its_epoch_while_it_is_published(self, server: Server) -> None:
         """Whoever starts meanwhile sees records that were not there when it read the log."""

@@ -94,7 +94,7 @@ class FaultStack:
     topics_were_lost: bool = False
     """And filled again: since then their beginning may be out of order."""
     lost_at: datetime | None = None
-    """When the services' PostgreSQL was lost with its disk, to be restored in the next epoch."""
+    """When the services' PostgreSQL was lost with its disk, to be restored in a later epoch."""
     _probes: dict[str, str] = field(default_factory=dict)
     """Name → base URL of probes and metrics."""
 

@@ -1,5 +1,5 @@
 """The logs' PostgreSQL is lost with its disk and brought back from its backup and its archive, as docs/runbooks/restore.md says:
-each log is completed from its topic and goes on in the next epoch, every projection follows, nothing is lost or done twice."""
+each log is completed from its topic and goes on in a later epoch, every projection follows, nothing is lost or done twice."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ async def _facts(stack: FaultStack) -> Facts:
 
 
 async def _is_restored(stack: FaultStack) -> None:
-    """In the next epoch, completed; and what operators ask says the same: log, topic and positions, and read models made anew."""
+    """In a later epoch, completed; and what operators ask says the same: log, topic and positions, and read models made anew."""
     for service in WITH_LOG:
         async with stack.database(package(service)) as database:
             [(epoch, taken_back)] = await database.fetch(RESTORED)
-        assert (2, service != "police-bridge") == (epoch, taken_back > 0), f"{service} took back {taken_back}"
+        assert (True, service != "police-bridge") == (epoch > 1, taken_back > 0), f"{service} took back {taken_back}"
         REPORT.note("PostgreSQL lost with its disk", f"{service} completed from its topic")
         assert 0 == await operate(stack, service, "verify"), service
     for service, read_model in REBUILT:

@@ -76,7 +76,7 @@ class CrashPoint(StrEnum):
     RESTORE_TAKEN_BACK = "restore-taken-back"
     """Some of what its topic has is taken back."""
     RESTORE_ENDED = "restore-ended"
-    """It is open in the next epoch, this process does not know of it."""
+    """It is open in a later epoch, this process does not know of it."""
 
     REBUILD_MADE = "rebuild-made"
     """The new tables are there, empty."""

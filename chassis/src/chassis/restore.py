@@ -148,7 +148,7 @@ class Examination:
         return False
 
     async def _complete(self, unseen: Ranges) -> None:
-        """Take back what the topic has beyond the log, and go on in the next epoch. One process does; the others find it done."""
+        """Take back what the topic has beyond the log, and go on in a later epoch. One process does; the others find it done."""
         async with self._pool.acquire() as connection, _alone(connection):
             _, is_open, _ = await self._look()
             if not is_open or await self._is_ahead(unseen):

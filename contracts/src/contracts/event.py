@@ -106,7 +106,7 @@ class Envelope:
     version: int
     """Version of the stream after this event, from 1, without holes."""
     epoch: int
-    """Rises when a log is restored from a backup."""
+    """From 1. When a log is restored from a backup it becomes the time, in seconds since 1970."""
     time: datetime
     """When the event was recorded, UTC, by the clock of the process that appended it."""
     correlation_id: UUID

@@ -39,7 +39,7 @@ class Cursor:
     positions: Annotated[tuple[Position, ...], Field(min_length=SHARDS, max_length=SHARDS)]
     """The last one read, of shard 0, 1, … 63."""
     epoch: Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)] = 1
-    """Of the log that was read. One that was restored goes on in a higher one."""
+    """Of the log that was read. One that was restored goes on in one that none of its copies has had."""
 
     def after(self, facts: Iterable[Recorded]) -> Cursor:
         """Where the reader stands once he has these too."""

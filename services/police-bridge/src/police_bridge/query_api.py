@@ -81,7 +81,7 @@ async def read_arrivals(
     if not caller.districts <= set(cursor.districts):
         raise CursorIsOfOtherDistricts
     await parts.wait_for(seen)
-    if cursor.epoch < epoch:
+    if cursor.epoch != epoch:
         positions = await still_there(parts.pool, cursor.positions, epoch=cursor.epoch)
         cursor = replace(cursor, positions=positions, epoch=epoch)
     facts = await facts_after(parts.pool, districts, cursor.positions, limit=limit)
