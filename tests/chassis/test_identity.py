@@ -12,7 +12,7 @@ import pytest
 
 from chassis.faults import Unavailable
 from chassis.identity import DOCUMENTS_MAX, Identities, blind_index
-from chassis.key_server import KeyServerUnavailable, create_keys, destroy_key, is_erasable, other_keys_after
+from chassis.key_server import KeyServerUnavailable, create_keys, destroy_key, destroyed_among, is_erasable, other_keys_after
 from contracts.identity import Document, DocumentType
 from tests.chassis.keys_database import INDEX_KEY, SERVICES, KeysDatabase, keys_database
 
@@ -207,6 +207,14 @@ class TestErasable:
         pool, site = await keys.pool("registration"), uuid4()
         await create_keys(pool, [site], [bytes(40)])
         assert not await is_erasable(pool, site)
+
+
+class TestDestroyed:
+    async def test_are_those_whose_key_is_gone(self, keys: KeysDatabase) -> None:
+        pool, kept, gone, never = await keys.pool("registration"), *(uuid4() for _ in range(3))
+        await create_keys(pool, [kept, gone], [bytes(40)] * 2)
+        await destroy_key(pool, gone)
+        assert {gone} == await destroyed_among(pool, [kept, gone, never])
 
 
 class TestOthers:

@@ -19,8 +19,9 @@ from contracts.registration import PersonErased, RosterMemberImported
 from contracts.streams import site_stream
 from devstack.databases import with_database
 from registration import erasing_again, erasing_everybody
+from registration.erasing import NOBODY
 from registration.erasing_again import erase_again
-from registration.erasing_everybody import NOBODY, erase_everybody
+from registration.erasing_everybody import erase_everybody
 from registration.imports.files import XLSX, cells_of
 from registration.settings import Settings
 from registration.wiring import SERVICE

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
 
 from contracts.access import Role
-from registration import linking_again
+from registration import erasing, linking_again
 from registration.domain.same_person import Link, Unlink
+from registration.erasing import tell_erased
 from registration.linking_again import link_again
 from registration.wiring import SERVICE
 from tests.in_process import Caller
@@ -49,10 +51,10 @@ async def unlink(running: Running, one: UUID, *others: UUID) -> None:
     await parts.people.handle(one, Unlink(one, frozenset(others), parts.clock.now(), SEALED))
 
 
-async def mended(running: Running) -> tuple[int, int]:
-    """Exit code, and how many halves it says were told."""
+async def mended(running: Running, **settings: Any) -> tuple[int, int]:
+    """Exit code, and how many facts it says were told."""
     with capture_logs() as logs:
-        code = await link_again(SERVICE, running.service.parts.settings, Namespace())
+        code = await link_again(SERVICE, running.service.parts.settings.model_copy(update=settings), Namespace())
     (count,) = [each["count"] for each in logs if each["event"] == "linking.told_again"]
     return code, count
 
@@ -61,6 +63,11 @@ async def named(running: Running, people: list[UUID]) -> list[set[int]]:
     """By each, which of them."""
     read = await running.wired.people.read_together(people)
     return [{people.index(each) for each in person.records.same_as} for _, person in read.values()]
+
+
+async def erased(running: Running, people: list[UUID]) -> list[bool]:
+    read = await running.wired.people.read_together(people)
+    return [person.is_erased for _, person in read.values()]
 
 
 class TestLinkAgain:
@@ -113,16 +120,45 @@ class TestLinkAgain:
         await link(running, one, two)
         assert (0, 0) == await mended(running)
 
-    async def test_says_of_whom_nothing_could_be_told(self, running: Running, people: list[UUID]) -> None:
+    @pytest.mark.parametrize("is_told_by", [0, 1])
+    async def test_tells_of_an_erasure_of_which_a_half_was_lost(
+        self, running: Running, people: list[UUID], is_told_by: int
+    ) -> None:
+        one, two, *_ = people
+        await link(running, one, two)
+        await link(running, two, one)
+        for each in (one, two):
+            await running.wired.sealing.destroy(each)
+        assert 1 == await tell_erased(running.wired, people[is_told_by])
+        assert [(0, 1), (0, 0)] == [await mended(running) for _ in range(2)]
+        assert [True, True, False, False] == await erased(running, people)
+
+    async def test_tells_of_an_erasure_that_was_cut_short_or_lost(
+        self, running: Running, people: list[UUID], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(erasing, "PEOPLE_MAX", 1)
+        one, *_, four = people
+        for each in (one, four):
+            await running.wired.sealing.destroy(each)
+        assert [(0, 2), (0, 0)] == [await mended(running) for _ in range(2)]
+        assert [True, False, False, True] == await erased(running, people)
+
+    async def test_erases_nobody_whose_key_is_there(self, running: Running, people: list[UUID]) -> None:
+        """He may have been unlinked, and only his half of that be lost."""
         one, two, three, four = people
         await link(running, one, two)
         await link(running, three, four)
-        await running.wired.sealing.destroy(two)  # And then the process died.
-        assert (1, 1) == await mended(running)
+        await running.wired.sealing.destroy(two)
+        assert [(0, 2), (0, 0)] == [await mended(running) for _ in range(2)]
+        assert [False, True, False, False] == await erased(running, people)
         assert [{1}, set(), {3}, {2}] == await named(running, people)
-        for each in (one, two):
-            await erase(running, each)
-        assert (0, 0) == await mended(running)
+
+    async def test_says_of_whom_nothing_could_be_told(self, running: Running, people: list[UUID]) -> None:
+        one, two, *_, four = people
+        await link(running, one, two)
+        await running.wired.sealing.destroy(four)
+        assert (1, 1) == await mended(running, epidemic_ended_on=None)
+        assert [(0, 1), (0, 0)] == [await mended(running) for _ in range(2)]
 
     async def test_is_refused_while_the_log_is_incomplete(self, running: Running, postgres_dsn: str) -> None:
         async with incomplete_log(running, postgres_dsn):

@@ -540,3 +540,22 @@ class TestAtTheSameMoment:
             assert 204 == (await held.end(unlink)).status_code
             assert 204 == (await held.end(erase)).status_code
         assert 2 == (await running.facts()).count("person-erased")
+
+    @pytest.mark.parametrize("repeated_of", ["the first", "the other"])
+    async def test_whose_key_is_gone_is_told_of_though_it_was_cut_short_and_he_was_unlinked(
+        self, running: Running, contract_no: str, operator: Caller, repeated_of: str
+    ) -> None:
+        first = await registered(running, contract_no, operator)
+        for n in (1, 2):
+            await linking(operator, contract_no, first, n)
+        other, apart = [await person_id(running, n) for n in (1, 2)]
+        assert 204 == (await unlinking(running, contract_no, first, apart)).status_code
+        with turns(running.wired.store) as held:
+            unlink = await held.begin(unlinking(running, contract_no, first, other))
+            erase = await held.begin(erasing(running, first))
+            erase.doing.cancel()  # The keys are gone; what follows is never told.
+            assert 204 == (await held.end(unlink)).status_code
+        assert 0 == (await running.facts()).count("person-erased")
+        assert 204 == (await erasing(running, first if repeated_of == "the first" else other)).status_code
+        assert 2 == (await running.facts()).count("person-erased")
+        assert apart == await person_id(running, 2), "nobody else is erased"

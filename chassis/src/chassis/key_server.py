@@ -134,6 +134,14 @@ async def is_erasable(pool: asyncpg.Pool, person_id: UUID) -> bool:
             return bool(await connection.fetchval("SELECT is_erasable($1)", person_id))
 
 
+async def destroyed_among(pool: asyncpg.Pool, stream_ids: Sequence[UUID]) -> set[UUID]:
+    """Those whose key was destroyed. Raises: KeyServerUnavailable."""
+    with _unavailable_if_silent():
+        async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            rows = await connection.fetch("SELECT * FROM destroyed_among($1)", stream_ids)
+    return {row[0] for row in rows}
+
+
 async def _fetch_keys(pool: asyncpg.Pool, query: str, *arguments: object) -> dict[UUID, WrappedKey]:
     with _unavailable_if_silent():
         connection: Connection

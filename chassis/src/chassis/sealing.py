@@ -276,6 +276,11 @@ class Sealing:
         """Whether anything was sealed for the person, also if that was destroyed since. Raises: Unavailable as `destroy`."""
         return await key_server.is_erasable(self._pool, person_id)
 
+    async def destroyed_among(self, stream_ids: Collection[UUID]) -> Collection[UUID]:
+        """Those whose key was destroyed. Nobody is given one. Raises: Unavailable as `destroy`; ValueError beyond `STREAMS_MAX`."""
+        _check_count(stream_ids)
+        return await key_server.destroyed_among(self._pool, [*stream_ids]) if stream_ids else []
+
     async def others_after(self, stream_id: UUID, *, limit: int) -> list[UUID]:
         """Streams that can be opened and are nobody's whom a document leads to, a site's say, in order of their ids.
 

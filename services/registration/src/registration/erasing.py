@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 from chassis.command_handling import Outcome
 from registration.domain.erasure import Erase
-from registration.domain.person import PersonCommand, PersonEvent, decide
-from registration.linking import Records, tell_all
+from registration.domain.person import Person, PersonCommand, PersonEvent, decide
+from registration.linking import Records, named_by, tell_all
 from registration.wired import Wired
+
+PEOPLE_MAX = 100
+"""Asked for at once."""
+NOBODY = UUID(int=0)
+"""Before everybody."""
+
+RECORDS = "SELECT stream_id FROM stream WHERE kind = 'person' AND stream_id > $1 ORDER BY stream_id LIMIT $2"
 
 
 async def erase_records(parts: Wired, person_id: UUID) -> Outcome[PersonEvent]:
     """Of the record that was asked for; all others of the person are erased with it. Repeating it changes nothing.
 
     Raises: EpidemicIsNotOver; PersonIsUnknown; VersionConflict and Unavailable, then ask again."""
-    erased = [person_id]  # Whose key is gone is told of, though somebody unlinked him at this very moment.
 
     async def erasing(records: Records) -> Mapping[UUID, PersonCommand]:
         commands = {each: await _erase(parts, each) for each in records}
@@ -25,10 +32,44 @@ async def erase_records(parts: Wired, person_id: UUID) -> Outcome[PersonEvent]:
             decide(command, records[each])
         for each in commands:
             await parts.sealing.destroy(each)
-        erased.extend(commands.keys() - erased)
         return commands
 
-    return await tell_all(parts.people, erased, erasing)
+    return await tell_all(parts.people, [person_id], erasing, others_of=partial(_erased_with, parts))
+
+
+async def without_key(parts: Wired) -> AsyncIterator[UUID]:
+    """Whose key is gone, though his record does not tell that he was erased: that was cut short, or a restore lost it."""
+    async for page in pages(partial(records_after, parts)):
+        gone = await parts.sealing.destroyed_among(page)
+        for each, (_, person) in (await parts.people.read_together(sorted(gone))).items():
+            if not person.is_erased:
+                yield each
+
+
+async def tell_erased(parts: Wired, person_id: UUID) -> int:
+    """Of whoever's key is gone. Nobody's is destroyed by it: what names his record may lack that it was unlinked. How many facts.
+
+    Raises: EpidemicIsNotOver; VersionConflict and Unavailable, then ask again."""
+    return len((await parts.people.handle(person_id, await _erase(parts, person_id))).events)
+
+
+async def pages(after: Callable[[UUID], Awaitable[Sequence[UUID]]]) -> AsyncIterator[Sequence[UUID]]:
+    """Everybody whom `after` gives, some at a time, in order of the ids."""
+    last = NOBODY
+    while page := await after(last):
+        yield page
+        last = page[-1]
+
+
+async def records_after(parts: Wired, last: UUID) -> Sequence[UUID]:
+    """The next of whom the log tells something."""
+    return [row["stream_id"] for row in await parts.pool.fetch(RECORDS, last, PEOPLE_MAX)]
+
+
+async def _erased_with(parts: Wired, records: Collection[Person]) -> Collection[UUID]:
+    """Whose key is gone is told of, though he was unlinked before that: at this very moment, or after it was cut short."""
+    apart = {other for record in records for other in record.records.apart}
+    return {*await named_by(records), *await parts.sealing.destroyed_among(apart)}
 
 
 async def _erase(parts: Wired, person_id: UUID) -> Erase:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from argparse import ArgumentParser, Namespace
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,16 +25,10 @@ from chassis.service import Operation, Service, machinery
 from contracts.registration import PersonErased
 from contracts.times import shanghai_date
 from registration.domain.erasure import EpidemicIsNotOver, PersonIsUnknown, require_the_end
-from registration.erasing import erase_records
+from registration.erasing import NOBODY, PEOPLE_MAX, erase_records, pages, records_after
 from registration.settings import Settings
 from registration.wired import Wired
 
-PEOPLE_MAX = 100
-"""Erased at once, and asked for at once; sites and files likewise."""
-NOBODY = UUID(int=0)
-"""Before everybody."""
-
-RECORDS = "SELECT stream_id FROM stream WHERE kind = 'person' AND stream_id > $1 ORDER BY stream_id LIMIT $2"
 COUNTS = """
 SELECT (SELECT count(*) FROM stream WHERE kind = 'person') AS people, (SELECT sum(last_pos) FROM shard_head)::bigint AS events,
        (SELECT count(*) FROM event WHERE type = $1) AS erased
@@ -66,23 +60,12 @@ async def erase_everybody(service: Service[Any], settings: Settings, given: Name
         [before] = await read_at_length(wired.pool, COUNTS, PersonErased.TYPE)
         while await wired.imports.forget(kept=timedelta()):
             pass  # Else whoever asks for the refused rows would be told to ask again.
-        for after, erase in (_records_after, _erase), (_people_after, _erase), (_others_after, _destroy):
-            async for page in _pages(partial(after, wired)):
+        for after, erase in (records_after, _erase), (_people_after, _erase), (_others_after, _destroy):
+            async for page in pages(partial(after, wired)):
                 await asyncio.gather(*(erase(wired, stream_id) for stream_id in page))
         people, others = await _people_after(wired, NOBODY), await _others_after(wired, NOBODY)
         print(await _certificate(wired, before, people, others, given.decided_by))  # noqa: T201 - what it is asked for
     return 1 if people or others else 0
-
-
-async def _pages(after: Callable[[UUID], Awaitable[Sequence[UUID]]]) -> AsyncIterator[Sequence[UUID]]:
-    last = NOBODY
-    while page := await after(last):
-        yield page
-        last = page[-1]
-
-
-async def _records_after(parts: Wired, last: UUID) -> Sequence[UUID]:
-    return [row["stream_id"] for row in await parts.pool.fetch(RECORDS, last, PEOPLE_MAX)]
 
 
 async def _people_after(parts: Wired, last: UUID) -> Sequence[UUID]:

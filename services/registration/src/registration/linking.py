@@ -6,7 +6,7 @@ taken only while none of them has moved meanwhile; else he reads them anew.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -30,16 +30,22 @@ READINGS_MAX = 8
 People = CommandHandler[PersonCommand, Person, PersonEvent]
 Records = Mapping[UUID, Person]
 """By `person_id`."""
+OthersOf = Callable[[Collection[Person]], Awaitable[Collection[UUID]]]
+"""Which others are asked along with these records: those that they name, at least."""
 
 
-async def records_of(people: People, *asked: UUID) -> Mapping[UUID, tuple[int, Person]]:
+async def named_by(records: Collection[Person]) -> Collection[UUID]:
+    return {other for record in records for other in record.records.same_as}
+
+
+async def records_of(people: People, *asked: UUID, others_of: OthersOf = named_by) -> Mapping[UUID, tuple[int, Person]]:
     """All records of these people with their versions, as they are at one moment; those that were asked for first. All
     that lead to each other are read, also where one that lacks a fact does not name all others.
 
     Raises: VersionConflict, where they are linked anew all the time; Unavailable."""
     found = {each: await people.read(each) for each in asked}
     for _ in range(READINGS_MAX):
-        linked = {other for _, record in found.values() for other in record.records.same_as}
+        linked = await others_of([record for _, record in found.values()])
         everybody = [*dict.fromkeys([*asked, *sorted(linked)])]
         if everybody == [*found]:
             return found
@@ -53,6 +59,7 @@ async def tell_all(
     commands_for: Callable[[Records], Awaitable[Mapping[UUID, PersonCommand]]],
     *,
     key: CommandKey | None = None,
+    others_of: OthersOf = named_by,
 ) -> Outcome[PersonEvent]:
     """Ask something of the records of these people, of the first one at least. All of them tell what follows, or none does.
 
@@ -63,7 +70,7 @@ async def tell_all(
         return first
     moved = VersionConflict(0)
     for _ in range(READINGS_MAX):
-        read = await records_of(people, *asked)
+        read = await records_of(people, *asked, others_of=others_of)
         along = {**await commands_for({each: person for each, (_, person) in read.items()})}
         versions = {each: version for each, (version, _) in read.items()}
         command, version = along.pop(asked[0]), versions.pop(asked[0])

@@ -1,13 +1,14 @@
 """`python -m registration link-again`: for a log that was brought back from a backup (ADR 45).
 
 What the records of one person tell is told in one append, in several shards. Of what was lost with a server's disks the topic gives
-back what had reached it: of a link or an unlinking maybe one half. Then a record names another that does not name it.
+back what had reached it: of a link or an unlinking maybe one half. Then a record names another that does not name it. Of an erasure
+the keys are gone, whatever was lost of what told it.
 """
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from contracts.rejection import Rejection
 from contracts.same_person import PersonLinked, PersonUnlinked
 from registration.domain.person import PersonCommand
 from registration.domain.same_person import Link, Unlink
+from registration.erasing import tell_erased, without_key
 from registration.linking import People, Records, one_sided, records_of, tell_all
 from registration.settings import Settings
 from registration.wired import Wired
@@ -36,22 +38,30 @@ log = structlog.get_logger()
 
 
 async def link_again(service: Service[Any], settings: Settings, given: Namespace) -> int:
-    """Tell the other half of every link and unlinking of which one was lost: the log was brought back from a backup."""
+    """Tell what was lost of links, unlinkings and erasures of which a part is there: the log was brought back from a backup."""
     mended = left = 0
     async with machinery(service, settings) as parts:
         if not await is_log_complete(parts.pool):
             log.error("linking.log_is_incomplete", do_first="start registration-api: it completes the log from its topic")
             return 2
         wired: Wired = service.wire(parts).state["wired"]
-        for shard in range(SHARDS):
-            async for person_id in _linked(parts.pool, shard):
-                try:
-                    mended += await _mend(wired, person_id)
-                except Rejection as refused:
-                    log.warning("linking.not_told_again", stream_id=str(person_id), reason=refused.code)
-                    left += 1
+        async for mend, person_id in _to_mend(wired):
+            try:
+                mended += await mend(wired, person_id)
+            except Rejection as refused:
+                log.warning("linking.not_told_again", stream_id=str(person_id), reason=refused.code)
+                left += 1
     log.info("linking.told_again", count=mended)
     return 1 if left else 0
+
+
+async def _to_mend(parts: Wired) -> AsyncIterator[tuple[Callable[[Wired, UUID], Awaitable[int]], UUID]]:
+    """Of whom something may be lacking, and what tells it. Erasures first: nothing more can be said of whoever was erased."""
+    async for person_id in without_key(parts):
+        yield tell_erased, person_id
+    for shard in range(SHARDS):
+        async for person_id in _linked(parts.pool, shard):
+            yield _mend, person_id
 
 
 async def _linked(pool: asyncpg.Pool, shard: int) -> AsyncIterator[UUID]:
