@@ -97,7 +97,7 @@ class TestHandle:
         outcome = await handler(store).handle(tally, Count(tally, 6))
 
         expected = ConsistencyToken(service=SERVICE, epoch=1, positions={9: 2})
-        assert Outcome(version=2, events=[Counted(tally_id=tally, amount=6)], token=expected, replayed=False) == outcome
+        assert Outcome(tally, version=2, events=[Counted(tally_id=tally, amount=6)], token=expected, replayed=False) == outcome
 
     async def test_of_a_repeat_answers_the_version_and_stores_nothing(self, log: LogDatabase, store: EventStore) -> None:
         tally = uuid4()
@@ -105,7 +105,7 @@ class TestHandle:
 
         outcome = await handler(store).handle(tally, Count(tally, 0))
 
-        assert Outcome(version=1, events=[], token=None, replayed=False) == outcome
+        assert Outcome(tally, version=1, events=[], token=None, replayed=False) == outcome
         assert len(await log.events_of(tally)) == 1
 
     async def test_refused_stores_nothing(self, log: LogDatabase, store: EventStore) -> None:
@@ -280,7 +280,7 @@ class TestReplayedKey:
         nothing = await handler(store).handle(tally, Count(tally, 0))
 
         assert first.token is not None
-        assert [first.token] * 2 == [again.token, await handler(store).token_after(tally, nothing)]
+        assert [first.token] * 2 == [again.token, await handler(store).token_after(nothing)]
         assert first.token == await handler(store).token_of_shards([shard_of(tally)])
 
     async def test_gets_the_first_outcome_although_the_rules_would_refuse_it_now(self, store: EventStore) -> None:
@@ -316,7 +316,7 @@ class TestReplayedKey:
 
         again = await handler(store).handle(tally, Count(tally, 0), key=key())
 
-        assert Outcome(version=0, events=[], token=None, replayed=True) == again
+        assert Outcome(tally, version=0, events=[], token=None, replayed=True) == again
 
     async def test_with_another_body_is_told_so(self, store: EventStore) -> None:
         tally = uuid4()

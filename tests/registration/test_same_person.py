@@ -11,10 +11,12 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
+from chassis.consistency import HEADER, ConsistencyToken
 from chassis.event_store import Append, AppendResult
 from chassis.testing.specification import Specification
 from contracts.access import Role
-from contracts.identity import DocumentType
+from contracts.event import shard_of
+from contracts.identity import Document, DocumentType
 from contracts.registration import FamilyMemberPreRegistered
 from contracts.same_person import RECORDS_MAX, PersonLinked, PersonUnlinked
 from registration.domain.erasure import PersonIsErased
@@ -221,6 +223,18 @@ def erasing(running: Running, record: object) -> Coroutine[Any, Any, httpx2.Resp
     return running.caller(Role.CITY_SUPERVISOR).delete(f"/v1/people/{record}/personal-data")
 
 
+async def stands_for(running: Running, answered: httpx2.Response, *records: object) -> bool:
+    """Whether whoever sends the token of the answer sees all that these records tell."""
+    heads = await running.wired.store.heads()
+    shards = {shard_of(UUID(str(each))) for each in records}
+    return {shard: heads[shard] for shard in shards} == ConsistencyToken.parse(answered.headers[HEADER]).positions
+
+
+async def known_by(running: Running, n: int) -> UUID | None:
+    """Whom the document leads to, if to anybody: nobody becomes known by the question."""
+    return await running.wired.identities.find(Document(type=DocumentType.CITIZEN_ID, number=citizen(n)["number"]))
+
+
 class TestLinkDocument:
     async def test_is_told_by_both_records_once(self, running: Running, contract_no: str, operator: Caller) -> None:
         first = await registered(running, contract_no, operator)
@@ -277,6 +291,17 @@ class TestLinkDocument:
         assert set() == await same_as(running, first)
         assert 2 == (await running.facts()).count("person-linked")
 
+    async def test_that_is_repeated_asks_for_nobody_s_document(self, running: Running, contract_no: str, operator: Caller) -> None:
+        first = await registered(running, contract_no, operator)
+        answers = [await linking(operator, contract_no, first, 1, key="one")]
+        other = await person_id(running, 1)
+        assert 204 == (await unlinking(running, contract_no, first, other)).status_code
+        assert 204 == (await erasing(running, other)).status_code
+        answers.append(await linking(operator, contract_no, first, 1, key="one"))
+        assert [201, 201] == [each.status_code for each in answers]
+        assert answers[0].json() == answers[1].json()
+        assert None is await known_by(running, 1)
+
     async def test_of_the_person_s_own_document_is_refused(self, running: Running, contract_no: str, operator: Caller) -> None:
         first = await registered(running, contract_no, operator)
         refused = await operator.post(f"{path(contract_no)}/{first}/documents", {"document": citizen(0), **REASON})
@@ -326,6 +351,30 @@ class TestReplaceOverHttp:
 
         right_id = answered.json()["person_id"]
         assert ({right_id}, {wrong}) == (await same_as(running, wrong), await same_as(running, right_id))
+
+    async def test_answers_a_token_that_stands_for_both_records(self, running: Running, contract_no: str, operator: Caller) -> None:
+        wrong, seen = await registered(running, contract_no, operator), await declare(running, 1)
+        await operator.post(f"{path(contract_no)}/{wrong}/withdrawal", {"reason": "证件号录错"})
+        right = form(1, replaces=wrong)
+        answers = [await operator.post(path(contract_no), right, seen=seen, key=key) for key in ("one", "one", "two")]
+        assert [201, 201, 200] == [each.status_code for each in answers]
+        records = wrong, answers[0].json()["person_id"]
+        assert [True] * 3 == [await stands_for(running, each, *records) for each in answers]
+
+    @pytest.mark.parametrize("is_anew", [False, True])
+    async def test_that_is_repeated_is_answered_as_it_was(
+        self, running: Running, contract_no: str, operator: Caller, is_anew: bool
+    ) -> None:
+        """Whoever it was about is erased by then. Of a form that replaces nobody, too."""
+        wrong = await registered(running, contract_no, operator)
+        await operator.post(f"{path(contract_no)}/{wrong}/withdrawal", {"reason": "证件号录错"})
+        seen, handed_in = await declare(running, 1), form(1, replaces=wrong) if is_anew else form(1)
+        answers = [await operator.post(path(contract_no), handed_in, seen=seen, key="one")]
+        assert 204 == (await erasing(running, answers[0].json()["person_id"])).status_code
+        answers.append(await operator.post(path(contract_no), handed_in, seen=seen, key="one"))
+        assert [201, 201] == [each.status_code for each in answers]
+        assert answers[0].json() == answers[1].json()
+        assert not is_anew or None is await known_by(running, 1)
 
     async def test_of_whoever_has_too_many_is_refused(self, running: Running, contract_no: str, operator: Caller) -> None:
         wrong = await registered(running, contract_no, operator)
@@ -417,8 +466,9 @@ class TestErase:
         first = await registered(running, contract_no, operator)
         await operator.post(f"{path(contract_no)}/{first}/documents", {"document": citizen(1), **REASON})
         other = await person_id(running, 1)
-        erasing = await running.caller(Role.CITY_SUPERVISOR).delete(f"/v1/people/{first}/personal-data")
-        assert 204 == erasing.status_code
+        answered = await erasing(running, first)
+        assert 204 == answered.status_code
+        assert await stands_for(running, answered, first, other)
         assert 2 == (await running.facts()).count("person-erased")
         assert other != await person_id(running, 1), "his other document leads to a stranger, too"
 

@@ -104,6 +104,8 @@ class Cause:
 class Outcome(Generic[E]):
     """What became of a command."""
 
+    stream_id: UUID
+    """Whose. Of a replayed key, that of the first one."""
     version: int
     """The stream's version after it."""
     events: Sequence[E]
@@ -201,7 +203,8 @@ class CommandHandler(Generic[C, S, E]):
             match await self._store.append(decision.append):
                 case Appended(version=version, shard=shard, last_pos=pos):
                     places = [] if pos is None else [Place(shard, pos, self._store.epoch)]
-                    return Outcome(version, decision.events, ConsistencyToken.of(self.service, places), replayed=False)
+                    token = ConsistencyToken.of(self.service, places)
+                    return Outcome(stream_id, version, decision.events, token, replayed=False)
                 case Remembered(answer=answer):
                     return await self._first_outcome(answer)
                 case KeyReused():
@@ -329,16 +332,17 @@ class CommandHandler(Generic[C, S, E]):
 
     async def _first_outcome(self, answer: bytes) -> Outcome[E]:
         """The outcome of the command that `answer` was remembered for, on whichever stream that was."""
-        stream_id, before, version = answer.decode().split()
-        events = await self._store.read_stream(UUID(stream_id), after_version=int(before), to_version=int(version))
+        told, before, version = answer.decode().split()
+        stream_id = UUID(told)
+        events = await self._store.read_stream(stream_id, after_version=int(before), to_version=int(version))
         token = ConsistencyToken.of(self.service, [Place(last.shard, last.pos, last.epoch) for last in events[-1:]])
-        return Outcome(int(version), [self._decode(event) for event in events], token, replayed=True)
+        return Outcome(stream_id, int(version), [self._decode(event) for event in events], token, replayed=True)
 
-    async def token_after(self, stream_id: UUID, outcome: Outcome[E]) -> ConsistencyToken | None:
+    async def token_after(self, outcome: Outcome[E]) -> ConsistencyToken | None:
         """Where the stream stands after a command, also where that added nothing: what a repeat finds may be just as young."""
         if outcome.token is not None:
             return outcome.token
-        return await self.token_at(stream_id, version=outcome.version)
+        return await self.token_at(outcome.stream_id, version=outcome.version)
 
     async def token_at(self, stream_id: UUID, *, version: int) -> ConsistencyToken | None:
         """Where one version of the stream stands."""

@@ -48,7 +48,7 @@ class Act:
         outcome = await handler.handle(person_id, command, key=key, expected_version=based_on)
         self.response.headers["ETag"] = etag(outcome.version)
         # Also where nothing new was decided: whoever repeats a ban waits for the same fact.
-        token = await handler.token_after(person_id, outcome)
+        token = await handler.token_after(outcome)
         if token is not None:
             self.response.headers[CONSISTENCY_TOKEN] = str(token)
         return outcome

@@ -91,7 +91,7 @@ async def upload_resumption_checklist(
     outcome = await parts.sites.handle(stream_id, command, key=command_id, not_after=not_after)
     _, site = await parts.sites.read(stream_id)
     response.headers["ETag"] = etag(outcome.version)
-    token = await parts.sites.token_after(stream_id, outcome)
+    token = await parts.sites.token_after(outcome)
     if token is not None:
         response.headers[CONSISTENCY_TOKEN] = str(token)
     if not outcome.events:

@@ -152,17 +152,18 @@ async def pre_register(
     if not covers_employer(caller.role, caller.grants, body.employer_credit_code):
         raise EmployerIsMissing  # Other firms' people are not this registrar's to know of.
     contract.require_employer(body.employer_credit_code)
-    if body.replaces is not None:
+    command = _key(caller, key)
+    if body.replaces is not None and await parts.people.outcome_of(command) is None:  # Whatever became of him since.
         await _require_own_employer(parts, caller, contract_no, body.replaces)
     await parts.wait_for(seen)
     form = body.to_form(contract_no, details.district, for_one_firm=caller.role is Role.EMPLOYER_REGISTRAR)
-    answer = await parts.pre_registering.hand_in(form, key=_key(caller, key))
-    token = await parts.people.token_after(answer.person_id, answer.outcome)
+    answer = await parts.pre_registering.hand_in(form, key=command)
+    token = await parts.people.token_after(answer.outcome)
     if answer.declaration_version is None:
         return kept(request, answer.waits_for, token)
     _tell(response, answer.outcome, token)
     return PreRegistrationReceipt(
-        person_id=answer.person_id, contract_no=contract_no, declaration_version=answer.declaration_version
+        person_id=answer.outcome.stream_id, contract_no=contract_no, declaration_version=answer.declaration_version
     )
 
 
@@ -200,7 +201,7 @@ async def correct_pre_registration(
         contract.require_employer(body.employer_credit_code)
     await parts.wait_for(seen)
     outcome = await parts.correcting.correct(person_id, contract_no, body.to_correction(), key=_key(caller, key))
-    _tell(response, outcome, await parts.people.token_after(person_id, outcome))
+    _tell(response, outcome, await parts.people.token_after(outcome))
     _, person = await parts.people.read(person_id)
     version = person.pre_registrations[contract_no].declaration_version
     return PreRegistrationReceipt(person_id=person_id, contract_no=contract_no, declaration_version=version)
@@ -241,7 +242,7 @@ async def withdraw_pre_registration(
         at=parts.clock.now(),
     )
     outcome = await parts.people.handle(person_id, command, key=_key(caller, key))
-    _tell(response, outcome, await parts.people.token_after(person_id, outcome), status=204)
+    _tell(response, outcome, await parts.people.token_after(outcome), status=204)
 
 
 async def _require_own_employer(parts: Wired, caller: Principal, contract_no: str, person_id: UUID) -> None:

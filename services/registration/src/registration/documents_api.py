@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed
-from chassis.command_handling import command_key
+from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.key_server import Purpose
 from chassis.sealing import Erased
@@ -21,9 +21,9 @@ from contracts.access import Action, covers_employer
 from contracts.firms import ContractNo
 from contracts.identity import Document, DocumentType, masked_number
 from contracts.texts import VisibleText
-from registration.domain.person import PersonIsNotPreRegistered
+from registration.domain.person import PersonEvent, PersonIsNotPreRegistered
 from registration.domain.same_person import DocumentIsNotLinked, DocumentIsThePersonsOwn, PersonHasTooManyDocuments
-from registration.linking import Told, document_of, records_of
+from registration.linking import document_of, records_of
 from registration.wired import Wired, wired
 
 router = Router(prefix="/v1/contracts/{contract_no}/pre-registrations/{person_id}/documents", tags=["documents"])
@@ -90,7 +90,7 @@ async def link_document(
     await _require_known(parts, caller, contract_no, person_id)
     command = command_key(principal=caller.subject, key=key, body=request_context().content)
     told = await parts.linking.link(person_id, body.document, body.reason, key=command)
-    _tell(response, told)
+    _tell(response, told.outcome)
     if not told.outcome.events:
         response.status_code = 200
     return DocumentReceipt(person_id=person_id, contract_no=contract_no, same_as=[*told.same_as])
@@ -143,7 +143,7 @@ async def _require_known(parts: Wired, caller: Principal, contract_no: str, pers
         raise PersonIsNotPreRegistered
 
 
-def _tell(response: Response, told: Told) -> None:
-    response.headers["ETag"] = etag(told.outcome.version)
-    if told.token is not None:
-        response.headers[CONSISTENCY_TOKEN] = str(told.token)
+def _tell(response: Response, outcome: Outcome[PersonEvent]) -> None:
+    response.headers["ETag"] = etag(outcome.version)
+    if outcome.token is not None:
+        response.headers[CONSISTENCY_TOKEN] = str(outcome.token)

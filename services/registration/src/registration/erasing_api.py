@@ -37,5 +37,5 @@ async def erase_person(person_id: UUID, _: Eraser, seen: Consistency, parts: Par
     await parts.wait_for(seen)
     outcome = await erase_records(parts, person_id)
     response.headers["ETag"] = etag(outcome.version)
-    if token := await parts.people.token_after(person_id, outcome):
-        response.headers[CONSISTENCY_TOKEN] = str(token)
+    if outcome.token is not None:
+        response.headers[CONSISTENCY_TOKEN] = str(outcome.token)

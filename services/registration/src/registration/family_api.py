@@ -180,7 +180,7 @@ async def pre_register_family_member(
         raise VersionConflict(version)  # To a repeat: it is gone by now.
     if known.declaration_version is None:
         lacks = waits_for(known.form, command.declaration, command.at)
-        return kept(request, lacks, await parts.people.token_after(command.person_id, outcome))
+        return kept(request, lacks, await parts.people.token_after(outcome))
     if not outcome.events:
         response.status_code = 200
     return _receipt(command.person_id, known)
@@ -290,7 +290,7 @@ async def _handle(
     command_id = command_key(principal=caller.subject, key=key, body=request_context().content)
     outcome = await parts.people.handle(command.person_id, command, key=command_id)
     response.headers["ETag"] = etag(outcome.version)
-    if token := await parts.people.token_after(command.person_id, outcome):
+    if token := await parts.people.token_after(outcome):
         response.headers[CONSISTENCY_TOKEN] = str(token)
     return outcome
 

@@ -6,14 +6,13 @@ taken only while none of them has moved meanwhile; else he reads them anew.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler, Outcome
-from chassis.consistency import ConsistencyToken
 from chassis.event_store import CommandKey
 from chassis.faults import VersionConflict
 from chassis.identity import Identities
@@ -63,11 +62,9 @@ async def tell_all(
 ) -> Outcome[PersonEvent]:
     """Ask something of the records of these people, of the first one at least. All of them tell what follows, or none does.
 
-    With `key`, sending it again answers with the first outcome, of the first one, and asks nothing.
+    The outcome is that of the first one; its token stands for all. Whoever has a `key` looks before whether it is `repeated`.
 
     Raises: what `commands_for` and the decider refuse; IdempotencyKeyReused; VersionConflict; Unavailable."""
-    if key and (first := await people.outcome_of(key)):
-        return first
     moved = VersionConflict(0)
     for _ in range(READINGS_MAX):
         read = await records_of(people, *asked, others_of=others_of)
@@ -75,12 +72,28 @@ async def tell_all(
         versions = {each: version for each, (version, _) in read.items()}
         command, version = along.pop(asked[0]), versions.pop(asked[0])
         try:
-            return await people.handle(
+            outcome = await people.handle(
                 asked[0], command, key=key, expected_version=version, rests_on=[*versions.items()], along=along
             )
         except VersionConflict as conflict:
             moved = conflict
+        else:
+            return await _for_all(people, outcome, read)
     raise moved
+
+
+async def repeated(people: People, key: CommandKey) -> Outcome[PersonEvent] | None:
+    """The first outcome of what `tell_all` was asked with this key; None where it was not. Nobody's document is asked for, and no
+    record: they may have become others since. Raises: IdempotencyKeyReused; Unavailable."""
+    first = await people.outcome_of(key)
+    return first and await _for_all(people, first, [first.stream_id])
+
+
+async def _for_all(people: People, outcome: Outcome[PersonEvent], records: Iterable[UUID]) -> Outcome[PersonEvent]:
+    """Its token stands for all records, also for those that were set apart: what a repeat finds may be just as young."""
+    read = await people.read_together([*records])
+    known = {*read, *(other for _, person in read.values() for other in person.records.known)}
+    return replace(outcome, token=await people.token_of_shards(map(shard_of, known)))
 
 
 def one_sided(records: Records) -> Sequence[tuple[UUID, UUID]]:
@@ -100,11 +113,9 @@ class Told:
     """What became of it."""
 
     outcome: Outcome[PersonEvent]
-    """For the record that was asked for."""
+    """Of the record that was asked for. Its token stands for all."""
     same_as: Sequence[UUID]
     """All other records of the person, ascending."""
-    token: ConsistencyToken | None
-    """Stands for all of them."""
 
 
 @dataclass(frozen=True)
@@ -119,18 +130,24 @@ class Linking:
     async def link(self, person_id: UUID, document: Document, reason: str, *, key: CommandKey) -> Told:
         """Raises: DocumentIsThePersonsOwn; PersonHasTooManyDocuments; PersonIsErased; StreamIsErased; IdempotencyKeyReused;
         VersionConflict; Unavailable."""
-        (other,) = await self.identities.identify([document])
-        if other == person_id:
-            raise DocumentIsThePersonsOwn
-        linking = partial(self._linking, other, document, reason)
-        return await self._told(person_id, await tell_all(self.people, [person_id, other], linking, key=key), other)
+        outcome = await repeated(self.people, key) or await self._link(person_id, document, reason, key)
+        if told := [event.same_as for event in outcome.events if isinstance(event, PersonLinked)]:
+            return Told(outcome, told[-1])
+        _, person = await self.people.read(person_id)
+        return Told(outcome, sorted(person.records.same_as))
 
-    async def unlink(self, person_id: UUID, other: UUID, reason: str, *, key: CommandKey) -> Told:
+    async def unlink(self, person_id: UUID, other: UUID, reason: str, *, key: CommandKey) -> Outcome[PersonEvent]:
         """The other record, or this one itself, leaves all the others, which stay linked.
 
         Raises: DocumentIsNotLinked; StreamIsErased; IdempotencyKeyReused; VersionConflict; Unavailable."""
         unlinking = partial(self._unlinking, person_id, other, reason)
-        return await self._told(person_id, await tell_all(self.people, [person_id], unlinking, key=key), other)
+        return await repeated(self.people, key) or await tell_all(self.people, [person_id], unlinking, key=key)
+
+    async def _link(self, person_id: UUID, document: Document, reason: str, key: CommandKey) -> Outcome[PersonEvent]:
+        (other,) = await self.identities.identify([document])
+        if other == person_id:
+            raise DocumentIsThePersonsOwn
+        return await tell_all(self.people, [person_id, other], partial(self._linking, other, document, reason), key=key)
 
     async def _linking(self, other: UUID, document: Document, reason: str, records: Records) -> Mapping[UUID, PersonCommand]:
         sealer, at = await self.sealing.sealer_for(sorted(records)), self.clock.now()
@@ -150,11 +167,3 @@ class Linking:
             each: Unlink(each, others if each == other else frozenset({other}), at, sealer.seal(each, "reason", reason))
             for each in records
         }
-
-    async def _told(self, person_id: UUID, outcome: Outcome[PersonEvent], other: UUID) -> Told:
-        _, person = await self.people.read(person_id)
-        told = [event.same_as for event in outcome.events if isinstance(event, PersonLinked)]
-        same_as = told[-1] if told else sorted(person.records.same_as)
-        # Also of whom he was set apart from: a repeat finds what may be just as young.
-        token = await self.people.token_of_shards(map(shard_of, {person_id, other, *person.records.known}))
-        return Told(outcome, same_as, token)

@@ -234,7 +234,7 @@ async def _handle(
     command_id = command_key(principal=caller.subject, key=key, body=request_context().content)
     outcome = await parts.operators.handle(stream_id, command, key=command_id)
     response.headers["ETag"] = etag(outcome.version)
-    if token := await parts.operators.token_after(stream_id, outcome):
+    if token := await parts.operators.token_after(outcome):
         response.headers[CONSISTENCY_TOKEN] = str(token)
     return outcome
 

@@ -21,7 +21,7 @@ from registration.domain.form import Form, kept_form_of
 from registration.domain.lacking import WaitsFor, waits_for
 from registration.domain.person import Person, PersonCommand, PersonEvent, PreRegister
 from registration.domain.replacing import replace_document
-from registration.linking import Records, tell_all
+from registration.linking import Records, repeated, tell_all
 from registration.read_models.declarations import KnownDeclarations
 
 
@@ -52,8 +52,8 @@ class TypedForm:
 class Answer:
     """What became of it."""
 
-    person_id: UUID
     outcome: Outcome[PersonEvent]
+    """Of the person: a document may lead to another one by the time when it is asked again."""
     declaration_version: int | None
     """The pinned one. None: the form waits."""
     waits_for: WaitsFor | None = None
@@ -71,26 +71,27 @@ class PreRegistering:
 
     async def hand_in(self, typed: TypedForm, *, key: CommandKey) -> Answer:
         """Raises: what the person's decider refuses; StreamIsErased; IdempotencyKeyReused; Unavailable."""
-        command = await self._command(typed)
-        person_id = command.person_id
         if typed.replaces is None:
-            outcome = await self.people.handle(person_id, command, key=key)
+            command = await self._command(typed)
+            outcome = await self.people.handle(command.person_id, command, key=key)
         else:
-            outcome = await tell_all(
-                self.people, [person_id, typed.replaces], partial(_replacing, command, typed.replaces), key=key
-            )
+            outcome = await repeated(self.people, key) or await self._replace(typed, typed.replaces, key)
         match outcome.events:
             case [*_, PersonPreRegistered() as opened]:
-                return Answer(person_id, outcome, opened.declaration.version)
+                return Answer(outcome, opened.declaration.version)
             case [*_, DeclarationAwaited() as kept]:
-                return _waiting(kept_form_of(kept), command, outcome)
+                return await self._waiting(kept_form_of(kept), outcome)
             case _:
-                return await self._as_it_stands(command, outcome)
+                return await self._as_it_stands(typed.contract_no, outcome)
 
     async def rehearse(self, typed: TypedForm) -> Sequence[PersonEvent]:
         """What would follow if the form were handed in now; nothing does. Raises as `hand_in` does."""
         command = await self._command(typed)
         return self.people.decider.decide(command, (await self.people.read(command.person_id))[1])
+
+    async def _replace(self, typed: TypedForm, replaced: UUID, key: CommandKey) -> Outcome[PersonEvent]:
+        command = await self._command(typed)
+        return await tell_all(self.people, [command.person_id, replaced], partial(_replacing, command, replaced), key=key)
 
     async def _command(self, typed: TypedForm) -> PreRegister:
         (person_id,) = await self.identities.identify([typed.document])
@@ -104,25 +105,23 @@ class PreRegistering:
             for_one_firm=typed.for_one_firm,
         )
 
-    async def _as_it_stands(self, command: PreRegister, outcome: Outcome[PersonEvent]) -> Answer:
+    async def _as_it_stands(self, contract_no: str, outcome: Outcome[PersonEvent]) -> Answer:
         """The answer to a repeat, which made nothing new."""
-        person_id, contract_no = command.person_id, command.form.contract_no
-        version, person = await self.people.read(person_id)
+        version, person = await self.people.read(outcome.stream_id)
         if form := person.awaited.get(contract_no):
-            return _waiting(form, command, outcome)
+            return await self._waiting(form, outcome)
         if known := person.pre_registrations.get(contract_no):
-            return Answer(person_id, outcome, known.declaration_version)
+            return Answer(outcome, known.declaration_version)
         raise VersionConflict(version)  # The form was withdrawn at this very moment.
+
+    async def _waiting(self, form: Form, outcome: Outcome[PersonEvent]) -> Answer:
+        # What it lacked may have come in between: then it is being taken up.
+        lacks = waits_for(form, await self.declarations.latest(outcome.stream_id), self.clock.now())
+        return Answer(outcome, None, lacks or WaitsFor.DECLARATION)
 
 
 async def _replacing(command: PreRegister, replaced: UUID, records: Records) -> Mapping[UUID, PersonCommand]:
     return replace_document(command, replaced, records)
-
-
-def _waiting(form: Form, command: PreRegister, outcome: Outcome[PersonEvent]) -> Answer:
-    # To a repeat, what it lacked may have come in between: then it is being taken up.
-    lacks = waits_for(form, command.declaration, command.at) or WaitsFor.DECLARATION
-    return Answer(command.person_id, outcome, None, lacks)
 
 
 def _sealed(typed: TypedForm, person_id: UUID, sealer: Sealer) -> Form:

@@ -43,14 +43,14 @@ class ContractReporting:
         self.contracts.decider.decide(command, (await self.contracts.read(stream_id))[1])
         station = await self.stations.handle(station_id, named)
         outcome = await self.contracts.handle(stream_id, command, key=key)
-        at = [await self.stations.token_after(station_id, station), await self.contracts.token_after(stream_id, outcome)]
+        at = [await self.stations.token_after(station), await self.contracts.token_after(outcome)]
         return outcome, ConsistencyToken.merged(at)
 
     async def add_employer(self, contract_no: str, body: EmployerBody, *, key: CommandKey) -> Done:
         """Raises: as `report`."""
         stream_id = contract_stream(contract_no)
         outcome = await self.contracts.handle(stream_id, self._employer(contract_no, body), key=key)
-        return outcome, await self.contracts.token_after(stream_id, outcome)
+        return outcome, await self.contracts.token_after(outcome)
 
     async def rehearse(self, row: ContractRowBody) -> Sequence[ContractEvent]:
         """What would follow if the row were reported now; nothing does. Raises as `report` does."""

@@ -281,7 +281,7 @@ async def settle_review_item(
         person_id, command, key=command_key(principal=caller.subject, key=key, body=request_context().content)
     )
     response.headers["ETag"] = etag(outcome.version)
-    if token := await parts.people.token_after(person_id, outcome):
+    if token := await parts.people.token_after(outcome):
         response.headers[CONSISTENCY_TOKEN] = str(token)
     if not outcome.events:
         response.status_code = 200
