@@ -10,7 +10,7 @@ APPENDS, OVERTAKEN = "gatehouse_appends_total", 'outcome="conflict"'
 PAGE = Page(
     uid="gatehouse-event-way",
     title="The way of an event",
-    description="From the command to the rows that answer for it. Runbooks: relay-stuck, projection-old, halted, parked.",
+    description="From the command to the rows that answer for it. Runbooks: log-closed, relay-stuck, projection-old, halted.",
     rows=[
         Row(
             "Now",
@@ -26,6 +26,7 @@ PAGE = Page(
                 Number(
                     "Partitions halted", Query("sum(max by (service, source, partition) (gatehouse_projector_halted))"), red_from=1
                 ),
+                Number("Logs closed", Query("sum(max by (service) (gatehouse_log_closed))"), red_from=1),
                 Number("Events parked", Query("sum(max by (service, subscriber) (gatehouse_parked_events))"), red_from=1),
                 Number("Records that are none of ours", Query("sum(gatehouse_consumer_quarantined_total)"), red_from=1),
             ],

@@ -11,7 +11,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
+from chassis import restore
 from chassis.event_store import Conflict, EventStore
 from chassis.faults import Unavailable
 from chassis.kafka import ProducerHolder, make_producer
@@ -378,6 +380,29 @@ class TestContinuedLog:
         await (await server.examination(log, store)).begin()
         assert before == await server.stored()
         assert store.epoch > 1
+
+    async def test_keeps_no_process_from_serving_while_another_is_at_it_and_does_not_end(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As with a broker that hangs. It is completed beside, as soon as that can be done."""
+        stream = in_shard(5)
+        before = await restored(server, lambda: server.count(stream, 1))
+        log = await server.log()
+        await log.owner.execute("UPDATE store SET examined_at_place = place_of_log(), compared_at_start = NULL")
+        monkeypatch.setattr(restore, "BEGIN_S_MAX", 1.0)
+        monkeypatch.setattr(restore, "EXAMINE_S", 0.1)
+        examination = await server.examination(log, await log.store())
+        await log.owner.fetchval("SELECT pg_advisory_lock($1)", restore.LOCK_ID)
+        with capture_logs() as logs:
+            await examination.begin()
+        assert ["restore.examination_takes_long"] == [each["event"] for each in logs]
+        assert [(False,)] == await log.rows("SELECT may_be_published()")
+
+        await log.owner.fetchval("SELECT pg_advisory_unlock($1)", restore.LOCK_ID)
+        examining = asyncio.create_task(examination.run())
+        await eventually(lambda: log.owner.fetchval("SELECT may_be_published()"))
+        examining.cancel()
+        assert before == await server.stored()
 
     async def test_stays_in_its_epoch_while_it_is_published(self, server: Server) -> None:
         """Whoever starts meanwhile sees records that were not there when it read the log."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,10 +17,14 @@ from functools import partial
 from subprocess import run
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
+from chassis.faults import Unavailable
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.migrations import LOG, WORK, migrate
 from chassis.relay import TopicPublisher
+from chassis.restore import accept_loss
 from chassis.testing.wait import eventually
 from contracts.event import Recorded
 from devstack.backups import Backups
@@ -30,11 +35,11 @@ from devstack.suite import throwaway_state
 from tests.chassis.log_database import opened_log
 from tests.chassis.rebuilding import PARTITIONS, Service
 from tests.chassis.swallowing_proxy import SwallowingProxy
-from tests.chassis.tallies import SERVICE, Count, handler, in_shard
+from tests.chassis.tallies import SERVICE, Count, Tally, handler, in_shard
 from tests.chassis.tally_rows import MADE
-from tests.chassis.tally_topics import make_topic, read_events
-from tests.chassis.test_relay import by_shard, is_published, is_told, relaying
-from tests.chassis.test_restore import Server, reason
+from tests.chassis.tally_topics import make_again, make_topic, read_events
+from tests.chassis.test_relay import TALLY, by_shard, is_published, is_told, relaying
+from tests.chassis.test_restore import NOWHERE, Server, reason
 from tests.devstack.test_backups import Notebook
 
 SIZE = Size(connections_max=60, shared_buffers_mb=16)
@@ -88,7 +93,7 @@ class Installation:
     async def put_files_back(self) -> None:
         await self.server.stop()
         shutil.rmtree(self.server.data)
-        (self.server.home / "copy").rename(self.server.data)
+        run(["cp", "-a", self.server.home / "copy", self.server.data], check=True)  # noqa: ASYNC221 - nothing else runs
         await self.server.start()
 
     async def published(self) -> object:
@@ -189,6 +194,82 @@ class TestFilesThatWereCopiedBack:
             assert [(service.store.epoch, 1, None)] == await service.log.rows(TAKEN_BACK)
             assert set(before) < set(await server.stored())
             assert {5: [1, 2, 3, 2, 3], 9: [1]} == await installation.published()
+
+
+class TestFilesThatTookCommandsSince:
+    """They were copied back while the broker was silent, and have other events than their topic in the same places by then."""
+
+    STREAM = in_shard(5)
+
+    async def _diverge(self, installation: Installation, *, lost: int, took: int) -> object:
+        """What is published, of which the log has lost so many events."""
+        async with AsyncExitStack() as opened:
+            await installation.examined(opened).count(self.STREAM, 1)
+            await installation.examined(opened).publish()
+        await installation.copy_files()
+        async with AsyncExitStack() as opened, installation.service() as service:
+            server = installation.examined(opened)
+            await (await server.examination(service.log, service.store)).begin()
+            await server.count(self.STREAM, *range(2, 2 + lost))
+            await server.publish()
+        await installation.put_files_back()
+        async with AsyncExitStack() as opened, installation.service() as service:
+            server = installation.examined(opened)
+            examination = await server.examination(service.log, service.store, bootstrap=NOWHERE)
+            await examination.begin()
+            assert None is await reason(examination)
+            await server.count(self.STREAM, *range(20, 20 + took))
+        return await installation.published()
+
+    @pytest.mark.parametrize(("lost", "took"), [(1, 2), (2, 2), (2, 1)])
+    async def test_are_closed_and_published_no_more(self, installation: Installation, lost: int, took: int) -> None:
+        published = await self._diverge(installation, lost=lost, took=took)
+        async with AsyncExitStack() as opened, installation.service() as service:
+            server = installation.examined(opened)
+            stored = await server.stored()
+            producers = ProducerHolder(lambda: make_producer(installation.bootstrap))
+            opened.push_async_callback(producers.close)
+            relay = (await opened.enter_async_context(relaying(service.log, TopicPublisher(producers, server.topic)))).relay
+            examination = await server.examination(service.log, service.store)
+            with capture_logs() as logs:
+                for _ in range(2):
+                    await examination.begin()
+            assert [("restore.log_closed", "fork-in-topic", 5, 2)] == [
+                (each["event"], each["reason"], each["shard"], each["pos"]) for each in logs
+            ]
+            assert ("fork-in-topic", 1) == (await reason(examination), REGISTRY.get_sample_value("gatehouse_log_closed"))
+            with pytest.raises(Unavailable):
+                await handler(service.store).handle(self.STREAM, Count(self.STREAM, 30))
+            await eventually(lambda: is_told(relay, "log-closed"))
+            assert (stored, published) == (await server.stored(), await installation.published())
+
+    async def test_give_up_what_they_took_where_they_are_put_back_once_more(self, installation: Installation) -> None:
+        published = await self._diverge(installation, lost=2, took=1)
+        await installation.put_files_back()
+        async with AsyncExitStack() as opened, installation.service() as service:
+            server = installation.examined(opened)
+            examination = await server.examination(service.log, service.store)
+            await examination.begin()
+            assert (None, 0) == (await reason(examination), REGISTRY.get_sample_value("gatehouse_log_closed"))
+            assert [(service.store.epoch, 2, None)] == await service.log.rows(TAKEN_BACK)
+            assert (3, Tally((1, 2, 3))) == await handler(service.store).read(self.STREAM)
+            assert published == by_shard([*await service.store.read_stream(self.STREAM)])
+
+    async def test_give_up_what_their_topic_has_where_that_is_decided(self, installation: Installation) -> None:
+        await self._diverge(installation, lost=2, took=1)
+        async with AsyncExitStack() as opened, installation.service() as service:
+            server = installation.examined(opened)
+            examination = await server.examination(service.log, service.store)
+            await examination.begin()
+            assert 0 == await accept_loss(TALLY, server.settings, Namespace(reason="the topic is wrong; decided by 甲"))
+            await make_again(installation.bootstrap, server.topic)
+            await examination.begin()
+            assert None is await reason(examination)
+            await handler(service.store).handle(self.STREAM, Count(self.STREAM, 30))
+            await server.publish()
+            told = await read_events(installation.bootstrap, server.topic)
+            assert [event.event_id for event in await service.store.read_stream(self.STREAM)] == [event.event_id for event in told]
+            assert (3, Tally((1, 20, 30))) == await handler(service.store).read(self.STREAM)
 
 
 class TestBackupThatIsRestoredTwice:

@@ -66,6 +66,11 @@ CASES = [
         {series("up", "health", job="gatehouse"): "1x4 0x8 1x8", series("up", "health", "api", job="gatehouse"): "1x20"},
         {"1m": QUIET, "1m30s": QUIET, "2m": [{"job": "gatehouse", "service": "health", "role": "worker"}], "4m": QUIET},
     ),
+    Case(
+        "LogClosed",
+        {series("gatehouse_log_closed", "health", "api"): "0x4 1x8 0x8", series("gatehouse_log_closed", "gatekeeper"): "0x20"},
+        {"1m15s": QUIET, "2m": [HEALTH], "4m": QUIET},
+    ),
     # A burst is published within half a minute; what is not is seen by whichever worker looks.
     Case(
         "RelayStuck",

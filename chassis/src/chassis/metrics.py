@@ -27,6 +27,9 @@ LOG_POSITION = Gauge(
     "Events in the log, by partition of its topic. The same of every worker: take the greatest.",
     ["source", "partition"],
 )
+LOG_CLOSED = Gauge(
+    "gatehouse_log_closed", "1 while the log takes nothing: it was restored and is not whole, or its topic contradicts it."
+)
 RELAYED = Counter("gatehouse_relay_events_total", "Events that the broker has acknowledged.")
 TOPICS_LOST = Counter(
     "gatehouse_relay_topics_lost_total", "Times that a partition of the log was published anew, because its topic was lost."

@@ -8,6 +8,9 @@ the server was started: its relay waits for that.
 What the topic has beyond the log is taken back: the same bytes, ids, positions and versions. Then the epoch rises, and only
 then is anything accepted. Where the topic cannot be asked, a restored log stays closed until it can, or until the operator
 accepts the loss (`accept-loss`).
+
+A copy that took commands before its topic could be asked may have other events than this in the same places. Nothing can be both:
+it is closed, and nothing of it is published, until somebody decides.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ from __future__ import annotations
 import asyncio
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -29,6 +33,7 @@ from chassis.crash_points import CrashPoint, passing
 from chassis.database import Connection, create_pool
 from chassis.event_store import EventStore
 from chassis.kafka import STOP_S, Address, make_consumer
+from chassis.metrics import LOG_CLOSED
 from chassis.probes import NotReady
 from chassis.service import Service
 from chassis.shard_heads import shard_heads
@@ -36,6 +41,8 @@ from contracts.event import SHARDS, NotAnEvent, Recorded, recorded_from_headers
 
 EXAMINE_S = 2.0
 """Between two looks at whether the log is closed."""
+BEGIN_S_MAX = 30.0
+"""How long a process waits with serving until its log is examined."""
 FETCH_S_MAX = 30.0
 """How long the broker may take to give the next records of a topic that has some."""
 CHUNK_EVENTS_MAX = 1_000
@@ -51,6 +58,15 @@ log = structlog.get_logger()
 
 class HoleInTopic(Exception):
     """The topic has events beyond one that it lacks: nobody can complete the log from it."""
+
+
+class ForkInTopic(Exception):
+    """The topic has another event than the log in one place: nobody can complete the log from it."""
+
+    def __init__(self, shard: int, pos: int) -> None:
+        super().__init__(shard, pos)
+        self.shard = shard
+        self.pos = pos
 
 
 class BeingCompleted(OSError):
@@ -82,9 +98,16 @@ class Examination:
             raise NotReady(self._closed_because)
 
     async def begin(self) -> None:
-        """Before the process serves: examine the log, also where nothing seems to be wrong. Bounded in time."""
-        while not await self._try():  # noqa: ASYNC110 - another process makes it true
-            await asyncio.sleep(EXAMINE_S)
+        """Before the process serves: examine the log, also where nothing seems to be wrong.
+
+        What takes longer than `BEGIN_S_MAX`, as with a broker that hangs, `run` begins anew. Until then a restored log stays
+        closed, and none is published."""
+        try:
+            async with asyncio.timeout(BEGIN_S_MAX):
+                while not await self._try():  # noqa: ASYNC110 - another process makes it true
+                    await asyncio.sleep(EXAMINE_S)
+        except TimeoutError:
+            log.warning("restore.examination_takes_long")
 
     async def run(self) -> None:
         """Until cancelled: a log that is closed is opened, and one whose topic was silent compared, as soon as that can be done."""
@@ -98,27 +121,36 @@ class Examination:
         try:
             at_start, is_open, is_compared = await self._look()
             if not is_open:
-                self._closed_because = self._closed_because or "not-examined"
+                self._tell(self._closed_because or "not-examined")
             if self._doubts or not (is_open and is_compared):
                 await self._compare(is_open=is_open)
                 await self._pool.execute("SELECT note_compared($1)", at_start)
                 self._doubts = False
-            self._closed_because = None
+            self._tell(None)
         except DATABASE_FAULTS as error:
             log.warning("restore.not_examined", error_type=type(error).__name__)
-        except (KafkaError, OSError, HoleInTopic) as error:
-            if is_open and isinstance(error, BeingCompleted):
+        except HoleInTopic:
+            self._stay_closed("hole-in-topic")
+        except ForkInTopic as fork:
+            self._stay_closed("fork-in-topic", shard=fork.shard, pos=fork.pos)
+        except (KafkaError, OSError) as error:
+            is_at_it = isinstance(error, BeingCompleted)
+            if is_open and is_at_it:
                 return False
             if is_open:  # It lives where it lived: what cannot be asked is not refused. It is not published either.
-                self._closed_because = None
+                self._tell(None)
             else:
-                self._stay_closed(REASONS.get(type(error), "restored-without-topic"))
+                self._stay_closed("being-completed" if is_at_it else "restored-without-topic")
         return True
 
-    def _stay_closed(self, reason: str) -> None:
+    def _stay_closed(self, reason: str, **where: int) -> None:
         if self._closed_because != reason:
-            self._closed_because = reason
-            log.error("restore.log_closed", reason=reason)
+            log.error("restore.log_closed", reason=reason, **where)
+        self._tell(reason)
+
+    def _tell(self, closed_because: str | None) -> None:
+        self._closed_because = closed_because
+        LOG_CLOSED.set(closed_because is not None)
 
     async def _look(self) -> tuple[datetime, bool, bool]:
         """When the server was started; whether the log is open; whether it was compared with its topic since that start."""
@@ -127,31 +159,29 @@ class Examination:
         return at_start, is_open, is_compared
 
     async def _compare(self, *, is_open: bool) -> None:
-        """Complete the log if it is closed, or if its topic reaches further.
+        """Complete the log if it is closed, or if its topic has what it has not.
 
-        Raises: what the broker raises; HoleInTopic; BeingCompleted.
+        Raises: what the broker raises; HoleInTopic; ForkInTopic; BeingCompleted.
         """
         # Read once: what a relay marks from here on must not hide what was beyond.
         unseen = await self._unseen()
-        if not is_open or await self._is_ahead(unseen):
+        if not is_open or await self._lacks(unseen):
             await self._complete(unseen)
 
-    async def _is_ahead(self, unseen: Ranges) -> bool:
-        """Whether the topic has events beyond the log."""
-        heads = await self._heads()
+    async def _lacks(self, unseen: Ranges) -> bool:
+        """Whether the topic has events that the log has not: beyond its end, or where it has others."""
         async for events in self._read(unseen):
-            if any(event.pos > heads[event.shard] for event in events):
-                # What was appended meanwhile and relayed at once is no sign of anything.
-                now = await self._heads()
-                if any(event.pos > now[event.shard] for event in events):
-                    return True
+            # Asked after they were read: what was appended meanwhile and relayed at once is there.
+            stored = await _stored(self._pool, events)
+            if any(stored.get((event.shard, event.pos)) != event.event_id for event in events):
+                return True
         return False
 
     async def _complete(self, unseen: Ranges) -> None:
         """Take back what the topic has beyond the log, and go on in a later epoch. One process does; the others find it done."""
         async with self._pool.acquire() as connection, _alone(connection):
             _, is_open, _ = await self._look()
-            if not is_open or await self._is_ahead(unseen):
+            if not is_open or await self._lacks(unseen):
                 await connection.execute("SELECT begin_restoration()")
                 passing(CrashPoint.RESTORE_BEGUN)
                 taken_back = await self._take_back(connection, unseen)
@@ -164,12 +194,15 @@ class Examination:
         heads = await shard_heads(connection)
         count, beyond = 0, dict(heads)
         async for events in self._read(unseen):
-            following = []
+            following, stored = [], await _stored(connection, events)
             for event in events:
                 beyond[event.shard] = max(beyond[event.shard], event.pos)
                 if event.pos == heads[event.shard] + 1:
                     heads[event.shard] = event.pos
+                    stored[event.shard, event.pos] = event.event_id
                     following.append(event)
+                elif event.pos <= heads[event.shard] and stored.get((event.shard, event.pos)) != event.event_id:
+                    raise ForkInTopic(event.shard, event.pos)
             for first in range(0, len(following), CHUNK_EVENTS_MAX):
                 await connection.execute(TAKE_BACK, *self._columns(following[first : first + CHUNK_EVENTS_MAX]))
                 passing(CrashPoint.RESTORE_TAKEN_BACK)
@@ -195,10 +228,6 @@ class Examination:
             for event in ordered
         ]
         return map(list, zip(*rows, strict=True))
-
-    async def _heads(self) -> Mapping[int, int]:
-        async with self._pool.acquire() as connection:
-            return await shard_heads(connection)
 
     async def _unseen(self) -> Ranges:
         """Partition → from where to where it holds what the relay's marks say nothing of. Raises: TopicMissing, BrokerSilent."""
@@ -234,8 +263,9 @@ class Examination:
                     if records[-1].offset + 1 >= left[partition][1]:
                         del left[partition]
         finally:
-            async with asyncio.timeout(STOP_S):
-                await consumer.stop()
+            with suppress(TimeoutError):  # It is dropped either way, and what it was dropped for must not be hidden.
+                async with asyncio.timeout(STOP_S):
+                    await consumer.stop()
 
     def _own(self, record: Any) -> Recorded | None:
         """An event of this log; None for anything else that lies in its topic."""
@@ -258,14 +288,20 @@ async def _alone(connection: Connection) -> AsyncIterator[None]:
         await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_ID)
 
 
-REASONS = {HoleInTopic: "hole-in-topic", BeingCompleted: "being-completed"}
-"""Why the log is closed, as a code; for anything else the topic cannot be asked."""
+async def _stored(connection: Connection | asyncpg.Pool, events: Sequence[Recorded]) -> dict[tuple[int, int], UUID]:
+    """What the log has in their places, by shard and position."""
+    rows = await connection.fetch(STORED, [event.shard for event in events], [event.pos for event in events])
+    return {(row["shard"], row["pos"]): row["event_id"] for row in rows}
+
 
 DATABASE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 LOOK = """
 SELECT pg_postmaster_start_time(), examined_at_place IS NOT NULL, compared_at_start IS NOT DISTINCT FROM pg_postmaster_start_time()
 FROM store
+"""
+STORED = """
+SELECT e.shard, e.pos, e.event_id FROM unnest($1::smallint[], $2::bigint[]) AS r (shard, pos) JOIN event AS e USING (shard, pos)
 """
 RELAYED = "SELECT relay_partition, topic_id, end_offset FROM relayed_topic WHERE topic = $1"
 EPOCH_MIN = "SELECT coalesce(max(epoch), 0) FROM restoration WHERE loss_accepted_because IS NOT NULL"
