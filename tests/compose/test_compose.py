@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from http import HTTPStatus
@@ -19,7 +20,7 @@ from tests.compose.conftest import say
 from tests.compose.load import OPERATOR, under_load
 from tests.compose.on_call import on_call
 from tests.compose.wrongs import banned_on_site, event_parked, process_down
-from tests.house.test_compose import ASKED, DATABASES, OURS, SIMULATOR
+from tests.house.test_compose import ASKED, DATABASES, OURS, REWRAPS, SIMULATOR, secrets_of
 from tests.prometheus.dashboards import DASHBOARDS, expressions
 from tests.prometheus.rules import ALERTS, metrics_of
 
@@ -175,6 +176,20 @@ class TestOperation:
         assert logs_in(composition, "health", (folder / "database_health").read_text())
         async with under_load(composition) as load:
             await load.goes_on()
+
+    async def test_takes_another_key_encryption_key_and_opens_whatever_was_sealed(self, composition: Composition) -> None:
+        key, other = (composition.secrets_folder / name for name in ("key_encryption_key", "other_key_encryption_key"))
+        was = key.read_text()
+        key.unlink()
+        other.rename(key)
+        other.write_text(was)
+        sealing = [name for name in composition.stay if "key_encryption_key" in secrets_of(name)]
+        await composition.recreate(*sealing)
+        said = composition.compose("run", "--rm", "-T", REWRAPS)
+        assert re.search(r"^[1-9][\d,]* keys wrapped anew", said, re.MULTILINE), said
+        other.unlink()
+        make(composition.secrets_folder)
+        await composition.recreate(*sealing)
 
     async def test_has_the_same_everywhere_afterwards(self, composition: Composition) -> None:
         await composition.healthy()
