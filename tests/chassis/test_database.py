@@ -20,3 +20,12 @@ class TestReadAtLength:
             [row] = await read_at_length(pool, f"SELECT read.* FROM pg_sleep(0.5), ({BOUND}) AS read (bound)")
             assert "1h" == row["bound"]
             assert "30s" == await pool.fetchval(BOUND), "only there"
+
+
+class TestPool:
+    async def test_lets_nobody_wait_for_a_connection_longer_than_it_was_made_for(self, log: LogDatabase) -> None:
+        async with await create_pool(log.app_dsn, application_name="test", size_max=1, acquire_timeout_s=0.2) as pool:
+            async with pool.acquire():
+                with pytest.raises(TimeoutError):
+                    await pool.fetchval("SELECT 1")
+            assert 1 == await pool.fetchval("SELECT 1")

@@ -18,20 +18,27 @@ COMMAND_TIMEOUT_S = 5.0
 """Client-side bound of one statement: a server that does not answer at all holds nobody for longer than twice this, because
 to cancel the statement is tried as long again. The server's own bounds are set by migration, see `work_0001_leases.sql`."""
 ACQUIRE_TIMEOUT_S = 5.0
+"""Somebody waits for an answer."""
+WORKER_ACQUIRE_TIMEOUT_S = 30.0
+"""Nobody does. A worker that catches up has more to do than connections, and each partition its turn."""
 AT_LENGTH_S_MAX = 3_600
 
 
 class BoundedPool(asyncpg.Pool):
-    """A pool in which nobody waits for a connection longer than `ACQUIRE_TIMEOUT_S`. The library's own waits for ever."""
+    """A pool in which nobody waits for a connection longer than so long. The library's own waits for ever."""
+
+    acquire_timeout_s = ACQUIRE_TIMEOUT_S
 
     def acquire(self, *, timeout: float | None = None) -> PoolAcquireContext:
         """Raises: TimeoutError."""
-        return super().acquire(timeout=ACQUIRE_TIMEOUT_S if timeout is None else timeout)
+        return super().acquire(timeout=self.acquire_timeout_s if timeout is None else timeout)
 
 
-async def create_pool(dsn: str, *, application_name: str, size_max: int = POOL_SIZE_MAX) -> asyncpg.Pool:
+async def create_pool(
+    dsn: str, *, application_name: str, size_max: int = POOL_SIZE_MAX, acquire_timeout_s: float = ACQUIRE_TIMEOUT_S
+) -> asyncpg.Pool:
     """A pool of at most `size_max` connections. Opens one at once, so that a wrong DSN fails here."""
-    return await BoundedPool(
+    pool = BoundedPool(
         dsn,
         connection_class=asyncpg.Connection,
         record_class=asyncpg.Record,
@@ -48,6 +55,8 @@ async def create_pool(dsn: str, *, application_name: str, size_max: int = POOL_S
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings={"application_name": application_name, "jit": "off"},
     )
+    pool.acquire_timeout_s = acquire_timeout_s
+    return await pool
 
 
 async def read_at_length(pool: asyncpg.Pool, query: str, *arguments: object) -> list[asyncpg.Record]:

@@ -17,7 +17,7 @@ from chassis.broker import Broker
 from chassis.clock import Clock, SystemClock
 from chassis.command_handling import CommandHandler, Decider
 from chassis.consumer import TopicFeed
-from chassis.database import create_pool
+from chassis.database import WORKER_ACQUIRE_TIMEOUT_S, create_pool
 from chassis.event_store import EventStore
 from chassis.identity import Identities
 from chassis.kafka import ProducerHolder, make_producer
@@ -216,7 +216,7 @@ async def worker(service: Service[S], parts: Machinery[S], application: Applicat
     settings = parts.settings
     dsn = settings.database_dsn.get_secret_value()
     async with AsyncExitStack() as stack:
-        pool = await create_pool(dsn, application_name=f"{service.name} worker")
+        pool = await create_pool(dsn, application_name=f"{service.name} worker", acquire_timeout_s=WORKER_ACQUIRE_TIMEOUT_S)
         stack.push_async_callback(pool.close)
         heartbeats = await create_pool(dsn, application_name=f"{service.name} leases", size_max=1)
         stack.push_async_callback(heartbeats.close)
