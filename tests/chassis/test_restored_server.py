@@ -234,9 +234,8 @@ class TestFilesThatTookCommandsSince:
             with capture_logs() as logs:
                 for _ in range(2):
                     await examination.begin()
-            assert [("restore.log_closed", "fork-in-topic", 5, 2)] == [
-                (each["event"], each["reason"], each["shard"], each["pos"]) for each in logs
-            ]
+            told = [each for each in logs if each["event"] == "restore.log_closed"]
+            assert [("fork-in-topic", 5, 2)] == [(each["reason"], each["shard"], each["pos"]) for each in told]
             assert ("fork-in-topic", 1) == (await reason(examination), REGISTRY.get_sample_value("gatehouse_log_closed"))
             with pytest.raises(Unavailable):
                 await handler(service.store).handle(self.STREAM, Count(self.STREAM, 30))
