@@ -3,8 +3,10 @@ each log is completed from its topic and goes on in a later epoch, every project
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from signal import SIGCONT, SIGSTOP
 from typing import Any
 
 import pytest
@@ -12,13 +14,15 @@ import pytest
 from chassis.testing.wait import eventually
 from devstack.backups import Backups
 from tests.devstack.test_backups import Notebook
-from tests.faults.checker import WITH_LOG, check, package, read_log
+from tests.faults.checker import WITH_LOG, caught_up, check, package, read_log
 from tests.faults.report import REPORT
 from tests.faults.stack import FaultStack, running_stack
 from tests.faults.test_crash_points import REBUILT, operate, rebuild
 from tests.faults.traffic import LIVES, Town, Traffic, flowing, town
 
 LIVED_S_MAX = 120.0
+PUBLISHED_S_MAX = 60.0
+UNDER_WAY_S_MAX = 30.0
 FOLLOWED_S_MAX = 120.0
 RESTORED = "SELECT epoch, events_taken_back FROM restoration"
 
@@ -51,6 +55,26 @@ class TestRestoredServer:
                 await _lives(traffic)
             await _whole(stack, here)
 
+    async def test_loses_nothing_that_was_published_while_everybody_asks(self) -> None:
+        """Nobody is stopped, and the archive ends some time before the loss."""
+        async with running_stack() as stack, town(stack, sites=2) as here:
+            backups = _backups(stack)
+            async with flowing(here) as traffic:
+                await _lives(traffic)
+                await backups.back_up()
+                await _lives(traffic)
+                await backups.archive()
+                await _lives(traffic)
+                async with _holding_their_breath(stack, here):
+                    before = await _published(stack)
+                    await _lose(stack, backups)
+                    await backups.backups.put_back()
+                    await stack.postgres.start()
+                await _lives(traffic)
+            after = await _whole(stack, here)
+            assert {} == {service: facts - after[service] for service, facts in before.items() if facts - after[service]}
+            await _is_restored(stack)
+
 
 def _backups(stack: FaultStack) -> Notebook:
     return Notebook(Backups(stack.postgres, kept_days=1, log=stack.stack.state.log("backups")))
@@ -60,6 +84,33 @@ async def _lives(traffic: Traffic) -> None:
     """As many as there are kinds."""
     lived = traffic.finished + len(LIVES)
     await eventually(lambda: traffic.finished >= lived, within_s=LIVED_S_MAX)
+
+
+@asynccontextmanager
+async def _holding_their_breath(stack: FaultStack, here: Town) -> AsyncIterator[None]:
+    """Requests are under way, and nothing more is acknowledged."""
+    apis = [stack[name] for name in stack.apis()]
+    for api in apis:
+        api.send(SIGSTOP)
+    try:
+        await eventually(here.diary.under_way.total, within_s=UNDER_WAY_S_MAX)
+        yield
+    finally:
+        for api in apis:
+            api.send(SIGCONT)
+
+
+async def _published(stack: FaultStack) -> Facts:
+    """All that was acknowledged, once it is published: else a moment's facts would be lost with the disk (docs/guarantees.md).
+
+    Workers go on appending: what is told here was there before a moment at which nothing waited for its relay.
+    """
+
+    async def told() -> Sequence[Facts]:
+        facts = await _facts(stack)
+        return [facts] if await caught_up(stack) else []
+
+    return (await eventually(told, within_s=PUBLISHED_S_MAX))[0]
 
 
 async def _lose(stack: FaultStack, backups: Notebook) -> None:
