@@ -95,7 +95,7 @@ class FaultStack:
     """And filled again: since then their beginning may be out of order."""
     lost_at: datetime | None = None
     """When the services' PostgreSQL was lost with its disk, to be restored in a later epoch."""
-    _probes: dict[str, str] = field(default_factory=dict)
+    probes: dict[str, str] = field(default_factory=dict)
     """Name → base URL of probes and metrics."""
 
     @property
@@ -121,7 +121,7 @@ class FaultStack:
         worker_port = lasting_port()
         process = self.stack.process(package, "worker" if role == "worker" else "api", name=name, worker_port=worker_port)
         self.processes[name] = process
-        self._probes[name] = f"http://{HOST}:{worker_port}" if role == "worker" else self.stack.url(package)
+        self.probes[name] = f"http://{HOST}:{worker_port}" if role == "worker" else self.stack.url(package)
         return process
 
     def environment(self, package: str) -> Mapping[str, str]:
@@ -218,7 +218,7 @@ class FaultStack:
     async def metric(self, name: str, metric: str) -> float:
         """Sum of a metric of a process over all its labels; 0 where it was never counted."""
         async with httpx2.AsyncClient(trust_env=False, timeout=DATABASE_TIMEOUT_S) as client:
-            text = (await client.get(f"{self._probes[name]}/metrics")).text
+            text = (await client.get(f"{self.probes[name]}/metrics")).text
         lines = [line.rsplit(" ", 1) for line in text.splitlines() if line.startswith((f"{metric} ", f"{metric}{{"))]
         return sum(float(value) for _, value in lines)
 
