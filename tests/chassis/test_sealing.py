@@ -302,6 +302,8 @@ class TestDestroy:
         unsealer = await sealing.unwrap([ada, ben], actor="account-1", purpose=Purpose.MASKED_PAGE)
 
         assert [ERASED, "张三"] == [unsealer.unseal(person, "name", sealed[person]) for person in (ada, ben)]
+        assert [None, "张三"] == [unsealer.text(person, "name", sealed[person]) for person in (ada, ben)]
+        assert unsealer.text(ben, "name", None) is None, "there was nothing"
 
     async def test_takes_key_and_document_off_the_server(self, keys: KeysDatabase, sealing: Sealing) -> None:
         index = uuid4().bytes * 2

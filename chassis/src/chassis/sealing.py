@@ -207,6 +207,11 @@ class Unsealer:
         key = self._key(stream_id)
         return ERASED if key is None else key.unseal(field, sealed)
 
+    def text(self, stream_id: UUID, field: str, sealed: Sealed | None) -> str | None:
+        """What it says, to be shown. None: there is nothing, or it was erased. Raises: as `unseal`."""
+        opened = None if sealed is None else self.unseal(stream_id, field, sealed)
+        return None if isinstance(opened, Erased) else opened
+
     def _key(self, stream_id: UUID) -> DataKey | None:
         # Opened when first needed, so that one damaged key does not spoil the page for everybody else.
         if stream_id not in self._opened:

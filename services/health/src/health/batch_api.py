@@ -18,7 +18,6 @@ from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.event_store import CommandKey
 from chassis.faults import NotFound
 from chassis.key_server import Purpose
-from chassis.sealing import Erased
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, problems
 from contracts.access import Action
@@ -201,5 +200,5 @@ async def _evidence(batch: Batch, caller: Principal, parts: Wired) -> str | None
     if batch.evidence is None:
         return None
     unsealer = await parts.sealing.unwrap(batch.person_ids, actor=caller.subject, purpose=Purpose.PROCESS)
-    notes = (unsealer.unseal(person_id, "evidence", each) for person_id, each in zip(batch.person_ids, batch.evidence, strict=True))
-    return next((note for note in notes if not isinstance(note, Erased)), None)
+    notes = (unsealer.text(person_id, "evidence", each) for person_id, each in zip(batch.person_ids, batch.evidence, strict=True))
+    return next((note for note in notes if note is not None), None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,7 +16,6 @@ from starlette.responses import Response
 
 from chassis.auth import Principal, allowed
 from chassis.key_server import Purpose
-from chassis.sealing import Erased
 from chassis.web import Consistency, Router
 from contracts.access import Action
 from contracts.health import BanObjected, BanReviewed, DispositionChanged, HealthReported, IsolationOrderWithdrawn, TravelClarified
@@ -163,9 +163,4 @@ def _correction(each: Versioned[Any], words: Words) -> CorrectionItem:
 async def _words(person_id: UUID, found: Sequence[Versioned[Any]], caller: Principal, parts: Wired) -> Words:
     """What opens them. It is recorded, unless there is nothing to open."""
     unsealer = await parts.sealing.unwrap([person_id] if found else [], actor=caller.subject, purpose=Purpose.PROCESS)
-
-    def words(field: str, sealed: Sealed | None) -> str | None:
-        opened = None if sealed is None else unsealer.unseal(person_id, field, sealed)
-        return None if isinstance(opened, Erased) else opened
-
-    return words
+    return partial(unsealer.text, person_id)

@@ -14,7 +14,6 @@ from pydantic import BaseModel
 
 from chassis.auth import Principal, allowed
 from chassis.key_server import Purpose
-from chassis.sealing import Erased
 from chassis.web import Consistency, Router
 from contracts.access import Action
 from contracts.firms import ContractNo
@@ -170,12 +169,9 @@ async def _masked(parts: Wired, caller: Principal, contract_no: str, rows: Seque
         for is_family in (False, True)
     }
 
-    def text(row: AwaitingForm, field: str, sealed: str) -> str | None:
-        opened = unsealer.unseal(row.person_id, field, sealed)
-        return None if isinstance(opened, Erased) else opened
-
     async def answer(row: AwaitingForm) -> AwaitingFormAnswer:
-        name, number = text(row, "name", row.name), text(row, "document", row.document)
+        name = unsealer.text(row.person_id, "name", row.name)
+        number = unsealer.text(row.person_id, "document", row.document)
         return AwaitingFormAnswer(
             person_id=row.person_id,
             accompanies=row.accompanies,

@@ -13,7 +13,6 @@ from chassis.auth import Principal, allowed
 from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.key_server import Purpose
-from chassis.sealing import Erased
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import IdempotencyKey, Router, etag, problems, unchanged
@@ -105,12 +104,12 @@ async def list_documents(contract_no: ContractNo, person_id: UUID, caller: Viewe
     items = []
     for each, (_, record) in records.items():
         known = document_of(record)
-        number = None if known is None else unsealer.unseal(each, "document", known.document)
+        number = unsealer.text(each, "document", known.document if known else None)
         items.append(
             DocumentAnswer(
                 person_id=each,
                 document_type=known.document_type if known else None,
-                document_number=None if number is None or isinstance(number, Erased) else masked_number(number),
+                document_number=number and masked_number(number),
             )
         )
     return DocumentsAnswer(items=items)

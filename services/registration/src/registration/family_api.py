@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.faults import VersionConflict
 from chassis.key_server import Purpose
-from chassis.sealing import Erased, Unsealer
+from chassis.sealing import Unsealer
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unchanged
@@ -359,10 +360,7 @@ async def _waits_for(parts: Wired, row: FamilyMemberRow) -> WaitsFor | None:
 def _masked(
     row: FamilyMemberRow, lacks: WaitsFor | None, handed_in: RegistrantAnswer | None, unsealer: Unsealer
 ) -> FamilyMemberAnswer:
-    def text(field: str, sealed: str | None) -> str | None:
-        opened = None if sealed is None else unsealer.unseal(row.person_id, field, sealed)
-        return None if isinstance(opened, Erased) else opened
-
+    text = partial(unsealer.text, row.person_id)
     name, number, mobile = text("name", row.name), text("document", row.document), text("mobile", row.mobile)
     return FamilyMemberAnswer(
         person_id=row.person_id,

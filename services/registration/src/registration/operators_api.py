@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from chassis.auth import Principal, allowed
 from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.key_server import Purpose
-from chassis.sealing import Erased, StreamIsErased, Unsealer
+from chassis.sealing import StreamIsErased, Unsealer
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import IdempotencyKey, Router, etag, problems, unchanged
@@ -240,10 +241,7 @@ async def _handle(
 
 
 def _masked(operator_id: UUID, grant: Grant, unsealer: Unsealer) -> OperatorAnswer:
-    def text(field: str, sealed: str) -> str | None:
-        opened = unsealer.unseal(operator_id, field, sealed)
-        return None if isinstance(opened, Erased) else opened
-
+    text = partial(unsealer.text, operator_id)
     name, number, mobile = text("name", grant.name), text("document", grant.document), text("mobile", grant.mobile)
     return OperatorAnswer(
         operator_id=operator_id,

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from chassis.auth import Principal, allowed
 from chassis.key_server import Purpose
-from chassis.sealing import Erased, Unsealer
+from chassis.sealing import Unsealer
 from chassis.web import Consistency, Router
 from contracts.access import Action
 from contracts.firms import ContractNo
@@ -68,11 +68,8 @@ async def list_people_here(
 
 
 def _answer(contract_no: str, row: PersonHere, unsealer: Unsealer) -> PersonHereAnswer:
-    def text(field: str, sealed: str) -> str | None:
-        opened = unsealer.unseal(row.person_id, field, sealed)
-        return None if isinstance(opened, Erased) else opened
-
-    name, number = text("name", row.name), text("document", row.document)
+    name = unsealer.text(row.person_id, "name", row.name)
+    number = unsealer.text(row.person_id, "document", row.document)
     return PersonHereAnswer(
         person_id=row.person_id,
         contract_no=contract_no,

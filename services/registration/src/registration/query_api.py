@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from chassis.auth import Principal, allowed
 from chassis.faults import NotFound
 from chassis.key_server import Purpose
-from chassis.sealing import Erased, Unsealer
+from chassis.sealing import Unsealer
 from chassis.strict_json import StrictModel
 from chassis.web import Consistency, Router, etag
 from contracts.access import Action
@@ -240,10 +241,7 @@ def registrant_answer(row: RegistrantRow | None) -> RegistrantAnswer | None:
 def _answer(
     row: PreRegistrationRow, lacks: WaitsFor | None, handed_in: RegistrantAnswer | None, unsealer: Unsealer
 ) -> PreRegistrationAnswer:
-    def text(field: str, sealed: str | None) -> str | None:
-        opened = None if sealed is None else unsealer.unseal(row.person_id, field, sealed)
-        return None if isinstance(opened, Erased) else opened
-
+    text = partial(unsealer.text, row.person_id)
     name, number, mobile = text("name", row.name), text("document", row.document), text("mobile", row.mobile)
     return PreRegistrationAnswer(
         person_id=row.person_id,

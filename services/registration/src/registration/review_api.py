@@ -15,7 +15,7 @@ from chassis.auth import Principal, allowed
 from chassis.command_handling import command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.key_server import Purpose
-from chassis.sealing import Erased, Unsealer
+from chassis.sealing import Unsealer
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unchanged
@@ -220,16 +220,15 @@ async def list_settlements(
         raise ReviewItemIsUnknown
     settled = [each.settled for each in page.items if each.settled is not None]
     unsealer = await parts.sealing.unwrap([person_id] if settled else [], actor=caller.subject, purpose=Purpose.PROCESS)
-    notes = [unsealer.unseal(person_id, "note", each.note) for each in settled]
     return [
         FoundOutAnswer(
             kind=ReviewItemKind(each.kind),
             declaration_version=each.declaration_version,
             settled_by=each.settled_by,
             settled_at=each.settled_at,
-            note=None if isinstance(note, Erased) else note,
+            note=unsealer.text(person_id, "note", each.note),
         )
-        for each, note in zip(settled, notes, strict=True)
+        for each in settled
     ]
 
 
@@ -291,11 +290,8 @@ async def settle_review_item(
 
 
 def _answer(contract_no: str, found: FoundItem, unsealer: Unsealer) -> ReviewItemAnswer:
-    def text(field: str, sealed: str) -> str | None:
-        opened = unsealer.unseal(found.person_id, field, sealed)
-        return None if isinstance(opened, Erased) else opened
-
-    name, number, settled = text("name", found.name), text("document", found.document), found.settled
+    name = unsealer.text(found.person_id, "name", found.name)
+    number, settled = unsealer.text(found.person_id, "document", found.document), found.settled
     return ReviewItemAnswer(
         person_id=found.person_id,
         contract_no=contract_no,

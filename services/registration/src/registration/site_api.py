@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Query
@@ -14,7 +15,7 @@ from chassis.command_handling import command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.consistency import ConsistencyToken
 from chassis.key_server import Purpose
-from chassis.sealing import Erased, Sealer, Unsealer
+from chassis.sealing import Sealer, Unsealer
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import Consistency, IdempotencyKey, IfMatch, Router, etag, problems
@@ -176,9 +177,7 @@ async def read_epidemic_control(contract_no: ContractNo, caller: Viewer, parts: 
 
 
 def _answer(contract_no: str, site: Site, unsealer: Unsealer, *, in_full: bool) -> EpidemicControlAnswer:
-    def text(field: str, sealed: str) -> str | None:
-        opened = unsealer.unseal(site_stream(contract_no), field, sealed)
-        return None if isinstance(opened, Erased) else opened
+    text = partial(unsealer.text, site_stream(contract_no))
 
     def member(sealed: TeamMember) -> TeamMemberAnswer:
         name, phone = text("name", sealed.name), text("phone", sealed.phone)

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from uuid import UUID
 
 import asyncpg
 
 from chassis.key_server import Purpose
-from chassis.sealing import Erased, Sealing, Unsealer
+from chassis.sealing import Sealing, Unsealer
 from contracts.identity import folded_name, masked_mobile, masked_name, masked_number
 from reporting.supervision.people import PersonRow, sealed_names
 
@@ -104,15 +105,12 @@ async def named(pool: asyncpg.Pool, sealing: Sealing, contract_no: str, name: st
 
 
 def _matching(sealed: Sequence[tuple[UUID, str]], unsealer: Unsealer, wanted: str) -> list[UUID]:
-    names = [(person_id, unsealer.unseal(person_id, "name", name)) for person_id, name in sealed]
-    return [person_id for person_id, name in names if not isinstance(name, Erased) and wanted in folded_name(name)]
+    names = [(person_id, unsealer.text(person_id, "name", name)) for person_id, name in sealed]
+    return [person_id for person_id, name in names if name is not None and wanted in folded_name(name)]
 
 
 def _identity(row: PersonRow, unsealer: Unsealer) -> Identity:
-    def text(field: str, sealed: str | None) -> str | None:
-        opened = None if sealed is None else unsealer.unseal(row.person_id, field, sealed)
-        return None if isinstance(opened, Erased) else opened
-
+    text = partial(unsealer.text, row.person_id)
     return Identity(text("name", row.name), row.document_type, text("document", row.document), text("mobile", row.mobile))
 
 
