@@ -9,6 +9,7 @@ TABLE = """
                           project_lead site_operator employer_registrar supervision_lead supervision_operator gate_device
 view_site                 yes          yes           yes                yes              yes                  -
 grant_operator            yes          -             -                  -                -                    -
+view_operator_changes     yes          -             -                  -                -                    -
 look_up_operator          -            -             -                  -                -                    -
 submit_site_information   yes          yes           -                  -                -                    -
 import_roster             yes          yes           -                  -                -                    -
@@ -42,6 +43,7 @@ operate                   -            -             -                  -       
                           station_officer district_supervisor city_supervisor contract_system police_subscriber ops portal
 view_site                 -               -                   -               -               -                 -   -
 grant_operator            -               -                   -               -               -                 -   -
+view_operator_changes     yes             yes                 yes             -               -                 -   -
 look_up_operator          -               -                   -               -               -                 -   yes
 submit_site_information   -               -                   -               -               -                 -   -
 import_roster             -               -                   -               -               -                 -   -

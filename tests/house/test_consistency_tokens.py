@@ -36,6 +36,7 @@ WITHOUT: Mapping[str, Mapping[str, str]] = {
             ("link_document", "list_documents", "unlink_document", "grant_operator", "list_operators", "withdraw_operator"),
             OWN_STREAM,
         ),
+        **dict.fromkeys(("list_corrections", "list_family_corrections", "list_operator_changes"), OWN_STREAM),
         **dict.fromkeys(
             ("look_up_operator", "read_operator_rights"),
             "reads the contracts' own streams; a first grant may be late",

@@ -31,7 +31,6 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "gate.py": "a replay is judged again and a stale view is refused: more than body, command, answer",
     },
     "health": {
-        "history.py": "what its queries read: streams, not read models",
         "adopted_policies.py": "by what this process judges: a stream that every decision needs, and none may wait for",
         "rehearsing.py": "goes through all people, a window at a time: no row says what a draft would make of somebody",
         "acting.py": "what seven commands about one person have in common before and after their decision",
@@ -104,6 +103,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "documents_api.py": "further documents of a person: about records, not about who is expected where",
         "operators_api.py": "who may act here, not who works here",
         "family_api.py": "携带家属: people beside those who are expected",
+        "grounds_api.py": "why something was put right, in words: sealed, read by fewer people than query_api.py, and recorded",
         "review_items.py": "one list out of several read models",
         "review_api.py": "待核: neither what was handed in nor who is expected, but what is odd about it",
         "erasing_api.py": "the one act that cannot be taken back, in the order in which it must be done",

@@ -29,6 +29,11 @@ async def test_a_project_lead_grants_and_withdraws_what_others_may_do(site: Site
     await site.post("project_lead", "registration", path, {"reason": "已调离本项目"}, expect=(204,))
     listed = (await site.get("project_lead", "registration", "operator-grants"))["items"]
     assert ["employer_registrar"] == [each["role"] for each in listed]
+    for role in ("project_lead", "station_officer"):
+        changes = (await site.get(role, "registration", "operator-grants/changes"))["items"]
+        assert [(None, "已调离本项目"), ("employer_registrar", None), ("site_operator", None)] == [
+            (each["role"], each["grounds"]) for each in changes
+        ]
 
 
 async def test_who_was_granted_the_contract_chooses_it_until_that_is_withdrawn(site: Site) -> None:

@@ -60,6 +60,22 @@ async def test_a_corrected_mobile_keeps_nobody_out(site: Site) -> None:
     assert ("13800000011", "13900000022") == (shared["mobile"], corrected["mobile"])
 
 
+async def test_why_somebody_was_corrected_and_withdrawn_is_read_by_those_who_supervise_it(site: Site) -> None:
+    arrived = await site.arrives()
+    await correct(site, arrived, mobile="13900000022")
+    registered = f"pre-registrations/{arrived.person_id}"
+    await site.post("site_operator", "registration", f"{registered}/withdrawal", {"reason": "不来沪"})
+    for role in ("site_operator", "supervision_lead", "station_officer", "district_supervisor", "city_supervisor"):
+        found = (await site.get(role, "registration", f"{registered}/corrections"))["items"]
+        assert [("pre-registration-withdrawn", "不来沪"), ("person-details-corrected", "登记错误")] == [
+            (each["kind"], each["grounds"]) for each in found
+        ]
+    for role in ("employer_registrar", "gate_device", "police_subscriber"):
+        await site.get(role, "registration", f"{registered}/corrections", expect=(403,))
+    log = await site.ask("station_officer", "GET", "reporting", f"/v1/people/{arrived.person_id}/access-log")
+    assert 5 == sum(("registration", "process") == (each["service"], each["purpose"]) for each in log.json()["items"]), "recorded"
+
+
 async def test_a_name_that_differs_keeps_a_form_waiting_until_health_cloud_says_it_too(site: Site) -> None:
     person = somebody()
     await site.declares(replace(person, name="陈平安"))

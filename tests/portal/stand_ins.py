@@ -242,6 +242,7 @@ class StandIns:
             ("GET", f"{of_person}/isolation-orders"): (200, {"items": [ORDER]}),
             ("GET", f"{of_person}/assessments"): (200, {"items": [ASSESSMENT], "next_before": None}),
             ("POST", f"{of_contract}/pre-registrations/{PERSON}/corrections"): (201, {}),
+            ("GET", f"{of_contract}/pre-registrations/{PERSON}/corrections"): (200, {"items": [PUT_RIGHT], "next_before": None}),
             ("GET", f"{of_person}/health-reports"): (200, {"items": [REPORT], "next_before": None, "holds": ["fever"]}),
             ("POST", f"{of_person}/health-reports"): (201, {"holds": []}),
             ("POST", f"{of_contract}/health-rounds"): (200, {"people": [reported(PERSON)]}),
@@ -491,6 +492,15 @@ CORRECTION = {
     "order_id": None,
     "reason_code": None,
     "grounds": "把36.8录成38.6",
+    "corrected_by": "user:jianli",
+    "corrected_at": NOW,
+}
+PUT_RIGHT = {
+    "version": 4,
+    "kind": "person-details-corrected",
+    "review_item": None,
+    "records": [],
+    "grounds": "手机号录错",
     "corrected_by": "user:jianli",
     "corrected_at": NOW,
 }

@@ -102,6 +102,14 @@ class TestGrounds:
         page = (await browser.submit(f"{PATH}/grounds")).text
         assert ("显示处置依据" in page, "流调电话通知" in page, "核酸阳性" in page) == (False, True, True)
         assert "把36.8录成38.6" in page
+        assert ("更正预登记信息" in page, "手机号录错" in page) == (True, True), "and what was registered"
+
+    async def test_of_whoever_only_registration_knows_are_what_it_tells(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(PATH)
+        for each in (GROUNDS, f"/v1/people/{PERSON}/corrections"):
+            services.answers["GET", each] = refusal(404, "not-found", "未找到")
+        page = (await browser.submit(f"{PATH}/grounds")).text
+        assert ("流调电话通知" in page, "手机号录错" in page) == (False, True)
 
 
 class TestObjection:

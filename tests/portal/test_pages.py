@@ -419,7 +419,7 @@ class TestSupervisedPerson:
 
     async def test_is_told_of_the_grounds_only_where_they_are_asked_for(self, services: StandIns, browser: Browser) -> None:
         person = f"/v1/people/{PERSON}"
-        words = {"流调电话通知", "核酸阳性", "把36.8录成38.6", "未接触病例"}
+        words = {"流调电话通知", "核酸阳性", "把36.8录成38.6", "未接触病例", "手机号录错"}
         page = (await browser.open(self.PATH)).text
         assert set() == {each for each in words if each in page}
         assert [] == services.sent("GET", f"{person}/dispositions/grounds")
@@ -430,6 +430,7 @@ class TestSupervisedPerson:
             services.answers["GET", f"{person}/{what}"] = nobody
         unknown = await browser.submit(f"{self.PATH}/grounds")
         assert (200, True) == (unknown.status_code, "处置依据" in unknown.text), "health knows nothing of him"
+        assert {"手机号录错"} == {each for each in words if each in unknown.text}, "but registration does"
 
     async def test_tells_page_by_page_who_changed_what(self, services: StandIns, browser: Browser) -> None:
         log = f"/v1/people/{PERSON}/change-log"

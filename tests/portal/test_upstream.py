@@ -20,6 +20,7 @@ import healthcloud_bridge.command_api
 import registration.checklist_api
 import registration.command_api
 import registration.family_api
+import registration.grounds_api
 import registration.query_api
 import registration.review_api
 import registration.site_api
@@ -74,7 +75,8 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (bans.Look, health.grounds_api.ReviewItem),
     (bans.Grounds, health.grounds_api.GroundsItem),
     (bans.Objection, health.grounds_api.ObjectionItem),
-    (bans.Correction, health.grounds_api.CorrectionItem),
+    (people.Correction, health.grounds_api.CorrectionItem),
+    (people.Correction, registration.grounds_api.CorrectionItem),
     (bans.DueReview, health.lists_api.DueReviewItem),
     (bans.DueReviews, health.lists_api.DueReviewsAnswer),
     (gate.Clearance, gatekeeper.query_api.ClearanceAnswer),

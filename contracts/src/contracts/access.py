@@ -36,6 +36,7 @@ class Action(StrEnum):
     REPORT_CONTRACT = "report_contract"  # contracts, their employers, stations
     VIEW_SITE = "view_site"  # lists and details of one contract, personal data masked
     GRANT_OPERATOR = "grant_operator"  # who may act on one's contract: grant, withdraw, see
+    VIEW_OPERATOR_CHANGES = "view_operator_changes"  # who was let act on a contract, who may no more, and why
     LOOK_UP_OPERATOR = "look_up_operator"  # what was granted to whoever signs in
     SUBMIT_SITE_INFORMATION = "submit_site_information"  # 工地疫情防控信息: team, hospital, supplies, checklists
     IMPORT_ROSTER = "import_roster"
@@ -76,6 +77,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.REPORT_CONTRACT: frozenset({Role.CONTRACT_SYSTEM}),
         Action.VIEW_SITE: _REGISTRARS | _SITE_SUPERVISION,
         Action.GRANT_OPERATOR: frozenset({Role.PROJECT_LEAD}),
+        Action.VIEW_OPERATOR_CHANGES: _AUTHORITIES | {Role.PROJECT_LEAD},
         Action.LOOK_UP_OPERATOR: frozenset({Role.PORTAL}),
         Action.SUBMIT_SITE_INFORMATION: _SITE,
         Action.IMPORT_ROSTER: _SITE,

@@ -38,6 +38,11 @@ class Event(BaseModel):
     TYPE: ClassVar[str]
     """Written type name with its version, `gatehouse.<service>.<fact>.v<n>`. Never a class path."""
 
+    @classmethod
+    def fact(cls) -> str:
+        """What happened, as the type's name says it: `person-pre-registered`."""
+        return cls.TYPE.split(".")[2]
+
     def encode(self) -> bytes:
         """The bytes that are stored and published: UTF-8 JSON, Chinese unescaped, absent optional fields left out."""
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)

@@ -10,6 +10,7 @@ from fastapi import Depends, Path
 from pydantic import BaseModel
 
 from chassis.auth import Principal, allowed
+from chassis.history import VERSION_MAX, facts_of
 from chassis.preferences import PREFERENCE_APPLIED, Wait
 from chassis.strict_json import StrictModel
 from chassis.web import Router, problems
@@ -40,7 +41,6 @@ from health.domain.dispositions import (
     ReleaseDocumentIsMissing,
 )
 from health.domain.reports import NoSymptomIsTicked, NothingToCorrect, ReadingIsInTheFuture, ReportWasCorrected
-from health.history import VERSION_MAX, facts_of
 from health.wired import Wired
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
@@ -231,8 +231,8 @@ async def change_disposition(person_id: UUID, body: DispositionBody, caller: Dec
     await act.require_known(caller, person_id, body.contract_no)
     command = await _sealed(body, person_id, caller, act.parts)
     outcome = await act.handle(caller, command)
-    (decided,) = await facts_of(act.parts.pool, person_id, DispositionChanged, before=outcome.version + 1, limit=1)
-    in_force_at = await act.parts.in_force.since(decided.event_id, within_s=wait or 0)
+    (decided,) = await facts_of(act.parts.pool, person_id, [DispositionChanged], before=outcome.version + 1, limit=1)
+    in_force_at = await act.parts.in_force.since(decided.recorded.event_id, within_s=wait or 0)
     if wait is not None:
         act.response.headers[PREFERENCE_APPLIED] = f"wait={wait}"
         act.response.status_code = 202 if in_force_at is None else 200

@@ -5,9 +5,8 @@ For those who decide, and for those who supervise them: bans have been abused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
-from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,22 +14,23 @@ from fastapi import Depends
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed
-from chassis.key_server import Purpose
+from chassis.history import PAGE_ITEMS_MAX, VERSION_MAX, Before, Item, Limit, Page, Words, facts_of, next_before, words_of
+from chassis.subscribers import Fact
 from chassis.web import Consistency, Router
 from contracts.access import Action
+from contracts.event import Event
 from contracts.health import BanObjected, BanReviewed, DispositionChanged, HealthReported, IsolationOrderWithdrawn, TravelClarified
-from contracts.sealing import Sealed
-from health.history import PAGE_ITEMS_MAX, VERSION_MAX, Versioned, corrections_of, facts_of
-from health.query_api import Before, DispositionItem, Item, Limit, Page, disposition_item, next_before, visible
+from health.query_api import DispositionItem, disposition_item, visible
 from health.read_models.in_force import in_force_since
-from health.wired import Parts, Wired
+from health.wired import Parts
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
 Reader = Annotated[Principal, Depends(allowed(Action.VIEW_GROUNDS))]
 
-Words = Callable[[str, Sealed | None], str | None]
-"""Field and envelope to what it says. None: there is nothing, or it was erased."""
+CORRECTIONS: Sequence[type[Event]] = (HealthReported, TravelClarified, IsolationOrderWithdrawn)
+CORRECTS = "(type <> $6 OR said ->> 'corrects' IS NOT NULL)"
+"""Of reports, those that correct one."""
 
 
 class ReviewItem(Item):
@@ -93,11 +93,9 @@ async def list_objections(
 ) -> Page[ObjectionItem]:
     """What the person has said. Reading it is recorded."""
     await visible(person_id, caller, seen, parts, response)
-    found = await facts_of(parts.pool, person_id, BanObjected, before=before, limit=limit)
-    words = await _words(person_id, found, caller, parts)
-    items = [
-        ObjectionItem(**{**dict(each.event), "version": each.version, "note": words("note", each.event.note)}) for each in found
-    ]
+    found = await facts_of(parts.pool, person_id, [BanObjected], before=before, limit=limit)
+    words = await words_of(parts.sealing, person_id, found, reader=caller.subject)
+    items = [ObjectionItem(**{**dict(event), "version": told.version, "note": words("note", event.note)}) for event, told in found]
     return Page(items=items, next_before=next_before(found, limit))
 
 
@@ -107,24 +105,24 @@ async def list_grounds(
 ) -> Page[GroundsItem]:
     """What every decision rests on. Reading it is recorded."""
     await visible(person_id, caller, seen, parts, response)
-    found = await facts_of(parts.pool, person_id, DispositionChanged, before=before, limit=limit)
-    looks: Sequence[Versioned[BanReviewed]] = ()
+    found = await facts_of(parts.pool, person_id, [DispositionChanged], before=before, limit=limit)
+    looks: Sequence[Fact[BanReviewed]] = ()
     if found:
-        oldest = found[-1].version
-        looks = await facts_of(parts.pool, person_id, BanReviewed, before=before, limit=PAGE_ITEMS_MAX, after=oldest)
-    known = await in_force_since(parts.pool, [each.event_id for each in found])
-    words = await _words(person_id, found, caller, parts)
-
-    def review(each: Versioned[BanReviewed]) -> ReviewItem:
-        return ReviewItem(**{**dict(each.event), "version": each.version, "evidence": words("evidence", each.event.evidence)})
-
-    newer = [VERSION_MAX, *(each.version for each in found)]
+        oldest = found[-1].recorded.version
+        looks = await facts_of(parts.pool, person_id, [BanReviewed], before=before, limit=PAGE_ITEMS_MAX, after=oldest)
+    known = await in_force_since(parts.pool, [each.recorded.event_id for each in found])
+    words = await words_of(parts.sealing, person_id, found, reader=caller.subject)
+    reviews = [
+        ReviewItem(**{**dict(event), "version": told.version, "evidence": words("evidence", event.evidence)})
+        for event, told in looks
+    ]
+    newer = [VERSION_MAX, *(each.recorded.version for each in found)]
     items = [
         GroundsItem(
-            **dict(disposition_item(each, known.get(each.event_id))),
+            **dict(disposition_item(each, known.get(each.recorded.event_id))),
             evidence=words("evidence", each.event.evidence),
             release_document=words("release_document", each.event.release_document),
-            reviews=[review(look) for look in looks if each.version < look.version < until],
+            reviews=[look for look in reviews if each.recorded.version < look.version < until],
         )
         for each, until in zip(found, newer, strict=False)
     ]
@@ -138,12 +136,14 @@ async def list_corrections(
     """更正: reports that were wrong, answers to what a judgement left open, orders that were withdrawn; and why. Reading it is
     recorded."""
     await visible(person_id, caller, seen, parts, response)
-    found = await corrections_of(parts.pool, person_id, before=before, limit=limit)
-    words = await _words(person_id, found, caller, parts)
+    found = await facts_of(
+        parts.pool, person_id, CORRECTIONS, before=before, limit=limit, only=CORRECTS, given=[HealthReported.TYPE]
+    )
+    words = await words_of(parts.sealing, person_id, found, reader=caller.subject)
     return Page(items=[_correction(each, words) for each in found], next_before=next_before(found, limit))
 
 
-def _correction(each: Versioned[Any], words: Words) -> CorrectionItem:
+def _correction(each: Fact[Any], words: Words) -> CorrectionItem:
     told: dict[str, Any] = dict.fromkeys(CorrectionItem.model_fields)
     match each.event:
         case HealthReported() as report:
@@ -157,10 +157,4 @@ def _correction(each: Versioned[Any], words: Words) -> CorrectionItem:
             told |= {"kind": "isolation_order", "order_id": withdrawal.order_id, "reason_code": withdrawal.reason_code}
             told |= {"grounds": words("evidence", withdrawal.evidence)}
             told |= {"corrected_by": withdrawal.withdrawn_by, "corrected_at": withdrawal.withdrawn_at}
-    return CorrectionItem(**{**told, "version": each.version})
-
-
-async def _words(person_id: UUID, found: Sequence[Versioned[Any]], caller: Principal, parts: Wired) -> Words:
-    """What opens them. It is recorded, unless there is nothing to open."""
-    unsealer = await parts.sealing.unwrap([person_id] if found else [], actor=caller.subject, purpose=Purpose.PROCESS)
-    return partial(unsealer.text, person_id)
+    return CorrectionItem(**{**told, "version": each.recorded.version})

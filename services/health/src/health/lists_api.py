@@ -14,12 +14,13 @@ from pydantic import BaseModel
 
 from chassis.auth import Principal, allowed, covers_contract
 from chassis.faults import NotFound
+from chassis.history import Limit
 from chassis.web import Consistency, Router
 from contracts.access import SCOPES, Action, Scope, covers
 from contracts.firms import ContractNo
 from contracts.health import Disposition
 from contracts.times import Day, shanghai_date
-from health.query_api import Limit, Viewer
+from health.query_api import Viewer
 from health.read_models.ban_reviews import page_of_due_reviews
 from health.read_models.isolation_ends import Whose, page_of_isolation_ends, places_of
 from health.read_models.missing_reports import missing_by_contract, page_of_missing

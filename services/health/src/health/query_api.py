@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query
-from pydantic import BaseModel, Field
+from fastapi import Depends
+from pydantic import Field
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed
+from chassis.history import Before, Item, Limit, Page, facts_of, next_before
+from chassis.subscribers import Fact
 from chassis.web import Consistency, Router, etag
 from contracts.access import Action
-from contracts.event import Event
 from contracts.health import (
     ArrivalAssessed,
     Disposition,
@@ -29,35 +29,12 @@ from contracts.health import (
 from contracts.symptoms import Symptom, TemperatureMethod
 from contracts.times import shanghai_date
 from health.domain.state import HealthPerson
-from health.history import PAGE_ITEMS_MAX, VERSION_MAX, Versioned, facts_of
 from health.read_models.in_force import in_force_since
 from health.wired import Parts, Wired
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
-Before = Annotated[
-    int | None, Query(ge=1, le=VERSION_MAX, description="`next_before` of the page before; without it, the newest page.")
-]
-Limit = Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)]
-
-E = TypeVar("E", bound=Event)
-I = TypeVar("I", bound="Item")  # noqa: E741 - an item
-
-
-class Item(BaseModel):
-    """A fact, as stored."""
-
-    version: int
-    """Of the person's stream after it; orders the items."""
-
-
-class Page(BaseModel, Generic[I]):
-    """Some facts, newest first."""
-
-    items: list[I]
-    next_before: int | None
-    """`before` of the next page; None on the last one."""
 
 
 class HealthReportItem(Item):
@@ -148,10 +125,10 @@ async def list_health_reports(
 ) -> HealthReportPage:
     """每日健康: what was reported, in the order in which it came in."""
     person = await visible(person_id, caller, seen, parts, response)
-    found = await facts_of(parts.pool, person_id, HealthReported, before=before, limit=limit)
+    found = await facts_of(parts.pool, person_id, [HealthReported], before=before, limit=limit)
     items = [
-        HealthReportItem(version=each.version, corrected=each.event.report_id in person.corrected, **dict(each.event))
-        for each in found
+        HealthReportItem(version=told.version, corrected=event.report_id in person.corrected, **dict(event))
+        for event, told in found
     ]
     return HealthReportPage(items=items, next_before=next_before(found, limit), holds=sorted(person.holds))
 
@@ -162,9 +139,9 @@ async def list_dispositions(
 ) -> DispositionPage:
     """处置方式: the one that stands and every change before it."""
     person = await visible(person_id, caller, seen, parts, response)
-    found = await facts_of(parts.pool, person_id, DispositionChanged, before=before, limit=limit)
-    known = await in_force_since(parts.pool, [each.event_id for each in found])
-    items = [disposition_item(each, known.get(each.event_id)) for each in found]
+    found = await facts_of(parts.pool, person_id, [DispositionChanged], before=before, limit=limit)
+    known = await in_force_since(parts.pool, [each.recorded.event_id for each in found])
+    items = [disposition_item(each, known.get(each.recorded.event_id)) for each in found]
     return DispositionPage(
         items=items,
         next_before=next_before(found, limit),
@@ -180,16 +157,16 @@ async def list_isolation_orders(
 ) -> Page[IsolationOrderItem]:
     """隔离要求: one order for each reason; the latest end of those that were not withdrawn counts."""
     person = await visible(person_id, caller, seen, parts, response)
-    found = await facts_of(parts.pool, person_id, IsolationOrdered, before=before, limit=limit)
+    found = await facts_of(parts.pool, person_id, [IsolationOrdered], before=before, limit=limit)
     today = shanghai_date(parts.clock.now())
     items = [
         IsolationOrderItem(
-            version=each.version,
-            day=(today - each.event.anchor_date).days,
-            withdrawn=each.event.order_id not in person.order_ids,
-            **dict(each.event),
+            version=told.version,
+            day=(today - event.anchor_date).days,
+            withdrawn=event.order_id not in person.order_ids,
+            **dict(event),
         )
-        for each in found
+        for event, told in found
     ]
     return Page(items=items, next_before=next_before(found, limit))
 
@@ -200,8 +177,8 @@ async def list_assessments(
 ) -> Page[AssessmentItem]:
     """来沪评估: how each pinned declaration was judged, and which questions that left open."""
     await visible(person_id, caller, seen, parts, response)
-    found = await facts_of(parts.pool, person_id, ArrivalAssessed, before=before, limit=limit)
-    items = [AssessmentItem(version=each.version, **dict(each.event)) for each in found]
+    found = await facts_of(parts.pool, person_id, [ArrivalAssessed], before=before, limit=limit)
+    items = [AssessmentItem(version=told.version, **dict(event)) for event, told in found]
     return Page(items=items, next_before=next_before(found, limit))
 
 
@@ -214,11 +191,11 @@ async def visible(person_id: UUID, caller: Principal, seen: Consistency, parts: 
     return person
 
 
-def disposition_item(each: Versioned[DispositionChanged], in_force_at: datetime | None) -> DispositionItem:
+def disposition_item(fact: Fact[DispositionChanged], in_force_at: datetime | None) -> DispositionItem:
     """A decision without its words."""
-    event = each.event
+    event = fact.event
     return DispositionItem(
-        version=each.version,
+        version=fact.recorded.version,
         contract_no=event.contract_no,
         disposition=event.disposition,
         isolation_from=event.isolation_from,
@@ -232,8 +209,3 @@ def disposition_item(each: Versioned[DispositionChanged], in_force_at: datetime 
         changed_at=event.changed_at,
         in_force_at=in_force_at,
     )
-
-
-def next_before(found: Sequence[Versioned[E]], limit: int) -> int | None:
-    """`before` of the page after this one."""
-    return found[-1].version if len(found) == limit else None

@@ -125,11 +125,6 @@ ROUND_REFUSALS: Mapping[str, str] = {
 }
 """Why one of a team was not reported."""
 READING_SOURCES: Mapping[str, str] = {"registrar": _("人工登记"), "gate": _("闸机"), "declaration": _("健康云")}
-CORRECTIONS: Mapping[str, str] = {
-    "report": _("更正每日健康"),
-    "travel": _("核实行程"),
-    "isolation_order": _("撤销隔离要求"),
-}
 HOLDS: Mapping[str, str] = {"fever": _("发热"), "symptoms": _("有症状")}
 SYMPTOMS: Mapping[str, str] = {symptom.value: words for symptom, words in SYMPTOM_LABELS.items()}
 TRADE_NAMES: Mapping[str, str] = TRADES
@@ -249,6 +244,13 @@ CHANGES: Mapping[str, str] = {
     "exit-registered": _("退场登记"),
 }
 """What stands in a person's own record, by the name of the fact."""
+CORRECTIONS: Mapping[str, str] = {
+    **CHANGES,
+    "report": _("更正每日健康"),
+    "travel": _("核实行程"),
+    "isolation_order": _("撤销隔离要求"),
+}
+"""What was put right: of health by a word of its own, of registration by the name of the fact."""
 SERVICES: Mapping[str, str] = {
     "registration": _("登记"),
     "health": _("健康"),

@@ -22,15 +22,7 @@ from registration.awaiting_forms import AwaitingForm, Cursor, awaiting_by_contra
 from registration.domain.lacking import WaitsFor, waits_for
 from registration.query_api import ROWS_DEFAULT, ROWS_MAX, RegistrantAnswer, microseconds, moment, registrant_answer
 from registration.read_models.registrants import registrants_of
-from registration.supervised import (
-    CONTRACTS_DEFAULT,
-    AfterContract,
-    Contracts,
-    Supervisor,
-    own_employer,
-    reach_of,
-    require_supervised,
-)
+from registration.supervised import CONTRACTS_DEFAULT, AfterContract, Contracts, Supervisor, own_employer, reach_of
 from registration.wired import Wired, wired
 
 site = Router(prefix="/v1/contracts/{contract_no}/awaiting-forms", tags=["pre-registrations"])
@@ -136,7 +128,7 @@ async def list_awaiting_forms_of_supervised(
 ) -> AwaitingFormsAnswer:
     """The same on one of those contracts: which forms."""
     await parts.wait_for(seen)
-    await require_supervised(parts, caller, contract_no)
+    await parts.contract_of(caller, contract_no)
     return await _page(parts, caller, contract_no, after, limit)
 
 

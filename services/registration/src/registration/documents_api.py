@@ -16,7 +16,7 @@ from chassis.key_server import Purpose
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
 from chassis.web import IdempotencyKey, Router, etag, problems, unchanged
-from contracts.access import Action, covers_employer
+from contracts.access import Action
 from contracts.firms import ContractNo
 from contracts.identity import Document, DocumentType, masked_number
 from contracts.texts import VisibleText
@@ -86,7 +86,7 @@ async def link_document(
 ) -> DocumentReceipt:
     """Say that a further document is the same person's. From then on bans, isolation and health of either record count for
     both, at every gate. Said again, it changes nothing (200)."""
-    await _require_known(parts, caller, contract_no, person_id)
+    await parts.require_known(caller, contract_no, person_id)
     command = command_key(principal=caller.subject, key=key, body=request_context().content)
     told = await parts.linking.link(person_id, body.document, body.reason, key=command)
     _tell(response, told.outcome)
@@ -98,7 +98,7 @@ async def link_document(
 @router.get("")
 async def list_documents(contract_no: ContractNo, person_id: UUID, caller: Viewer, parts: Parts) -> DocumentsAnswer:
     """The records of the person under all documents, masked."""
-    await _require_known(parts, caller, contract_no, person_id)
+    await parts.require_known(caller, contract_no, person_id)
     records = await records_of(parts.people, person_id)
     unsealer = await parts.sealing.unwrap(sorted(records), actor=caller.subject, purpose=Purpose.MASKED_PAGE)
     items = []
@@ -128,18 +128,9 @@ async def unlink_document(
 ) -> None:
     """The other document is somebody else's: its record stands for itself again, and all others stay linked. Of the person's
     own record (`other_id` is `person_id`), it is this one that leaves. Sending it twice does it once."""
-    await _require_known(parts, caller, contract_no, person_id)
+    await parts.require_known(caller, contract_no, person_id)
     command = command_key(principal=caller.subject, key=key, body=request_context().content)
     _tell(response, await parts.linking.unlink(person_id, other_id, body.reason, key=command))
-
-
-async def _require_known(parts: Wired, caller: Principal, contract_no: str, person_id: UUID) -> None:
-    """Raises: NotFound; PersonIsNotPreRegistered for whoever the contract, or the caller's firm, does not know."""
-    await parts.contract_of(caller, contract_no)
-    _, person = await parts.people.read(person_id)
-    is_known = contract_no in person.contracts
-    if not is_known or not covers_employer(caller.role, caller.grants, person.employer_on(contract_no) or ""):
-        raise PersonIsNotPreRegistered
 
 
 def _tell(response: Response, outcome: Outcome[PersonEvent]) -> None:

@@ -233,7 +233,7 @@ async def correct_family_member(
 ) -> FamilyMemberReceipt:
     """Put right what was typed, or rely on the latest declaration. The police is told, and the arrival is judged anew. What
     changes nothing is 200."""
-    await _require_family_member(parts, caller, contract_no, person_id, member_id)
+    await require_family_member(parts, caller, contract_no, person_id, member_id)
     await parts.wait_for(seen)
     sealer = await parts.sealing.sealer_for([member_id])
     command = CorrectFamilyMember(
@@ -271,7 +271,7 @@ async def withdraw_family_member(
     response: Response,
 ) -> None:
     """Withdraw a mistaken family member, also to register what was wrong anew. Sending it twice withdraws once."""
-    await _require_family_member(parts, caller, contract_no, person_id, member_id)
+    await require_family_member(parts, caller, contract_no, person_id, member_id)
     await parts.wait_for(seen)
     sealer = await parts.sealing.sealer_for([member_id])
     command = WithdrawFamilyMember(
@@ -307,11 +307,12 @@ def _receipt(member_id: UUID, known: FamilyMember) -> FamilyMemberReceipt:
     )
 
 
-async def _require_family_member(parts: Wired, caller: Principal, contract_no: str, person_id: UUID, member_id: UUID) -> None:
+async def require_family_member(parts: Wired, caller: Principal, contract_no: str, person_id: UUID, member_id: UUID) -> None:
     """Raises: NotFound; PersonIsNotPreRegistered; FamilyMemberIsUnknown, so that nothing is sealed for whoever is unknown."""
     await _accompanied(parts, caller, contract_no, person_id)
     _, member = await parts.people.read(member_id)
-    if contract_no not in member.family:
+    known = member.family.get(contract_no)
+    if known is None or known.form.accompanies != person_id:
         raise FamilyMemberIsUnknown
 
 

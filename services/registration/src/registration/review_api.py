@@ -28,15 +28,7 @@ from contracts.review import ReviewItemKind
 from contracts.texts import VisibleText
 from registration.domain.review import ReviewItem, ReviewItemIsUnknown, SettleReviewItem
 from registration.review_items import FoundItem, FoundPage, review_items, unsettled_by_contract
-from registration.supervised import (
-    CONTRACTS_DEFAULT,
-    AfterContract,
-    Contracts,
-    Supervisor,
-    own_employer,
-    reach_of,
-    require_supervised,
-)
+from registration.supervised import CONTRACTS_DEFAULT, AfterContract, Contracts, Supervisor, own_employer, reach_of
 from registration.wired import Wired, wired
 
 PEOPLE_DEFAULT, PEOPLE_MAX = 50, 200
@@ -183,7 +175,7 @@ async def list_review_items_of_supervised(
 ) -> ReviewItemsAnswer:
     """待核 on one of those contracts: what there is to look at."""
     await parts.wait_for(seen)
-    await require_supervised(parts, caller, contract_no)
+    await parts.contract_of(caller, contract_no)
     page = await review_items(parts.pool, contract_no, employer=None, is_settled=is_settled, after=after, people_max=limit)
     return await _masked(parts, caller, contract_no, page)
 

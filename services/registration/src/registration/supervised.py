@@ -7,11 +7,9 @@ from typing import Annotated
 from fastapi import Depends, Query
 
 from chassis.auth import Principal, allowed
-from chassis.faults import NotFound
-from contracts.access import SCOPES, Action, Role, Scope, covers
+from contracts.access import SCOPES, Action, Role, Scope
 from contracts.firms import ContractNo
-from registration.read_models.contract_places import Reach, place_of
-from registration.wired import Wired
+from registration.read_models.contract_places import Reach
 
 CONTRACTS_DEFAULT, CONTRACTS_MAX = 50, 200
 
@@ -33,10 +31,3 @@ def reach_of(caller: Principal) -> Reach:
         stations=None if scope is not Scope.STATIONS else caller.stations,
         districts=None if scope is not Scope.DISTRICTS else caller.districts,
     )
-
-
-async def require_supervised(parts: Wired, caller: Principal, contract_no: str) -> None:
-    """Raises: NotFound where the contract is not there, or another authority's."""
-    place = await place_of(parts.pool, contract_no)
-    if place is None or not covers(caller.role, caller.grants, place):
-        raise NotFound

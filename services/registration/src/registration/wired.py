@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from starlette.requests import Request
@@ -20,12 +21,13 @@ from chassis.faults import IdempotencyKeyReused, NotFound
 from chassis.identity import Identities
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
+from contracts.access import covers_employer
 from contracts.streams import contract_stream
 from registration.checklist_files import ChecklistFiles
 from registration.correcting import Correcting
 from registration.domain.contract import Contract, ContractCommand, ContractDetails, ContractEvent
 from registration.domain.operators import Operators, OperatorsCommand, OperatorsEvent
-from registration.domain.person import Person, PersonCommand, PersonEvent
+from registration.domain.person import Person, PersonCommand, PersonEvent, PersonIsNotPreRegistered
 from registration.domain.site import Site, SiteCommand, SiteEvent
 from registration.domain.station import RegisterStation, Station
 from registration.imports.running import Imports
@@ -95,11 +97,22 @@ class Wired:
 
     async def contract_of(self, caller: Principal, contract_no: str) -> tuple[int, Contract, ContractDetails]:
         """Version, state and details of a reported contract. Raises: NotFound where it is not there, or not the caller's."""
-        covers_contract(caller, contract_no)
         version, contract = await self.contracts.read(contract_stream(contract_no))
-        if contract.details is None:
+        details = contract.details
+        if details is None:
             raise NotFound
-        return version, contract, contract.details
+        covers_contract(caller, contract_no, station_name=details.station_name, district=details.district)
+        return version, contract, details
+
+    async def require_known(self, caller: Principal, contract_no: str, person_id: UUID) -> None:
+        """Return if this contract of the caller's, and his firm where he is of one, ever knew the person.
+
+        Raises: NotFound; PersonIsNotPreRegistered."""
+        await self.contract_of(caller, contract_no)
+        _, person = await self.people.read(person_id)
+        is_known = contract_no in person.contracts
+        if not is_known or not covers_employer(caller.role, caller.grants, person.employer_on(contract_no) or ""):
+            raise PersonIsNotPreRegistered
 
 
 async def wired(request: Request) -> Wired:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from starlette.responses import Response
@@ -13,14 +14,17 @@ from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError
 from portal.pages.health import Accompanies, people_of, person_of
-from portal.upstream.ban_reviews import Correction, DueReviews, Grounds, Objection
+from portal.upstream.ban_reviews import DueReviews, Grounds, Objection
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.registration import Correction
 from portal.upstream.reporting import PersonRow
 from portal.visits import PAGE, Visit, page
 
 router = Router(tags=["pages"])
 
 OF_PERSON = "/contracts/{contract_no}/people/{person_id}/ban-review"
+T = TypeVar("T")
+
 FIELDS = {"/evidence": "evidence", "/review_on": "review_on", "/note": "note", "review-is-out-of-reach": "review_on"}
 
 
@@ -100,7 +104,7 @@ async def show_objections(visit: Visit, person_id: UUID, accompanies: Accompanie
 @page(Action.VIEW_GROUNDS)
 async def show_grounds(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
     """处置依据 of every decision, and why something was put right: likewise."""
-    return await _ban(visit, person_id, words=await words_about(visit, person_id))
+    return await _ban(visit, person_id, words=await words_about(visit, person_id, [str(visit.contract_no)]))
 
 
 @dataclass(frozen=True)
@@ -111,10 +115,27 @@ class Words:
     corrections: Sequence[Correction]
 
 
-async def words_about(visit: Visit, person_id: UUID) -> Words:
-    """That they were read is recorded."""
-    bans = visit.services().ban_reviews
-    return Words(*await asyncio.gather(bans.grounds(person_id), bans.corrections(person_id)))
+async def words_about(visit: Visit, person_id: UUID, contracts: Iterable[str]) -> Words:
+    """Also about what was registered on these contracts. That they were read is recorded."""
+    bans, registration = visit.services().ban_reviews, visit.services().registration
+    of_forms = [registration.corrections(each, person_id, accompanies=visit.accompanies) for each in contracts]
+    grounds, of_health, registered = await asyncio.gather(
+        known(bans.grounds(person_id)), known(bans.corrections(person_id)), asyncio.gather(*map(known, of_forms))
+    )
+    # Documents are linked once, and told on every contract.
+    once = {each.version: each for found in registered for each in found}
+    corrections = sorted([*of_health, *once.values()], key=lambda each: each.corrected_at, reverse=True)
+    return Words(grounds, corrections)
+
+
+async def known(asked: Awaitable[Sequence[T]]) -> Sequence[T]:
+    """What was asked for, or nothing where the service knows nothing of the person: whoever is withdrawn is nobody to health."""
+    try:
+        return await asked
+    except UpstreamRefused as refused:
+        if refused.status != 404:
+            raise
+        return ()
 
 
 async def _refused(visit: Visit, person_id: UUID, refused: UpstreamRefused | UpstreamAway) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +16,7 @@ from contracts.times import SHANGHAI
 from portal import labels
 from portal.forms import FieldError, Form
 from portal.languages import _
-from portal.pages.ban_reviews import Words, words_about
+from portal.pages.ban_reviews import Words, known, words_about
 from portal.rendering import HEADERS
 from portal.upstream.ban_reviews import Objection
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
@@ -66,21 +65,14 @@ async def reveal_person(visit: Visit, person_id: UUID) -> Response:
 @page(Action.VIEW_GROUNDS)
 async def show_supervised_grounds(visit: Visit, person_id: UUID) -> Response:
     """处置依据 and 申诉内容: in the answer to a form alone, for that they were read is recorded."""
-    try:
-        words, objections = await asyncio.gather(words_about(visit, person_id), visit.services().ban_reviews.objections(person_id))
-    except UpstreamRefused as refused:
-        if refused.status != 404:
-            raise
-        words, objections = Words((), ()), []  # Health knows nothing of him: nobody expects him, and nobody banned him.
-    return await _person(visit, person_id, words=words, objections=objections)
+    return await _person(visit, person_id, with_words=True)
 
 
 async def _person(
     visit: Visit,
     person_id: UUID,
     *,
-    words: Words | None = None,
-    objections: Sequence[Objection] = (),
+    with_words: bool = False,
     errors: Sequence[FieldError] = (),
     shown: Identity | None = None,
     before: int | None = None,
@@ -90,7 +82,12 @@ async def _person(
     found = await reporting.employments({"person_id": str(person_id)})
     if not found.rows:
         raise NotFound
-    accesses = await reporting.access_log(person_id, before=before)  # after the reveal, which stands in it
+    words: Words | None = None
+    objections: Sequence[Objection] = ()
+    if with_words:
+        words = await words_about(visit, person_id, {row.contract_no for row in found.rows})
+        objections = await known(visit.services().ban_reviews.objections(person_id))
+    accesses = await reporting.access_log(person_id, before=before)  # after what stands in it: the reveal, and the words
     changes = await reporting.change_log(person_id, after=after)
     context: dict[str, Any] = {"found": found, "shown": shown, "accesses": accesses, "is_first": before is None, "changes": changes}
     context |= {"words": words, "objections": objections}

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 
 from portal.upstream.calls import Caller, Calls
 from portal.upstream.health import SERVICE, SUPERVISED_ROWS, Disposition
-from portal.upstream.registration import PAGE_ROWS, Nothing
+from portal.upstream.registration import CORRECTIONS_MAX, PAGE_ROWS, Correction, Corrections, Nothing
 
 GROUNDS_MAX = 20
-"""The last decisions about somebody, or corrections: more than a page need tell."""
+"""The last decisions about somebody: more than a page need tell."""
 
 
 class Ban(BaseModel):
@@ -57,18 +57,6 @@ class Objection(BaseModel):
 
 class Objections(BaseModel):
     items: list[Objection]
-
-
-class Correction(BaseModel):
-    """Something that was put right, and why."""
-
-    kind: str
-    grounds: str | None
-    corrected_at: datetime
-
-
-class Corrections(BaseModel):
-    items: list[Correction]
 
 
 class DueReview(BaseModel):
@@ -119,7 +107,7 @@ class BanReviews:
     async def corrections(self, person_id: UUID) -> list[Correction]:
         """What was put right about the person, the last one first. That it was read is recorded."""
         path = f"/v1/people/{person_id}/corrections"
-        return (await self.calls.get(self.caller, SERVICE, path, Corrections, limit=GROUNDS_MAX)).items
+        return (await self.calls.get(self.caller, SERVICE, path, Corrections, limit=CORRECTIONS_MAX)).items
 
     async def objections(self, person_id: UUID) -> list[Objection]:
         """What the person said. That it was read is recorded."""

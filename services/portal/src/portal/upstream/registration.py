@@ -17,6 +17,8 @@ SERVICE = "registration"
 PAGE_ROWS = 50
 PEOPLE_ASKED_MAX = 50
 """At once; more is refused."""
+CORRECTIONS_MAX = 20
+"""The last ones about somebody: more than a page need tell."""
 
 
 class Firm(BaseModel):
@@ -125,6 +127,19 @@ class PeopleHere(BaseModel):
     items: list[PersonHere]
 
 
+class Correction(BaseModel):
+    """Something that was put right, and why."""
+
+    version: int
+    kind: str
+    grounds: str | None
+    corrected_at: datetime
+
+
+class Corrections(BaseModel):
+    items: list[Correction]
+
+
 class Nothing(BaseModel):
     """An answer without content."""
 
@@ -146,11 +161,11 @@ class Registration:
     async def pre_registrations(
         self, contract_no: str, *, state: str | None = None, after: str | None = None, limit: int = PAGE_ROWS
     ) -> PreRegistrationPage:
-        path = f"/v1/contracts/{contract_no}/pre-registrations"
+        path = _expected(contract_no)
         return await self.calls.get(self.caller, SERVICE, path, PreRegistrationPage, state=state, after=after, limit=limit)
 
     async def pre_registration(self, contract_no: str, person_id: UUID) -> PreRegistration:
-        path = f"/v1/contracts/{contract_no}/pre-registrations/{person_id}"
+        path = f"{_expected(contract_no)}/{person_id}"
         return await self.calls.get(self.caller, SERVICE, path, PreRegistration)
 
     async def people(self, contract_no: str, wanted: Iterable[UUID]) -> Mapping[UUID, PersonHere]:
@@ -162,15 +177,20 @@ class Registration:
         return {each.person_id: each for page in pages for each in page.items}
 
     async def pre_register(self, contract_no: str, form: Mapping[str, Any], *, key: str) -> PreRegistered:
-        path = f"/v1/contracts/{contract_no}/pre-registrations"
-        return await self.calls.post(self.caller, SERVICE, path, form, PreRegistered, key=key)
+        return await self.calls.post(self.caller, SERVICE, _expected(contract_no), form, PreRegistered, key=key)
 
     async def correct(self, contract_no: str, person_id: UUID, correction: Mapping[str, Any], *, key: str) -> None:
-        path = f"/v1/contracts/{contract_no}/pre-registrations/{person_id}/corrections"
+        path = f"{_expected(contract_no)}/{person_id}/corrections"
         await self.calls.post(self.caller, SERVICE, path, correction, Nothing, key=key)
 
+    async def corrections(self, contract_no: str, person_id: UUID, *, accompanies: UUID | None = None) -> list[Correction]:
+        """What was put right about somebody whom the contract knows, the last one first. That it was read is recorded."""
+        whose = f"{_family(contract_no, accompanies)}/{person_id}" if accompanies else f"{_expected(contract_no)}/{person_id}"
+        path = f"{whose}/corrections"
+        return (await self.calls.get(self.caller, SERVICE, path, Corrections, limit=CORRECTIONS_MAX)).items
+
     async def withdraw(self, contract_no: str, person_id: UUID, *, reason: str, key: str) -> None:
-        path = f"/v1/contracts/{contract_no}/pre-registrations/{person_id}/withdrawal"
+        path = f"{_expected(contract_no)}/{person_id}/withdrawal"
         await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key)
 
     # --- 携带家属 ------------------------------------------------------------------------------------------------------
@@ -192,5 +212,9 @@ class Registration:
         await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key)
 
 
+def _expected(contract_no: str) -> str:
+    return f"/v1/contracts/{contract_no}/pre-registrations"
+
+
 def _family(contract_no: str, person_id: UUID) -> str:
-    return f"/v1/contracts/{contract_no}/pre-registrations/{person_id}/family-members"
+    return f"{_expected(contract_no)}/{person_id}/family-members"

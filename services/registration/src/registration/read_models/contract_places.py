@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import asyncpg
-
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
-from contracts.access import Site
 from contracts.registration import ContractReported
 
 
@@ -49,9 +46,3 @@ class Reach:
         """What `SUPERVISED` takes."""
         stations, districts = self.stations, self.districts
         return None if stations is None else sorted(stations), None if districts is None else sorted(districts)
-
-
-async def place_of(pool: asyncpg.Pool, contract_no: str) -> Site | None:
-    """None: it was never reported."""
-    row = await pool.fetchrow("SELECT station_name, district FROM contract_place_v1 WHERE contract_no = $1", contract_no)
-    return Site(contract_no, **row) if row else None

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
-from contracts.event import Event
 from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
 from contracts.health import DispositionChanged, HealthEvent
 from contracts.healthcloud_bridge import DeclarationReceived
@@ -47,7 +46,7 @@ class Change:
     """Of the person's stream there."""
     at: datetime
     kind: str
-    """The fact's part of the type's name."""
+    """As the fact is named."""
     account: str | None
     role: str | None
     proposed_by: str | None
@@ -55,10 +54,6 @@ class Change:
 
 
 CHANGES = Table("change_v1", Change, key=("person_id", "service", "version"))
-
-
-def kind_of(event: type[Event]) -> str:
-    return event.TYPE.split(".")[2]
 
 
 def _changed(rows: Rows, fact: Fact[Any], _: int) -> None:
@@ -73,7 +68,7 @@ def _changed(rows: Rows, fact: Fact[Any], _: int) -> None:
             service=recorded.service,
             version=recorded.version,
             at=recorded.time,
-            kind=kind_of(type(event)),
+            kind=event.fact(),
             account=actor.account if actor else named[-1] if named else None,
             role=actor.role if actor else None,
             proposed_by=decided_by[0] if len(decided_by) > 1 else None,

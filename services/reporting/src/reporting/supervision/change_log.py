@@ -11,11 +11,11 @@ import asyncpg
 
 from contracts.gatekeeper import EntryAttempted, PaperEntryRecorded
 from contracts.registration import FamilyMemberPreRegistered, PersonPreRegistered, RosterMemberImported
-from reporting.read_models.changes import Change, kind_of
+from reporting.read_models.changes import Change
 from reporting.supervision.filters import Reach
 
 MAKES_KNOWN = [
-    kind_of(each)
+    each.fact()
     for each in (PersonPreRegistered, FamilyMemberPreRegistered, RosterMemberImported, EntryAttempted, PaperEntryRecorded)
 ]
 """What makes somebody one of a contract's people. A form that waits for a declaration does not: anybody's number can be typed."""
