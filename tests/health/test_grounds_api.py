@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from contracts.access import Role
-from tests.health.facts import EMPLOYER, HUBEI, declaration, pre_registered
+from contracts.health import Disposition
+from tests.health.facts import EMPLOYER, HUBEI, declaration, dispose, pre_registered, pre_registration_withdrawn
 from tests.health.service import Running
 from tests.health.test_ban_reviews import authority, ban_body, looks_at, supervised
 from tests.in_process import Caller
@@ -121,6 +122,50 @@ class TestAuthority:
         assert [404, 404] == [(await each.get(f"{person}/{what}")).status_code for each in elsewhere]
         police = authority(running, Role.POLICE_SUBSCRIBER, districts=frozenset({"310151"}))
         assert 403 == (await police.get(f"{person}/{what}")).status_code
+
+    async def test_reads_on_when_nobody_expects_the_person_any_more(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        path = f"/v1/people/{person_id}/dispositions"
+        assert (await operator.post(path, ban_body(contract_no))).is_success
+        free = {"contract_no": contract_no, "disposition": "admissible", "reason_code": "contact_ruled_out"}
+        released = await operator.post(path, {**free, "release_document": "沪疾控解字1号"})
+        seen = running.registration.tell(pre_registration_withdrawn(person_id, contract_no=contract_no))
+        assert 404 in [
+            (await operator.get(f"{path}/grounds", seen=each)).status_code for each in (released.headers["consistency-token"], seen)
+        ], "the site has nothing to do with him any more"
+        station = frozenset({await supervised(running, contract_no)})
+        for each in (
+            authority(running, Role.STATION_OFFICER, stations=station),
+            authority(running, Role.DISTRICT_SUPERVISOR, districts=frozenset({"310151"})),
+            authority(running, Role.CITY_SUPERVISOR),
+        ):
+            lifted, banned = (await each.get(f"{path}/grounds")).json()["items"]
+            assert ("沪疾控解字1号", "电话通知") == (lifted["release_document"], banned["evidence"])
+        await self.is_nobody_to_others(running, person_id)
+
+    async def test_of_the_city_reads_why_somebody_is_banned_whom_no_contract_knows(self, running: Running, person_id: UUID) -> None:
+        sealer = await running.parts.sealing.sealer_for([person_id])
+        of_before = {"contract_no": None, "evidence": sealer.seal(person_id, "evidence", "电话通知")}
+        ban = dispose(Disposition.SUSPECTED, person_id=person_id, **of_before)
+        await running.application.state["wired"].handler.handle(person_id, ban)
+        city = authority(running, Role.CITY_SUPERVISOR)
+        (banned,) = (await city.get(f"/v1/people/{person_id}/dispositions/grounds")).json()["items"]
+        assert (None, "电话通知") == (banned["contract_no"], banned["evidence"])
+        assert [city.principal.subject] == await looks_at(running, person_id)
+        await self.is_nobody_to_others(running, person_id)
+
+    async def is_nobody_to_others(self, running: Running, person_id: UUID) -> None:
+        """Nor is anybody of whom nothing was told to the city."""
+        others = (
+            authority(running, Role.STATION_OFFICER, stations=frozenset({"浦东"})),
+            authority(running, Role.DISTRICT_SUPERVISOR, districts=frozenset({"310115"})),
+            running.caller(Role.SITE_OPERATOR, "W2017050130174"),
+        )
+        absent = await authority(running, Role.CITY_SUPERVISOR).get(f"/v1/people/{uuid4()}/dispositions/grounds")
+        for each in others:
+            foreign = await each.get(f"/v1/people/{person_id}/dispositions/grounds")
+            assert (404, absent.json()["code"]) == (foreign.status_code, foreign.json()["code"])
 
     async def test_decides_nothing(self, running: Running, operator: Caller, person_id: UUID, contract_no: str) -> None:
         officer = authority(running, Role.STATION_OFFICER, stations=frozenset({await supervised(running, contract_no)}))

@@ -22,7 +22,7 @@ from chassis.same_people import SAME_PEOPLE
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
 from chassis.watched import Watched
-from contracts.access import Role, Site, covers, covers_employer
+from contracts.access import Action, Role, Site, covers, covers_employer, may
 from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
 from contracts.policy import Policies
 from health.domain.adoption import Adoptions, AdoptPolicy, Draft, DraftPolicy
@@ -33,7 +33,7 @@ from health.policies import ARRIVAL_POLICY, DECLARED_POLICY
 from health.read_models.ban_reviews import BAN_REVIEWS
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.isolation_ends import ISOLATION_ENDS, places_of
-from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, of_contract, on_contract
+from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, of_contract, on_contract, told_on
 from health.read_models.missing_reports import MISSING_REPORTS
 from health.rehearsing import TodaysPeople
 
@@ -86,14 +86,18 @@ class Wired:
         return {person_id for person_id, person in known.items() if _is_within_reach(caller, person)}
 
     async def require_visible(self, caller: Principal, person_id: UUID) -> None:
-        """Return if the person is known on any contract within the caller's reach. Raises: NotFound."""
+        """Return if the person is known on any contract within the caller's reach; to an authority also if he was: what was decided
+        on its contracts does not pass out of its sight because nobody expects him any more. Raises: NotFound."""
         known = await everywhere(self.pool, person_id)
-        places = await places_of(self.pool, known)
-        if not any(
-            covers(caller.role, caller.grants, places.get(contract_no, Site(contract_no))) and _is_within_reach(caller, person)
-            for contract_no, person in known.items()
-        ):
+        if await self._reaches(caller, [each for each, person in known.items() if _is_within_reach(caller, person)]):
+            return
+        is_authority = may(caller.role, Action.QUERY_SUPERVISION)
+        if not is_authority or not await self._reaches(caller, await told_on(self.pool, person_id)):
             raise NotFound
+
+    async def _reaches(self, caller: Principal, contracts: Collection[str]) -> bool:
+        places = await places_of(self.pool, contracts)
+        return any(covers(caller.role, caller.grants, places.get(each, Site(each))) for each in contracts)
 
 
 def _is_within_reach(caller: Principal, person: KnownPerson) -> bool:

@@ -6,7 +6,7 @@ is 404. A withdrawn pre-registration ends that, an exit does not; that somebody 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -125,6 +125,11 @@ ORDER BY NOT k.banned, r.record_id = r.person_id
 """Whoever is known under one document is known under all. What is known of the very record comes last, and counts."""
 
 
+TOLD_ON = """
+SELECT DISTINCT coalesce(convert_from(data, 'UTF8')::jsonb ->> 'contract_no', '') AS contract_no FROM event WHERE stream_id = $1
+"""
+
+
 async def on_contract(pool: asyncpg.Pool, contract_no: str, person_id: UUID) -> KnownPerson:
     """How the contract knows the person."""
     return (await of_contract(pool, contract_no, [person_id])).get(person_id, KnownPerson())
@@ -138,6 +143,11 @@ async def of_contract(pool: asyncpg.Pool, contract_no: str, person_ids: Collecti
 async def everywhere(pool: asyncpg.Pool, person_id: UUID) -> dict[str, KnownPerson]:
     """Every contract that knows the person, by contract number."""
     return {row["contract_no"]: _person(row) for row in await pool.fetch(KNOWN_BY, [person_id], None)}
+
+
+async def told_on(pool: asyncpg.Pool, person_id: UUID) -> Sequence[str]:
+    """Every contract on which anything was ever told of the person, here. Empty, where a fact names none."""
+    return [row["contract_no"] for row in await pool.fetch(TOLD_ON, person_id)]
 
 
 def _person(row: asyncpg.Record) -> KnownPerson:
