@@ -79,8 +79,10 @@ class InProcess(Generic[S]):
 
 
 @asynccontextmanager
-async def in_process(service: Service[S], settings: S, *, with_policies: bool = True) -> AsyncIterator[InProcess[S]]:
-    """Up until the block ends."""
+async def in_process(
+    service: Service[S], settings: S, *, with_policies: bool = True, with_worker: bool = True
+) -> AsyncIterator[InProcess[S]]:
+    """Up until the block ends. Without a worker it is one more api beside another, which has one."""
     async with machinery(service, settings) as parts:
         application = service.wire(parts)
         if not with_policies:
@@ -88,7 +90,7 @@ async def in_process(service: Service[S], settings: S, *, with_policies: bool = 
         for ready in application.ready:
             await ready()
         told = {name: Told(name) for name in service.reads}
-        tasks = _worker(parts, application, list(told.values()))
+        tasks = _worker(parts, application, list(told.values())) if with_worker else []
         tasks += [asyncio.create_task(task()) for task in application.api_tasks]
         try:
             async with _app(service, parts, application) as app:

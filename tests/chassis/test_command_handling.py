@@ -221,6 +221,57 @@ class TestConflict:
         assert sorted(state.amounts) == [1, 2, 3, 4]
 
 
+class TestManyAtOnce:
+    async def test_on_one_stream_are_each_decided_once(self, store: EventStore) -> None:
+        decisions, tally, many = Decisions(), uuid4(), 4 * DECISIONS_MAX
+        counting = handler(store, replace(decisions.decider, state_version=2))
+        outcomes = await asyncio.gather(*(counting.handle(tally, Count(tally, n)) for n in range(1, many + 1)))
+        assert [*range(1, many + 1)] == [outcome.version for outcome in outcomes], "in the order in which they came"
+        assert many == len(decisions.states)
+
+    async def test_in_many_processes_are_all_done(self, log: LogDatabase) -> None:
+        tally, processes = uuid4(), [handler(await log.store()) for _ in range(6)]
+        outcomes = await asyncio.gather(*(each.handle(tally, Count(tally, n)) for n in range(1, 6) for each in processes))
+        assert {*range(1, 31)} == {outcome.version for outcome in outcomes}
+
+    async def test_wait_for_no_other_stream(self, raced: Raced) -> None:
+        held, other, goes_on = uuid4(), uuid4(), asyncio.Event()
+        genuine = raced.append
+
+        async def hold_one(append: Append) -> AppendResult:
+            if append.stream_id == held:
+                await goes_on.wait()
+            return await genuine(append)
+
+        raced.append = hold_one  # type: ignore[method-assign]
+        counting = handler(raced)
+        waiting = [asyncio.create_task(counting.handle(held, Count(held, n))) for n in (1, 2)]
+        assert 1 == (await counting.handle(other, Count(other, 3))).version
+        assert not any(task.done() for task in waiting)
+        goes_on.set()
+        assert [1, 2] == [outcome.version for outcome in await asyncio.gather(*waiting)]
+
+    async def test_go_on_after_one_that_is_refused_or_given_up(self, raced: Raced) -> None:
+        tally, genuine, reached = uuid4(), raced.append, asyncio.Event()
+
+        async def never(append: Append) -> AppendResult:
+            reached.set()
+            await asyncio.Event().wait()
+            return await genuine(append)
+
+        raced.append = never  # type: ignore[method-assign]
+        counting = handler(raced)
+        given_up, following = (asyncio.create_task(counting.handle(tally, Count(tally, n))) for n in (1, 2))
+        await reached.wait()
+        raced.append = genuine  # type: ignore[method-assign]
+        given_up.cancel()
+        assert 1 == (await following).version
+        assert 2 == (await counting.handle(tally, Close(tally))).version
+        for n in (3, 4):
+            with pytest.raises(TallyIsClosed):
+                await counting.handle(tally, Count(tally, n))
+
+
 class TestExpectedVersion:
     async def test_that_is_there_is_fine(self, store: EventStore) -> None:
         tally = uuid4()

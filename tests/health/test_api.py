@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,13 +10,15 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
+from chassis.auth import Principal
 from chassis.key_server import Purpose
 from contracts.access import Role
 from contracts.health import Disposition, DispositionChanged, HealthHoldPlaced, HealthReported, Hold, ReadingSource
 from contracts.healthcloud_bridge import DeclarationReceived
+from health.wiring import SERVICE
 from tests.health.facts import EMPLOYER, HUBEI, OTHER_EMPLOYER, declaration, imported, pre_registered, pre_registration_withdrawn
 from tests.health.service import Running
-from tests.in_process import Caller
+from tests.in_process import Caller, in_process
 from tests.journeys.worlds import example_of
 
 BAN = {
@@ -92,6 +95,20 @@ class TestReportHealth:
         assert first.json() == again.json()
         assert first.headers["consistency-token"] == again.headers["consistency-token"]
         assert 1 == sum(isinstance(each, HealthReported) for each in await running.facts(person_id))
+
+    async def test_by_many_at_once_through_two_processes_is_taken_from_each(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        async with in_process(SERVICE, running.parts.settings, with_worker=False) as other:
+            clients, granted = (running.client, other.client), frozenset({contract_no})
+            reporters = [Caller(clients[n % 2], Principal(f"{n}-{uuid4()}", Role.SITE_OPERATOR, granted)) for n in range(20)]
+            bodies = [report_body(contract_no, 36 + n % 10 / 10) for n in range(20)]
+            answers = await asyncio.gather(
+                *(each.post(reports(person_id), body) for each, body in zip(reporters, bodies, strict=True))
+            )
+        assert {201} == {each.status_code for each in answers}
+        stored = [str(each.report_id) for each in await running.facts(person_id) if isinstance(each, HealthReported)]
+        assert sorted(stored) == sorted(each.json()["report_id"] for each in answers), "one fact each"
 
     async def test_is_refused_for_another_body_with_the_same_key(self, operator: Caller, person_id: UUID, contract_no: str) -> None:
         await operator.post(reports(person_id), report_body(contract_no), key="one")

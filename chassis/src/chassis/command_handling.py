@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
@@ -39,6 +40,7 @@ from chassis.faults import IdempotencyKeyReused, OtherStreamMoved, TooLate, Unav
 from chassis.shard_heads import READ_EVENTS_MAX
 from chassis.telemetry import request_context
 from chassis.tracing import following
+from chassis.turns import Turns, give_way
 from contracts.event import EVENT_BYTES_MAX, Actor, Envelope, Event, Recorded
 from contracts.rejection import Rejection
 
@@ -48,8 +50,8 @@ E = TypeVar("E", bound=Event)
 
 EVENTS_MAX = 64
 """Facts that one command makes at most."""
-DECISIONS_MAX = 8
-"""How often a command is decided anew because somebody else's facts came first, before the client is told to try again."""
+DECISIONS_MAX = 16
+"""How often a command is decided because another process's facts came first, before the client is told to try again."""
 NOTHING: Mapping[UUID, Any] = MappingProxyType({})
 
 
@@ -132,6 +134,7 @@ class CommandHandler(Generic[C, S, E]):
         self.service = service
         self._clock = clock
         self.decider = decider
+        self._turns = Turns()
 
     async def handle(
         self,
@@ -158,7 +161,8 @@ class CommandHandler(Generic[C, S, E]):
             raise ValueError("what is asked along of a stream rests on where that stream was read")
         epoch = self._store.epoch
         try:
-            outcome = await self._handle(stream_id, command, key, expected_version, not_after, rests_on, along)
+            async with self._turns.turn(stream_id):
+                outcome = await self._handle(stream_id, command, key, expected_version, not_after, rests_on, along)
         except (Rejection, VersionConflict):
             if not await self._store.learn_epoch() or self._store.epoch != epoch:
                 raise Unavailable(retry_after_s=1) from None  # Restored: what was read of the log may lack its end.
@@ -190,8 +194,11 @@ class CommandHandler(Generic[C, S, E]):
         asked_along: Mapping[UUID, C],
     ) -> Outcome[E]:
         cause = _cause(key)
-        stored = NO_STREAM
-        for _ in range(DECISIONS_MAX):
+        stored, began_s = NO_STREAM, monotonic()
+        for lost in range(DECISIONS_MAX):
+            if lost:
+                await give_way(lost, round_s=monotonic() - began_s)
+            began_s = monotonic()
             stored = await self._store.load(stream_id)
             if expected_version is not None and stored.version != expected_version:
                 raise VersionConflict(stored.version)
