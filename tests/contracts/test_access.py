@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.access import ALLOWED, SCOPES, Action, Grants, Role, Scope, Site, covers, covers_employer, decides_for, may
+from contracts.access import ALLOWED, SCOPES, Action, Grants, Role, Scope, Site, covers, covers_employer, decides_for, may, reach_of
 from contracts.policy import Authority
 
 TABLE = """
@@ -122,6 +122,17 @@ class TestCovers:
     @pytest.mark.parametrize("role", [Role.PROJECT_LEAD, Role.GATE_DEVICE])
     def test_counts_only_the_part_that_the_scope_names(self, role: Role) -> None:
         assert not covers(role, Grants(stations=RIGHT.stations, districts=RIGHT.districts), SITE)
+
+
+class TestReachOf:
+    @pytest.mark.parametrize("role", Role)
+    @pytest.mark.parametrize("grants", [RIGHT, WRONG, Grants()])
+    def test_holds_the_sites_that_an_authority_covers_and_no_other_s(self, role: Role, grants: Grants) -> None:
+        reach = reach_of(role, grants)
+        bounds = ((reach.stations, SITE.station_name), (reach.districts, SITE.district))
+        is_within = all(wanted is None or name in wanted for wanted, name in bounds)
+        is_authority = SCOPES[role] in (Scope.STATIONS, Scope.DISTRICTS, Scope.ALL)
+        assert is_within is (is_authority and covers(role, grants, SITE))
 
 
 class TestCoversEmployer:

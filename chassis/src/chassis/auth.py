@@ -31,7 +31,7 @@ from chassis.clock import Clock, SystemClock
 from chassis.faults import Forbidden, NotFound, Unauthenticated, Unavailable
 from chassis.probes import NotReady
 from chassis.telemetry import request_context, type_name
-from contracts.access import Action, Grants, Role, Site, covers, may
+from contracts.access import Action, Grants, Reach, Role, Site, covers, may, reach_of
 
 ISSUER: Final = "gatehouse-portal"
 AUDIENCE: Final = "gatehouse"
@@ -71,6 +71,11 @@ class Principal:
     def grants(self) -> Grants:
         """As `contracts.access` takes it."""
         return Grants(self.contracts, self.stations, self.districts, self.employer_credit_code)
+
+    @property
+    def reach(self) -> Reach:
+        """All that an authority supervises."""
+        return reach_of(self.role, self.grants)
 
 
 def covers_contract(

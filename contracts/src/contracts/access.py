@@ -4,7 +4,7 @@ Two questions stand apart: where `may(role, action)` says no, the answer is 403;
 no, it is 404, so that nobody learns which contracts of others exist.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -178,6 +178,32 @@ def covers(role: Role, grants: Grants, site: Site) -> bool:
             return True
         case Scope.NOTHING:
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """All sites within an account's reach, for whoever asks for them at once. None: no bound of that kind."""
+
+    stations: Sequence[str] | None
+    districts: Sequence[str] | None
+
+    @property
+    def bounds(self) -> tuple[Sequence[str] | None, Sequence[str] | None]:
+        """For a query that takes both."""
+        return self.stations, self.districts
+
+
+def reach_of(role: Role, grants: Grants) -> Reach:
+    """What an authority supervises, of those whom `covers` lets see a site. Nobody else asks for all sites at once."""
+    match SCOPES[role]:
+        case Scope.STATIONS:
+            return Reach(stations=sorted(grants.stations), districts=None)
+        case Scope.DISTRICTS:
+            return Reach(stations=None, districts=sorted(grants.districts))
+        case Scope.ALL:
+            return Reach(stations=None, districts=None)
+        case Scope.CONTRACTS | Scope.NOTHING:
+            return Reach(stations=[], districts=[])
 
 
 def covers_employer(role: Role, grants: Grants, credit_code: str) -> bool:

@@ -14,14 +14,13 @@ from starlette.responses import Response
 from chassis.auth import Principal, allowed, covers_contract
 from chassis.faults import NotFound
 from chassis.web import Consistency, Router, etag
-from contracts.access import SCOPES, Action, Scope
+from contracts.access import Action
 from contracts.firms import ContractNo
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded, Reason
 from gatekeeper.domain.same_person import record_here
 from gatekeeper.domain.verdict import Question, earliest, is_known_on, judge
 from gatekeeper.read_models.attempts import Place, Wanted, count_paper_entries, page_of_attempts, page_of_paper_entries
 from gatekeeper.read_models.banned_on_site import page_of_banned_on_site
-from gatekeeper.read_models.contract_places import Reach
 from gatekeeper.read_models.roster import RosterRow, page_of_roster, roster_counts
 from gatekeeper.wired import Wired, wired
 
@@ -201,11 +200,10 @@ async def list_supervised_paper_entries(
     """待核: let in on paper although a reason forbade it, on all sites of a station, a district or the city. A site asks its
     attempts."""
     await parts.wait_for_rows(seen)
-    reach = _reach_of(caller)
-    rows = await page_of_paper_entries(parts.pool, reach, after=_place(after), limit=limit + 1)
+    rows = await page_of_paper_entries(parts.pool, caller.reach, after=_place(after), limit=limit + 1)
     shown = rows[:limit]
     return SupervisedPaperEntriesAnswer(
-        total=await count_paper_entries(parts.pool, reach),
+        total=await count_paper_entries(parts.pool, caller.reach),
         items=[SupervisedPaperEntryItem(**dict(_attempt(event)), contract_no=event.contract_no) for _, event in shown],
         next=_after(shown[-1][0]) if len(rows) > limit else None,
     )
@@ -303,15 +301,6 @@ async def list_banned_on_site(
 ) -> BannedOnSiteAnswer:
     """Whoever is banned and has not left yet, on all sites of a station, a district or the city. A site asks its roster."""
     await parts.wait_for_rows(seen)
-    rows = await page_of_banned_on_site(parts.pool, _reach_of(caller), after=after, limit=limit + 1)
+    rows = await page_of_banned_on_site(parts.pool, caller.reach, after=after, limit=limit + 1)
     items = [BannedOnSiteItem.model_validate(row) for row in rows[:limit]]
     return BannedOnSiteAnswer(items=items, next=items[-1].person_id if len(rows) > limit else None)
-
-
-def _reach_of(caller: Principal) -> Reach:
-    """All contracts that the authority supervises."""
-    scope = SCOPES[caller.role]
-    return Reach(
-        stations=None if scope is not Scope.STATIONS else caller.stations,
-        districts=None if scope is not Scope.DISTRICTS else caller.districts,
-    )

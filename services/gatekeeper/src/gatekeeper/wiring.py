@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from chassis.command_handling import Decider
+from chassis.contract_places import CONTRACT_PLACES
 from chassis.measuring import Measure
 from chassis.migrations import LOG, PEOPLE, WORK
 from chassis.same_people import SAME_PEOPLE
@@ -25,7 +26,6 @@ from gatekeeper.policies import clearance_policy
 from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES, watched_policies
 from gatekeeper.read_models.attempts import ATTEMPTS
 from gatekeeper.read_models.banned_on_site import COUNT_EVERY_S, count_bans
-from gatekeeper.read_models.contract_places import CONTRACT_PLACES
 from gatekeeper.read_models.roster import ROSTER
 from gatekeeper.settings import Settings
 from gatekeeper.wired import Wired

@@ -16,7 +16,7 @@ from chassis.auth import Principal, allowed, covers_contract
 from chassis.faults import NotFound
 from chassis.history import Limit
 from chassis.web import Consistency, Router
-from contracts.access import SCOPES, Action, Scope, covers
+from contracts.access import Action, covers
 from contracts.firms import ContractNo
 from contracts.health import Disposition
 from contracts.times import Day, shanghai_date
@@ -160,11 +160,7 @@ async def of_supervised_site(
 
 
 def _supervised_by(caller: Principal) -> Whose:
-    scope = SCOPES[caller.role]
-    return Whose(
-        stations=None if scope is not Scope.STATIONS else caller.stations,
-        districts=None if scope is not Scope.DISTRICTS else caller.districts,
-    )
+    return Whose(stations=caller.reach.stations, districts=caller.reach.districts)
 
 
 async def _asked(whose: Whose, seen: Consistency, parts: Wired, on_day: date | None, after: UUID, limit: int) -> Asked:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -18,11 +17,11 @@ from chassis.web import Consistency, Router
 from contracts.access import Action
 from contracts.firms import ContractNo
 from contracts.identity import masked_name, masked_number
-from registration.awaiting_forms import AwaitingForm, Cursor, awaiting_by_contract, page_of_awaiting_forms
+from registration.awaiting_forms import BY_CONTRACT, AwaitingForm, Cursor, page_of_awaiting_forms
 from registration.domain.lacking import WaitsFor, waits_for
 from registration.query_api import ROWS_DEFAULT, ROWS_MAX, RegistrantAnswer, microseconds, moment, registrant_answer
 from registration.read_models.registrants import registrants_of
-from registration.supervised import CONTRACTS_DEFAULT, AfterContract, Contracts, Supervisor, own_employer, reach_of
+from registration.supervised import ByContract, OfAuthority, OnContract, Supervisor, own_employer
 from registration.wired import Wired, wired
 
 site = Router(prefix="/v1/contracts/{contract_no}/awaiting-forms", tags=["pre-registrations"])
@@ -59,22 +58,15 @@ class AwaitingFormsAnswer(BaseModel):
     """`after` of the next page. None: this was the last one."""
 
 
-class AwaitingOnContractItem(BaseModel):
+class AwaitingOnContractItem(OnContract):
     """A contract on which forms wait: one or more."""
 
-    contract_no: str
     people: int
     family_members: int
 
 
-class AwaitingByContractAnswer(BaseModel):
+class AwaitingByContractAnswer(ByContract[AwaitingOnContractItem]):
     """Contracts on which forms wait, by number."""
-
-    total: int
-    """Forms on all contracts within reach, whatever the page."""
-    items: list[AwaitingOnContractItem]
-    next: str | None
-    """`after` of the next page. None: this was the last one."""
 
 
 After = Annotated[
@@ -103,18 +95,9 @@ async def list_awaiting_forms(
 
 
 @supervised.get("")
-async def list_supervised_awaiting_forms(
-    caller: Supervisor, seen: Consistency, parts: Parts, after: AfterContract = None, limit: Contracts = CONTRACTS_DEFAULT
-) -> AwaitingByContractAnswer:
+async def list_supervised_awaiting_forms(asked: OfAuthority) -> AwaitingByContractAnswer:
     """The same on all contracts of a station, a district or the city: how many on which contract."""
-    await parts.wait_for(seen)
-    found = await awaiting_by_contract(parts.pool, reach_of(caller), after=after or "", limit=limit + 1)
-    shown = found.items[:limit]
-    return AwaitingByContractAnswer(
-        total=found.total,
-        items=[AwaitingOnContractItem(**asdict(each)) for each in shown],
-        next=shown[-1].contract_no if len(found.items) > limit else None,
-    )
+    return AwaitingByContractAnswer(**await asked.answer(BY_CONTRACT))
 
 
 @supervised.get("/{contract_no}")

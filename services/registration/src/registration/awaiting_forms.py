@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from registration.domain.form import Left
-from registration.read_models.contract_places import SUPERVISED, Reach
+from registration.supervised import SUPERVISED, by_contract
 
 FORMS = """(
     SELECT contract_no, person_id, NULL::uuid AS accompanies, employer_credit_code, document_type, document, name,
@@ -36,16 +36,13 @@ ORDER BY w.changed_at, w.person_id, w.accompanies IS NOT NULL
 LIMIT $6
 """  # noqa: S608 - constants
 
-BY_CONTRACT = f"""
-WITH waiting AS (
+BY_CONTRACT = by_contract(
+    f"""
     SELECT contract_no, count(*) FILTER (WHERE accompanies IS NULL) AS people, count(accompanies) AS family_members
     FROM {FORMS} AS w WHERE contract_no IN {SUPERVISED} GROUP BY contract_no
+    """,  # noqa: S608 - constants
+    total="people + family_members",
 )
-SELECT total.forms AS total, page.contract_no, page.people, page.family_members
-FROM (SELECT coalesce(sum(people + family_members), 0)::bigint AS forms FROM waiting) AS total
-LEFT JOIN LATERAL (SELECT * FROM waiting WHERE contract_no > $3 ORDER BY contract_no LIMIT $4) AS page ON true
-ORDER BY page.contract_no
-"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +73,6 @@ class AwaitingForm:
 
 
 @dataclass(frozen=True, slots=True)
-class AwaitingOnContract:
-    """How many forms wait: one or more."""
-
-    contract_no: str
-    people: int
-    family_members: int
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitingByContract:
-    """Contracts where forms wait, by number."""
-
-    total: int
-    """Forms that wait on all contracts within reach."""
-    items: Sequence[AwaitingOnContract]
-
-
-@dataclass(frozen=True, slots=True)
 class Cursor:
     """Where a page ended."""
 
@@ -108,10 +87,3 @@ async def page_of_awaiting_forms(
     """Whichever waits longest first. `employer` is a credit code: only its people, and their family."""
     place = (after.changed_at, after.person_id, after.is_family) if after else (None, None, None)
     return [AwaitingForm(*row) for row in await pool.fetch(PAGE, contract_no, employer, *place, limit)]
-
-
-async def awaiting_by_contract(pool: asyncpg.Pool, reach: Reach, *, after: str, limit: int) -> AwaitingByContract:
-    """The next `limit` contracts by number where forms wait."""
-    rows = await pool.fetch(BY_CONTRACT, *reach.bounds, after, limit)
-    items = [AwaitingOnContract(row["contract_no"], row["people"], row["family_members"]) for row in rows if row["contract_no"]]
-    return AwaitingByContract(rows[0]["total"], items)

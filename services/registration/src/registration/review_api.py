@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -27,8 +26,8 @@ from contracts.registration import PinnedDeclaration
 from contracts.review import ReviewItemKind
 from contracts.texts import VisibleText
 from registration.domain.review import ReviewItem, ReviewItemIsUnknown, SettleReviewItem
-from registration.review_items import FoundItem, FoundPage, review_items, unsettled_by_contract
-from registration.supervised import CONTRACTS_DEFAULT, AfterContract, Contracts, Supervisor, own_employer, reach_of
+from registration.review_items import BY_CONTRACT, FoundItem, FoundPage, review_items
+from registration.supervised import ByContract, OfAuthority, OnContract, Supervisor, own_employer
 from registration.wired import Wired, wired
 
 PEOPLE_DEFAULT, PEOPLE_MAX = 50, 200
@@ -98,22 +97,15 @@ class ReviewItemsAnswer(BaseModel):
     """`after` of the next page. None: this was the last one."""
 
 
-class UnsettledOnContractItem(BaseModel):
+class UnsettledOnContractItem(OnContract):
     """A contract with something that nobody has looked at."""
 
-    contract_no: str
     items: int
     """How much: one or more."""
 
 
-class UnsettledByContractAnswer(BaseModel):
+class UnsettledByContractAnswer(ByContract[UnsettledOnContractItem]):
     """Contracts with something that nobody has looked at, by number."""
-
-    total: int
-    """Items on all contracts within reach, whatever the page."""
-    items: list[UnsettledOnContractItem]
-    next: str | None
-    """`after` of the next page. None: this was the last one."""
 
 
 IsSettled = Annotated[bool | None, Query(description="Whether somebody has looked; without it, all.")]
@@ -149,18 +141,9 @@ async def list_review_items(
 
 
 @supervised.get("")
-async def list_supervised_review_items(
-    caller: Supervisor, seen: Consistency, parts: Parts, after: AfterContract = None, limit: Contracts = CONTRACTS_DEFAULT
-) -> UnsettledByContractAnswer:
+async def list_supervised_review_items(asked: OfAuthority) -> UnsettledByContractAnswer:
     """待核 on all contracts of a station, a district or the city: how much on which contract that nobody has looked at."""
-    await parts.wait_for(seen)
-    found = await unsettled_by_contract(parts.pool, reach_of(caller), after=after or "", limit=limit + 1)
-    shown = found.items[:limit]
-    return UnsettledByContractAnswer(
-        total=found.total,
-        items=[UnsettledOnContractItem(**asdict(each)) for each in shown],
-        next=shown[-1].contract_no if len(found.items) > limit else None,
-    )
+    return UnsettledByContractAnswer(**await asked.answer(BY_CONTRACT))
 
 
 @supervised.get("/{contract_no}")

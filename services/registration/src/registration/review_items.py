@@ -14,8 +14,8 @@ from contracts.registration import (
 )
 from contracts.review import ReviewItemKind
 from registration.domain.review import ReviewItem, differences
-from registration.read_models.contract_places import SUPERVISED, Reach
 from registration.read_models.review_settlements import SettlementRow
+from registration.supervised import SUPERVISED, by_contract
 
 TO_LOOK_AT = """
 FROM review_item_v1 AS i
@@ -53,16 +53,13 @@ SELECT person_id, version, pinned, name_fingerprint, contradictions FROM declara
 WHERE person_id = ANY ($1) ORDER BY version
 """
 
-BY_CONTRACT = f"""
-WITH unsettled AS (
+BY_CONTRACT = by_contract(
+    f"""
     SELECT i.contract_no, count(*) AS items {TO_LOOK_AT} AND t.settled_at IS NULL AND i.contract_no IN {SUPERVISED}
     GROUP BY i.contract_no
+    """,
+    total="items",
 )
-SELECT total.items AS total, page.contract_no, page.items
-FROM (SELECT coalesce(sum(items), 0)::bigint AS items FROM unsettled) AS total
-LEFT JOIN LATERAL (SELECT * FROM unsettled WHERE contract_no > $3 ORDER BY contract_no LIMIT $4) AS page ON true
-ORDER BY page.contract_no
-"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +91,6 @@ class FoundPage:
     items: Sequence[FoundItem]
     next: UUID | None
     """The last person, where there are more."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnsettledOnContract:
-    """How much there is to look at."""
-
-    contract_no: str
-    items: int
-    """Which nobody has looked at; one or more."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnsettledByContract:
-    """Contracts where there is something to look at, by number."""
-
-    total: int
-    """Items that nobody has looked at, on all contracts within reach."""
-    items: Sequence[UnsettledOnContract]
 
 
 async def review_items(
@@ -172,11 +151,3 @@ def _version(declared: Sequence[asyncpg.Record], version: int) -> asyncpg.Record
 
 def _said(declared: asyncpg.Record | None) -> PinnedDeclaration | None:
     return PinnedDeclaration.model_validate_json(declared["pinned"]) if declared else None
-
-
-async def unsettled_by_contract(pool: asyncpg.Pool, reach: Reach, *, after: str, limit: int) -> UnsettledByContract:
-    """The next `limit` contracts by number that have something which nobody has looked at."""
-    rows = await pool.fetch(BY_CONTRACT, *reach.bounds, after, limit)
-    return UnsettledByContract(
-        rows[0]["total"], [UnsettledOnContract(row["contract_no"], row["items"]) for row in rows if row["contract_no"]]
-    )

@@ -16,6 +16,7 @@ from chassis.auth import Principal, covers_contract
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler
 from chassis.consistency import ConsistencyToken
+from chassis.contract_places import CONTRACT_PLACES
 from chassis.event_store import CommandKey, EventStore, KeyReused
 from chassis.faults import IdempotencyKeyReused, NotFound
 from chassis.identity import Identities
@@ -34,7 +35,6 @@ from registration.imports.running import Imports
 from registration.linking import Linking
 from registration.policies import CLOSE_POLICY, TAKE_UP_POLICY
 from registration.pre_registering import PreRegistering
-from registration.read_models.contract_places import CONTRACT_PLACES
 from registration.read_models.declaration_versions import DECLARATION_VERSIONS
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES

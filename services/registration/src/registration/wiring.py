@@ -8,6 +8,7 @@ from typing import get_args
 from uuid import UUID
 
 from chassis.command_handling import Decider
+from chassis.contract_places import CONTRACT_PLACES
 from chassis.event_store import EventStore
 from chassis.measuring import Measure
 from chassis.migrations import LOG, WORK
@@ -40,7 +41,6 @@ from registration.linking import Linking
 from registration.linking_again import LINK_AGAIN
 from registration.policies import close_policy, take_up_policy
 from registration.pre_registering import PreRegistering
-from registration.read_models.contract_places import CONTRACT_PLACES
 from registration.read_models.declaration_versions import DECLARATION_VERSIONS
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES

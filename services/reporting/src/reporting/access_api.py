@@ -13,7 +13,7 @@ from chassis.auth import Principal, allowed
 from chassis.faults import NotFound
 from chassis.web import Router
 from contracts.access import Action
-from reporting.query_api import Seen, reach_of
+from reporting.query_api import Seen
 from reporting.supervision.access_log import Line, access_log
 from reporting.supervision.change_log import Place, is_within_reach, page_of_changes
 from reporting.wired import Wired, wired
@@ -162,5 +162,5 @@ def _place(after: str | None) -> Place | None:
 
 async def _require_within_reach(parts: Wired, caller: Principal, person_id: UUID) -> None:
     """Raises: NotFound."""
-    if not await is_within_reach(parts.pool, person_id, reach_of(caller)):
+    if not await is_within_reach(parts.pool, person_id, caller.reach):
         raise NotFound

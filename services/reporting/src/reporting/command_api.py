@@ -19,7 +19,7 @@ from contracts.health import Disposition
 from contracts.people import PersonKind
 from contracts.texts import VisibleText
 from contracts.trades import TradeCode
-from reporting.query_api import Seen, Supervisor, reach_of
+from reporting.query_api import Seen, Supervisor
 from reporting.supervision.exporting import ExportIsTooLarge, export_contracts, export_employments
 from reporting.supervision.filters import ContractFilter
 from reporting.supervision.people import EmploymentFilter, employments
@@ -63,7 +63,7 @@ class RevealAnswer(BaseModel):
 @router.post("/reveals")
 async def reveal_person(body: RevealBody, caller: Revealer, seen: Seen, parts: Parts) -> RevealAnswer:
     """Name, number and mobile of somebody on a contract. Who saw whom and why is recorded before anything is shown."""
-    wanted = ContractFilter(reach_of(caller), exactly=body.contract_no)
+    wanted = ContractFilter(caller.reach, exactly=body.contract_no)
     found = await employments(parts.pool, wanted, EmploymentFilter(people=[body.person_id]), page=1)
     if not found.rows:
         raise NotFound
@@ -115,7 +115,7 @@ class ExportBody(StrictModel):
 async def export_table(body: ExportBody, caller: Supervisor, seen: Seen, parts: Parts) -> Response:
     """All rows of a table as a workbook (XLSX), masked like the screen and marked with who took it. Recorded before it is given."""
     wanted = ContractFilter(
-        reach=reach_of(caller),
+        reach=caller.reach,
         contract_no=body.contract_no,
         project_name=body.project_name,
         general_contractor=body.general_contractor,

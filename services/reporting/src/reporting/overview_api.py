@@ -9,7 +9,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 
 from chassis.web import Router
-from reporting.query_api import Contracts, Parts, Seen, Supervisor, reach_of
+from reporting.query_api import Contracts, Parts, Seen, Supervisor
 from reporting.supervision.contracts import stations_within
 from reporting.supervision.days import DAYS_MAX, course
 
@@ -28,7 +28,7 @@ class StationsAnswer(BaseModel):
 @router.get("/stations")
 async def list_stations(caller: Supervisor, seen: Seen, parts: Parts) -> StationsAnswer:
     """The stations that supervise a contract within the caller's reach."""
-    return StationsAnswer(stations=await stations_within(parts.pool, reach_of(caller)))
+    return StationsAnswer(stations=await stations_within(parts.pool, caller.reach))
 
 
 class DayAnswer(BaseModel):

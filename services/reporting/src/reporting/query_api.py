@@ -16,7 +16,7 @@ from chassis.faults import NotFound
 from chassis.problems import CONSISTENCY_TOKEN_MALFORMED, Refused
 from chassis.strict_json import StrictModel
 from chassis.web import Router
-from contracts.access import SCOPES, Action, Scope
+from contracts.access import Action
 from contracts.firms import ContractNo, CreditCode
 from contracts.health import Disposition
 from contracts.identity import Document, PersonName
@@ -24,7 +24,7 @@ from contracts.people import PersonKind
 from contracts.texts import VISIBLE_TEXT_CHARS_MAX
 from contracts.trades import TradeCode
 from reporting.supervision.contracts import Order, employers_of, supervision_table
-from reporting.supervision.filters import ContractFilter, Reach, page_text, pages_of
+from reporting.supervision.filters import ContractFilter, page_text, pages_of
 from reporting.supervision.firms import FirmKind, firms
 from reporting.supervision.people import EmploymentFilter, People, PeopleSet, PersonRow, employments, people
 from reporting.supervision.unmasking import Identity, NamesFound, masked, named
@@ -68,19 +68,6 @@ async def _seen(
 Seen = Annotated[None, Depends(_seen)]
 
 
-def reach_of(caller: Principal) -> Reach:
-    """What the caller's role and grants let him see at all."""
-    match SCOPES[caller.role]:
-        case Scope.ALL:
-            return Reach(stations=None, districts=None)
-        case Scope.STATIONS:
-            return Reach(stations=sorted(caller.stations), districts=None)
-        case Scope.DISTRICTS:
-            return Reach(stations=None, districts=sorted(caller.districts))
-        case _:
-            return Reach(stations=[], districts=[])
-
-
 async def _wanted(
     caller: Supervisor,
     contract_no: Text = None,
@@ -90,7 +77,7 @@ async def _wanted(
     of_contract: Annotated[ContractNo | None, Query(description="One contract, by its whole number.")] = None,
 ) -> ContractFilter:
     return ContractFilter(
-        reach=reach_of(caller),
+        reach=caller.reach,
         contract_no=contract_no,
         project_name=project_name,
         general_contractor=general_contractor,
@@ -204,7 +191,7 @@ async def read_supervised_contract(
     contract_no: ContractNo, caller: Supervisor, seen: Seen, parts: Parts
 ) -> SupervisedContractAnswer:
     """详情 查看."""
-    table = await supervision_table(parts.pool, ContractFilter(reach_of(caller), exactly=contract_no), page=1)
+    table = await supervision_table(parts.pool, ContractFilter(caller.reach, exactly=contract_no), page=1)
     if not table.rows:
         raise NotFound
     return SupervisedContractAnswer(
@@ -349,7 +336,7 @@ class PersonSearchAnswer(PeopleAnswer):
 @router.post("/person-searches")
 async def search_people(body: PersonSearchBody, caller: Supervisor, seen: Seen, parts: Parts, page: Page = 1) -> PersonSearchAnswer:
     """By a whole document on all contracts, or by a part of a name on one. Masked."""
-    wanted = ContractFilter(reach_of(caller), exactly=body.contract_no)
+    wanted = ContractFilter(caller.reach, exactly=body.contract_no)
     found = await _search(parts, caller, body, wanted)
     of = EmploymentFilter(people=found.people)
     answer = await _people(parts, caller, await employments(parts.pool, wanted, of, page=page), page)

@@ -12,10 +12,11 @@ from uuid import UUID
 
 import asyncpg
 
+from chassis.contract_places import WITHIN
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
+from contracts.access import Reach
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded
-from gatekeeper.read_models.contract_places import WITHIN, Reach
 
 PAGE = """
 SELECT a.at, a.shard, a.pos, e.type, e.data

@@ -1,6 +1,6 @@
 """Who is banned and has not left yet, on all sites that an authority supervises?
 
-Who is on site and who is banned, the roster says (`roster.py`); where each contract hangs, `contract_places.py`.
+Who is on site and who is banned, the roster says (`roster.py`); where each contract hangs, `chassis.contract_places`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from uuid import UUID
 import asyncpg
 from prometheus_client import Gauge
 
+from chassis.contract_places import WITHIN
+from contracts.access import Reach
 from contracts.health import Disposition
-from gatekeeper.read_models.contract_places import WITHIN, Reach
 from gatekeeper.read_models.roster import BANNED_PEOPLE
 
 COUNT_EVERY_S = 5.0

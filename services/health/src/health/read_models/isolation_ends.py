@@ -13,6 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
+from chassis.contract_places import PLACES, placed
 from chassis.subscribers import Fact
 from chassis.tables import Key, ReadModel, Rows, Table
 from contracts.access import Site
@@ -30,17 +31,7 @@ class OrderRow:
     admissible_on: date
 
 
-@dataclass(slots=True)
-class PlaceRow:
-    """Where a contract hangs: who supervises it."""
-
-    contract_no: str
-    station_name: str
-    district: str
-
-
 ORDERS = Table("isolation_order_v1", OrderRow, key=("person_id", "order_id"))
-PLACES = Table("contract_place_v1", PlaceRow, key=("contract_no",))
 
 
 def _ordered(rows: Rows, fact: Fact[IsolationOrdered], _: int) -> None:
@@ -52,10 +43,6 @@ def _withdrawn(rows: Rows, fact: Fact[IsolationOrderWithdrawn], _: int) -> None:
     rows.remove(ORDERS, (fact.event.person_id, fact.event.order_id))
 
 
-def _reported(rows: Rows, fact: Fact[ContractReported], _: int) -> None:
-    rows.put(PLACES, PlaceRow(fact.event.contract_no, fact.event.station_name, fact.event.district))
-
-
 def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
     if isinstance(fact.event, IsolationOrderWithdrawn):
         yield ORDERS, (fact.event.person_id, fact.event.order_id)
@@ -64,7 +51,7 @@ def _read(fact: Fact[Any]) -> Iterable[tuple[Table[Any], Key]]:
 ISOLATION_ENDS = ReadModel(
     name="isolation_ends_v1",
     tables=(ORDERS, PLACES),
-    folds={IsolationOrdered: _ordered, IsolationOrderWithdrawn: _withdrawn, ContractReported: _reported},
+    folds={IsolationOrdered: _ordered, IsolationOrderWithdrawn: _withdrawn, ContractReported: placed},
     reads=_read,
 )
 

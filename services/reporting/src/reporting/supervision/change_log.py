@@ -9,10 +9,10 @@ from uuid import UUID
 
 import asyncpg
 
+from contracts.access import Reach
 from contracts.gatekeeper import EntryAttempted, PaperEntryRecorded
 from contracts.registration import FamilyMemberPreRegistered, PersonPreRegistered, RosterMemberImported
 from reporting.read_models.changes import Change
-from reporting.supervision.filters import Reach
 
 MAKES_KNOWN = [
     each.fact()
@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 async def is_within_reach(pool: asyncpg.Pool, person_id: UUID, reach: Reach) -> bool:
     """Whether the person is or was on any contract of these, to work or as family."""
-    found: bool = await pool.fetchval(IS_WITHIN_REACH, person_id, MAKES_KNOWN, reach.stations, reach.districts)
+    found: bool = await pool.fetchval(IS_WITHIN_REACH, person_id, MAKES_KNOWN, *reach.bounds)
     return found
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import asyncpg
 
+from contracts.access import Reach
 from reporting.supervision.filters import (
     CHINESE,
     IS_BANNED,
@@ -18,7 +19,6 @@ from reporting.supervision.filters import (
     PEOPLE_COUNTED,
     SHOWN,
     ContractFilter,
-    Reach,
     fetch_matching,
     page_text,
 )
@@ -159,7 +159,7 @@ async def employers_of(pool: asyncpg.Pool, contract_no: str) -> list[tuple[str, 
 
 async def stations_within(pool: asyncpg.Pool, reach: Reach) -> list[str]:
     """The stations of all contracts within reach, in Chinese order."""
-    return [row["station_name"] for row in await pool.fetch(STATIONS, reach.stations, reach.districts)]
+    return [row["station_name"] for row in await pool.fetch(STATIONS, *reach.bounds)]
 
 
 def _header(row: asyncpg.Record) -> Header:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from contracts.access import Reach
+
 PAGE_ROWS = 15
 """As in the manual."""
 
@@ -44,14 +46,6 @@ CHINESE = 'COLLATE "zh-x-icu"'
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """Which contracts the caller may see at all. None: all."""
-
-    stations: Sequence[str] | None
-    districts: Sequence[str] | None
-
-
-@dataclass(frozen=True, slots=True)
 class ContractFilter:
     """What the caller asked for, within his reach. None: anything."""
 
@@ -71,8 +65,7 @@ class ContractFilter:
     def parameters(self) -> Sequence[object]:
         """$1 to $7 of `MATCHES`."""
         return (
-            self.reach.stations,
-            self.reach.districts,
+            *self.reach.bounds,
             self.contract_no,
             self.project_name,
             self.general_contractor,
