@@ -11,8 +11,6 @@ from typing import Self
 
 from devstack.settings import REPOSITORY, Settings
 
-FIRST = "1207ae7"
-"""Until there is a tag: since then what runs is expected to get to the next commit without being stopped (ADR 43)."""
 SETUP_S_MAX = 600.0
 
 
@@ -25,9 +23,10 @@ class Release:
     commit: str
 
     @classmethod
-    def before(cls) -> Self:
-        """What `GATEHOUSE_PREVIOUS` names (anything that git knows), or the last tag before this commit. Raises: NoRelease."""
-        name = os.environ.get("GATEHOUSE_PREVIOUS") or _last_tag() or FIRST
+    def before(cls, *, first: str) -> Self:
+        """What `GATEHOUSE_PREVIOUS` names (anything that git knows), or the last tag before this commit; until there is a tag,
+        the commit `first`. Raises: NoRelease."""
+        name = os.environ.get("GATEHOUSE_PREVIOUS") or _last_tag() or first
         commit = _said("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         if commit is None:
             raise NoRelease(f"no commit {name} in this clone: fetch its history, or name another by GATEHOUSE_PREVIOUS")

@@ -1,4 +1,4 @@
-"""What shares out the connections of a service among its apis: by turns, to whichever says that it is ready."""
+"""What shares out the connections of a service among its apis: by turns, to whichever says that it is ready, and answers."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ LOOK_S = 0.1
 """Between two looks at who is ready."""
 LOOK_S_MAX = 2.0
 READ_BYTES_MAX = 64 * 1024
+NOBODY = b"\r\n".join(
+    (
+        b"HTTP/1.1 503 Service Unavailable",
+        b"Content-Type: application/problem+json",
+        b"Content-Length: 2",
+        b"Retry-After: 1",
+        b"Connection: close",
+        b"",
+        b"{}",
+    )
+)
+"""Said where no api takes the connection: nothing was done."""
 
 
 @dataclass
@@ -44,26 +56,38 @@ class Balancer:
                 await asyncio.sleep(LOOK_S)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            address = urlsplit(self._next())
-            from_api, to_api = await asyncio.open_connection(address.hostname, address.port)
-        except OSError:
-            writer.transport.abort()
+        found = await self._connect()
+        if found is None:
+            await _refuse(reader, writer)
             return
+        from_api, to_api = found
         self._connections |= {writer, to_api}
         await asyncio.gather(_pass_on(reader, to_api), _pass_on(from_api, writer))
         self._connections -= {writer, to_api}
 
-    def _next(self) -> str:
-        """Raises: ConnectionRefusedError where nobody is ready."""
-        ready = sorted(self.ready)
-        if not ready:
-            raise ConnectionRefusedError
-        return ready[next(self._turns) % len(ready)]
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """To whose turn it is, or whoever comes after it and answers. None: nobody does."""
+        ready = sorted(self.ready.intersection(self.apis))
+        turn = next(self._turns)
+        for n in range(len(ready)):
+            address = urlsplit(ready[(turn + n) % len(ready)])
+            with suppress(OSError):
+                return await asyncio.open_connection(address.hostname, address.port)
+        return None
 
     def abort(self) -> None:
         for writer in self._connections:
             writer.transport.abort()
+
+
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What was asked is read to its end, or the system would tell of a broken connection before the answer is seen."""
+    with suppress(ConnectionError):
+        writer.write(NOBODY)
+        writer.write_eof()
+        while await reader.read(READ_BYTES_MAX):
+            pass
+    writer.close()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import random
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -130,7 +131,7 @@ class FaultStack:
 
     @asynccontextmanager
     async def second_api(self, package: str) -> AsyncIterator[str]:
-        """Another api of a service beside its own, until the block ends. Its base URL."""
+        """Another api of a service beside its own, until the block ends; then it must end by itself. Its base URL."""
         beside = replace(self.stack, ports={**self.stack.ports, package: lasting_port()})
         process = beside.process(package, "api", name=f"{package}-api-2")
         await process.started()
@@ -138,6 +139,11 @@ class FaultStack:
             yield beside.url(package)
         finally:
             await process.stop()
+        assert 0 == process.child.exit_code, f"{process.name} did not end by itself: see {process.log}"
+
+    async def change_tables(self, python: str) -> None:
+        """To those of another release, while this one works on."""
+        await install(self.parts, self.stack.state, SERVICES, ports=self.stack.ports, python=python)
 
     async def remove(self, name: str) -> None:
         """Stop a process and forget it."""
@@ -287,8 +293,11 @@ class PostgresSessions:
 
 
 @asynccontextmanager
-async def running_stack(disk: Callable[[Path], AbstractContextManager[object]] = nullcontext) -> AsyncIterator[FaultStack]:
-    """Installed, started and ready; gone afterwards with its data. `disk` gives the services' PostgreSQL a home of its own."""
+async def running_stack(
+    disk: Callable[[Path], AbstractContextManager[object]] = nullcontext, *, python: str = sys.executable
+) -> AsyncIterator[FaultStack]:
+    """Installed, started and ready; gone afterwards with its data. `disk` gives the services' PostgreSQL a home of its own,
+    `python` is the interpreter whose packages run."""
     with ExitStack() as opened:
         state = opened.enter_context(throwaway_state())
         postgres = EmbeddedPostgres(state, "main", size=LOGS, port=lasting_port())
@@ -300,7 +309,7 @@ async def running_stack(disk: Callable[[Path], AbstractContextManager[object]] =
         )
         stack = None
         try:
-            stack = await _installed(found, state)
+            stack = await _installed(found, state, python)
             await stack.start()
             yield stack
         finally:
@@ -309,12 +318,12 @@ async def running_stack(disk: Callable[[Path], AbstractContextManager[object]] =
             await found.stop()
 
 
-async def _installed(found: Parts, state: State) -> FaultStack:
+async def _installed(found: Parts, state: State, python: str) -> FaultStack:
     # The installer waits for Kafka, which takes longest to start.
     starting = asyncio.create_task(found.kafka.start())
     await parts.together([found.postgres.start(), found.keys_postgres.start()])
     ports = {program.package: lasting_port() for program in PROGRAMS}
-    installed = await install(found, state, SERVICES, ports=ports)
+    installed = await install(found, state, SERVICES, ports=ports, python=python)
     await starting
     stack = FaultStack(found, QuickStack(**vars(installed)))
     for program in PROGRAMS:

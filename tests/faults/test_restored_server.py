@@ -18,7 +18,7 @@ from tests.faults.checker import WITH_LOG, caught_up, check, package, read_log
 from tests.faults.report import REPORT
 from tests.faults.stack import FaultStack, running_stack
 from tests.faults.test_crash_points import REBUILT, operate, rebuild
-from tests.faults.traffic import LIVES, Town, Traffic, flowing, town
+from tests.faults.traffic import Town, flowing, town
 
 LIVED_S_MAX = 120.0
 PUBLISHED_S_MAX = 60.0
@@ -37,11 +37,11 @@ class TestRestoredServer:
         async with running_stack() as stack, town(stack, sites=2) as here:
             backups = _backups(stack)
             async with flowing(here) as traffic:
-                await _lives(traffic)
+                await traffic.goes_on(within_s=LIVED_S_MAX)
                 await backups.back_up()
-                await _lives(traffic)
+                await traffic.goes_on(within_s=LIVED_S_MAX)
                 until = datetime.now(UTC)
-                await _lives(traffic)
+                await traffic.goes_on(within_s=LIVED_S_MAX)
             before = await _whole(stack, here)
             await backups.archive()
             await _lose(stack, backups)
@@ -52,7 +52,7 @@ class TestRestoredServer:
             assert before == await _whole(stack, here)
             await _is_restored(stack)
             async with flowing(here) as traffic:
-                await _lives(traffic)
+                await traffic.goes_on(within_s=LIVED_S_MAX)
             await _whole(stack, here)
 
     async def test_loses_nothing_that_was_published_while_everybody_asks(self) -> None:
@@ -60,17 +60,17 @@ class TestRestoredServer:
         async with running_stack() as stack, town(stack, sites=2) as here:
             backups = _backups(stack)
             async with flowing(here) as traffic:
-                await _lives(traffic)
+                await traffic.goes_on(within_s=LIVED_S_MAX)
                 await backups.back_up()
-                await _lives(traffic)
+                await traffic.goes_on(within_s=LIVED_S_MAX)
                 await backups.archive()
-                await _lives(traffic)
+                await traffic.goes_on(within_s=LIVED_S_MAX)
                 async with _holding_their_breath(stack, here):
                     before = await _published(stack)
                     await _lose(stack, backups)
                     await backups.backups.put_back()
                     await stack.postgres.start()
-                await _lives(traffic)
+                await traffic.goes_on(within_s=LIVED_S_MAX)
             after = await _whole(stack, here)
             assert {} == {service: facts - after[service] for service, facts in before.items() if facts - after[service]}
             await _is_restored(stack)
@@ -78,12 +78,6 @@ class TestRestoredServer:
 
 def _backups(stack: FaultStack) -> Notebook:
     return Notebook(Backups(stack.postgres, kept_days=1, log=stack.stack.state.log("backups")))
-
-
-async def _lives(traffic: Traffic) -> None:
-    """As many as there are kinds."""
-    lived = traffic.finished + len(LIVES)
-    await eventually(lambda: traffic.finished >= lived, within_s=LIVED_S_MAX)
 
 
 @asynccontextmanager

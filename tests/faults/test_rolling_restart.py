@@ -27,16 +27,16 @@ ANSWERED_MIN = 10
 class TestRollingRestart:
     @pytest.mark.long
     async def test_fails_nobodys_request(self, stack: FaultStack) -> None:
-        rolled = _all(stack)
+        rolled = everybody(stack)
         async with town(stack, sites=2) as here, balanced(stack, here, rolled) as balancers:
             async with flowing(here, lives_at_once=LIVES_AT_ONCE) as traffic:
                 await eventually(lambda: traffic.finished > 2, within_s=BUSY_S_MAX)
-                before = _answered(here)
+                before = answered(here)
                 await _roll_apis(stack, balancers)
                 for service in rolled:
                     await _restart_worker(stack, f"{package(service)}-worker")
-                during = _answered(here) - before
-            assert [] == [each for each in _tries(here) if not _is_harmless(each)]
+                during = answered(here) - before
+            assert [] == [each for each in tries(here) if not is_harmless(each)]
             assert min(during[service] for service in balancers) > ANSWERED_MIN, f"hardly anybody asked: {during}"
             verdict = await check(stack, here.diary)
             assert [] == verdict.wrong
@@ -56,7 +56,7 @@ async def balanced(stack: FaultStack, here: Town, services: Sequence[str]) -> As
             caller.elsewhere = {}
 
 
-def _all(stack: FaultStack) -> list[str]:
+def everybody(stack: FaultStack) -> list[str]:
     """But the portal: tokens come from there directly."""
     return [name.removesuffix("-api").replace("_", "-") for name in stack.apis() if name != "portal-api"]
 
@@ -69,7 +69,7 @@ async def _roll_apis(stack: FaultStack, balancers: Mapping[str, Balancer]) -> No
             balancer.apis.append(second)
             await eventually(partial(balancer.ready.issuperset, [second]))
             process = stack[f"{package(service)}-api"]
-            await _stopped(process)
+            await stop(process)
             process.start()
         for service, balancer in balancers.items():
             await eventually(partial(balancer.ready.issuperset, [stack.urls[service]]), within_s=BUSY_S_MAX)
@@ -77,7 +77,7 @@ async def _roll_apis(stack: FaultStack, balancers: Mapping[str, Balancer]) -> No
 
 async def _restart_worker(stack: FaultStack, name: str) -> None:
     process = stack[name]
-    await _stopped(process)
+    await stop(process)
     async with stack.database(name.removesuffix("-worker")) as connection:
         held = await connection.fetchval("SELECT count(*) FROM lease WHERE owner IS NOT NULL")
         announced = await connection.fetchval("SELECT count(*) FROM worker WHERE expires_at > clock_timestamp()")
@@ -85,20 +85,20 @@ async def _restart_worker(stack: FaultStack, name: str) -> None:
     process.start()
 
 
-async def _stopped(process: Process) -> None:
+async def stop(process: Process) -> None:
     await process.stop()
     assert 0 == process.child.exit_code, f"{process.name} did not end by itself: see {process.log}"
 
 
-def _tries(here: Town) -> list[Try]:
+def tries(here: Town) -> list[Try]:
     return [each for request in here.diary.requests for each in request.tries]
 
 
-def _answered(here: Town) -> Counter[str]:
+def answered(here: Town) -> Counter[str]:
     """Tries that came to an answer, by service."""
     return Counter(request.service for request in here.diary.requests for each in request.tries if each.outcome is Outcome.OK)
 
 
-def _is_harmless(tried: Try) -> bool:
+def is_harmless(tried: Try) -> bool:
     """An answer, or a refusal before anything was done."""
     return (tried.said.isdigit() and (int(tried.said) < 500 or tried.said == "503")) or tried.said.startswith("Connect")

@@ -632,8 +632,9 @@ async def town(stack: FaultStack, *, sites: int | Sequence[Site] = 1) -> AsyncIt
     """A town with its sites reported. At the end nothing may have been answered that nobody may ever get."""
     file = stack.histories / f"{uuid4()}.jsonl"
     wanted = [Site.new() for _ in range(sites)] if isinstance(sites, int) else sites
-    # Let go of an idle connection before any server does: what is sent at that very moment would be lost.
-    limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=2.0)
+    # Let go of an idle connection before any server does, one that leaves too (`drain_s`): what is sent at that very moment
+    # would be lost.
+    limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=0.5)
     with closing(Diary(file)) as diary:
         async with httpx2.AsyncClient(timeout=REQUEST_S_MAX, trust_env=False, limits=limits) as client:
             town = Town(stack, client, diary, wanted)
@@ -735,29 +736,46 @@ class Traffic:
 
     town: Town
     at_once: int
+    lives_max: int
     finished: int = 0
     _stopping: bool = False
+    _failure: Exception | None = None
 
     async def run(self) -> None:
         """Until stopped; then the lives that began are lived to their end. Raises what went wrong in any of them."""
-        lives = itertools.islice(itertools.cycle(LIVES), LIVES_MAX)
+        lives = itertools.islice(itertools.cycle(LIVES), self.lives_max)
         await asyncio.gather(*(self._live(lives) for _ in range(self.at_once)))
 
     async def _live(self, lives: Iterator[Life]) -> None:
         for life in lives:
             if self._stopping:
                 return
-            await life(self.town, self.town.sites[self.finished % len(self.town.sites)])
+            try:
+                await life(self.town, self.town.sites[self.finished % len(self.town.sites)])
+            except Exception as failure:
+                self._failure = failure
+                raise
             self.finished += 1
+
+    async def goes_on(self, *, within_s: float) -> None:
+        """As many more lives are lived as there are kinds. Raises: what went wrong in one of them; TimeoutError."""
+        lived = self.finished + len(LIVES)
+
+        def have_lived() -> bool:
+            if self._failure is not None:
+                raise self._failure
+            return self.finished >= lived
+
+        await eventually(have_lived, within_s=within_s)
 
     def stop(self) -> None:
         self._stopping = True
 
 
 @asynccontextmanager
-async def flowing(town: Town, *, lives_at_once: int = LIVES_AT_ONCE) -> AsyncIterator[Traffic]:
+async def flowing(town: Town, *, lives_at_once: int = LIVES_AT_ONCE, lives_max: int = LIVES_MAX) -> AsyncIterator[Traffic]:
     """Traffic for the time of the block; at its end all requests are answered."""
-    traffic = Traffic(town, lives_at_once)
+    traffic = Traffic(town, lives_at_once, lives_max)
     running = asyncio.create_task(traffic.run())
     try:
         yield traffic

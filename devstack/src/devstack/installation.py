@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 from pydantic import SecretStr
@@ -17,12 +18,19 @@ DEADLINE_S = 180.0
 
 
 async def install(
-    parts: Parts, state: State, services: Sequence[Service], *, apart: str = "", ports: Mapping[str, int] | None = None
+    parts: Parts,
+    state: State,
+    services: Sequence[Service],
+    *,
+    apart: str = "",
+    ports: Mapping[str, int] | None = None,
+    python: str = sys.executable,
 ) -> Stack:
     """Everything that these services need before they start. PostgreSQL must be up; Kafka may still be coming.
 
     `apart` is a name, [a-z0-9_], for one of several installations on the same parts: its databases end in it, its topics begin
-    with it. `ports` are those of the apis, by package; by default as the environment says.
+    with it. `ports` are those of the apis, by package; by default as the environment says. `python` is
+    the interpreter whose packages run: where another release's run, this one's tables are added to what is there.
     Raises: children.ChildEnded with the end of the log; TimeoutError.
     """
     ending, prefix = (f"_{apart}", f"{apart}.") if apart else ("", "")
@@ -42,9 +50,9 @@ async def install(
     )
     await children.run(
         "the installer",
-        installer.command(),
+        installer.command(python),
         log=state.log("installer"),
         environment=installer.environment_of(order),
         deadline_s=DEADLINE_S,
     )
-    return Stack(parts, state, databases, keys, ports=ports or ports_from_environment(), topic_prefix=prefix)
+    return Stack(parts, state, databases, keys, ports=ports or ports_from_environment(), topic_prefix=prefix, python=python)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,9 +42,9 @@ class Order(BaseModel):
         return {user: password.get_secret_value() for user, password in passwords.items()}
 
 
-def command() -> list[str]:
-    """How it is started."""
-    return [sys.executable, "-m", "devstack.installer"]
+def command(python: str) -> list[str]:
+    """How it is started, by this interpreter."""
+    return [python, "-m", "devstack.installer"]
 
 
 def environment_of(order: Order) -> dict[str, str]:

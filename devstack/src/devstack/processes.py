@@ -17,7 +17,8 @@ from devstack.children import Child
 READY_DEADLINE_S = 60.0
 PROBE_TIMEOUT_S = 2.0
 PROBE_INTERVAL_S = 0.1
-STOP_DEADLINE_S = 15.0
+STOP_DEADLINE_S = 30.0
+"""As in docker-compose.yml: so long a process may take to answer what it was asked, and to give back what it holds."""
 WATCH_INTERVAL_S = 0.2
 BACKOFF_S_MIN = 0.5
 BACKOFF_S_MAX = 15.0

@@ -97,6 +97,8 @@ class Stack:
     ports: Mapping[str, int] = field(default_factory=ports_from_environment)
     """Of the apis, by package."""
     topic_prefix: str = ""
+    python: str = sys.executable
+    """The interpreter whose packages run: each release has one of its own."""
 
     def url(self, package: str) -> str:
         """Where the program's api is, without a slash at the end."""
@@ -153,7 +155,7 @@ class Stack:
         probes = worker_port if role == "worker" else self.ports[package]
         return Process(
             name=name,
-            command=[sys.executable, "-m", package, *([] if program is SIMULATOR else [role])],
+            command=[self.python, "-m", package, *([] if program is SIMULATOR else [role])],
             environment=self.environment(program, worker_port=worker_port if role == "worker" else None),
             log=self.state.log(name),
             ready_url=f"http://{HOST}:{probes}/readyz",
