@@ -44,10 +44,14 @@ class Desk:
     """What the browser's console said: a blocked script, a missing file."""
     addresses: list[str] = field(default_factory=list)
     """Whatever it asked for, as it stands in histories and logs."""
+    keeps: bool = True
+    """Whether its pictures are to be kept, if any are: of real services each is another one every time."""
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, url: str, chromium: Browser, *, size: ViewportSize = PC, javascript: bool = True) -> AsyncIterator[Desk]:
+    async def opened(
+        cls, url: str, chromium: Browser, *, size: ViewportSize = PC, javascript: bool = True, keeps: bool = True
+    ) -> AsyncIterator[Desk]:
         context = await chromium.new_context(
             base_url=url,
             viewport=size,
@@ -55,7 +59,7 @@ class Desk:
             java_script_enabled=javascript,
         )
         context.set_default_timeout(WAIT_MS_MAX)
-        desk = cls(url, await context.new_page())
+        desk = cls(url, await context.new_page(), keeps=keeps)
         desk.page.on("console", lambda message: desk.complaints.append(message.text) if message.type == "error" else None)
         desk.page.on("pageerror", lambda error: desk.complaints.append(str(error)))
         desk.page.on("request", lambda request: desk.addresses.append(unquote(request.url)))
@@ -125,7 +129,7 @@ class Desk:
 
     async def _keep(self, name: str, size: ViewportSize) -> None:
         """A screenshot, where they are wanted; of English pages none."""
-        if SCREENS is not None and not name.endswith("-en"):
+        if SCREENS is not None and self.keeps and not name.endswith("-en"):
             SCREENS.mkdir(parents=True, exist_ok=True)
             suffix = "-phone" if size["width"] < PC["width"] else ""
             blank = await self.page.context.new_page()

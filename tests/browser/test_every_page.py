@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from playwright.async_api import Browser, ViewportSize
 
 from tests.browser.desk import BETWEEN, PC, PHONE, Desk
-from tests.journeys.sites import Arrived, Site
+from tests.browser.everything import everything
+from tests.journeys.sites import Site
 from tests.portal.operated import PLACE
-from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, IMPORT, PERSON, SITE, WAITING, WAITING_CHILD
+from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, ENTRY, IMPORT, PERSON, SITE, WAITING, WAITING_CHILD
 
 OF_SITES = {
     "home": "/",
@@ -64,6 +67,7 @@ OF_SUPERVISION = {
     "supervision-review-items": "/supervision/review-items",
     "supervision-review-items-of": f"/supervision/review-items/{CONTRACT}",
     "supervision-paper-entries": "/supervision/paper-entries",
+    "supervision-paper-entry": f"/supervision/paper-entries/{PERSON}/{ENTRY}",
     "supervision-isolation-ends": "/supervision/isolation-ends",
     "policies": "/supervision/policies",
     "policy-form": "/supervision/policies/drafts/new",
@@ -113,6 +117,36 @@ class TestEveryPage:
             await desk.page.locator("main").get_by_role("button", name="进场登记").click()
             await desk.sees("不能进场的原因")
             await desk.is_as_it_should_be("verdict", size)
+            await desk.page.goto(OF_SITES["paper-entries"])
+            for number in range(3):
+                await desk.page.get_by_label("证件号码").nth(number).fill("1")
+            await desk.page.get_by_label("进场时间").fill("2020-02-18T15:00:00")
+            await desk.page.locator("main").get_by_role("button", name="提交").click()
+            await desk.sees("已补录")
+            await desk.is_as_it_should_be("paper-entry", size)
+
+    async def test_that_shows_what_is_sealed_is_for_everybody(
+        self, pages_of_a_site: str, pages_of_supervision: str, chromium: Browser, size: ViewportSize
+    ) -> None:
+        async with Desk.opened(pages_of_a_site, chromium, size=size) as desk:
+            for page, words in (
+                ("ban-review", "显示处置依据"),
+                ("ban-review", "显示申诉内容"),
+                ("review-item-settled", "显示核实情况"),
+            ):
+                await desk.page.goto(OF_SITES[page])
+                await desk.clicks(words)
+                await desk.page.get_by_role("button", name=words).wait_for(state="detached")
+                await desk.is_as_it_should_be(f"{page}-shown", size)
+        async with Desk.opened(pages_of_supervision, chromium, size=size) as desk:
+            await desk.page.goto(OF_SUPERVISION["supervision-person"])
+            await desk.page.get_by_label("查看理由").select_option(label="现场检查")
+            await desk.clicks("显示完整信息")
+            await desk.sees("本次查看已记录")
+            await desk.is_as_it_should_be("supervision-person-revealed", size)
+            await desk.clicks("显示处置依据")
+            await desk.page.get_by_role("button", name="显示处置依据").wait_for(state="detached")
+            await desk.is_as_it_should_be("supervision-person-shown", size)
 
     async def test_in_large_type_sticks_out_nowhere(
         self, pages_of_a_site: str, pages_of_supervision: str, pages_of_operations: str, chromium: Browser, size: ViewportSize
@@ -144,32 +178,32 @@ async def test_every_page_fits_an_old_pc_and_a_tablet(
 
 
 async def test_every_page_of_real_services_is_for_everybody(site: Site, chromium: Browser) -> None:
-    arrived = await site.arrives()
-    async with Desk.opened(site.stack.url("portal"), chromium) as desk:
+    there = await everything(site)
+    portal = site.stack.url("portal")
+    async with Desk.opened(portal, chromium, keeps=False) as desk:
         await desk.signs_in(site.stack)
-        await looks_at(desk, real(OF_SITES, site, arrived), PC)
-    async with Desk.opened(site.stack.url("portal"), chromium) as desk:
-        await desk.signs_in_as_supervisor(site.stack, "city")
-        await looks_at(desk, real(OF_SUPERVISION, site, arrived), PC)
-    async with Desk.opened(site.stack.url("portal"), chromium) as desk:
-        await desk.signs_in_as_supervisor(site.stack, "ops")
-        await looks_at(desk, real(OF_OPERATIONS, site, arrived), PC)
+        await looks_at(desk, named(OF_SITES, there), PC)
+    for account, pages in (("city", OF_SUPERVISION), ("ops", OF_OPERATIONS)):
+        async with Desk.opened(portal, chromium, keeps=False) as desk:
+            await desk.signs_in_as_supervisor(site.stack, account)
+            await looks_at(desk, named(pages, there), PC)
 
 
-def real(pages: dict[str, str], site: Site, arrived: Arrived) -> dict[str, str]:
-    """Those of the person and of the contract, and those that are nobody's."""
-    others = (CHILD, WAITING, WAITING_CHILD, IMPORT["import_id"], DRAFT["draft_id"], "review-items/")
-    return {
-        name: path.replace(CONTRACT, site.contract_no).replace(str(PERSON), arrived.person_id)
-        for name, path in pages.items()
-        if not any(str(each) in path for each in others)
-    }
+def named(pages: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]:
+    """The same pages of what is there. Nothing is parked, so nothing can be discarded."""
+    found = dict(pages)
+    found.pop("operation-discard", None)
+    for stand_in, real in there.items():
+        found = {name: path.replace(stand_in, real) for name, path in found.items()}
+    return found
 
 
-async def looks_at(desk: Desk, pages: dict[str, str], size: ViewportSize) -> None:
+async def looks_at(desk: Desk, pages: Mapping[str, str], size: ViewportSize) -> None:
     for name, path in pages.items():
         for language in ("en", "zh-CN"):
             await desk.speaks(language)
-            await desk.page.goto(path)
+            answer = await desk.page.goto(path)
+            assert answer
+            assert (200 if name != "not-found" else 404) == answer.status, name
             assert language == await desk.page.locator("html").get_attribute("lang")
             await desk.is_as_it_should_be(name if language == "zh-CN" else f"{name}-en", size)

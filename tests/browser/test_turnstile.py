@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Request, Route, ViewportSize, expect
 
 from tests.browser.conftest import served
 from tests.browser.desk import PC, PHONE, Desk
+from tests.journeys.sites import Site
 from tests.portal.stand_ins import CONTRACT, REASONS, SITE, STALE, StandIns, attempt, turnstile
 
 PATH = f"{SITE}/turnstile"
@@ -64,6 +65,27 @@ class TestEveryPageOfTheTurnstile:
             await scan(desk, ADMITTED)
             await desk.sees("无法确认,请勿放行")
             await desk.is_as_it_should_be("turnstile-unknown", size)
+
+
+async def test_a_turnstile_whose_line_is_cut_says_so_and_goes_on_where_the_gate_is_real(site: Site, chromium: Browser) -> None:
+    arrived = await site.arrives()
+    assert "admitted" == (await site.enters(arrived))["outcome"]
+    async with Desk.opened(site.stack.url("portal"), chromium, keeps=False) as desk:
+        await desk.signs_in(site.stack)
+        await desk.page.goto(f"/contracts/{site.contract_no}/turnstile/opening")
+        await desk.clicks("在本机开始查验")
+        await desk.sees("请刷证件")
+        await scan(desk, arrived.person.number)
+        await desk.sees("可以通过")
+        await desk.page.context.set_offline(True)
+        await desk.sees("没有网络连接")
+        await scan(desk, arrived.person.number)
+        await expect(desk.page.locator("#answer")).not_to_contain_text("可以通过")
+        await desk.page.context.set_offline(False)
+        await site.is_banned(arrived)
+        await scan(desk, arrived.person.number)
+        await desk.sees("不能通过")
+        await desk.is_as_it_should_be("turnstile-real", PC)
 
 
 class TestTurnstile:

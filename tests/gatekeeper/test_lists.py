@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import httpx2
@@ -193,6 +193,80 @@ class TestPaperEntry:
         passed = await site.do("gate-passes", person_id, by=site.turnstile)
         assert "refused" == passed["outcome"]
         assert "suspected" in [each["code"] for each in passed["reasons"]]
+
+
+class TestSettlement:
+    """核实: what an authority says of an entry on paper against the rules."""
+
+    FOUND: ClassVar = {"finding": "against_the_rules", "measure": "site_instructed"}
+
+    async def officer(self, site: Site) -> Caller:
+        """Of the station that supervises the site, and no other."""
+        station = f"测试{site.contract_no}"
+        reported = example_of(ContractReported, contract_no=site.contract_no, station_name=station, district="310151")
+        site.seen.add(str(site.running.registration.tell(reported, stream_id=uuid4())))
+        return site.running.service.caller(Principal(f"officer-{uuid4()}", Role.STATION_OFFICER, stations=frozenset({station})))
+
+    async def against_the_rules(self, site: Site) -> dict[str, Any]:
+        entered_at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        recorded = await paper(site, await site.expects(), [str(uuid4()), str(uuid4())], entered_at)
+        await site.list("attempts")
+        return recorded
+
+    async def settle(self, officer: Caller, entry: dict[str, Any], **changes: Any) -> httpx2.Response:
+        body = {"attempt_id": entry["attempt_id"], **self.FOUND, **changes}
+        return await officer.post(f"/v1/paper-entries/{entry['person_id']}/settlements", body)
+
+    async def test_takes_it_off_what_is_open_and_stays_in_what_was(self, site: Site) -> None:
+        officer, entry, other = await self.officer(site), await self.against_the_rules(site), await self.against_the_rules(site)
+        answered = await self.settle(officer, entry)
+        assert (201, self.FOUND) == (answered.status_code, {each: answered.json()[each] for each in self.FOUND})
+        site.seen.add(seen := answered.headers["consistency-token"])
+
+        listed = (await officer.get("/v1/paper-entries", seen=seen, is_settled=False)).json()
+        assert (1, [other["attempt_id"]]) == (listed["total"], [each["attempt_id"] for each in listed["items"]])
+        [settled] = (await officer.get("/v1/paper-entries", is_settled=True)).json()["items"]
+        assert (entry["attempt_id"], False) == (settled["attempt_id"], settled["needs_review"])
+        assert {**self.FOUND, "settled_by": settled["settled"]["settled_by"]}.items() <= settled["settled"].items()
+        assert settled["settled"]["settled_by"].startswith("officer-")
+        [of_person] = (await officer.get("/v1/paper-entries", person_id=entry["person_id"])).json()["items"]
+        assert of_person == settled
+        assert 2 == (await officer.get("/v1/paper-entries")).json()["total"]
+
+        assert [other["attempt_id"]] == [each["attempt_id"] for each in (await site.list("attempts", needs_review=True))["items"]]
+        history = (await site.list("attempts", needs_review=False))["items"]
+        assert [(entry["attempt_id"], self.FOUND["finding"])] == [
+            (each["attempt_id"], each["settled"]["finding"]) for each in history
+        ]
+
+    async def test_is_said_once(self, site: Site) -> None:
+        officer, entry = await self.officer(site), await self.against_the_rules(site)
+        assert [201, 200] == [(await self.settle(officer, entry)).status_code for _ in range(2)]
+        otherwise = await self.settle(officer, entry, finding="emergency")
+        assert (409, "paper-entry-is-settled") == (otherwise.status_code, otherwise.json()["code"])
+        assert 2 == len(await site.running.facts(UUID(entry["person_id"])))
+
+    async def test_against_the_rules_takes_what_was_done(self, site: Site) -> None:
+        officer, entry = await self.officer(site), await self.against_the_rules(site)
+        refused = await self.settle(officer, entry, measure="none")
+        assert (422, "measure-is-missing") == (refused.status_code, refused.json()["code"])
+
+    async def test_is_of_an_entry_that_is_there_to_whoever_supervises_it(self, site: Site) -> None:
+        officer, entry = await self.officer(site), await self.against_the_rules(site)
+        person_id = await site.admits()
+        allowed = await paper(site, person_id, [str(uuid4()), str(uuid4())], datetime.now(UTC).isoformat())
+        assert not allowed["needs_review"]
+        elsewhere = site.running.service.caller(Principal("elsewhere", Role.STATION_OFFICER, stations=frozenset({"浦东"})))
+        for caller, asked in (
+            (officer, {**entry, "attempt_id": str(uuid4())}),
+            (officer, {**entry, "person_id": person_id}),
+            (officer, allowed),
+            (elsewhere, entry),
+        ):
+            unknown = await self.settle(caller, asked)
+            assert (404, "paper-entry-is-unknown") == (unknown.status_code, unknown.json()["code"])
+        assert 403 == (await self.settle(site.operator, entry)).status_code
+        assert 1 == len(await site.running.facts(UUID(entry["person_id"])))
 
 
 class TestRoster:

@@ -140,6 +140,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "list_roster": "view_clearance contract",
         "list_banned_on_site": "query_supervision -",
         "list_supervised_paper_entries": "query_supervision -",
+        "settle_paper_entry": "settle_paper_entry contract",
     },
     "healthcloud-bridge": {"look_up_declaration": "look_up_declaration -"},
     "police-bridge": {

@@ -142,6 +142,26 @@ class TestPaper:
         [member] = await listed(site, "roster", 1)
         assert member["on_site"], "it has happened, whatever the rules say"
         assert "refused" == (await site.passes(worker))["outcome"]
+        await self.is_settled_by_the_station(site, to_review)
+
+    async def is_settled_by_the_station(self, site: Site, entry: dict[str, Any]) -> None:
+        path = f"/v1/paper-entries/{entry['person_id']}/settlements"
+        body = {"attempt_id": entry["attempt_id"], "finding": "against_the_rules", "measure": "person_isolated"}
+
+        async def is_on_its_list() -> bool:
+            told = await site.ask("station_officer", "GET", "gatekeeper", "/v1/paper-entries", is_settled="false")
+            return [entry["attempt_id"]] == [each["attempt_id"] for each in told.json()["items"]]
+
+        await eventually(is_on_its_list, within_s=WITHIN_S)
+        seen = (await site.ask("station_officer", "POST", "gatekeeper", path, body, expect=(201,))).headers["Consistency-Token"]
+        open_ones = await site.ask("station_officer", "GET", "gatekeeper", "/v1/paper-entries", seen=seen, is_settled="false")
+        assert (0, []) == (open_ones.json()["total"], open_ones.json()["items"])
+        assert [] == (await site.get("supervision_operator", "gatekeeper", "attempts", needs_review="true"))["items"]
+        [settled] = [each for each in await listed(site, "attempts", 3) if each["settled"]]
+        assert (entry["attempt_id"], "person_isolated") == (settled["attempt_id"], settled["settled"]["measure"])
+        changes = f"/v1/people/{entry['person_id']}/change-log"
+        record = (await site.ask("station_officer", "GET", "reporting", changes, seen=seen)).json()["items"]
+        assert "station_officer" == next(each["role"] for each in record if each["kind"] == "paper-entry-settled")
 
     async def on_paper(self, site: Site, worker: Arrived, entered_at: datetime) -> dict[str, Any]:
         two = [{"document": somebody().document} for _ in range(2)]

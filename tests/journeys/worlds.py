@@ -415,9 +415,17 @@ async def gatekeeper(running: InProcess[Any]) -> Examples:
         example_of(RosterMemberImported, person_id=present, contract_no=OWN, on_site=True),
     )
     await known(running, f"/v1/contracts/{OWN}/clearances/{expected}", role=Role.SITE_OPERATOR, seen=seen)
+    station, district = STATIONS[OWN]
+    site = example_of(ContractReported, contract_no=OWN, station_name=station, district=district)
+    seen = running.told["registration"].tell(site, stream_id=UUID(int=3))
+    await known(running, "/v1/paper-entries", role=Role.STATION_OFFICER, seen=seen)
     own = {"contract_no": OWN}
     one, other = {"person_id": str(present)}, {"document": document()}
     on_paper = {"decided_by": [{"document": document()} for _ in range(2)], "entered_at": datetime.now(UTC).isoformat()}
+    operator = running.caller(principal(Role.SITE_OPERATOR))
+    recorded = await done(operator, f"/v1/contracts/{OWN}/paper-entries", {**one, **on_paper})
+    await known(running, "/v1/paper-entries", role=Role.STATION_OFFICER, seen=recorded.headers["consistency-token"])
+    settled = {"attempt_id": recorded.json()["attempt_id"], "finding": "emergency", "measure": "none"}
     return {
         "register_entry": Example(Good(own, body=other), 200, [one]),
         "pass_gate": Example(Good(own, body=other), 200, [one]),
@@ -427,6 +435,9 @@ async def gatekeeper(running: InProcess[Any]) -> Examples:
         "list_attempts": Example(Good(own, query={"limit": "5"})),
         "list_banned_on_site": Example(Good(query={"limit": "5"})),
         "list_supervised_paper_entries": Example(Good(query={"limit": "5"})),
+        "settle_paper_entry": Example(
+            Good({"person_id": str(present)}, body=settled), 201, [{**settled, "measure": "site_instructed"}]
+        ),
         "list_roster": Example(Good(own, query={"limit": "5"})),
     }
 

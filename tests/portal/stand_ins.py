@@ -220,7 +220,7 @@ class StandIns:
             ("GET", f"{of_contract}/pre-registrations"): (200, {"items": [PRE_REGISTRATION, AWAITED], "next": None}),
             ("GET", f"{of_contract}/pre-registrations/{PERSON}"): (200, PRE_REGISTRATION),
             ("GET", f"{of_contract}/pre-registrations/{WAITING}"): (200, AWAITED),
-            ("GET", f"/v1/people/{WAITING}/isolation-orders"): (200, {"items": []}),
+            ("GET", f"/v1/people/{WAITING}/isolation-orders"): refusal(404, "not-found", "没有找到"),
             ("GET", f"{of_contract}/awaiting-forms"): (200, {"items": AWAITING_FORMS, "next": None}),
             ("GET", f"{of_contract}/people"): (200, {"items": [here(PERSON)]}),
             ("POST", f"{of_contract}/pre-registrations/{WAITING}/withdrawal"): (204, {}),
@@ -409,7 +409,7 @@ MEMBER = {
 
 
 PAPER_ENTRY = {"person_id": str(PERSON), "reasons": REASONS, "needs_review": True, "entered_at": NOW}
-REVIEWED = {
+REVIEWED: dict[str, Any] = {
     "attempt_id": str(UUID(int=70)),
     "person_id": str(PERSON),
     "kind": "entry",
@@ -419,7 +419,10 @@ REVIEWED = {
     "earliest": "2020-02-28",
     "attempted_at": NOW,
     "recorded_at": NOW,
+    "settled": None,
 }
+ENTRY = UUID(REVIEWED["attempt_id"])
+SETTLED = {"finding": "against_the_rules", "measure": "site_instructed", "settled_by": "hongkou", "settled_at": NOW}
 
 PAGE = {"as_of": NOW, "total": 2, "page": 1, "pages": 1, "page_text": "共1页 显示1到2,共2记录"}
 ROW = {
@@ -597,6 +600,7 @@ SUPERVISION: dict[tuple[str, str], Answer] = {
     ("GET", "/v1/review-items"): (200, {"total": 1, "items": [{"contract_no": CONTRACT, "items": 1}], "next": None}),
     ("GET", f"/v1/review-items/{CONTRACT}"): (200, {"items": [DIFFERS], "next": None}),
     ("GET", "/v1/paper-entries"): (200, {"total": 1, "items": [{**REVIEWED, "contract_no": CONTRACT}], "next": None}),
+    ("POST", f"/v1/paper-entries/{PERSON}/settlements"): (201, {}),
     ("GET", "/v1/banned-on-site"): (
         200,
         {

@@ -30,6 +30,7 @@ from portal.upstream import ban_reviews as bans
 from portal.upstream import gatekeeper as gate
 from portal.upstream import health as healths
 from portal.upstream import healthcloud
+from portal.upstream import open_work as work
 from portal.upstream import registration as people
 from portal.upstream import reporting as tables
 from portal.upstream import review_items as reviews
@@ -84,6 +85,9 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (gate.PaperEntry, gatekeeper.command_api.PaperEntryAnswer),
     (gate.RecordedAttempt, gatekeeper.query_api.RecordedAttemptAnswer),
     (gate.Attempts, gatekeeper.query_api.AttemptsAnswer),
+    (gate.Settlement, gatekeeper.query_api.SettlementAnswer),
+    (work.PaperEntry, gatekeeper.query_api.SupervisedPaperEntryItem),
+    (work.PaperEntries, gatekeeper.query_api.SupervisedPaperEntriesAnswer),
     (gate.Exit, gatekeeper.command_api.ExitAnswer),
     (gate.RosterMember, gatekeeper.query_api.RosterMemberAnswer),
     (gate.Roster, gatekeeper.query_api.RosterAnswer),

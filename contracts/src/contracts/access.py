@@ -57,6 +57,7 @@ class Action(StrEnum):
     DECIDE_POLICY = "decide_policy"  # policy officers: draft, rehearse and adopt the values of the rules
     CORRECT_JUDGEMENT = "correct_judgement"  # answers to questions, withdrawal of isolation orders, corrected readings
     ADMIT = "admit"  # 进场登记, 退场登记
+    SETTLE_PAPER_ENTRY = "settle_paper_entry"  # say what came of one against the rules: not the site that let him in
     PASS_GATE = "pass_gate"  # noqa: S105 - not a password
     VIEW_CLEARANCE = "view_clearance"  # what the gate would say, without asking it to open
     QUERY_SUPERVISION = "query_supervision"
@@ -98,6 +99,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.DECIDE_POLICY: frozenset({Role.DISTRICT_SUPERVISOR, Role.CITY_SUPERVISOR}),
         Action.CORRECT_JUDGEMENT: _SITE | _SITE_SUPERVISION,
         Action.ADMIT: _SITE,
+        Action.SETTLE_PAPER_ENTRY: _AUTHORITIES,
         Action.PASS_GATE: frozenset({Role.GATE_DEVICE}),
         Action.VIEW_CLEARANCE: _SITE | _SITE_SUPERVISION,
         Action.QUERY_SUPERVISION: _AUTHORITIES,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.codes import Code, DeclarationVersion, PolicyVersion
+from contracts.codes import Account, Code, DeclarationVersion, PolicyVersion
 from contracts.event import SHARDS, Event
 from contracts.firms import ContractNo, CreditCode
 from contracts.health import QUESTIONS_MAX, Disposition, Hold
@@ -258,6 +258,26 @@ class PaperEntryRecorded(Event):
     """UTC, taken from the command."""
 
 
+class PaperEntrySettled(Event):
+    """An authority looked at an entry on paper against the rules. Nothing changes at the gate."""
+
+    TYPE: ClassVar[Literal["gatehouse.gatekeeper.paper-entry-settled.v1"]] = "gatehouse.gatekeeper.paper-entry-settled.v1"
+    person_id: UUID
+    """Who was let in, who is also the stream."""
+    attempt_id: UUID
+    """Which entry."""
+    contract_no: ContractNo
+    """Through whose gate."""
+    finding: Code
+    """What was found, in codes."""
+    measure: Code
+    """What was done about it, in codes."""
+    settled_by: Account
+    """Who looked."""
+    settled_at: UtcTime
+    """UTC, taken from the command."""
+
+
 class ExitRegistered(Event):
     """The person left the site for good (退场登记); the pre-registration is closed."""
 
@@ -270,5 +290,5 @@ class ExitRegistered(Event):
     """UTC, taken from the command."""
 
 
-GatekeeperEvent = ClearanceChanged | EntryAttempted | PaperEntryRecorded | ExitRegistered
+GatekeeperEvent = ClearanceChanged | EntryAttempted | PaperEntryRecorded | PaperEntrySettled | ExitRegistered
 """Every fact that gatekeeper tells."""

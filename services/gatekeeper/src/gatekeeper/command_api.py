@@ -16,7 +16,7 @@ from chassis.consistency import HEADER as CONSISTENCY_TOKEN
 from chassis.event_store import CommandKey
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
-from chassis.web import Consistency, IdempotencyKey, Router, etag, problems
+from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unchanged
 from contracts.access import Action
 from contracts.firms import ContractNo
 from contracts.gatekeeper import EntryKind, Reason
@@ -25,12 +25,17 @@ from contracts.identity import Document
 from contracts.times import UtcTime
 from gatekeeper.domain.commands import RegisterExit
 from gatekeeper.domain.decider import PaperEntryIsInTheFuture, PaperEntryIsTooOld, PaperEntryNeedsTwoPeople, PersonIsNotOnSite
+from gatekeeper.domain.settling import Finding, Measure, MeasureIsMissing, PaperEntryIsSettled, PaperEntryIsUnknown
 from gatekeeper.domain.verdict import earliest
+from gatekeeper.read_models.paper_entries import contract_of_paper_entry
 from gatekeeper.wired import Wired, wired
 
 router = Router(prefix="/v1/contracts/{contract_no}", tags=["gate"])
 
+supervised = Router(prefix="/v1/paper-entries", tags=["gate"])
+
 Operator = Annotated[Principal, Depends(allowed(Action.ADMIT))]
+Settler = Annotated[Principal, Depends(allowed(Action.SETTLE_PAPER_ENTRY))]
 Turnstile = Annotated[Principal, Depends(allowed(Action.PASS_GATE))]
 Parts = Annotated[Wired, Depends(wired)]
 
@@ -95,6 +100,26 @@ class PaperEntryAnswer(BaseModel):
     fresh_as_of: datetime | None
     entered_at: datetime
     recorded_at: datetime
+
+
+class SettlementBody(StrictModel):
+    """核实: what an authority found of an entry on paper against the rules, and what was done."""
+
+    attempt_id: UUID
+    """Which entry."""
+    finding: Finding
+    measure: Measure
+    """`against_the_rules` takes one other than `none`."""
+
+
+class SettlementReceipt(BaseModel):
+    """An authority has looked."""
+
+    person_id: UUID
+    attempt_id: UUID
+    contract_no: str
+    finding: Finding
+    measure: Measure
 
 
 class ExitAnswer(BaseModel):
@@ -169,6 +194,45 @@ async def record_paper_entry(
     )
     _tell_version(response, outcome)
     return PaperEntryAnswer.model_validate(outcome.events[0], from_attributes=True)
+
+
+@supervised.post(
+    "/{person_id}/settlements",
+    status_code=201,
+    responses=unchanged(SettlementReceipt) | problems(PaperEntryIsUnknown, PaperEntryIsSettled, MeasureIsMissing),
+)
+async def settle_paper_entry(
+    person_id: UUID,
+    body: SettlementBody,
+    key: IdempotencyKey,
+    caller: Settler,
+    seen: Consistency,
+    parts: Parts,
+    response: Response,
+) -> SettlementReceipt:
+    """核实. The entry is no longer 待核; it stands in the history with what was found. Saying the same again is 200.
+
+    For the authorities that supervise the site: not for the site, which let the person in.
+    """
+    await parts.wait_for_rows(seen)
+    contract_no = await contract_of_paper_entry(parts.pool, caller.reach, person_id, body.attempt_id)
+    if contract_no is None:
+        raise PaperEntryIsUnknown
+    outcome = await parts.gate.settle_paper_entry(
+        person_id,
+        body.attempt_id,
+        contract_no,
+        finding=body.finding,
+        measure=body.measure,
+        settled_by=caller.subject,
+        key=_key(caller, key),
+    )
+    _tell_version(response, outcome)
+    if not outcome.events:
+        response.status_code = 200
+    if token := await parts.gate.handler.token_after(outcome):
+        response.headers[CONSISTENCY_TOKEN] = str(token)
+    return SettlementReceipt(person_id=person_id, contract_no=contract_no, **body.model_dump())
 
 
 @router.post("/exits", responses=problems(PersonIsNotOnSite))

@@ -17,10 +17,11 @@ from chassis.event_store import CommandKey
 from chassis.faults import OtherStreamMoved, TooLate, VersionConflict
 from contracts import gatekeeper
 from contracts.event import shard_of
-from contracts.gatekeeper import EntryAttempted, EntryKind, PaperEntryRecorded
+from contracts.gatekeeper import EntryAttempted, EntryKind, PaperEntryRecorded, PaperEntrySettled
 from gatekeeper.domain.commands import Attempt, Confirm, GateCommand, RecordPaperEntry
 from gatekeeper.domain.hindsight import stood
 from gatekeeper.domain.same_person import RecordNeeded, Records, others_of, record_here
+from gatekeeper.domain.settling import Finding, Measure, SettlePaperEntry
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.freshness import FreshnessView, Stamp
 
@@ -111,6 +112,42 @@ class Gate:
                 return await self.handler.handle(person_id, command, key=key, expected_version=version, rests_on=rests_on)
             except RecordNeeded as needed:
                 records.append(needed.person_id)
+            except VersionConflict:
+                continue  # Something came in while the history was read.
+        raise VersionConflict(version)
+
+    async def settle_paper_entry(
+        self,
+        person_id: UUID,
+        attempt_id: UUID,
+        contract_no: str,
+        *,
+        finding: Finding,
+        measure: Measure,
+        settled_by: str,
+        key: CommandKey,
+    ) -> Outcome[PaperEntrySettled]:
+        """Record what an authority says of an entry on paper against the rules.
+
+        Raises: Rejection; IdempotencyKeyReused; VersionConflict; Unavailable.
+        """
+        version = 0
+        for _ in range(READINGS_MAX):
+            version, _ = await self.handler.read(person_id)
+            history = [event async for event in self.handler.events(person_id, version)]
+            said = (each for each in history if isinstance(each, PaperEntrySettled) and each.attempt_id == attempt_id)
+            command = SettlePaperEntry(
+                person_id=person_id,
+                attempt_id=attempt_id,
+                contract_no=contract_no,
+                finding=finding,
+                measure=measure,
+                settled_by=settled_by,
+                settled=next(said, None),
+                at=self.clock.now(),
+            )
+            try:
+                return await self.handler.handle(person_id, command, key=key, expected_version=version)
             except VersionConflict:
                 continue  # Something came in while the history was read.
         raise VersionConflict(version)

@@ -16,11 +16,12 @@ from chassis.faults import NotFound
 from chassis.web import Consistency, Router, etag
 from contracts.access import Action
 from contracts.firms import ContractNo
-from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded, Reason
+from contracts.gatekeeper import EntryKind, Outcome, PaperEntryRecorded, Reason
 from gatekeeper.domain.same_person import record_here
 from gatekeeper.domain.verdict import Question, earliest, is_known_on, judge
-from gatekeeper.read_models.attempts import Place, Wanted, count_paper_entries, page_of_attempts, page_of_paper_entries
+from gatekeeper.read_models.attempts import Listed, Place, Wanted, page_of_attempts
 from gatekeeper.read_models.banned_on_site import page_of_banned_on_site
+from gatekeeper.read_models.paper_entries import WantedOnPaper, count_paper_entries, page_of_paper_entries
 from gatekeeper.read_models.roster import RosterRow, page_of_roster, roster_counts
 from gatekeeper.wired import Wired, wired
 
@@ -36,6 +37,8 @@ Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_CLEARANCE))]
 Supervisor = Annotated[Principal, Depends(allowed(Action.QUERY_SUPERVISION))]
 Parts = Annotated[Wired, Depends(wired)]
 Limit = Annotated[int, Query(ge=1, le=ROWS_MAX)]
+IsSettled = Annotated[bool | None, Query(description="Whether an authority has looked; without it, all.")]
+OfPerson = Annotated[UUID | None, Query(description="Of this person alone.")]
 
 
 class ClearanceAnswer(BaseModel):
@@ -97,6 +100,21 @@ async def read_clearance(
 # --- Attempts ---------------------------------------------------------------------------------------------------------
 
 
+class SettlementAnswer(BaseModel):
+    """An authority has looked."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    finding: str
+    """What it found, in codes."""
+    measure: str
+    """What was done about it, in codes."""
+    settled_by: str
+    """The account."""
+    settled_at: datetime
+    """UTC."""
+
+
 class RecordedAttemptAnswer(BaseModel):
     """One asked entry or gate pass, as it was answered; or an entry that two people decided on paper."""
 
@@ -109,7 +127,9 @@ class RecordedAttemptAnswer(BaseModel):
     decided_by: tuple[UUID, ...]
     """The two people who decided on paper. Empty: the gate did."""
     needs_review: bool
-    """待核: let in on paper although a reason forbade it."""
+    """待核: let in on paper although a reason forbade it, and nobody has looked yet."""
+    settled: SettlementAnswer | None
+    """What came of that. None: nothing yet, or it was within the rules."""
     person_kind: str | None
     trade: str | None
     employer_credit_code: str | None
@@ -154,16 +174,19 @@ async def list_attempts(
     wanted = Wanted(kind, outcome, needs_review, person_id)
     rows = await page_of_attempts(parts.pool, contract_no, wanted, after=_place(after), limit=limit + 1)
     shown = rows[:limit]
-    return AttemptsAnswer(items=[_attempt(event) for _, event in shown], next=_after(shown[-1][0]) if len(rows) > limit else None)
+    return AttemptsAnswer(items=[_attempt(each) for each in shown], next=_after(shown[-1].place) if len(rows) > limit else None)
 
 
-def _attempt(event: EntryAttempted | PaperEntryRecorded) -> RecordedAttemptAnswer:
-    own: dict[str, Any]
+def _attempt(found: Listed) -> RecordedAttemptAnswer:
+    event, settled = found.event, found.settlement
+    own: dict[str, Any] = dict(event)
     if isinstance(event, PaperEntryRecorded):
-        own = {"kind": EntryKind.ENTRY, "outcome": Outcome.ADMITTED, "attempted_at": event.entered_at}
+        own |= {"kind": EntryKind.ENTRY, "outcome": Outcome.ADMITTED, "attempted_at": event.entered_at}
+        own |= {"needs_review": event.needs_review and settled is None}
     else:
-        own = {"decided_by": (), "needs_review": False, "recorded_at": event.attempted_at}
-    return RecordedAttemptAnswer(**dict(event), **own, earliest=earliest(event.reasons))
+        own |= {"decided_by": (), "needs_review": False, "recorded_at": event.attempted_at}
+    own |= {"settled": SettlementAnswer.model_validate(settled) if settled else None, "earliest": earliest(event.reasons)}
+    return RecordedAttemptAnswer(**own)
 
 
 def _after(place: Place) -> str:
@@ -187,7 +210,7 @@ class SupervisedPaperEntriesAnswer(BaseModel):
     """A page, the latest first."""
 
     total: int
-    """All of them within reach, whatever the page."""
+    """All that were asked for within reach, whatever the page."""
     items: list[SupervisedPaperEntryItem]
     next: str | None
     """`after` of the next page. None: this was the last one."""
@@ -195,17 +218,24 @@ class SupervisedPaperEntriesAnswer(BaseModel):
 
 @supervised.get("/paper-entries")
 async def list_supervised_paper_entries(
-    caller: Supervisor, seen: Consistency, parts: Parts, after: AfterAttempt | None = None, limit: Limit = ROWS_DEFAULT
+    caller: Supervisor,
+    seen: Consistency,
+    parts: Parts,
+    is_settled: IsSettled = None,
+    person_id: OfPerson = None,
+    after: AfterAttempt | None = None,
+    limit: Limit = ROWS_DEFAULT,
 ) -> SupervisedPaperEntriesAnswer:
-    """待核: let in on paper although a reason forbade it, on all sites of a station, a district or the city. A site asks its
-    attempts."""
+    """待核: let in on paper although a reason forbade it, on all sites of a station, a district or the city, and what came of it.
+    A site asks its attempts."""
     await parts.wait_for_rows(seen)
-    rows = await page_of_paper_entries(parts.pool, caller.reach, after=_place(after), limit=limit + 1)
+    reach, wanted = caller.reach, WantedOnPaper(is_settled, person_id)
+    rows = await page_of_paper_entries(parts.pool, reach, wanted, after=_place(after), limit=limit + 1)
     shown = rows[:limit]
     return SupervisedPaperEntriesAnswer(
-        total=await count_paper_entries(parts.pool, caller.reach),
-        items=[SupervisedPaperEntryItem(**dict(_attempt(event)), contract_no=event.contract_no) for _, event in shown],
-        next=_after(shown[-1][0]) if len(rows) > limit else None,
+        total=await count_paper_entries(parts.pool, reach, wanted),
+        items=[SupervisedPaperEntryItem(**dict(_attempt(each)), contract_no=each.event.contract_no) for each in shown],
+        next=_after(shown[-1].place) if len(rows) > limit else None,
     )
 
 

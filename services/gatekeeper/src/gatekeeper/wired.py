@@ -18,6 +18,7 @@ from contracts.policy import Policies
 from gatekeeper.gate import Gate
 from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES
 from gatekeeper.read_models.attempts import ATTEMPTS
+from gatekeeper.read_models.paper_entries import PAPER_ENTRIES
 from gatekeeper.read_models.roster import ROSTER
 
 CLEARANCE_POLICY = "clearance_v1"
@@ -52,7 +53,7 @@ class Wired:
         if seen.service != self.gate.handler.service:
             # Whatever followed from it stands in these shards of the own log by now.
             seen = await self.gate.handler.token_of_shards(seen.positions)
-        await wait_for(self.pool, seen, subscribers=[ATTEMPTS.name, ROSTER.name])
+        await wait_for(self.pool, seen, subscribers=[ATTEMPTS.name, PAPER_ENTRIES.name, ROSTER.name])
 
 
 async def wired(request: Request) -> Wired:

@@ -26,6 +26,7 @@ from gatekeeper.policies import clearance_policy
 from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES, watched_policies
 from gatekeeper.read_models.attempts import ATTEMPTS
 from gatekeeper.read_models.banned_on_site import COUNT_EVERY_S, count_bans
+from gatekeeper.read_models.paper_entries import PAPER_ENTRIES
 from gatekeeper.read_models.roster import ROSTER
 from gatekeeper.settings import Settings
 from gatekeeper.wired import Wired
@@ -42,7 +43,7 @@ def person_decider(policies: Callable[[], Policies]) -> Decider[GateCommand, Gat
         decide=partial(decide, policies=policies),
         evolve=evolve,
         events={event.TYPE: event for event in get_args(GatekeeperEvent)},
-        state_version=5,
+        state_version=6,
     )
 
 
@@ -57,9 +58,9 @@ def wire(parts: Machinery[Settings]) -> Application:
     )
     gate = Gate(handler, view, parts.clock)
     return Application(
-        routers=[command_api.router, query_api.router, query_api.supervised],
+        routers=[command_api.router, command_api.supervised, query_api.router, query_api.supervised],
         state={"wired": Wired(gate, parts.identities, parts.pool, policies)},
-        read_models=[ATTEMPTS, ROSTER, ADOPTED_POLICIES, CONTRACT_PLACES, SAME_PEOPLE],
+        read_models=[ATTEMPTS, PAPER_ENTRIES, ROSTER, ADOPTED_POLICIES, CONTRACT_PLACES, SAME_PEOPLE],
         own_log_linger_s=LISTS_LINGER_S,
         policies=[clearance_policy(handler)],
         api_tasks=[view.run, policies.run],

@@ -199,6 +199,22 @@ DIFFERENCES: Mapping[str, str] = {
 }
 """What of two declarations is compared."""
 
+PAPER_FINDINGS: Mapping[str, str] = {
+    "against_the_rules": _("违反规定放行"),
+    "emergency": _("抢险、救护等紧急情况"),
+    "facts_came_late": _("当时符合规定,登记晚于进场"),
+    "recorded_wrongly": _("补录内容有误"),
+}
+"""核实结论 of an entry on paper against the rules."""
+PAPER_MEASURES: Mapping[str, str] = {
+    "none": _("无需处理"),
+    "person_left": _("人员已退场"),
+    "person_isolated": _("人员已隔离"),
+    "site_instructed": _("已责令工地整改"),
+    "handed_over": _("已移送查处"),
+}
+"""处理措施."""
+
 REVEAL_REASONS: Mapping[str, str] = {
     "case_investigation": _("流行病学调查"),
     "on_site_inspection": _("现场检查"),
@@ -241,6 +257,7 @@ CHANGES: Mapping[str, str] = {
     "ban-objected": _("登记申诉"),
     "entry-attempted": _("进场登记"),
     "paper-entry-recorded": _("纸面放行补录"),
+    "paper-entry-settled": _("纸面放行已核实"),
     "exit-registered": _("退场登记"),
 }
 """What stands in a person's own record, by the name of the fact."""

@@ -25,6 +25,7 @@ from contracts.registration import (
 )
 from contracts.same_person import PersonLinked, PersonUnlinked
 from gatekeeper.domain.same_person import Records
+from gatekeeper.domain.settling import SettlePaperEntry
 from gatekeeper.domain.state import GatePerson
 
 RelevantFact = (
@@ -115,4 +116,4 @@ class RegisterExit:
     at: datetime
 
 
-GateCommand = TakeNote | MarkHistory | Attempt | Confirm | RecordPaperEntry | RegisterExit
+GateCommand = TakeNote | MarkHistory | Attempt | Confirm | RecordPaperEntry | SettlePaperEntry | RegisterExit

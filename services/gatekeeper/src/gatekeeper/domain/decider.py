@@ -22,6 +22,7 @@ from contracts.gatekeeper import (
     GatekeeperEvent,
     Outcome,
     PaperEntryRecorded,
+    PaperEntrySettled,
     ReasonCode,
 )
 from contracts.policy import Policies
@@ -38,6 +39,7 @@ from gatekeeper.domain.commands import (
     TakeNote,
 )
 from gatekeeper.domain.same_person import others_of
+from gatekeeper.domain.settling import SettlePaperEntry, settle
 from gatekeeper.domain.state import GatePerson
 from gatekeeper.domain.verdict import Question, Verdict, judge, pre_registration, roster_member
 
@@ -99,6 +101,8 @@ def decide(command: GateCommand, person: GatePerson, *, policies: KnownPolicies)
             return _confirm(command.attempt, person, policies)
         case RecordPaperEntry():
             return [_recorded_on_paper(command, person, policies)]
+        case SettlePaperEntry():
+            return settle(command)
         case RegisterExit():
             return _register_exit(command, person)
         case _:
@@ -200,7 +204,7 @@ def evolve(person: GatePerson, event: GatekeeperEvent) -> GatePerson:
             )
         case EntryAttempted(kind=EntryKind.ENTRY, outcome=Outcome.ADMITTED):
             return replace(person, version=version, on_site=person.on_site | {event.contract_no})
-        case EntryAttempted():
+        case EntryAttempted() | PaperEntrySettled():
             return replace(person, version=version)
         case PaperEntryRecorded():
             left_at = person.left_at.get(event.contract_no)

@@ -12,7 +12,15 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import assert_never
 
-from contracts.gatekeeper import Clearance, ClearanceChanged, EntryAttempted, ExitRegistered, GatekeeperEvent, PaperEntryRecorded
+from contracts.gatekeeper import (
+    Clearance,
+    ClearanceChanged,
+    EntryAttempted,
+    ExitRegistered,
+    GatekeeperEvent,
+    PaperEntryRecorded,
+    PaperEntrySettled,
+)
 from gatekeeper.domain.decider import evolve
 from gatekeeper.domain.state import GatePerson
 
@@ -43,6 +51,8 @@ def time_of(event: GatekeeperEvent) -> datetime:
             return event.attempted_at
         case PaperEntryRecorded():
             return event.entered_at
+        case PaperEntrySettled():
+            return event.settled_at
         case ExitRegistered():
             return event.exited_at
         case _:

@@ -12,19 +12,20 @@ from uuid import UUID
 
 import asyncpg
 
-from chassis.contract_places import WITHIN
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
-from contracts.access import Reach
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded
 
-PAGE = """
-SELECT a.at, a.shard, a.pos, e.type, e.data
-FROM attempt_v1 AS a JOIN event AS e USING (shard, pos)
+# paper_entries.py fills `paper_entry_v1`: few are entries on paper against the rules.
+TOLD = "e.type, e.data, w.finding, w.measure, w.settled_by, w.settled_at"
+"""What `listed` reads besides `at, shard, pos`: of the event `e`, and of the entry against the rules `w`."""
+PAGE = f"""
+SELECT a.at, a.shard, a.pos, {TOLD}
+FROM attempt_v1 AS a JOIN event AS e USING (shard, pos) LEFT JOIN paper_entry_v1 AS w USING (shard, pos)
 WHERE a.contract_no = $1
   AND ($2::text IS NULL OR a.kind = $2)
   AND ($3::text IS NULL OR a.outcome = $3)
-  AND ($4::boolean IS NULL OR a.needs_review = $4)
+  AND ($4::boolean IS NULL OR (a.needs_review AND w.settled_at IS NULL) = $4)
   AND ($5::timestamptz IS NULL OR (a.at, a.shard, a.pos) < ($5, $6::integer, $7::bigint))
 ORDER BY a.at DESC, a.shard DESC, a.pos DESC
 LIMIT $8
@@ -32,19 +33,6 @@ LIMIT $8
 
 # A person's attempts are few, and found by the stream: the other statement would pass over all others of the contract.
 PAGE_OF_PERSON = PAGE.replace("ORDER BY", "  AND e.stream_id = $9\nORDER BY")
-
-# Few are against the rules: their own index leads the way.
-PAPER_ENTRIES = f"""
-FROM attempt_v1 AS a LEFT JOIN contract_place_v1 AS p USING (contract_no) WHERE a.needs_review AND {WITHIN}
-"""
-COUNT_OF_PAPER_ENTRIES = f"SELECT count(*) {PAPER_ENTRIES}"
-PAGE_OF_PAPER_ENTRIES = f"""
-SELECT l.at, l.shard, l.pos, e.type, e.data
-FROM (SELECT a.at, a.shard, a.pos {PAPER_ENTRIES}) AS l JOIN event AS e USING (shard, pos)
-WHERE ($3::timestamptz IS NULL OR (l.at, l.shard, l.pos) < ($3, $4::integer, $5::bigint))
-ORDER BY l.at DESC, l.shard DESC, l.pos DESC
-LIMIT $6
-"""
 
 
 @dataclass(slots=True)
@@ -68,12 +56,32 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an authority said of an entry on paper against the rules."""
+
+    finding: str
+    measure: str
+    settled_by: str
+    settled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An attempt as it was answered, and what came of it."""
+
+    place: Place
+    event: EntryAttempted | PaperEntryRecorded
+    settlement: Settlement | None
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Which attempts. None: all."""
 
     kind: EntryKind | None = None
     outcome: Outcome | None = None
     needs_review: bool | None = None
+    """Whether it was against the rules, and nobody has settled it."""
     person_id: UUID | None = None
 
 
@@ -108,7 +116,7 @@ ATTEMPTS = ReadModel(name="attempt_v1", tables=(ATTEMPTED,), folds={EntryAttempt
 
 async def page_of_attempts(
     pool: asyncpg.Pool, contract_no: str, wanted: Wanted, *, after: Place | None, limit: int
-) -> Sequence[tuple[Place, EntryAttempted | PaperEntryRecorded]]:
+) -> Sequence[Listed]:
     """The latest first, by when it was asked or, on paper, entered."""
     place = (after.at, after.shard, after.pos) if after else (None, None, None)
     asked = (contract_no, wanted.kind, wanted.outcome, wanted.needs_review, *place, limit)
@@ -116,22 +124,17 @@ async def page_of_attempts(
         rows = await pool.fetch(PAGE, *asked)
     else:
         rows = await pool.fetch(PAGE_OF_PERSON, *asked, wanted.person_id)
-    return [(Place(row["at"], row["shard"], row["pos"]), _decoded(row["type"], row["data"])) for row in rows]
+    return [listed(row) for row in rows]
 
 
-async def page_of_paper_entries(
-    pool: asyncpg.Pool, reach: Reach, *, after: Place | None, limit: int
-) -> Sequence[tuple[Place, PaperEntryRecorded]]:
-    """Those against the rules, the latest entry first."""
-    place = (after.at, after.shard, after.pos) if after else (None, None, None)
-    rows = await pool.fetch(PAGE_OF_PAPER_ENTRIES, *reach.bounds, *place, limit)
-    return [(Place(row["at"], row["shard"], row["pos"]), PaperEntryRecorded.decode(row["data"])) for row in rows]
-
-
-async def count_paper_entries(pool: asyncpg.Pool, reach: Reach) -> int:
-    """All of those."""
-    count: int = await pool.fetchval(COUNT_OF_PAPER_ENTRIES, *reach.bounds)
-    return count
+def listed(row: asyncpg.Record) -> Listed:
+    """One that `TOLD` was asked of."""
+    said = (row["finding"], row["measure"], row["settled_by"], row["settled_at"])
+    return Listed(
+        place=Place(row["at"], row["shard"], row["pos"]),
+        event=_decoded(row["type"], row["data"]),
+        settlement=None if row["settled_at"] is None else Settlement(*said),
+    )
 
 
 def _decoded(type_name: str, data: bytes) -> EntryAttempted | PaperEntryRecorded:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 from uuid import UUID
 
 from starlette.responses import Response
@@ -15,7 +14,7 @@ from contracts.access import Action
 from portal.forms import FieldError
 from portal.pages.health import Accompanies, people_of, person_of
 from portal.upstream.ban_reviews import DueReviews, Grounds, Objection
-from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.calls import UpstreamAway, UpstreamRefused, known
 from portal.upstream.registration import Correction
 from portal.upstream.reporting import PersonRow
 from portal.visits import PAGE, Visit, page
@@ -23,8 +22,6 @@ from portal.visits import PAGE, Visit, page
 router = Router(tags=["pages"])
 
 OF_PERSON = "/contracts/{contract_no}/people/{person_id}/ban-review"
-T = TypeVar("T")
-
 FIELDS = {"/evidence": "evidence", "/review_on": "review_on", "/note": "note", "review-is-out-of-reach": "review_on"}
 
 
@@ -56,7 +53,8 @@ async def supervised_ban_reviews(visit: Visit, *, after: UUID | None = None) -> 
 @page(Action.QUERY_SUPERVISION)
 async def list_supervised_ban_reviews(visit: Visit, after: UUID | None = None) -> Response:
     """Bans that those responsible on the sites have not looked at again."""
-    return visit.render("supervision_ban_reviews.html", reviews=await supervised_ban_reviews(visit, after=after))
+    reviews = await supervised_ban_reviews(visit, after=after)
+    return visit.render("supervision_ban_reviews.html", found=reviews.due, known=reviews.known)
 
 
 @router.get(OF_PERSON, **PAGE)
@@ -126,16 +124,6 @@ async def words_about(visit: Visit, person_id: UUID, contracts: Iterable[str]) -
     once = {each.version: each for found in registered for each in found}
     corrections = sorted([*of_health, *once.values()], key=lambda each: each.corrected_at, reverse=True)
     return Words(grounds, corrections)
-
-
-async def known(asked: Awaitable[Sequence[T]]) -> Sequence[T]:
-    """What was asked for, or nothing where the service knows nothing of the person: whoever is withdrawn is nobody to health."""
-    try:
-        return await asked
-    except UpstreamRefused as refused:
-        if refused.status != 404:
-            raise
-        return ()
 
 
 async def _refused(visit: Visit, person_id: UUID, refused: UpstreamRefused | UpstreamAway) -> Response:

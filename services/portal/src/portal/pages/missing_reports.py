@@ -18,8 +18,8 @@ router = Router(prefix="/supervision/missing-reports", tags=["pages"])
 @page(Action.QUERY_SUPERVISION)
 async def list_missing_reports(visit: Visit, after: str | None = None) -> Response:
     """Contracts by number, those where somebody has no report of today."""
-    missing = await visit.services().health.supervised_missing(after=after)
-    return visit.render("missing_reports.html", missing=missing, looked_at=CONTRACTS_LOOKED_AT)
+    found = await visit.services().health.supervised_missing(after=after)
+    return visit.render("missing_reports.html", found=found, looked_at=CONTRACTS_LOOKED_AT)
 
 
 @router.get("/{of_contract}", **PAGE)
@@ -27,6 +27,6 @@ async def list_missing_reports(visit: Visit, after: str | None = None) -> Respon
 async def list_missing_people(visit: Visit, of_contract: str, after: UUID | None = None) -> Response:
     """Those of one contract, masked. Family who come along are nobody's employees: reporting does not know them."""
     services = visit.services()
-    missing = await services.health.supervised_missing_people(of_contract, after=after)
-    known = await services.reporting.people_of(missing.items, of_contract=of_contract)
-    return visit.render("missing_reports_people.html", missing=missing, known=known, of_contract=of_contract)
+    found = await services.health.supervised_missing_people(of_contract, after=after)
+    known = await services.reporting.people_of(found.items, of_contract=of_contract)
+    return visit.render("missing_reports_people.html", found=found, known=known, of_contract=of_contract)

@@ -1,9 +1,8 @@
-"""What is open: forms that wait (remembered refusals), review items, entries on paper, isolation that ends."""
+"""What is open: forms that wait (remembered refusals), review items, isolation that ends."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,9 +10,9 @@ from starlette.responses import Response
 
 from chassis.web import Router
 from contracts.access import Action
+from portal.pages.supervised_paper_entries import Entries, supervised_paper_entries
 from portal.upstream.health import SUPERVISED_ROWS
-from portal.upstream.open_work import AwaitingByContract, PaperEntries, UnsettledByContract
-from portal.upstream.reporting import PersonRow
+from portal.upstream.open_work import AwaitingByContract, UnsettledByContract
 from portal.visits import PAGE, Visit, page
 
 router = Router(tags=["pages"])
@@ -31,14 +30,6 @@ async def list_awaiting_forms(visit: Visit, after: str | None = None) -> Respons
 
 
 @dataclass(frozen=True)
-class Entries:
-    """Entries on paper against the rules, and who went in, masked."""
-
-    found: PaperEntries
-    known: Mapping[UUID, PersonRow]
-
-
-@dataclass(frozen=True)
 class SupervisedWork:
     """As much of each as one page of supervision shows."""
 
@@ -49,16 +40,9 @@ class SupervisedWork:
 
 async def supervised_work(visit: Visit) -> SupervisedWork:
     work = visit.services().open_work
-    awaiting, unsettled, entries = await asyncio.gather(
-        work.awaiting_by_contract(), work.unsettled_by_contract(), _paper_entries(visit)
+    return SupervisedWork(
+        *await asyncio.gather(work.awaiting_by_contract(), work.unsettled_by_contract(), supervised_paper_entries(visit))
     )
-    return SupervisedWork(awaiting, unsettled, entries)
-
-
-async def _paper_entries(visit: Visit, *, after: str | None = None) -> Entries:
-    services = visit.services()
-    found = await services.open_work.paper_entries(after=after)
-    return Entries(found, await services.reporting.people_of([each.person_id for each in found.items]))
 
 
 @router.get("/supervision/awaiting-forms", **PAGE)
@@ -66,7 +50,7 @@ async def _paper_entries(visit: Visit, *, after: str | None = None) -> Entries:
 async def list_supervised_awaiting_forms(visit: Visit, after: str | None = None) -> Response:
     """How many forms wait on which contract."""
     found = await visit.services().open_work.awaiting_by_contract(after=after)
-    return visit.render("supervision_awaiting_forms.html", awaiting=found)
+    return visit.render("supervision_awaiting_forms.html", found=found)
 
 
 @router.get("/supervision/awaiting-forms/{of_contract}", **PAGE)
@@ -82,7 +66,7 @@ async def list_awaiting_forms_of_supervised(visit: Visit, of_contract: str, afte
 async def list_supervised_review_items(visit: Visit, after: str | None = None) -> Response:
     """How much there is to look at on which contract."""
     found = await visit.services().open_work.unsettled_by_contract(after=after)
-    return visit.render("supervision_review_items.html", unsettled=found)
+    return visit.render("supervision_review_items.html", found=found)
 
 
 @router.get("/supervision/review-items/{of_contract}", **PAGE)
@@ -93,18 +77,11 @@ async def list_review_items_of_supervised(visit: Visit, of_contract: str, after:
     return visit.render("supervision_review_items_of.html", found=found, of_contract=of_contract)
 
 
-@router.get("/supervision/paper-entries", **PAGE)
-@page(Action.QUERY_SUPERVISION)
-async def list_supervised_paper_entries(visit: Visit, after: str | None = None) -> Response:
-    """Whom two people let in on paper, though a rule forbade it."""
-    return visit.render("supervision_paper_entries.html", entries=await _paper_entries(visit, after=after))
-
-
 @router.get("/supervision/isolation-ends", **PAGE)
 @page(Action.QUERY_SUPERVISION)
 async def list_supervised_isolation_ends(visit: Visit, after: UUID | None = None) -> Response:
     """今天隔离期满."""
     services = visit.services()
-    ends = await services.health.isolation_ends(None, after=after, limit=SUPERVISED_ROWS)
-    known = await services.reporting.people_of([each.person_id for each in ends.items])
-    return visit.render("supervision_isolation_ends.html", ends=ends, known=known)
+    found = await services.health.isolation_ends(None, after=after, limit=SUPERVISED_ROWS)
+    known = await services.reporting.people_of([each.person_id for each in found.items])
+    return visit.render("supervision_isolation_ends.html", found=found, known=known)

@@ -14,7 +14,7 @@ from contracts.access import Action
 from portal.forms import FieldError, Form
 from portal.labels import PRE_REGISTRATION_STATES, PROVINCES
 from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, kept, shown_declaration
-from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.calls import UpstreamAway, UpstreamRefused, known
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/pre-registrations", tags=["pages"])
@@ -122,7 +122,7 @@ async def _detail(
     person, employers, orders = await asyncio.gather(
         services.registration.pre_registration(contract_no, person_id),
         services.registration.employers(contract_no),
-        services.health.isolation_orders(person_id),
+        known(services.health.isolation_orders(person_id)),
     )
     names = {each.credit_code: each.name for each in employers}
     return visit.render(

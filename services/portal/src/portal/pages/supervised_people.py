@@ -16,10 +16,10 @@ from contracts.times import SHANGHAI
 from portal import labels
 from portal.forms import FieldError, Form
 from portal.languages import _
-from portal.pages.ban_reviews import Words, known, words_about
+from portal.pages.ban_reviews import Words, words_about
 from portal.rendering import HEADERS
 from portal.upstream.ban_reviews import Objection
-from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.calls import UpstreamAway, UpstreamRefused, known
 from portal.upstream.reporting import Identity
 from portal.visits import PAGE, Visit, page
 

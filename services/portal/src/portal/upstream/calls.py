@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -39,6 +39,7 @@ READS: Mapping[str, tuple[str, ...]] = {
 """Service → whose facts it can be asked to have seen. It takes one token, of what was done last; `reporting` takes several."""
 
 A = TypeVar("A", bound=BaseModel)
+T = TypeVar("T")
 
 
 @dataclass
@@ -55,6 +56,16 @@ class UpstreamRefused(Exception):
 
 class UpstreamAway(Exception):
     """No answer, or none that tells what became of the request. The same request may be sent again."""
+
+
+async def known(asked: Awaitable[Sequence[T]]) -> Sequence[T]:
+    """What a service tells of somebody; nothing where it has not heard of him, as health of a form that waits."""
+    try:
+        return await asked
+    except UpstreamRefused as refused:
+        if refused.status != 404:
+            raise
+        return ()
 
 
 @dataclass

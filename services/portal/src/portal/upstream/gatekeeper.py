@@ -63,6 +63,15 @@ class PaperEntry(Reasons):
     entered_at: datetime
 
 
+class Settlement(BaseModel):
+    """What an authority said of an entry on paper against the rules."""
+
+    finding: str
+    measure: str
+    settled_by: str
+    settled_at: datetime
+
+
 class RecordedAttempt(Reasons):
     attempt_id: UUID
     person_id: UUID
@@ -71,6 +80,7 @@ class RecordedAttempt(Reasons):
     decided_by: list[UUID]
     attempted_at: datetime
     recorded_at: datetime
+    settled: Settlement | None = None
 
 
 class Attempts(BaseModel):

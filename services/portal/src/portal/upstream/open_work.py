@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -11,10 +13,13 @@ from pydantic import BaseModel
 from portal.upstream.calls import Caller, Calls
 from portal.upstream.gatekeeper import RecordedAttempt
 from portal.upstream.health import SUPERVISED_ROWS
-from portal.upstream.registration import PAGE_ROWS, Registrant
+from portal.upstream.registration import PAGE_ROWS, Nothing, Registrant
 from portal.upstream.review_items import ReviewItems
 
 REGISTRATION, GATEKEEPER = "registration", "gatekeeper"
+PAPER_ENTRIES = "/v1/paper-entries"
+ENTRIES_MAX = 200
+"""Of one person, against the rules."""
 
 
 class AwaitingForm(BaseModel):
@@ -100,6 +105,17 @@ class OpenWork:
         path = f"/v1/review-items/{contract_no}"
         return await self.calls.get(self.caller, REGISTRATION, path, ReviewItems, is_settled="false", after=after, limit=PAGE_ROWS)
 
-    async def paper_entries(self, *, after: str | None = None) -> PaperEntries:
-        """待核: let in on paper although a rule forbade it."""
-        return await self.calls.get(self.caller, GATEKEEPER, "/v1/paper-entries", PaperEntries, after=after, limit=SUPERVISED_ROWS)
+    async def paper_entries(self, *, is_settled: bool = False, after: str | None = None) -> PaperEntries:
+        """Let in on paper although a rule forbade it: those that nobody has looked at, or the others."""
+        told = str(is_settled).lower()
+        return await self.calls.get(
+            self.caller, GATEKEEPER, PAPER_ENTRIES, PaperEntries, is_settled=told, after=after, limit=SUPERVISED_ROWS
+        )
+
+    async def paper_entry(self, person_id: UUID, attempt_id: UUID) -> PaperEntry | None:
+        """None: there is none, or it is not supervised by whoever asks."""
+        found = await self.calls.get(self.caller, GATEKEEPER, PAPER_ENTRIES, PaperEntries, person_id=person_id, limit=ENTRIES_MAX)
+        return next((each for each in found.items if each.attempt_id == attempt_id), None)
+
+    async def settle_paper_entry(self, person_id: UUID, said: Mapping[str, Any], *, key: str) -> None:
+        await self.calls.post(self.caller, GATEKEEPER, f"{PAPER_ENTRIES}/{person_id}/settlements", said, Nothing, key=key)

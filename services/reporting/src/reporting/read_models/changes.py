@@ -14,7 +14,7 @@ from uuid import UUID
 
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
-from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
+from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded, PaperEntrySettled
 from contracts.health import DispositionChanged, HealthEvent
 from contracts.healthcloud_bridge import DeclarationReceived
 from contracts.registration import (
@@ -106,6 +106,7 @@ CHANGES_OF_PEOPLE = ReadModel(
                 DeclarationReceived,
                 *get_args(HealthEvent),
                 PaperEntryRecorded,
+                PaperEntrySettled,
                 ExitRegistered,
             ),
             _changed,
