@@ -15,6 +15,7 @@ from chassis.testing.wait import eventually
 from deploy.make_secrets import make
 from devstack.story import play_at
 from devstack.story.cast import HONGKOU
+from devstack.tokens import Account
 from tests.compose.composition import TIMEOUT_S, Composition
 from tests.compose.conftest import say
 from tests.compose.load import OPERATOR, under_load
@@ -85,6 +86,13 @@ class TestInstallation:
         assert "0" != said[0]
         assert "written" not in said
         assert "0000000000000000" == said[-1]
+
+    async def test_tells_operators_which_release_it_is_of(self, composition: Composition) -> None:
+        token, _ = await composition.issue(Account("ops"))
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False, headers={"Authorization": f"Bearer {token}"}) as client:
+            urls = {name: url for name, url in composition.urls.items() if name not in ("portal", SIMULATOR)}
+            told = {name: (await client.get(f"{url}/v1/ops/status")).raise_for_status().json() for name, url in urls.items()}
+        assert dict.fromkeys(urls, "under-test") == {name: each["version"] for name, each in told.items()}
 
 
 class TestWatching:

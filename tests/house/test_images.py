@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from chassis.release import RELEASE_VARIABLE
 from deploy.needed import closure, declared, pins
 from tests.house.house import REPOSITORY, SERVICES, ServiceFolder, modules, parsed
 
@@ -93,6 +94,14 @@ class TestRecipe:
     @pytest.mark.parametrize("label", ["title", "description", "licenses", "version", "revision"])
     def test_says_what_it_is(self, label: str) -> None:
         assert f"org.opencontainers.image.{label}=" in RECIPE
+
+    def test_tells_the_code_what_a_package_manager_would(self) -> None:
+        """It holds sources, not distributions: nothing but `chassis.release` may ask what is installed."""
+        assert re.search(rf"{RELEASE_VARIABLE}=\$\{{VERSION\}}$", "\n".join(FINAL), re.MULTILINE)
+        running = [
+            module for module in modules("chassis/src", "contracts/src", "services") if "importlib.metadata" in module.read_text()
+        ]
+        assert ["release.py"] == [module.name for module in running]
 
     def test_knows_no_secret(self) -> None:
         assert not re.search(r"(?i)(password|secret|_key|_dsn)", "\n".join(instructions()))

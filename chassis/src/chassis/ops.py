@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
@@ -113,11 +112,6 @@ class Ops:
                 application.ready,
             ),
         )
-
-    @property
-    def version(self) -> str:
-        """Of this release."""
-        return version(f"gatehouse-{self.name}")
 
     async def now(self) -> datetime:
         """By the clock that all times here are of."""

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from chassis.auth import Principal, allowed
 from chassis.curing import NotTheFirst, Place, Stream, Unknown
 from chassis.ops import Ops
+from chassis.release import release
 from chassis.strict_json import StrictModel
 from chassis.web import Router, problems
 from contracts.access import Action
@@ -236,7 +237,7 @@ async def read_status(operator: Operator, ops: Asked) -> StatusAnswer:
     events, streams = await ops.parked()
     return StatusAnswer(
         service=ops.name,
-        version=ops.version,
+        version=release(),
         asked_at=await ops.now(),
         log=LogAnswer.model_validate(log, from_attributes=True) if (log := await ops.log()) else None,
         followed=[FollowedAnswer.model_validate(each, from_attributes=True) for each in await ops.followed()],

@@ -38,6 +38,7 @@ from chassis.edge import Edge
 from chassis.endpoint import CompiledEndpoint
 from chassis.probes import Check, probe_routes
 from chassis.problems import Refused
+from chassis.release import release
 from chassis.strict_json import INTEGER_MAX
 from contracts.identity import holds_a_number_of_somebody
 from contracts.rejection import Rejection
@@ -56,7 +57,6 @@ def create_app(
     authenticator: Authenticator | None,
     checks: Mapping[str, Check] | None = None,
     lifespan: Lifespan | None = None,
-    version: str = "0.1.0",
 ) -> FastAPI:
     """The app of a service.
 
@@ -72,7 +72,7 @@ def create_app(
         all_checks["token_keys"] = authenticator.check
     app = _App(
         title=title,
-        version=version,
+        version=release(),
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
         redirect_slashes=False,
         docs_url=None,  # see chassis.docs

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from uuid import UUID
 
 from starlette.responses import Response
 
 from chassis.faults import NotFound
+from chassis.release import release
 from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError
@@ -90,7 +90,7 @@ async def show_operations(visit: Visit) -> Response:
         now=visit.portal.clock.now(),
         services=shown,
         policies=policies,
-        portal_version=version("gatehouse-portal"),
+        portal_version=release(),
         parked_shown_max=PARKED_SHOWN_MAX,
     )
 
