@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -72,19 +73,32 @@ async def _send(producer: object, partition: int, records: Sequence[tuple[bytes,
 
 
 async def _relay(pool: asyncpg.Pool, bootstrap: str) -> float:
+    async with relaying(pool, bootstrap, TOPIC) as began:
+        await all_published(pool)
+        return EVENTS / (time.perf_counter() - began)
+
+
+@asynccontextmanager
+async def relaying(pool: asyncpg.Pool, bootstrap: str, topic: Topic) -> AsyncIterator[float]:
+    """The log is relayed, by one worker, for the time of the block. When it began."""
     producers = ProducerHolder(lambda: make_producer(bootstrap))
     await producers.get()
     heads = ShardHeads(pool)
-    relay = Relay(pool, heads, TopicPublisher(producers, TOPIC.name), Broker(bootstrap, kept_s=LOOK_S), partitions=PARTITIONS)
+    relay = Relay(pool, heads, TopicPublisher(producers, topic.name), Broker(bootstrap, kept_s=LOOK_S), partitions=PARTITIONS)
     leases = Leases(pool, relay.works())
     began = time.perf_counter()
     tasks = [asyncio.create_task(leases.run()), asyncio.create_task(heads.run())]
+    try:
+        yield began
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await producers.close()
+
+
+async def all_published(pool: asyncpg.Pool) -> None:
+    """Return when nothing waits for the relay."""
     async with pool.acquire() as connection:
         while await unpublished(connection):  # noqa: ASYNC110 - another task makes it true
             await asyncio.sleep(0.01)
-    rate = EVENTS / (time.perf_counter() - began)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await producers.close()
-    return rate

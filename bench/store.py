@@ -24,7 +24,7 @@ DATA = b'{"person_id":"8f14e45f-ceea-467f-a8d4-1c9d5a7f6b21","contract_no":"W201
 INSERT = f"INSERT INTO plain_row (id, data) VALUES (gen_random_uuid(), '{DATA.decode()}');"
 
 
-def append(stream_id: UUID) -> Append:
+def append(stream_id: UUID, *, epoch: int = 1) -> Append:
     """A command with one fact, about as large as most are."""
     event_id = uuid4()
     envelope = Envelope(
@@ -33,7 +33,7 @@ def append(stream_id: UUID) -> Append:
         service="bench",
         stream_id=stream_id,
         version=1,
-        epoch=1,
+        epoch=epoch,
         time=datetime.now(UTC),
         correlation_id=event_id,
         causation_id=event_id,
