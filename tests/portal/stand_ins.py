@@ -227,6 +227,10 @@ class StandIns:
             ("POST", f"{of_contract}/pre-registrations"): (201, {"person_id": str(PERSON)}),
             ("POST", "/v1/declaration-lookups"): (200, DECLARATION),
             ("GET", f"{of_contract}/pre-registrations/{PERSON}/family-members"): (200, {"items": [FAMILY_MEMBER, FAMILY_AWAITED]}),
+            ("GET", f"{of_contract}/pre-registrations/{PERSON}/family-members/{CHILD}/corrections"): (
+                200,
+                {"items": [PUT_RIGHT | {"kind": "family-member-withdrawn", "grounds": "不同行"}], "next_before": None},
+            ),
             ("POST", f"{of_contract}/pre-registrations/{PERSON}/family-members"): (201, {}),
             **{
                 ("POST", f"{of_contract}/pre-registrations/{PERSON}/family-members/{each}/{done}"): (status, {})

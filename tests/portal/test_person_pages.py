@@ -10,6 +10,7 @@ from portal.labels import CONTRADICTED, CONTRADICTIONS
 from portal.pages.history import SHOWN_MAX
 from tests.portal.browsing import Browser
 from tests.portal.stand_ins import (
+    CHILD,
     CONTRACT,
     EMPLOYER,
     PAGE_BYTES_MAX,
@@ -121,6 +122,40 @@ class TestCorrect:
         page = await browser.submit(CORRECTIONS, **{**SHOWN, "name": "吴远红"})
         assert 'href="#name"' in page.text
         assert 'value="吴远红"' in page.text
+
+
+class TestWhyItWasPutRight:
+    @pytest.mark.parametrize(
+        ("path", "told"),
+        [
+            (f"{SITE}/pre-registrations/{PERSON}", ("更正预登记信息", "手机号录错")),
+            (f"{SITE}/pre-registrations/{PERSON}/family-members/{CHILD}", ("撤回家属登记", "不同行")),
+        ],
+    )
+    async def test_is_read_only_when_it_is_asked_for(
+        self, services: StandIns, browser: Browser, path: str, told: tuple[str, ...]
+    ) -> None:
+        asked = f"/v1{path}/corrections"
+        assert told[-1] not in (await browser.open(path)).text
+        assert [] == services.sent("GET", asked)
+        page = (await browser.submit(f"{path}/grounds")).text
+        assert all(words in page for words in told)
+        services.answers["GET", asked] = (200, {"items": [], "next_before": None})
+        assert told[-1] not in (await browser.submit(f"{path}/grounds")).text
+
+    async def test_is_not_for_the_firm(self, services: StandIns) -> None:
+        browser = Browser(app_of(services, registrar))
+        page = await browser.open(f"{SITE}/pre-registrations/{PERSON}")
+        assert (200, False) == (page.status_code, "显示理由" in page.text)
+        assert 403 == (await browser.submit(f"{SITE}/pre-registrations/{PERSON}/grounds")).status_code
+
+    async def test_of_whoever_is_withdrawn_is_read_though_health_knows_him_no_more(
+        self, services: StandIns, browser: Browser
+    ) -> None:
+        services.answers["GET", KNOWN] = (200, PRE_REGISTRATION | {"state": "withdrawn"})
+        services.answers["GET", f"/v1/people/{PERSON}/isolation-orders"] = refusal(404, "not-found", "未找到")
+        page = await browser.open(f"{SITE}/pre-registrations/{PERSON}")
+        assert (200, True) == (page.status_code, "显示理由" in page.text)
 
 
 class TestDeclaration:

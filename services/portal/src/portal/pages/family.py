@@ -15,7 +15,7 @@ from contracts.access import Action
 from portal.forms import FieldError, Form
 from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, kept, shown_declaration
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.registration import FamilyMember, PreRegistration
+from portal.upstream.registration import Correction, FamilyMember, PreRegistration
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/pre-registrations/{person_id}/family-members", tags=["pages"])
@@ -109,6 +109,15 @@ async def withdraw_family_member(visit: Visit, person_id: UUID, member_id: UUID)
     return visit.go(f"{family_address(visit, person_id)}?done=withdrawn")
 
 
+@router.post("/{member_id}/grounds", **PAGE)
+@page(Action.VIEW_GROUNDS)
+async def show_grounds_of_family_member(visit: Visit, person_id: UUID, member_id: UUID) -> Response:
+    """Why the form was corrected or withdrawn: in the answer to a form alone, for that it was read is recorded."""
+    registration = visit.services().registration
+    corrections = await registration.corrections(str(visit.contract_no), member_id, accompanies=person_id)
+    return await _member(visit, person_id, member_id, corrections=corrections)
+
+
 def family_address(visit: Visit, person_id: UUID) -> str:
     return f"{visit.site}/pre-registrations/{person_id}/family-members"
 
@@ -130,6 +139,7 @@ async def _member(
     person_id: UUID,
     member_id: UUID,
     *,
+    corrections: Sequence[Correction] | None = None,
     errors: Sequence[FieldError] = (),
     key: str | None = None,
     done: str | None = None,
@@ -141,6 +151,7 @@ async def _member(
         person=member,
         accompanied=accompanied,
         family=family_address(visit, person_id),
+        corrections=corrections,
         key=key,
         done=done,
     )

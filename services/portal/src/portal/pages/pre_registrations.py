@@ -15,6 +15,7 @@ from portal.forms import FieldError, Form
 from portal.labels import PRE_REGISTRATION_STATES, PROVINCES
 from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, kept, shown_declaration
 from portal.upstream.calls import UpstreamAway, UpstreamRefused, known
+from portal.upstream.registration import Correction
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/pre-registrations", tags=["pages"])
@@ -110,10 +111,19 @@ async def withdraw(visit: Visit, person_id: UUID) -> Response:
     return visit.go(f"{visit.site}/pre-registrations?done=withdrawn")
 
 
+@router.post("/{person_id}/grounds", **PAGE)
+@page(Action.VIEW_GROUNDS)
+async def show_grounds_of_pre_registration(visit: Visit, person_id: UUID) -> Response:
+    """Why it was corrected or withdrawn: in the answer to a form alone, for that it was read is recorded."""
+    corrections = await visit.services().registration.corrections(str(visit.contract_no), person_id)
+    return await _detail(visit, person_id, corrections=corrections)
+
+
 async def _detail(
     visit: Visit,
     person_id: UUID,
     *,
+    corrections: Sequence[Correction] | None = None,
     errors: Sequence[FieldError] = (),
     key: str | None = None,
     done: str | None = None,
@@ -131,6 +141,7 @@ async def _detail(
         person=person,
         employers=names,
         orders=orders,
+        corrections=corrections,
         key=key,
         done=done,
     )
