@@ -15,6 +15,7 @@ from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, ENTRY, IMPORT, PERSON
 from tests.registration.sheets import FORMS, as_csv
 
 OPERATOR, STATION = "site_operator", "station_officer"
+WHY_CORRECTED = "到沪日期录入错误"
 
 
 async def everything(site: Site) -> Mapping[str, str]:
@@ -22,6 +23,8 @@ async def everything(site: Site) -> Mapping[str, str]:
     arrived = await site.arrives()
     child, waiting_child = await comes_along(site, arrived, declares=True), await comes_along(site, arrived, declares=False)
     await site.is_measured(arrived)
+    correction = {"arrival_date": "2020-02-03", "reason": WHY_CORRECTED}
+    await site.post(OPERATOR, "registration", f"pre-registrations/{arrived.person_id}/corrections", correction)
     entry = await was_let_in_on_paper(site, arrived)
     await declares_otherwise(site, arrived)
     await is_banned_and_objects(site, arrived)

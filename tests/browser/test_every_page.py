@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, ViewportSize
 
 from tests.browser.desk import BETWEEN, PC, PHONE, Desk
-from tests.browser.everything import everything
+from tests.browser.everything import WHY_CORRECTED, everything
 from tests.journeys.sites import Site
 from tests.portal.operated import PLACE
 from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, ENTRY, IMPORT, PERSON, SITE, WAITING, WAITING_CHILD
@@ -133,6 +133,7 @@ class TestEveryPage:
                 ("ban-review", "显示处置依据"),
                 ("ban-review", "显示申诉内容"),
                 ("review-item-settled", "显示核实情况"),
+                ("history", "显示更正与理由"),
             ):
                 await desk.page.goto(OF_SITES[page])
                 await desk.clicks(words)
@@ -182,7 +183,12 @@ async def test_every_page_of_real_services_is_for_everybody(site: Site, chromium
     portal = site.stack.url("portal")
     async with Desk.opened(portal, chromium, keeps=False) as desk:
         await desk.signs_in(site.stack)
-        await looks_at(desk, named(OF_SITES, there), PC)
+        pages = named(OF_SITES, there)
+        await looks_at(desk, pages, PC)
+        await desk.page.goto(pages["history"])
+        await desk.clicks("显示更正与理由")
+        await desk.sees(WHY_CORRECTED)
+        await desk.is_as_it_should_be("history-shown", PC)
     for account, pages in (("city", OF_SUPERVISION), ("ops", OF_OPERATIONS)):
         async with Desk.opened(portal, chromium, keeps=False) as desk:
             await desk.signs_in_as_supervisor(site.stack, account)

@@ -63,6 +63,31 @@ class TestHistory:
         services.answers["GET", f"/v1/people/{PERSON}/health-reports"] = (200, {**told, "items": corrected})
         assert "已更正,不再计算" in (await browser.open(path)).text
 
+    async def test_tells_each_correction_by_whom_and_why_where_that_is_asked_for(
+        self, services: StandIns, browser: Browser
+    ) -> None:
+        page = (await browser.open(HISTORY)).text
+        assert ("显示更正与理由" in page, "手机号录错" in page) == (True, False)
+        assert not [each for each in services.asked if each.url.path.endswith("/corrections")]
+        page = (await browser.submit(HISTORY)).text
+        for words in ("更正预登记信息", "手机号录错", "更正每日健康", "把36.8录成38.6", "经办 user:jianli", "流调电话通知"):
+            assert words in page
+        assert "显示更正与理由" not in page
+
+    async def test_tells_of_whoever_was_withdrawn_when_he_was_registered_and_when_that_ended(
+        self, services: StandIns, browser: Browser
+    ) -> None:
+        withdrawn = PRE_REGISTRATION | {"state": "withdrawn", "changed_at": "2020-02-20T00:00:00Z"}
+        services.answers["GET", f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}"] = (200, withdrawn)
+        page = (await browser.open(HISTORY)).text
+        assert page.index("已撤回") < page.index("已预登记")
+        assert "2020-02-20 08:00:00" in page
+
+    async def test_of_whoever_may_not_read_them_offers_no_reasons(self, services: StandIns) -> None:
+        employer = Browser(app_of(services, registrar))
+        assert "显示更正与理由" not in (await employer.open(HISTORY)).text
+        assert 403 == (await employer.submit(HISTORY)).status_code
+
     async def test_begins_with_what_came_last(self, services: StandIns, browser: Browser) -> None:
         status, reports = services.answers["GET", f"/v1/people/{PERSON}/health-reports"]
         later = reports["items"][0] | {"reported_at": "2020-02-19T00:00:00Z", "reading_celsius": 36.4}

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from chassis.web import Router
 from contracts.access import Action, may
+from portal.pages.ban_reviews import Words, words_about
 from portal.pages.health import Accompanies, person_of
 from portal.upstream.gatekeeper import Attempts
 from portal.upstream.registration import FamilyMember, PreRegistration
@@ -37,6 +38,18 @@ class Happened:
 @page(Action.VIEW_SITE)
 async def show_history(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
     """The latest of each kind, the last one first."""
+    return await _history(visit, person_id)
+
+
+@router.post("/history", **PAGE)
+@page(Action.VIEW_GROUNDS)
+async def show_history_with_words(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
+    """With each correction, by whom and why, and on what decisions rest: in the answer to a form alone, for that it was read is
+    recorded."""
+    return await _history(visit, person_id, words=await words_about(visit, person_id, [str(visit.contract_no)]))
+
+
+async def _history(visit: Visit, person_id: UUID, *, words: Words | None = None) -> Response:
     services, contract_no = visit.services(), str(visit.contract_no)
     person, reports, dispositions, orders, assessments, attempts = await asyncio.gather(
         person_of(visit, person_id),
@@ -47,12 +60,13 @@ async def show_history(visit: Visit, person_id: UUID, accompanies: Accompanies =
         _attempts(visit, contract_no, person_id),
     )
     happened = [
-        *_told("registered", [person] if isinstance(person, PreRegistration | FamilyMember) else (), "changed_at"),
+        *(_registered(person) if isinstance(person, PreRegistration | FamilyMember) else ()),
         *_told("report", reports.items, "reported_at"),
         *_told("disposition", dispositions.items, "changed_at"),
         *_told("order", orders, "ordered_at"),
         *_told("assessment", assessments.items, "assessed_at"),
         *_told("attempt", attempts.items, "recorded_at"),
+        *_told("correction", words.corrections if words else (), "corrected_at"),
     ]
     return visit.render(
         "history.html",
@@ -61,8 +75,19 @@ async def show_history(visit: Visit, person_id: UUID, accompanies: Accompanies =
         happened=sorted(happened, key=lambda each: each.at, reverse=True),
         disposition=dispositions.disposition,
         holds=reports.holds,
+        words=words,
+        evidence={each.changed_at: each.evidence for each in words.grounds} if words else {},
         is_cut=bool(reports.next_before or dispositions.next_before or assessments.next_before or attempts.next),
     )
+
+
+def _registered(person: PreRegistration | FamilyMember) -> list[Happened]:
+    """When the form was handed in, and what became of it since."""
+    if person.registered_by is None:
+        return [Happened(person.changed_at, "registered", person)]
+    handed_in = Happened(person.registered_by.registered_at, "registered", person)
+    is_over = person.state in ("closed", "withdrawn")
+    return [handed_in, Happened(person.changed_at, "state", person)] if is_over else [handed_in]
 
 
 async def _attempts(visit: Visit, contract_no: str, person_id: UUID) -> Attempts:

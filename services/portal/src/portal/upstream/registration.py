@@ -133,6 +133,7 @@ class Correction(BaseModel):
     version: int
     kind: str
     grounds: str | None
+    corrected_by: str | None
     corrected_at: datetime
 
 
