@@ -152,6 +152,24 @@ class TestRestoredLog:
         assert (2, 2, store.epoch) == (last.version, last.pos, last.epoch)
         assert store.epoch > 1
 
+    async def test_goes_on_in_a_later_epoch_than_what_was_written_by_a_clock_that_was_ahead(self, server: Server) -> None:
+        """The same backup was restored once before, on a server whose clock was an hour fast."""
+        stream = in_shard(5)
+
+        async def go_on() -> None:
+            async with opened_log(server.database) as log:
+                await log.owner.execute("UPDATE store SET epoch = extract(epoch FROM clock_timestamp())::bigint + 3600")
+            await server.count(stream, 1)
+
+        await restored(server, go_on)
+        log = await server.log()
+        store = await log.store()
+        await (await server.examination(log, store)).begin()
+        await handler(store).handle(stream, Count(stream, 2))
+
+        before, last = await store.read_stream(stream)
+        assert before.epoch < last.epoch == store.epoch
+
     async def test_takes_nothing_before_it_was_examined(self, server: Server) -> None:
         stream = in_shard(5)
         await restored(server, lambda: server.count(stream, 1))

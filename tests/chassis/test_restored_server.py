@@ -35,7 +35,7 @@ from devstack.suite import throwaway_state
 from tests.chassis.log_database import opened_log
 from tests.chassis.rebuilding import PARTITIONS, Service
 from tests.chassis.swallowing_proxy import SwallowingProxy
-from tests.chassis.tallies import SERVICE, Count, Tally, handler, in_shard
+from tests.chassis.tallies import SERVICE, Close, Count, Tally, handler, in_shard, key_of
 from tests.chassis.tally_rows import MADE
 from tests.chassis.tally_topics import make_again, make_topic, read_events
 from tests.chassis.test_relay import TALLY, by_shard, is_published, is_told, relaying
@@ -239,8 +239,20 @@ class TestFilesThatTookCommandsSince:
             assert ("fork-in-topic", 1) == (await reason(examination), REGISTRY.get_sample_value("gatehouse_log_closed"))
             with pytest.raises(Unavailable):
                 await handler(service.store).handle(self.STREAM, Count(self.STREAM, 30))
+            assert not (await service.store.reach()).is_open
             await eventually(lambda: is_told(relay, "log-closed"))
             assert (stored, published) == (await server.stored(), await installation.published())
+
+    async def test_are_closed_where_a_repeat_that_was_decided_anew_has_the_same_id(self, installation: Installation) -> None:
+        await self._diverge(installation, lost=1, took=0)
+        async with AsyncExitStack() as opened, installation.service() as service:
+            server = installation.examined(opened)
+            await handler(service.store).handle(self.STREAM, Close(self.STREAM), key=key_of(f"{self.STREAM}-2"))
+            taken, told = await service.store.read_stream(self.STREAM), await read_events(installation.bootstrap, server.topic)
+            assert [event.event_id for event in told] == [event.event_id for event in taken]
+            examination = await server.examination(service.log, service.store)
+            await examination.begin()
+            assert "fork-in-topic" == await reason(examination)
 
     async def test_give_up_what_they_took_where_they_are_put_back_once_more(self, installation: Installation) -> None:
         published = await self._diverge(installation, lost=2, took=1)

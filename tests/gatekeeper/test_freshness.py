@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx2
@@ -17,6 +18,7 @@ import pytest
 from chassis.database import DATABASE_ERRORS
 from chassis.internal_api import ShardHeadsAnswer
 from chassis.leases import Lease
+from chassis.progress import Last
 from chassis.testing.wait import eventually
 from contracts.event import SHARDS
 from gatekeeper.freshness import (
@@ -49,11 +51,17 @@ class Log:
     epoch: int = 1
     heads: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Shard → position and epoch."""
+    ids: dict[int, UUID] | None = field(default_factory=dict)
+    """Shard → the event there. None: it is of the release before."""
 
     def answer(self) -> ShardHeadsAnswer:
         ends = [self.heads.get(shard, (0, self.epoch)) for shard in range(SHARDS)]
         return ShardHeadsAnswer(
-            service=self.service, epoch=self.epoch, heads=[pos for pos, _ in ends], head_epochs=[epoch for _, epoch in ends]
+            service=self.service,
+            epoch=self.epoch,
+            heads=[pos for pos, _ in ends],
+            head_epochs=[epoch for _, epoch in ends],
+            head_ids=None if self.ids is None else [self.ids.get(shard) for shard in range(SHARDS)],
         )
 
 
@@ -70,15 +78,16 @@ class Gate:
     ahead_s: float = 0.0
     """How far the worker's own clock has gone on while it was frozen."""
 
-    async def takes_in(self, source: str, pos: int, *, epoch: int = 1) -> None:
+    async def takes_in(self, source: str, pos: int, *, epoch: int = 1, event_id: UUID | None = None) -> None:
         """Up to that position, and the source's log ends there."""
         await self.keeper.pool.execute(
-            "INSERT INTO position VALUES ('clearance_v1', $1, $2, $3, $4)"
-            " ON CONFLICT (subscriber, source, shard) DO UPDATE SET epoch = excluded.epoch, last_pos = excluded.last_pos",
+            "INSERT INTO position VALUES ('clearance_v1', $1, $2, $3, $4, $5) ON CONFLICT (subscriber, source, shard)"
+            " DO UPDATE SET epoch = excluded.epoch, last_pos = excluded.last_pos, last_event_id = excluded.last_event_id",
             source,
             SHARD,
             epoch,
             pos,
+            event_id,
         )
         self.reached[source, SHARD] = pos
         self.logs[source].heads[SHARD] = (pos, epoch)
@@ -173,6 +182,19 @@ class TestKeeper:
         health.epoch, health.heads[SHARD] = 2, (10, 2)
         assert await gate.moves(), "it recovers by itself once they agree"
 
+    async def test_does_not_believe_a_log_that_has_another_event_where_it_ends(self, gate: Gate) -> None:
+        """An older copy that took a command where others have stood: as far, and in the same epoch."""
+        health, taken_in = gate.logs["health"], uuid4()
+        health.ids = {SHARD: taken_in}
+        await gate.takes_in("health", 2, event_id=taken_in)
+        assert await gate.moves()
+        with captured_log() as log:
+            health.ids = {SHARD: uuid4()}
+            assert await gate.stands()
+            assert {"freshness.source_has_another_history"} == {event["event"] for event in log.events}
+        health.ids = None
+        assert await gate.moves(), "a release before does not tell the ids"
+
     async def test_believes_a_restored_log_that_goes_on_where_it_was(self, gate: Gate) -> None:
         """Its tail was taken back as it was, so what stands there keeps its epoch, though the log's own has risen."""
         await gate.takes_in("health", 10)
@@ -214,7 +236,7 @@ class TestAgreement:
 
     def test_is_asked_of_every_shard(self) -> None:
         with pytest.raises(SourceDisagrees):
-            require_agreement(Log("health", heads={1: (3, 1)}).answer(), {1: (3, 1), 2: (1, 1)})
+            require_agreement(Log("health", heads={1: (3, 1)}).answer(), {1: Last(3, 1, None), 2: Last(1, 1, None)})
 
 
 class TestAge:

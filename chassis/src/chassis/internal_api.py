@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from chassis.event_store import EventStore
+from chassis.event_store import CLOSED_RETRY_AFTER_S, EventStore
+from chassis.faults import Unavailable
 from chassis.probes import SHARD_HEADS_PATH
 from chassis.web import Router, public
 from contracts.event import SHARDS
@@ -26,17 +28,22 @@ class ShardHeadsAnswer(BaseModel):
     """The last position of shard 0, 1, … 63."""
     head_epochs: Annotated[list[int], Field(min_length=SHARDS, max_length=SHARDS)]
     """The epoch in which the event at each of them was written."""
+    head_ids: Annotated[list[UUID | None], Field(min_length=SHARDS, max_length=SHARDS)] | None = None
+    """The id of the event at each of them; None where there is none. A release before tells none of them."""
 
 
 @router.get(SHARD_HEADS_PATH, include_in_schema=False)
 @public
 async def read_shard_heads(request: Request) -> ShardHeadsAnswer:
-    """The heads as committed when the answer was made."""
+    """The heads as committed when the answer was made. A log that is closed reaches nobody knows how far."""
     store: EventStore = request.app.state.store
     reach = await store.reach()
+    if not reach.is_open:
+        raise Unavailable(retry_after_s=CLOSED_RETRY_AFTER_S)
     return ShardHeadsAnswer(
         service=request.app.state.service_name,
         epoch=reach.epoch,
         heads=[head.pos for head in reach.heads],
         head_epochs=[head.epoch for head in reach.heads],
+        head_ids=list(reach.head_ids),
     )

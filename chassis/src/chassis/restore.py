@@ -21,7 +21,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -52,6 +51,8 @@ LOCK_ID = 0x52455354
 
 Ranges = Mapping[TopicPartition, tuple[int, int]]
 """Partition → the offsets from the first to before the second."""
+Stored = tuple[bytes, bytes]
+"""Of an event, `data` and `meta`. Its id alone says too little: a command that is repeated, and decided anew, gives the same."""
 
 log = structlog.get_logger()
 
@@ -173,7 +174,7 @@ class Examination:
         async for events in self._read(unseen):
             # Asked after they were read: what was appended meanwhile and relayed at once is there.
             stored = await _stored(self._pool, events)
-            if any(stored.get((event.shard, event.pos)) != event.event_id for event in events):
+            if any(stored.get((event.shard, event.pos)) != _as_stored(event) for event in events):
                 return True
         return False
 
@@ -199,9 +200,9 @@ class Examination:
                 beyond[event.shard] = max(beyond[event.shard], event.pos)
                 if event.pos == heads[event.shard] + 1:
                     heads[event.shard] = event.pos
-                    stored[event.shard, event.pos] = event.event_id
+                    stored[event.shard, event.pos] = _as_stored(event)
                     following.append(event)
-                elif event.pos <= heads[event.shard] and stored.get((event.shard, event.pos)) != event.event_id:
+                elif event.pos <= heads[event.shard] and stored.get((event.shard, event.pos)) != _as_stored(event):
                     raise ForkInTopic(event.shard, event.pos)
             for first in range(0, len(following), CHUNK_EVENTS_MAX):
                 await connection.execute(TAKE_BACK, *self._columns(following[first : first + CHUNK_EVENTS_MAX]))
@@ -222,8 +223,7 @@ class Examination:
                 event.version,
                 event.event_id,
                 event.type,
-                event.data,
-                b"\n".join(event.headers),
+                *_as_stored(event),
             )
             for event in ordered
         ]
@@ -288,10 +288,14 @@ async def _alone(connection: Connection) -> AsyncIterator[None]:
         await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_ID)
 
 
-async def _stored(connection: Connection | asyncpg.Pool, events: Sequence[Recorded]) -> dict[tuple[int, int], UUID]:
+async def _stored(connection: Connection | asyncpg.Pool, events: Sequence[Recorded]) -> dict[tuple[int, int], Stored]:
     """What the log has in their places, by shard and position."""
     rows = await connection.fetch(STORED, [event.shard for event in events], [event.pos for event in events])
-    return {(row["shard"], row["pos"]): row["event_id"] for row in rows}
+    return {(row["shard"], row["pos"]): (row["data"], row["meta"]) for row in rows}
+
+
+def _as_stored(event: Recorded) -> Stored:
+    return event.data, b"\n".join(event.headers)
 
 
 DATABASE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -301,7 +305,7 @@ SELECT pg_postmaster_start_time(), examined_at_place IS NOT NULL, compared_at_st
 FROM store
 """
 STORED = """
-SELECT e.shard, e.pos, e.event_id FROM unnest($1::smallint[], $2::bigint[]) AS r (shard, pos) JOIN event AS e USING (shard, pos)
+SELECT e.shard, e.pos, e.data, e.meta FROM unnest($1::smallint[], $2::bigint[]) AS r (shard, pos) JOIN event AS e USING (shard, pos)
 """
 RELAYED = "SELECT relay_partition, topic_id, end_offset FROM relayed_topic WHERE topic = $1"
 EPOCH_MIN = "SELECT coalesce(max(epoch), 0) FROM restoration WHERE loss_accepted_because IS NOT NULL"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -29,12 +30,17 @@ class Reach:
     """How far a log reaches."""
 
     epoch: int
+    is_open: bool
+    """Not so while it was restored and is not whole, see `chassis.restore`."""
     heads: Sequence[Place]
     """The last event of shard 0, 1, … 63; position 0 where there is none."""
+    head_ids: Sequence[UUID | None]
+    """Of the same events."""
 
 
 REACH = """
-SELECT h.shard, h.last_pos, s.epoch, e.meta
+SELECT h.shard, h.last_pos, s.epoch, e.meta, e.event_id,
+       (SELECT coalesce(examined_at_place = place_of_log(), false) FROM store) AS is_open
 FROM shard_head AS h CROSS JOIN store AS s LEFT JOIN event AS e ON e.shard = h.shard AND e.pos = h.last_pos
 ORDER BY h.shard
 """
@@ -44,7 +50,7 @@ async def reach_of(pool: asyncpg.Pool) -> Reach:
     """How far the log of this database reaches, at one moment."""
     rows = await pool.fetch(REACH)
     heads = [Place(row["shard"], row["last_pos"], epoch_of(row["meta"]) if row["meta"] else row["epoch"]) for row in rows]
-    return Reach(rows[0]["epoch"], heads)
+    return Reach(rows[0]["epoch"], rows[0]["is_open"], heads, [row["event_id"] for row in rows])
 
 
 async def shard_heads(connection: Connection) -> dict[int, int]:

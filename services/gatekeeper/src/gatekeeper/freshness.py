@@ -3,7 +3,8 @@
 About once a second the worker that holds a partition takes T from its own database, asks each source how far its log
 reaches, and stores T as the partition's `fresh_as_of` once its own positions have reached that far. An attempt may be
 appended until `fresh_as_of` + the bound, by the same database's clock; so a worker that is dead, frozen or cut off from
-a source closes the gate by itself. A source whose log does not go on from what was taken in of it proves nothing.
+a source closes the gate by itself. A source whose log does not go on from what was taken in of it proves nothing, and one whose log
+is closed does not answer.
 
 The database's clock may be set. Then whatever was frozen meanwhile could take old for new, so each step is also bounded
 by a clock that nobody sets: what the worker has proved is stamped within the bound or never, and the api refuses when the
@@ -30,6 +31,7 @@ from chassis.database import DATABASE_ERRORS
 from chassis.internal_api import ShardHeadsAnswer
 from chassis.leases import Lease
 from chassis.probes import SHARD_HEADS_PATH
+from chassis.progress import Last
 from chassis.service import Worker
 from contracts.event import SHARDS
 
@@ -66,23 +68,29 @@ class SourceDisagrees(Exception):
 
 
 KNOWN = """
-SELECT DISTINCT ON (source, shard) source, shard, last_pos, epoch FROM position
-WHERE source = ANY ($1) ORDER BY source, shard, last_pos DESC
+SELECT DISTINCT ON (source, shard) source, shard, last_pos, epoch, last_event_id FROM position
+WHERE source = ANY ($1) ORDER BY source, shard, last_pos DESC, last_event_id
 """
 
 
-def require_agreement(answer: ShardHeadsAnswer, known: Mapping[int, tuple[int, int]]) -> None:
-    """Return if the log may go on from what was taken in of it before it was asked: shard → (position, epoch).
+def require_agreement(answer: ShardHeadsAnswer, known: Mapping[int, Last]) -> None:
+    """Return if the log may go on from what was taken in of it before it was asked: by shard, its last event.
 
     An older copy of the log ends earlier, or has other events at the same positions. Raises: SourceDisagrees.
     """
-    for shard, (pos, epoch) in known.items():
-        if answer.epoch < epoch:
+    for shard, last in known.items():
+        if answer.epoch < last.epoch:
             raise SourceDisagrees(answer.service, shard, "is_of_an_older_epoch")
-        if answer.heads[shard] < pos:
+        if answer.heads[shard] < last.pos:
             raise SourceDisagrees(answer.service, shard, "went_back")
-        if answer.heads[shard] == pos and answer.head_epochs[shard] != epoch:
+        if answer.heads[shard] == last.pos and not _is_at_the_head(last, answer, shard):
             raise SourceDisagrees(answer.service, shard, "has_another_history")
+
+
+def _is_at_the_head(last: Last, answer: ShardHeadsAnswer, shard: int) -> bool:
+    """Whether the event that was taken in last may be the one there, by its epoch and its id."""
+    event_id = answer.head_ids[shard] if answer.head_ids else None
+    return answer.head_epochs[shard] == last.epoch and (None in (event_id, last.event_id) or event_id == last.event_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +147,11 @@ class FreshnessKeeper:
         for waiting in self._unproved.values():
             waiting.append(Proof(as_of, asked_at_s, heads))
 
-    async def _known(self) -> Mapping[str, Mapping[int, tuple[int, int]]]:
-        """Source → shard → position and epoch of what was taken in last, by whichever worker."""
-        known: dict[str, dict[int, tuple[int, int]]] = {}
-        for row in await self.pool.fetch(KNOWN, list(self.sources)):
-            known.setdefault(row["source"], {})[row["shard"]] = (row["last_pos"], row["epoch"])
+    async def _known(self) -> Mapping[str, Mapping[int, Last]]:
+        """Source → shard → what was taken in last, by whichever worker."""
+        known: dict[str, dict[int, Last]] = {}
+        for source, shard, *last in await self.pool.fetch(KNOWN, list(self.sources)):
+            known.setdefault(source, {})[shard] = Last(*last)
         return known
 
     @property
