@@ -114,10 +114,16 @@ class TestLinkAgain:
         assert [(0, 1), (0, 0)] == [await mended(running) for _ in range(2)]
         assert [{1}, {0}, set(), set()] == await named(running, people)
 
-    async def test_tells_nothing_of_whoever_was_erased(self, running: Running, people: list[UUID]) -> None:
+    async def test_names_whoever_names_somebody_who_was_erased(self, running: Running, people: list[UUID]) -> None:
+        """Nothing more can be said of the one, and nobody but who decides it erases the other."""
         one, two, *_ = people
         await erase(running, two)
         await link(running, one, two)
+        with capture_logs() as logs:
+            assert 1 == await link_again(SERVICE, running.service.parts.settings, Namespace())
+        named = [(each["stream_id"], each["reason"]) for each in logs if each["event"] == "linking.not_told_again"]
+        assert [(str(one), "person-is-erased")] == named
+        await erase(running, one)
         assert (0, 0) == await mended(running)
 
     @pytest.mark.parametrize("is_told_by", [0, 1])
@@ -149,7 +155,7 @@ class TestLinkAgain:
         await link(running, one, two)
         await link(running, three, four)
         await running.wired.sealing.destroy(two)
-        assert [(0, 2), (0, 0)] == [await mended(running) for _ in range(2)]
+        assert [(1, 2), (1, 0)] == [await mended(running) for _ in range(2)]
         assert [False, True, False, False] == await erased(running, people)
         assert [{1}, set(), {3}, {2}] == await named(running, people)
 

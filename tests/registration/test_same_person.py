@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -31,7 +32,9 @@ from registration.domain.same_person import (
     ReplacingIsForTheSite,
     Unlink,
 )
+from registration.linking_again import link_again
 from registration.wiring import PERSON as PERSON_DECIDER
+from registration.wiring import SERVICE
 from tests.in_process import Caller
 from tests.registration.asking import citizen, declare, form, path, person_id, report
 from tests.registration.facts import (
@@ -374,7 +377,7 @@ class TestReplaceOverHttp:
         answers.append(await operator.post(path(contract_no), handed_in, seen=seen, key="one"))
         assert [201, 201] == [each.status_code for each in answers]
         assert answers[0].json() == answers[1].json()
-        assert not is_anew or None is await known_by(running, 1)
+        assert None is await known_by(running, 1)
 
     async def test_of_whoever_has_too_many_is_refused(self, running: Running, contract_no: str, operator: Caller) -> None:
         wrong = await registered(running, contract_no, operator)
@@ -487,6 +490,30 @@ class TestErase:
         assert 0 == (await running.facts()).count("person-erased")
         assert [204, 204] == [(await erasing(running, first)).status_code for _ in range(2)]
         assert 2 == (await running.facts()).count("person-erased")
+
+    async def test_cut_short_between_two_keys_is_done_again_whoever_is_told_of_meanwhile(
+        self, running: Running, contract_no: str, operator: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = await registered(running, contract_no, operator)
+        for n in (1, 2):
+            await linking(operator, contract_no, first, n)
+        sealing, destroyed = running.wired.sealing, list[UUID]()
+
+        async def die_after_one(stream_id: UUID) -> None:
+            if destroyed:
+                raise ConnectionResetError
+            await destroy(stream_id)
+            destroyed.append(stream_id)
+
+        destroy = sealing.destroy
+        with monkeypatch.context() as patch:
+            patch.setattr(type(sealing), "destroy", lambda _, stream_id: die_after_one(stream_id))
+            assert 503 == (await erasing(running, first)).status_code
+        assert 1 == len(destroyed)
+        assert 1 == await link_again(SERVICE, running.service.parts.settings, Namespace()), "some still name him"
+        assert 1 == (await running.facts()).count("person-erased")
+        assert [204, 204] == [(await erasing(running, first)).status_code for _ in range(2)]
+        assert 3 == (await running.facts()).count("person-erased")
 
     async def test_reaches_a_document_that_was_linked_by_mistake(
         self, running: Running, contract_no: str, operator: Caller

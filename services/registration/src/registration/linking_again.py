@@ -22,6 +22,7 @@ from chassis.service import Operation, Service, machinery
 from contracts.event import SHARDS
 from contracts.rejection import Rejection
 from contracts.same_person import PersonLinked, PersonUnlinked
+from registration.domain.erasure import PersonIsErased
 from registration.domain.person import PersonCommand
 from registration.domain.same_person import Link, Unlink
 from registration.erasing import tell_erased, without_key
@@ -62,6 +63,7 @@ async def _to_mend(parts: Wired) -> AsyncIterator[tuple[Callable[[Wired, UUID], 
     for shard in range(SHARDS):
         async for person_id in _linked(parts.pool, shard):
             yield _mend, person_id
+            yield _names_nobody_erased, person_id
 
 
 async def _linked(pool: asyncpg.Pool, shard: int) -> AsyncIterator[UUID]:
@@ -80,6 +82,15 @@ async def _mend(parts: Wired, person_id: UUID) -> int:
         for asking in (_apart, _together):
             await tell_all(parts.people, [person_id], partial(asking, parts, person_id))
     return len(halves)
+
+
+async def _names_nobody_erased(parts: Wired, person_id: UUID) -> int:
+    """Nothing is told: he was to be erased as well, or a restore lost that he was set apart before. Raises: PersonIsErased."""
+    _, person = await parts.people.read(person_id)
+    others = await parts.people.read_together(sorted(person.records.same_as))
+    if any(other.is_erased for _, other in others.values()):
+        raise PersonIsErased
+    return 0
 
 
 async def _apart(parts: Wired, person_id: UUID, records: Records) -> Mapping[UUID, PersonCommand]:

@@ -71,11 +71,7 @@ class PreRegistering:
 
     async def hand_in(self, typed: TypedForm, *, key: CommandKey) -> Answer:
         """Raises: what the person's decider refuses; StreamIsErased; IdempotencyKeyReused; Unavailable."""
-        if typed.replaces is None:
-            command = await self._command(typed)
-            outcome = await self.people.handle(command.person_id, command, key=key)
-        else:
-            outcome = await repeated(self.people, key) or await self._replace(typed, typed.replaces, key)
+        outcome = await repeated(self.people, key) or await self._hand_in(typed, key)
         match outcome.events:
             case [*_, PersonPreRegistered() as opened]:
                 return Answer(outcome, opened.declaration.version)
@@ -89,8 +85,10 @@ class PreRegistering:
         command = await self._command(typed)
         return self.people.decider.decide(command, (await self.people.read(command.person_id))[1])
 
-    async def _replace(self, typed: TypedForm, replaced: UUID, key: CommandKey) -> Outcome[PersonEvent]:
-        command = await self._command(typed)
+    async def _hand_in(self, typed: TypedForm, key: CommandKey) -> Outcome[PersonEvent]:
+        command, replaced = await self._command(typed), typed.replaces
+        if replaced is None:
+            return await self.people.handle(command.person_id, command, key=key)
         return await tell_all(self.people, [command.person_id, replaced], partial(_replacing, command, replaced), key=key)
 
     async def _command(self, typed: TypedForm) -> PreRegister:
