@@ -20,6 +20,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from chassis import restore
 from chassis.faults import Unavailable
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.migrations import LOG, WORK, migrate
@@ -199,10 +200,10 @@ class TestFilesThatWereCopiedBack:
 class TestFilesThatTookCommandsSince:
     """They were copied back while the broker was silent, and have other events than their topic in the same places by then."""
 
-    STREAM = in_shard(5)
+    STREAM, OTHER = in_shard(5), in_shard(9)
 
-    async def _diverge(self, installation: Installation, *, lost: int, took: int) -> object:
-        """What is published, of which the log has lost so many events."""
+    async def _diverge(self, installation: Installation, *, lost: int, took: int, elsewhere: int = 0) -> object:
+        """What is published, of which the log has lost so many events, and some in a shard where it has taken none."""
         async with AsyncExitStack() as opened:
             await installation.examined(opened).count(self.STREAM, 1)
             await installation.examined(opened).publish()
@@ -210,6 +211,8 @@ class TestFilesThatTookCommandsSince:
         async with AsyncExitStack() as opened, installation.service() as service:
             server = installation.examined(opened)
             await (await server.examination(service.log, service.store)).begin()
+            await server.count(self.OTHER, *range(1, 1 + elsewhere))
+            await server.publish()
             await server.count(self.STREAM, *range(2, 2 + lost))
             await server.publish()
         await installation.put_files_back()
@@ -222,8 +225,11 @@ class TestFilesThatTookCommandsSince:
         return await installation.published()
 
     @pytest.mark.parametrize(("lost", "took"), [(1, 2), (2, 2), (2, 1)])
-    async def test_are_closed_and_published_no_more(self, installation: Installation, lost: int, took: int) -> None:
-        published = await self._diverge(installation, lost=lost, took=took)
+    async def test_are_closed_and_published_no_more(
+        self, installation: Installation, lost: int, took: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        published = await self._diverge(installation, lost=lost, took=took, elsewhere=2)
+        monkeypatch.setattr(restore, "CHUNK_EVENTS_MAX", 1)  # What is met before the fork would be taken back before it is met.
         async with AsyncExitStack() as opened, installation.service() as service:
             server = installation.examined(opened)
             stored = await server.stored()
@@ -232,8 +238,12 @@ class TestFilesThatTookCommandsSince:
             relay = (await opened.enter_async_context(relaying(service.log, TopicPublisher(producers, server.topic)))).relay
             examination = await server.examination(service.log, service.store)
             with capture_logs() as logs:
-                for _ in range(2):
-                    await examination.begin()
+                await examination.begin()
+                monkeypatch.delattr(restore, "make_consumer")  # Its topic is not read again so soon.
+                await examination.begin()
+                await service.log.owner.fetchval("SELECT pg_advisory_lock($1)", restore.LOCK_ID)
+                monkeypatch.setattr(restore, "UNDECIDED_S", 0.0)
+                await examination.begin()  # Another process looks: a decision is waited for, and nothing else.
             told = [each for each in logs if each["event"] == "restore.log_closed"]
             assert [("fork-in-topic", 5, 2)] == [(each["reason"], each["shard"], each["pos"]) for each in told]
             assert ("fork-in-topic", 1) == (await reason(examination), REGISTRY.get_sample_value("gatehouse_log_closed"))

@@ -16,6 +16,7 @@ it is closed, and nothing of it is published, until somebody decides.
 from __future__ import annotations
 
 import asyncio
+import math
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -42,10 +43,14 @@ EXAMINE_S = 2.0
 """Between two looks at whether the log is closed."""
 BEGIN_S_MAX = 30.0
 """How long a process waits with serving until its log is examined."""
+UNDECIDED_S = 60.0
+"""Between two comparisons while nobody has decided."""
 FETCH_S_MAX = 30.0
 """How long the broker may take to give the next records of a topic that has some."""
 CHUNK_EVENTS_MAX = 1_000
 """Events that are taken back in one transaction."""
+UNDECIDED = frozenset({"hole-in-topic", "fork-in-topic"})
+"""Closed because of what only somebody's decision ends."""
 LOCK_ID = 0x52455354
 """Advisory lock of whoever completes the log."""
 
@@ -92,6 +97,9 @@ class Examination:
         self._doubts = True
         """This process has not compared the log with its topic yet."""
         self._closed_because: str | None = None
+        self._compared_at_s = -math.inf
+        """When what it is closed because of was last found, by the clock of the loop."""
+        self._beginning: asyncio.Task[None] | None = None
 
     async def check(self) -> None:
         """Ready while the log is open. Raises: NotReady."""
@@ -101,17 +109,27 @@ class Examination:
     async def begin(self) -> None:
         """Before the process serves: examine the log, also where nothing seems to be wrong.
 
-        What takes longer than `BEGIN_S_MAX`, as with a broker that hangs, `run` begins anew. Until then a restored log stays
-        closed, and none is published."""
+        What takes longer than `BEGIN_S_MAX`, as with a broker that hangs, goes on beside, and `run` waits for it. Until then a
+        restored log stays closed, and none is published."""
+        self._beginning = asyncio.create_task(self._begin())
         try:
-            async with asyncio.timeout(BEGIN_S_MAX):
-                while not await self._try():  # noqa: ASYNC110 - another process makes it true
-                    await asyncio.sleep(EXAMINE_S)
-        except TimeoutError:
+            done, _ = await asyncio.wait([self._beginning], timeout=BEGIN_S_MAX)
+        except asyncio.CancelledError:
+            self._beginning.cancel()
+            raise
+        if done:
+            self._beginning.result()
+        else:
             log.warning("restore.examination_takes_long")
+
+    async def _begin(self) -> None:
+        while not await self._try():  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(EXAMINE_S)
 
     async def run(self) -> None:
         """Until cancelled: a log that is closed is opened, and one whose topic was silent compared, as soon as that can be done."""
+        if self._beginning is not None:
+            await self._beginning
         while True:
             await asyncio.sleep(EXAMINE_S)
             await self._try()
@@ -123,6 +141,8 @@ class Examination:
             at_start, is_open, is_compared = await self._look()
             if not is_open:
                 self._tell(self._closed_because or "not-examined")
+                if self._is_undecided and asyncio.get_running_loop().time() < self._compared_at_s + UNDECIDED_S:
+                    return True
             if self._doubts or not (is_open and is_compared):
                 await self._compare(is_open=is_open)
                 await self._pool.execute("SELECT note_compared($1)", at_start)
@@ -140,11 +160,16 @@ class Examination:
                 return False
             if is_open:  # It lives where it lived: what cannot be asked is not refused. It is not published either.
                 self._tell(None)
-            else:
+            elif not self._is_undecided:  # What is known already is not unknown again because it cannot be looked at now.
                 self._stay_closed("being-completed" if is_at_it else "restored-without-topic")
         return True
 
+    @property
+    def _is_undecided(self) -> bool:
+        return self._closed_because in UNDECIDED
+
     def _stay_closed(self, reason: str, **where: int) -> None:
+        self._compared_at_s = asyncio.get_running_loop().time()
         if self._closed_because != reason:
             log.error("restore.log_closed", reason=reason, **where)
         self._tell(reason)
@@ -185,11 +210,20 @@ class Examination:
             if not is_open or await self._lacks(unseen):
                 await connection.execute("SELECT begin_restoration()")
                 passing(CrashPoint.RESTORE_BEGUN)
+                await self._require_no_fork(unseen)
                 taken_back = await self._take_back(connection, unseen)
                 epoch = await connection.fetchval("SELECT end_restoration($1, NULL)", taken_back)
                 passing(CrashPoint.RESTORE_ENDED)
                 log.warning("restore.log_completed", count=taken_back, epoch=epoch)
         await self._store.learn_epoch()
+
+    async def _require_no_fork(self, unseen: Ranges) -> None:
+        """Before anything is taken back: where one of two is to be given up, nothing is mixed. Raises: ForkInTopic."""
+        async for events in self._read(unseen):
+            stored = await _stored(self._pool, events)
+            for event in events:
+                if stored.get((event.shard, event.pos), _as_stored(event)) != _as_stored(event):
+                    raise ForkInTopic(event.shard, event.pos)
 
     async def _take_back(self, connection: Connection, unseen: Ranges) -> int:
         heads = await shard_heads(connection)
