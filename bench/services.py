@@ -16,6 +16,7 @@ import httpx2
 from bench.load import Answers, drive, percentile, post, processor_seconds
 from bench.place import SECONDS, Place
 from bench.table import Row
+from chassis.tracing import appending, at_once, serving
 from contracts.times import shanghai_date
 from devstack import children
 from devstack.ports import free_port
@@ -27,6 +28,7 @@ from devstack.story.callers import Caller
 from devstack.story.cast import CONTRACTS, HONGKOU, Person, citizen_id, declaration
 from devstack.suite import throwaway_state
 from devstack.tokens import Account, token
+from tests.collector import collecting
 
 PEOPLE = 1_500
 CONNECTIONS = 32
@@ -34,6 +36,7 @@ WARM_UP = 200
 """Requests before each measured round, to the reference and to ours: connections are there, plans are made."""
 PREPARING = 16
 SAMPLES = 200
+TRACES = 100_000
 SETTLE_S = 60.0
 CONTRACT = next(contract for contract in CONTRACTS if contract.contract_no == HONGKOU)
 TODAY = shanghai_date(datetime.now(UTC))
@@ -66,7 +69,7 @@ class _Bench:
             await self._declare(people)
             validate, insert, registered = await self._registrations(people)
             person_ids = await self._settled(WARM_UP + len(registered.latencies_ms))
-            insert_on_two, gate, at_half = await self._gate(person_ids)
+            insert_on_two, gate, at_half, again, traced = await self._gate(person_ids)
             visible = await self._visible([_person(PEOPLE + n) for n in range(SAMPLES)])
             in_force = await self._in_force(person_ids[:SAMPLES])
         return [
@@ -75,6 +78,8 @@ class _Bench:
             Row("…, its process on the processors", registered.processor_us, "µs", insert.processor_us, "–", "the same"),
             Row("gate decision, two processes", gate.per_second, "/s", insert_on_two.per_second, "≥ 1×", "insert, two processes"),
             Row("…, these on the processors", gate.processor_us, "µs", insert_on_two.processor_us, "–", "the same"),
+            Row("…, with its spans to a collector", traced.processor_us, "µs", again.processor_us, "–", "without one"),
+            Row("…, its trace where nobody collects", _trace_us(), "µs", gate.processor_us, "–", "all of it"),
             Row("gate decision at half of that, p99", at_half.percentile_ms(99), "ms", None, "< 10 ms"),
             Row("acknowledged command → visible in supervision, p99", percentile(visible, 99), "ms", None, "< 250 ms"),
             Row("ban → in force at the gate, p99", percentile(in_force, 99), "ms", None, "< 1,000 ms"),
@@ -144,17 +149,19 @@ class _Bench:
             query["after"] = page["next"]
 
     async def _opened(self, person_id: str, deadline: float) -> None:
-        """Return once the gate would admit this person. Raises: TimeoutError."""
+        """Return once the gate would admit this person, or has, and knows the news. Raises: TimeoutError."""
         path = f"/v1/contracts/{HONGKOU}/clearances/{person_id}"
         while True:
             answer = await self.operator.get("gatekeeper", path, expect=(200, 404))
-            if answer.status == 200 and answer.body["admissible"]:
-                return
+            if answer.status == 200:
+                is_stale = "state_stale" in {reason["code"] for reason in answer.body["reasons"]}
+                if answer.body["admissible"] or (answer.body["on_site"] and not is_stale):
+                    return
             if time.monotonic() > deadline:
                 raise TimeoutError("the gate does not settle")
             await asyncio.sleep(0.2)
 
-    async def _gate(self, person_ids: Sequence[str]) -> tuple[Answers, Answers, Answers]:
+    async def _gate(self, person_ids: Sequence[str]) -> tuple[Answers, ...]:
         worker, sources = self.stack.process("gatekeeper", "worker"), ("registration", "health")
         async with self._only(worker, *(self.stack.process(source, "api") for source in sources)):
             async with self._reference(2) as references:
@@ -166,7 +173,14 @@ class _Bench:
                 await self._opened(person_ids[-1], time.monotonic() + SETTLE_S)
                 full = await self._drive(apis, self._attempts(apis, person_ids, "full"))
                 half = await self._drive(apis, self._attempts(apis, person_ids, "half"), per_second=full.per_second / 2)
-        return insert, full, half
+                again = await self._drive(apis, self._attempts(apis, person_ids, "again"))
+            with collecting() as collector:
+                async with _running(apis, **collector.variables):
+                    await self._opened(person_ids[-1], time.monotonic() + SETTLE_S)
+                    traced = await self._drive(apis, self._attempts(apis, person_ids, "traced"))
+                if not collector.requests:
+                    raise RuntimeError("no span came")
+        return insert, full, half, again, traced
 
     def _attempts(self, to: Sequence[Process], person_ids: Sequence[str], name: str) -> Iterator[bytes]:
         path = f"/v1/contracts/{HONGKOU}/entries"
@@ -266,12 +280,24 @@ class _Bench:
 
 
 @asynccontextmanager
-async def _running(processes: Sequence[Process]) -> AsyncIterator[Sequence[Process]]:
-    await asyncio.gather(*(process.started() for process in processes))
+async def _running(processes: Sequence[Process], **more: str) -> AsyncIterator[Sequence[Process]]:
+    """Ready, with `more` in their environment."""
+    for process in processes:
+        process.start(**more)
+    await asyncio.gather(*(process.ready() for process in processes))
     try:
         yield processes
     finally:
         await asyncio.gather(*(process.stop() for process in processes))
+
+
+def _trace_us() -> float:
+    """What one command costs a process for its trace where nobody collects spans."""
+    began = time.process_time()
+    for _ in range(TRACES):
+        with serving("POST", None) as doing, at_once(appending(1), [doing.traceparent]):
+            pass
+    return (time.process_time() - began) / TRACES * 1e6
 
 
 def _person(n: int) -> Person:
