@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -51,6 +51,20 @@ async def test_what_a_district_adds_keeps_its_arrivals_out_and_nobody_elses(site
     await eventually(an_arrival_is_judged_by_it, within_s=WITHIN_S)
     assert [] == await elsewhere.reasons(before), "who was judged is not judged again"
     assert [] == await site.reasons(await site.arrives(days_ago=3))
+
+
+async def test_a_draft_tells_beforehand_whom_it_would_keep_out(installation: JourneyStack, client: httpx2.AsyncClient) -> None:
+    site = await Site.reported(installation, client, district="310120")
+    arrived = await site.arrives(days_ago=3)
+    of_site = {"authority": "site", "district": site.district, "contract_no": site.contract_no}
+    terms = {**of_site, "valid_from": today(), "valid_until": today(), "key_areas": [NANTONG]}
+    draft = (await site.ask("district_supervisor", "POST", "health", DRAFTS, {"terms": terms})).json()
+    told = (await site.ask("district_supervisor", "POST", "health", f"{DRAFTS}/{draft['draft_id']}/rehearsal")).json()
+    free_on = (shanghai_date(datetime.now(UTC)) + timedelta(days=11)).isoformat()
+    assert [(arrived.person_id, None, free_on)] == [
+        (each["person_id"], each["now"]["admissible_on"], each["then"]["admissible_on"]) for each in told["items"]
+    ]
+    assert [] == await site.reasons(arrived), "nothing is adopted"
 
 
 async def test_gates_weigh_by_what_the_city_adopted_and_say_so(site: Site) -> None:
