@@ -359,6 +359,15 @@ class TestSupervision:
         asked = services.asked[-1].url.params
         assert {"station": "浦东", "of_contract": CONTRACT, "set": "on_site", "page": "1"} == dict(asked)
 
+    async def test_opens_the_contracts_of_a_firm_and_says_whose_they_are(self, services: StandIns, browser: Browser) -> None:
+        page = (await browser.open("/supervision/firms?kind=employer&station=浦东&of_contract=W2019010100011")).text
+        path = f"/supervision/contracts?station=%E6%B5%A6%E4%B8%9C&of_contract={CONTRACT}&of_employer={EMPLOYER}"
+        assert f'href="{path.replace("&", "&amp;")}"' in page
+        page = (await browser.open(path)).text
+        asked = next(each for each in services.asked if each.url.path == "/v1/supervision/contracts")
+        assert {"station": "浦东", "of_contract": CONTRACT, "of_employer": EMPLOYER, "page": "1"} == dict(asked.url.params)
+        assert f'<input type="hidden" name="of_employer" value="{EMPLOYER}">' in page
+
     async def test_asks_for_one_page_of_employments(self, services: StandIns, browser: Browser) -> None:
         await browser.open("/supervision/employments?on_site=true&trade=020&person_kind=&page=2")
         assert {"on_site": "true", "trade": "020", "page": "2"} == dict(services.asked[-1].url.params)

@@ -42,6 +42,7 @@ from tests.reporting.facts import (
 )
 
 CONTRACTS = "/v1/supervision/contracts"
+FIRMS = "/v1/supervision/firms"
 Service = InProcess[ServiceSettings]
 
 
@@ -294,6 +295,33 @@ class TestHeader:
             assert len(table["rows"]) == table["header"]["contracts"]
             seen_registered.add(table["header"]["registered"])
         assert len(seen_registered) > 3, "nothing moved while it was looked at"
+
+
+class TestFirms:
+    @pytest.mark.parametrize(("kind", "of"), [("general_contractor", "of_contractor"), ("employer", "of_employer")])
+    async def test_open_exactly_the_contracts_that_they_are_counted_on(
+        self, service: Service, city: Caller, kind: str, of: str
+    ) -> None:
+        numbers = [f"W{n:03}" for n in range(7)]
+        told = registration(
+            service,
+            *(reported(number, contractor=firm(n % 2), station="浦东") for n, number in enumerate(numbers)),
+            *(employer(number, EMPLOYER) for number in numbers[:3]),
+            *(employer(number, OTHER_EMPLOYER) for number in numbers[2:]),
+        )
+
+        async def is_known() -> bool:
+            return (await city.get(CONTRACTS, seen=str(told))).status_code == 200
+
+        await eventually(is_known)
+        rows = (await city.get(FIRMS, kind=kind, contract_no="00")).json()["rows"]
+        assert 2 == len(rows)
+        for row in rows:
+            wanted = {of: row["credit_code"], "contract_no": "00"}
+            assert row["contracts"] == (await city.get(CONTRACTS, **wanted)).json()["header"]["contracts"]
+            assert 200 == (await city.get("/v1/supervision/people", set="registered", **wanted)).status_code
+            assert row in (await city.get(FIRMS, kind=kind, **wanted)).json()["rows"]
+        assert 422 == (await city.get(CONTRACTS, **{of: "91310000000000000X"})).status_code
 
 
 def firm(n: int) -> Firm:

@@ -93,6 +93,10 @@ class ExportBody(StrictModel):
     """Its whole name."""
     of_contract: ContractNo | None = None
     """One contract, by its whole number."""
+    of_contractor: CreditCode | None = None
+    """Those of this 总包单位."""
+    of_employer: CreditCode | None = None
+    """Those on which this 用工单位 employs people."""
     employer: CreditCode | None = None
     person_kind: PersonKind | None = None
     trade: TradeCode | None = None
@@ -121,6 +125,8 @@ async def export_table(body: ExportBody, caller: Supervisor, seen: Seen, parts: 
         general_contractor=body.general_contractor,
         station=body.station,
         exactly=body.of_contract,
+        contractor=body.of_contractor,
+        employer=body.of_employer,
     )
     if body.table == "contracts":
         export = await export_contracts(parts.pool, wanted, by=caller)

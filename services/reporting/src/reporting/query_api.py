@@ -75,6 +75,8 @@ async def _wanted(
     general_contractor: Text = None,
     station: Text = None,
     of_contract: Annotated[ContractNo | None, Query(description="One contract, by its whole number.")] = None,
+    of_contractor: Annotated[CreditCode | None, Query(description="Those of this 总包单位.")] = None,
+    of_employer: Annotated[CreditCode | None, Query(description="Those on which this 用工单位 employs people.")] = None,
 ) -> ContractFilter:
     return ContractFilter(
         reach=caller.reach,
@@ -83,6 +85,8 @@ async def _wanted(
         general_contractor=general_contractor,
         station=station,
         exactly=of_contract,
+        contractor=of_contractor,
+        employer=of_employer,
     )
 
 

@@ -29,7 +29,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 TABLES = {"contracts": "合同查询", "employments": "用工查询"}
 """What can be taken away, and how the file is called."""
 FILTERS = (
-    *("contract_no", "project_name", "general_contractor", "station", "of_contract"),
+    *("contract_no", "project_name", "general_contractor", "station", "of_contract", "of_contractor", "of_employer"),
     *("person_kind", "trade", "disposition", "on_site", "banned"),
 )
 REVEAL_FIELDS = {"/reason": "reason", "/reference": "reference", "/contract_no": "contract_no"}

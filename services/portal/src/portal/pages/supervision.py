@@ -29,9 +29,13 @@ async def _narrowed(
     project_name: str | None = None,
     general_contractor: str | None = None,
     station: str | None = None,
+    of_contract: str | None = None,
+    of_contractor: str | None = None,
+    of_employer: str | None = None,
 ) -> dict[str, str]:
-    """The filter 合同信息, which every page of supervision has."""
-    return filled(contract_no=contract_no, project_name=project_name, general_contractor=general_contractor, station=station)
+    """The filter 合同信息, which every page of supervision has, and of what a number was opened."""
+    typed = filled(contract_no=contract_no, project_name=project_name, general_contractor=general_contractor, station=station)
+    return typed | filled(of_contract=of_contract, of_contractor=of_contractor, of_employer=of_employer)
 
 
 Narrowed = Annotated[dict[str, str], Depends(_narrowed)]
@@ -78,15 +82,13 @@ async def list_firms(
     visit: Visit,
     kind: str,
     narrowed: Narrowed,
-    of_contract: str | None = None,
     page: int = 1,
 ) -> Response:
     """总包单位(n) or 用工单位(n)."""
     if kind not in ("general_contractor", "employer"):
         raise NotFound
-    wanted = narrowed | filled(of_contract=of_contract)
-    found = await visit.services().reporting.firms({**wanted, "kind": kind, "page": page})
-    return visit.render("supervision_firms.html", found=found, kind=kind, **context_of({**wanted, "kind": kind}))
+    found = await visit.services().reporting.firms({**narrowed, "kind": kind, "page": page})
+    return visit.render("supervision_firms.html", found=found, kind=kind, **context_of({**narrowed, "kind": kind}))
 
 
 @router.get("/people", **PAGE)
@@ -95,15 +97,13 @@ async def list_people(
     visit: Visit,
     counted: str,
     narrowed: Narrowed,
-    of_contract: str | None = None,
     page: int = 1,
 ) -> Response:
     """Exactly whom a number counts."""
     if counted not in SETS:
         raise NotFound
-    wanted = narrowed | filled(of_contract=of_contract)
-    found = await visit.services().reporting.people({**wanted, "set": counted, "page": page})
-    return visit.render("supervision_people.html", found=found, counted=counted, **context_of({**wanted, "counted": counted}))
+    found = await visit.services().reporting.people({**narrowed, "set": counted, "page": page})
+    return visit.render("supervision_people.html", found=found, counted=counted, **context_of({**narrowed, "counted": counted}))
 
 
 @router.get("/employments", **PAGE)

@@ -66,7 +66,7 @@ WITH {SHOWN}, counted AS (
            coalesce(sum(banned_on_site), 0)::bigint AS banned_on_site
     FROM counted
 ), page AS (
-    SELECT *, row_number() OVER (ORDER BY {{order}}, contract_no) AS n FROM counted ORDER BY n OFFSET $8 LIMIT $9
+    SELECT *, row_number() OVER (ORDER BY {{order}}, contract_no) AS n FROM counted ORDER BY n OFFSET $10 LIMIT $11
 )
 SELECT h.as_of, h.contracts, h.general_contractors, h.employers AS employers_in_all, h.registered AS registered_in_all,
        h.on_site AS on_site_in_all, h.banned_on_site AS banned_on_site_in_all, page.*

@@ -21,12 +21,12 @@ WITH {SHOWN}, today AS (
     SELECT d.day, sum(d.pre_registered) AS pre_registered, sum(d.entered) AS entered, sum(d.refused) AS refused,
            sum(d.exited) AS exited
     FROM day_v1 AS d JOIN shown USING (contract_no), today
-    WHERE d.day > today.day - $8::integer AND d.day <= today.day
+    WHERE d.day > today.day - $10::integer AND d.day <= today.day
     GROUP BY d.day
 )
 SELECT statement_timestamp() AS as_of, each::date AS day, coalesce(pre_registered, 0)::bigint AS pre_registered,
        coalesce(entered, 0)::bigint AS entered, coalesce(refused, 0)::bigint AS refused, coalesce(exited, 0)::bigint AS exited
-FROM today CROSS JOIN generate_series(today.day - $8::integer + 1, today.day, '1 day') AS each
+FROM today CROSS JOIN generate_series(today.day - $10::integer + 1, today.day, '1 day') AS each
 LEFT JOIN happened ON happened.day = each::date
 ORDER BY each
 """

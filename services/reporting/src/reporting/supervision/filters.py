@@ -20,6 +20,9 @@ MATCHES = """
       AND ($5::text IS NULL OR strpos(c.general_contractor, $5) > 0)
       AND ($6::text IS NULL OR c.station_name = $6)
       AND ($7::text IS NULL OR c.contract_no = $7)
+      AND ($8::text IS NULL OR c.general_contractor_credit_code = $8)
+      AND ($9::text IS NULL OR EXISTS (
+          SELECT FROM supervision_employer_v1 AS h WHERE h.contract_no = c.contract_no AND h.credit_code = $9))
 """
 """Of a row `c` of `supervision_contract_v1`. Its parameters are `ContractFilter.parameters`."""
 
@@ -60,10 +63,14 @@ class ContractFilter:
     """Its whole name."""
     exactly: str | None = None
     """One contract, by its whole number."""
+    contractor: str | None = None
+    """Those of one general contractor, by its credit code."""
+    employer: str | None = None
+    """Those on which one firm employs people, by its credit code."""
 
     @property
     def parameters(self) -> Sequence[object]:
-        """$1 to $7 of `MATCHES`."""
+        """$1 to $9 of `MATCHES`."""
         return (
             *self.reach.bounds,
             self.contract_no,
@@ -71,11 +78,13 @@ class ContractFilter:
             self.general_contractor,
             self.station,
             self.exactly,
+            self.contractor,
+            self.employer,
         )
 
 
 async def fetch_matching(pool: asyncpg.Pool, statement: str, wanted: ContractFilter, *others: object) -> Sequence[asyncpg.Record]:
-    """The statement's rows; `others` are its parameters from $8 on.
+    """The statement's rows; `others` are its parameters from $10 on.
 
     It is planned for these values each time, which takes a millisecond or two. The one plan for all values, to which the
     database would soon go over, expects a single contract whatever was asked, and takes twice as long for all of them.

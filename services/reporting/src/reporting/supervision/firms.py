@@ -28,7 +28,7 @@ FIRMS = f"""
 WITH {SHOWN}, named AS ({{named}}), firm AS (
     SELECT credit_code, max(name) AS name, count(DISTINCT contract_no) AS contracts FROM named GROUP BY credit_code
 ), page AS (
-    SELECT * FROM firm ORDER BY name {CHINESE}, credit_code OFFSET $8 LIMIT $9
+    SELECT * FROM firm ORDER BY name {CHINESE}, credit_code OFFSET $10 LIMIT $11
 )
 SELECT statement_timestamp() AS as_of, (SELECT count(*) FROM firm) AS total, page.*
 FROM (SELECT 1) AS always LEFT JOIN page ON true

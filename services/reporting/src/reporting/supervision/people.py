@@ -76,10 +76,10 @@ WITH {SHOWN}, counted AS (
     SELECT coalesce(sum(number), 0)::bigint AS total FROM counted
 ), member AS (
     SELECT one.* FROM running AS r CROSS JOIN LATERAL (
-        {{rows}} OFFSET greatest($8 - r.before, 0) LIMIT least($8 + $9 - r.before, $9)
+        {{rows}} OFFSET greatest($10 - r.before, 0) LIMIT least($10 + $11 - r.before, $11)
     ) AS one
-    WHERE r.before < $8 + $9 AND r.before + r.number > $8
-    ORDER BY one.contract_no, one.person_id LIMIT $9
+    WHERE r.before < $10 + $11 AND r.before + r.number > $10
+    ORDER BY one.contract_no, one.person_id LIMIT $11
 )"""
 
 PEOPLE = f"""
@@ -143,7 +143,7 @@ WITH {SHOWN}, found AS (
 ), total AS (
     SELECT count(*) AS total FROM found
 ), member AS (
-    SELECT * FROM found ORDER BY contract_no, person_id, employer_credit_code OFFSET $8 LIMIT $9
+    SELECT * FROM found ORDER BY contract_no, person_id, employer_credit_code OFFSET $10 LIMIT $11
 ), {_EMPLOYED_PAGE}
 """
 
@@ -235,7 +235,7 @@ async def employments(
 ) -> People:
     """用工查询: a row a person, contract and employer."""
     conditions = of.conditions
-    asked = "".join(f" AND {condition.format(f'${n}')}" for n, (condition, _) in enumerate(conditions, 10))
+    asked = "".join(f" AND {condition.format(f'${n}')}" for n, (condition, _) in enumerate(conditions, 12))
     beside = "LEFT JOIN disposition_v1 AS d USING (person_id)" if of.disposition or of.banned is not None else ""
     statement = EMPLOYMENTS.format(asked=asked, beside=beside) if conditions else ALL_EMPLOYMENTS
     return _people(
