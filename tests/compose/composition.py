@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +90,13 @@ class Composition:
         """Wait until these, or all that stay, are. Raises: TimeoutError."""
         await self.engine.healthy(self.name, services or self.stay, within_s=HEALTHY_S_MAX)
 
-    async def recreate(self, *services: str) -> None:
-        """These containers anew, with the secrets as they are in the folder now; healthy again, as far as they stay."""
+    async def exchange(self, *services: str) -> None:
+        """These containers anew, with the secrets as they are in the folder now. They may not answer yet."""
         await asyncio.to_thread(self.compose, "up", "--detach", "--no-build", "--no-deps", "--force-recreate", *services)
+
+    async def recreate(self, *services: str) -> None:
+        """These containers anew, and healthy again, as far as they stay."""
+        await self.exchange(*services)
         await self.healthy(*(name for name in services if name in self.stay))
 
     @cached_property
@@ -115,7 +118,7 @@ class Composition:
         return token
 
     async def issue(self, account: Account) -> tuple[str, float]:
-        """A token. The account is made by the command that an operator has."""
+        """A token. The account is made by the command that an operator has. Raises: httpx2.HTTPError."""
         if account.client_id not in self.passwords:
             self.passwords[account.client_id] = secrets.token_urlsafe(24)
             scope = [part for contract in account.contracts for part in ("--contract", contract)]
@@ -128,5 +131,5 @@ class Composition:
         credentials = {"client_id": account.client_id, "client_secret": self.passwords[account.client_id]}
         async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
             answer = await client.post(f"{self.urls['portal']}/v1/tokens", json=credentials)
-        assert HTTPStatus.OK == answer.status_code, answer.text
-        return answer.json()["access_token"], answer.json()["expires_in"]
+        token = answer.raise_for_status().json()
+        return token["access_token"], token["expires_in"]

@@ -86,14 +86,12 @@ class Load:
         """The version that it became; None where nobody answered, or could."""
         try:
             headers = await self.headers() | {"Idempotency-Key": key}
-            answer = await self.client.post(self._reports, json=body, headers=headers)
-        except httpx2.TransportError:
+            answer = (await self.client.post(self._reports, json=body, headers=headers)).raise_for_status()
+        except httpx2.HTTPError as error:
+            if isinstance(error, httpx2.HTTPStatusError) and error.response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
             self.repeated += 1
             return None
-        if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            self.repeated += 1
-            return None
-        assert answer.is_success, answer.text
         return int(answer.headers["ETag"].strip('"'))
 
 
