@@ -110,9 +110,11 @@ class TestRebuild:
         switched = asyncio.Event()
 
         async def traffic() -> None:
+            """No faster than it is taken in: else it may never be caught up with, which shows nothing."""
             while not switched.is_set():
                 await filled.append(5)
                 await filled.publish(5)
+                await eventually(filled.is_level)
 
         async with filled.projecting(), asking(filled) as asked:
             going_on = asyncio.create_task(traffic())
@@ -126,7 +128,7 @@ class TestRebuild:
 
         assert all(each.is_none for each in differences), list(map(str, differences))
         assert await filled.folded() == await filled.stored()
-        assert len(filled.others) > 135, "there was traffic"
+        assert len(filled.others) > 128, "there was traffic"
 
     async def test_repairs_what_was_damaged_but_only_if_told_to(self, filled: Service) -> None:
         right = await filled.stored()

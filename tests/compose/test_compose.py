@@ -50,11 +50,11 @@ async def asks(composition: Composition, token: str) -> int:
         return (await client.get(url, headers={"Authorization": f"Bearer {token}"})).status_code
 
 
-async def issued(composition: Composition) -> str | None:
-    """A token; None while the portal begins."""
+async def issued(composition: Composition) -> str:
+    """A token; none while the portal begins."""
     with suppress(httpx2.HTTPError):
         return (await composition.issue(OPERATOR))[0]
-    return None
+    return ""
 
 
 def logs_in(composition: Composition, role: str, password: str) -> bool:

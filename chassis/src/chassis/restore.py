@@ -30,7 +30,7 @@ from aiokafka.errors import KafkaError
 
 from chassis.broker import Broker, TopicSeen
 from chassis.crash_points import CrashPoint, passing
-from chassis.database import Connection, create_pool
+from chassis.database import DATABASE_ERRORS, Connection, create_pool
 from chassis.event_store import EventStore
 from chassis.kafka import STOP_S, Address, make_consumer
 from chassis.metrics import LOG_CLOSED
@@ -136,9 +136,12 @@ class Examination:
 
     async def _try(self) -> bool:
         """Whether it is known how the log is: not while another process looks through one that seems to be open."""
-        is_open = False
         try:
             at_start, is_open, is_compared = await self._look()
+        except DATABASE_ERRORS as error:  # A server that is away says nothing of its log.
+            log.warning("restore.not_examined", error_type=type(error).__name__)
+            return True
+        try:
             if not is_open:
                 self._tell(self._closed_because or "not-examined")
                 if self._is_undecided and asyncio.get_running_loop().time() < self._compared_at_s + UNDECIDED_S:

@@ -26,6 +26,7 @@ WHERE a.contract_no = $1
   AND ($2::text IS NULL OR a.kind = $2)
   AND ($3::text IS NULL OR a.outcome = $3)
   AND ($4::boolean IS NULL OR (a.needs_review AND w.settled_at IS NULL) = $4)
+  AND ($4 IS NOT TRUE OR a.needs_review) -- as its index says
   AND ($5::timestamptz IS NULL OR (a.at, a.shard, a.pos) < ($5, $6::integer, $7::bigint))
 ORDER BY a.at DESC, a.shard DESC, a.pos DESC
 LIMIT $8
