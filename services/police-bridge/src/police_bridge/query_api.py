@@ -82,7 +82,9 @@ async def read_arrivals(
         raise CursorIsOfOtherDistricts
     await parts.wait_for(seen)
     if cursor.epoch != epoch:
-        positions = await still_there(parts.pool, cursor.positions, epoch=cursor.epoch)
+        # Of a later epoch it is of a log that this is an older copy of: nothing tells what stood there from what was made since.
+        is_of_later = cursor.epoch > epoch
+        positions = BEGINNING if is_of_later else await still_there(parts.pool, cursor.positions, epoch=cursor.epoch)
         cursor = replace(cursor, positions=positions, epoch=epoch)
     facts = await facts_after(parts.pool, districts, cursor.positions, limit=limit)
     headers = {}

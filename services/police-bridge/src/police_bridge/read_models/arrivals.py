@@ -75,7 +75,7 @@ async def facts_after(pool: asyncpg.Pool, districts: Collection[str], positions:
 
 
 async def still_there(pool: asyncpg.Pool, positions: Sequence[int], *, epoch: int) -> tuple[int, ...]:
-    """Of positions that were read in another epoch, those up to which the log holds what it held then; for the others, 0.
+    """Of positions that were read in an earlier epoch, those up to which the log holds what it held then; for the others, 0.
 
     Nothing takes back what a restored log lacks: it is made anew, and perhaps in another order.
     """
