@@ -30,6 +30,7 @@ view_policies             yes          yes           yes                yes     
 decide_policy             -            -             -                  -                -                    -
 correct_judgement         yes          yes           -                  yes              yes                  -
 admit                     yes          yes           -                  -                -                    -
+settle_paper_entry        -            -             -                  -                -                    -
 pass_gate                 -            -             -                  -                -                    yes
 view_clearance            yes          yes           -                  yes              yes                  -
 report_contract           -            -             -                  -                -                    -
@@ -64,6 +65,7 @@ view_policies             yes             yes                 yes             - 
 decide_policy             -               yes                 yes             -               -                 -   -
 correct_judgement         -               -                   -               -               -                 -   -
 admit                     -               -                   -               -               -                 -   -
+settle_paper_entry        yes             yes                 yes             -               -                 -   -
 pass_gate                 -               -                   -               -               -                 -   -
 view_clearance            -               -                   -               -               -                 -   -
 report_contract           -               -                   -               yes             -                 -   -

@@ -24,7 +24,7 @@ PARENT = """
 import signal, sys
 from pathlib import Path
 from devstack import children
-child = children.start("child", ["sleep", "1000"], log=Path(sys.argv[1]), environment=children.environment())
+child = children.start("child", ["sh", "-c", "echo up; exec sleep 1000"], log=Path(sys.argv[1]), environment=children.environment())
 print(child.pid, flush=True)
 signal.pause()
 """
@@ -54,9 +54,11 @@ class TestStart:
             child.insist()
 
     async def test_ends_the_program_when_we_are_killed(self, tmp_path: Path) -> None:
-        with subprocess.Popen([sys.executable, "-c", PARENT, tmp_path / "log"], stdout=subprocess.PIPE, text=True) as parent:
+        log = tmp_path / "log"
+        with subprocess.Popen([sys.executable, "-c", PARENT, log], stdout=subprocess.PIPE, text=True) as parent:
             assert parent.stdout is not None
             pid = int(parent.stdout.readline())
+            await eventually(lambda: "up" in log.read_text())
             assert _is_alive(pid)
             parent.send_signal(SIGKILL)
         await eventually(lambda: not _is_alive(pid))

@@ -93,7 +93,7 @@ def start(
 def wrapper(user: str | None, when_we_die: signal.Signals) -> list[str]:
     """What stands before a command to run it as `user` (None: as we are) and to signal it when we die."""
     # setpriv replaces itself by the program, so the process id stays. It sets the death signal last, because the kernel
-    # clears it when the user changes.
+    # clears it when the user changes. Killed before that, within milliseconds of the start, we would leave the program behind.
     command = ["setpriv", "--pdeathsig", when_we_die.name.removeprefix("SIG")]
     return [*command, *_as_user(user), "--"]
 
