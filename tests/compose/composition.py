@@ -20,13 +20,15 @@ from devstack.ports import HOST, free_port
 from devstack.services import PROGRAMS, free_ports
 from devstack.settings import REPOSITORY
 from devstack.tokens import Account
-from tests.house.test_compose import WATCHING
+from tests.house.test_compose import PROCESSES, WATCHING
 
 TIMEOUT_S = 60.0
 """Of one answer: long, for a machine that does other things."""
 HEALTHY_S_MAX = 600.0
 """Long, for a machine that does other things: thirteen processes start at once."""
 TOKEN_MARGIN_S = 10.0
+ASKED_EVERY = "10s"
+"""How often an engine asks how a container is. More often would be a load of its own: each question is a process."""
 
 
 @dataclass
@@ -60,8 +62,8 @@ class Composition:
             **{f"{name.upper()}_PORT": str(port) for name, port in self.watching.items()},
             **self.images,
         }
-        file = REPOSITORY / "docker-compose.yml"
-        place = ["--project-directory", str(REPOSITORY), "--file", str(file), "--profile", "simulator"]
+        files = [part for file in (REPOSITORY / "docker-compose.yml", self._asked_often) for part in ("--file", str(file))]
+        place = ["--project-directory", str(REPOSITORY), *files, "--profile", "simulator"]
         return self.engine.run(*compose_command(), *place, *arguments, told=told, check=check)
 
     def up(self) -> None:
@@ -98,6 +100,14 @@ class Composition:
         """These containers anew, and healthy again, as far as they stay."""
         await self.exchange(*services)
         await self.healthy(*(name for name in services if name in self.stay))
+
+    @cached_property
+    def _asked_often(self) -> Path:
+        """A second file. Half a minute for each of twenty containers, one after the other, would be most of the tests' time."""
+        file = self.secrets_folder.with_name("asked-often.json")
+        asked = {name: {"healthcheck": {"interval": ASKED_EVERY}} for name in sorted(PROCESSES)}
+        file.write_text(json.dumps({"services": asked}))
+        return file
 
     @cached_property
     def stay(self) -> list[str]:
