@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import httpx2
@@ -12,7 +15,7 @@ import pytest
 from playwright.async_api import Browser, Request, Route, ViewportSize, expect
 
 from tests.browser.conftest import served
-from tests.browser.desk import PC, PHONE, Desk
+from tests.browser.desk import PC, PHONE, WAIT_MS_MAX, Desk
 from tests.journeys.sites import Site
 from tests.portal.stand_ins import CONTRACT, REASONS, SITE, STALE, StandIns, attempt, turnstile
 
@@ -49,6 +52,43 @@ async def scan(desk: Desk, number: str) -> None:
     """As a scanner does: it types wherever the focus is, and ends with Enter."""
     await desk.page.keyboard.type(number)
     await desk.page.keyboard.press("Enter")
+
+
+FALL_ASLEEP = """() => {
+    Object.defineProperty(document, 'hidden', {value: true});
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+@dataclass
+class Line:
+    """Between the tablet, whose time stands still, and the portal: each question waits here."""
+
+    desk: Desk
+    waiting: asyncio.Queue[Route] = field(default_factory=lambda: asyncio.Queue(maxsize=10))
+
+    async def takes(self, ms: int) -> None:
+        """So long until the next answer comes."""
+        question = await self._next()
+        await self.desk.page.clock.run_for(ms)
+        await question.continue_()
+
+    async def breaks(self) -> None:
+        await (await self._next()).abort("connectionfailed")
+
+    async def _next(self) -> Route:
+        async with asyncio.timeout(WAIT_MS_MAX / 1000):
+            return await self.waiting.get()
+
+
+@asynccontextmanager
+async def held(desk: Desk) -> AsyncIterator[Line]:
+    line = Line(desk)
+    await desk.page.clock.install()
+    await desk.page.goto(PATH)
+    await desk.page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
+    await desk.page.route(f"**{PATH}", line.waiting.put)
+    yield line
 
 
 class TestEveryPageOfTheTurnstile:
@@ -119,13 +159,55 @@ class TestTurnstile:
             await expect(desk.page.locator("#answer")).to_contain_text("不能通过")
             await expect(desk.page.locator("#answer")).not_to_contain_text("可以通过")
 
-    async def test_forgets_a_grant_when_it_ends(self, url: str, chromium: Browser) -> None:
+    @pytest.mark.parametrize("under_way_ms", [0, 3_000])
+    async def test_forgets_a_grant_when_it_ends_however_long_its_answer_took(
+        self, url: str, chromium: Browser, under_way_ms: int
+    ) -> None:
+        async with Desk.opened(url, chromium) as desk, held(desk) as line:
+            await scan(desk, ADMITTED)
+            await line.takes(under_way_ms)
+            await desk.sees("可以通过")
+            await desk.page.clock.run_for(4_999 - under_way_ms)
+            await desk.sees("可以通过")
+            await desk.page.clock.run_for(1)
+            await desk.sees("请刷证件")
+
+    async def test_never_shows_a_grant_that_is_over(self, url: str, chromium: Browser) -> None:
+        async with Desk.opened(url, chromium) as desk, held(desk) as line:
+            await scan(desk, ADMITTED)
+            await line.takes(5_000)
+            await desk.sees("应答来得太迟")
+            await expect(desk.page.locator("#answer")).not_to_contain_text("可以通过")
+
+    async def test_counts_a_grant_from_the_first_question_where_its_answer_got_lost(
+        self, url: str, gate: Gate, chromium: Browser
+    ) -> None:
+        async with Desk.opened(url, chromium) as desk, held(desk) as line:
+            await scan(desk, ADMITTED)
+            await line.breaks()
+            await desk.sees("无法确认,请勿放行")
+            await desk.page.clock.run_for(5_000)
+            await desk.clicks("查验")
+            await line.takes(0)
+            await line.takes(2_000)  # what was granted then is over: it is asked anew
+            await desk.sees("可以通过")
+            first, anew = (each.headers["Idempotency-Key"] for each in gate.sent("POST", GATE_PASSES))
+            assert first != anew
+            await desk.page.clock.run_for(3_000)
+            await desk.sees("请刷证件")
+
+    async def test_shows_nothing_of_before_it_slept_or_was_loaded_again(self, url: str, chromium: Browser) -> None:
         async with Desk.opened(url, chromium) as desk:
-            await desk.page.clock.install()
             await desk.page.goto(PATH)
             await scan(desk, ADMITTED)
             await desk.sees("可以通过")
-            await desk.page.clock.run_for(5_001)
+            await desk.page.evaluate(FALL_ASLEEP)
+            await desk.sees("请刷证件")
+            await desk.page.get_by_label("证件号码").fill(ADMITTED)
+            async with desk.page.expect_navigation():
+                await desk.page.evaluate("document.getElementById('turnstile').submit()")  # before the script was there
+            await desk.sees("可以通过")
+            await desk.page.reload()
             await desk.sees("请刷证件")
 
     async def test_without_a_line_says_so_and_asks_again_as_the_same_attempt(self, url: str, gate: Gate, chromium: Browser) -> None:
@@ -198,4 +280,5 @@ class TestTurnstile:
             await desk.page.get_by_label("证件号码").fill(ADMITTED)
             await desk.clicks("查验")
             await desk.sees("可以通过")
-            assert "5;" in (await desk.page.locator("noscript meta, meta[http-equiv]").first.get_attribute("content") or "")
+            content = await desk.page.locator("noscript meta, meta[http-equiv]").first.get_attribute("content") or ""
+            assert 0 < int(content.split(";")[0]) < 5, "what the portal waited for counts"

@@ -42,10 +42,18 @@ class TestTurnstile:
         services.answers["POST", GATE_PASSES] = (200, attempt("admitted", [REMINDER]))
         await browser.open(self.PATH)
         page = await browser.submit(self.PATH, document_number=NUMBER)
-        for words in ("可以通过", "0153", 'data-seconds="5"', 'content="5; url=', "今天还没有健康登记"):
+        for words in ("可以通过", "0153", 'data-seconds="5"', "今天还没有健康登记"):
             assert words in page.text
+        assert 'content="4; url=' in page.text, "without the script: what the portal waited for counts"
         assert NUMBER not in page.text
         assert {"document": {"type": "citizen_id", "number": NUMBER}} == services.body_of("POST", GATE_PASSES)
+
+    async def test_is_not_green_where_the_grant_is_over_before_the_page_is_sent(self, services: StandIns, browser: Browser) -> None:
+        services.answers["POST", GATE_PASSES] = (200, {**attempt("admitted", []), "valid_until": "2020-02-18T07:44:36Z"})
+        await browser.open(self.PATH)
+        page = (await browser.submit(self.PATH, document_number=NUMBER)).text
+        assert "应答来得太迟" in page
+        assert 'data-state="good"' not in page
 
     async def test_tells_every_reason_what_clears_it_and_the_earliest_date(self, browser: Browser) -> None:
         await browser.open(self.PATH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,9 +19,9 @@ from portal.visits import PAGE, Visit, page
 router = Router(prefix="/contracts/{contract_no}/turnstile", tags=["pages"])
 
 FIELDS = {"/document": "document_number", "/document/type": "document_type"}
-REFUSAL_SHOWN_S = 20.0
-UNKNOWN_SHOWN_S = 60.0
-"""Then nobody's number is left on the screen. A grant is shown as long as it may be acted on."""
+REFUSAL_SHOWN_S = 20
+UNKNOWN_SHOWN_S = 60
+"""Then nobody's number is left on the screen. A grant is shown as long as it may be acted on, since it was asked for."""
 ENDING_CHARS = 4
 """Of the number, so that whoever stands there can see that the answer is his."""
 
@@ -30,9 +31,12 @@ class Shown:
     """One answer, and how long it stands there."""
 
     state: str
-    """`good`, `bad`, `unknown`, `wrong` (no number at all) or `waiting`."""
+    """`good`, `bad`, `unknown`, `late` (a grant that is over), `wrong` (no number at all) or `waiting`."""
     seconds: int = 0
+    """Of a grant since it was asked for: what of that is left, the tablet's script measures. Of all else since it is shown."""
     attempt: Attempt | None = None
+    page_seconds: int = 0
+    """Without the script: whole seconds that are left when the page is sent. Nobody measures how long that is under way."""
 
 
 WAITING = Shown("waiting")
@@ -69,16 +73,17 @@ async def pass_gate(visit: Visit) -> Response:
     """过闸. Without an answer of the gate nobody is let in, and the page says that it does not know."""
     number = visit.form.text("document_number").strip()
     document = {"type": visit.form.text("document_type") or "citizen_id", "number": number}
+    asked_at_s = time.monotonic()
     try:
         gatekeeper = visit.services(_forget).gatekeeper
         attempt = await gatekeeper.pass_gate(str(visit.contract_no), document, key=visit.form.text("key"))
     except UpstreamAway:
-        return _turnstile(visit, Shown("unknown", math.ceil(UNKNOWN_SHOWN_S)), status=503, key=visit.form.text("key"))
+        return _turnstile(visit, _stands("unknown", UNKNOWN_SHOWN_S), status=503, key=visit.form.text("key"))
     except UpstreamRefused as refused:
         if refused.status != 422:
             raise
-        return _turnstile(visit, Shown("wrong", math.ceil(UNKNOWN_SHOWN_S)), errors=visit.wrong(refused, FIELDS))
-    shown = _shown(attempt)
+        return _turnstile(visit, _stands("wrong", UNKNOWN_SHOWN_S), errors=visit.wrong(refused, FIELDS))
+    shown = _shown(attempt, waited_s=time.monotonic() - asked_at_s)
     ending = number[-ENDING_CHARS:]
     if shown.state != "unknown":
         visit.form = Form({"document_type": ["citizen_id"]})
@@ -89,12 +94,19 @@ async def _forget(service: str, token: str) -> None:
     """What the last one did is nothing that the next one has to wait for."""
 
 
-def _shown(attempt: Attempt) -> Shown:
+def _shown(attempt: Attempt, *, waited_s: float) -> Shown:
     if attempt.outcome == "admitted" and attempt.valid_until is not None:
-        return Shown("good", math.ceil((attempt.valid_until - attempt.attempted_at).total_seconds()), attempt)
+        valid_s = (attempt.valid_until - attempt.attempted_at).total_seconds()
+        if (left := math.floor(valid_s - waited_s)) < 1:
+            return _stands("late", UNKNOWN_SHOWN_S)
+        return Shown("good", math.floor(valid_s), attempt, page_seconds=left)
     if {each.code for each in attempt.forbidding} == {"state_stale"}:
-        return Shown("unknown", math.ceil(UNKNOWN_SHOWN_S), attempt)
-    return Shown("bad", math.ceil(REFUSAL_SHOWN_S), attempt)
+        return _stands("unknown", UNKNOWN_SHOWN_S, attempt)
+    return _stands("bad", REFUSAL_SHOWN_S, attempt)
+
+
+def _stands(state: str, seconds: int, attempt: Attempt | None = None) -> Shown:
+    return Shown(state, seconds, attempt, page_seconds=seconds)
 
 
 def _turnstile(

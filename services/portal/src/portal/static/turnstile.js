@@ -8,14 +8,24 @@ const type = form.elements.document_type;
 let asking = null; // the question that is under way: an answer to an older one is thrown away
 let fading = null;
 let unanswered = null; // the document that the key in the form stands for
+let firstAskedAt = 0; // under that key, as the browser counts: a tablet's clock may be set. The page itself was asked for at 0.
 
-const prepared = (state) => document.getElementById(`answer-${state}`).content.cloneNode(true);
+const prepared = (state) => document.getElementById(`answer-${state}`).content.firstElementChild.cloneNode(true);
+
+// A grant counts from the moment in which it was first asked for: how slow the line is makes none longer. All else counts from now.
+function msLeft({ dataset }) {
+  return Number(dataset.seconds) * 1000 - (dataset.state === "good" ? performance.now() - firstAskedAt : 0);
+}
+const isOver = (answer) => answer.dataset.state === "good" && msLeft(answer) <= 0;
 
 function show(answer) {
   place.replaceChildren(answer);
+  letFade(answer);
+}
+
+function letFade(answer) {
   clearTimeout(fading);
-  const seconds = Number(place.firstElementChild.dataset.seconds);
-  if (seconds) fading = setTimeout(waitForNext, seconds * 1000);
+  if (Number(answer.dataset.seconds)) fading = setTimeout(waitForNext, msLeft(answer));
 }
 
 // Of whoever was there nothing is left: nearly everybody has the first type.
@@ -52,17 +62,26 @@ async function ask() {
   if (asking) asking.abort();
   // The same key only for the same document of which nobody heard: then it is one attempt, however often it is sent.
   const asked = `${type.value} ${number.value}`;
-  if (asked !== unanswered) form.elements.key.value = crypto.randomUUID();
+  const isRepeated = asked === unanswered;
+  if (!isRepeated) {
+    form.elements.key.value = crypto.randomUUID();
+    firstAskedAt = performance.now();
+  }
   unanswered = asked;
   const question = (asking = new AbortController());
   show(prepared("asking"));
   number.select(); // the next scan takes its place
-  const answer = await answerTo(question);
+  let answer = await answerTo(question);
   if (asking !== question) return; // somebody else stands there now
   asking = null;
+  if (isOver(answer)) {
+    unanswered = null;
+    if (isRepeated) return ask(); // it may have been granted long ago, when the answer got lost: now under a key of its own
+    answer = prepared("late");
+  }
   show(answer);
   // The gate may have answered that it cannot know: that answer is kept under its key, and asked anew it may know again.
-  const { state, answered } = place.firstElementChild.dataset;
+  const { state, answered } = answer.dataset;
   if (state === "good" || state === "bad") forget();
   if (answered !== undefined) unanswered = null;
   number.focus();
@@ -99,7 +118,10 @@ document.addEventListener("keydown", (event) => {
 window.addEventListener("offline", () => show(prepared("offline")));
 window.addEventListener("online", waitForNext);
 window.addEventListener("pageshow", (event) => event.persisted && waitForNext());
+document.addEventListener("visibilitychange", () => document.hidden && waitForNext()); // in a tablet that sleeps no time passes
 
-const first = Number(place.firstElementChild.dataset.seconds);
-if (first) fading = setTimeout(waitForNext, first * 1000);
+// What came with the page. One that is loaded again was asked for before, nobody knows when.
+const arrived = place.firstElementChild;
+if (arrived.dataset.state === "good" && performance.getEntriesByType("navigation")[0].type !== "navigate") waitForNext();
+else letFade(arrived);
 number.focus();
