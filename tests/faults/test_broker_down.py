@@ -42,6 +42,7 @@ class TestBrokerDown:
             (site,) = here.sites
             quiet, talked_about = await _apart(here, site)
             newcomer = await _declared_apart_from(here, quiet)
+            await eventually(lambda: caught_up(stack), within_s=CAUGHT_UP_S_MAX)  # Registration knows what he declared.
             await stack.kafka.stop()
             stopped_at_s = time.monotonic()
 
