@@ -12,11 +12,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.auth import Principal
-from chassis.command_handling import DECISIONS_MAX, Decider, Outcome, cause_of, command_key
+from chassis.command_handling import Decider, Outcome, cause_of, command_key
 from chassis.consistency import ConsistencyToken
 from chassis.event_store import Append, AppendResult, CommandKey, EventStore
 from chassis.faults import IdempotencyKeyReused, TooLate, Unavailable, VersionConflict
 from chassis.telemetry import on_behalf_of
+from chassis.turns import ROUNDS_MAX
 from contracts.access import Role
 from contracts.event import EVENT_BYTES_MAX, Actor, Event, shard_of
 from tests.chassis.log_database import LogDatabase
@@ -202,13 +203,13 @@ class TestConflict:
 
     async def test_ends_after_so_many_decisions(self, raced: Raced) -> None:
         decisions, tally = Decisions(), uuid4()
-        raced.race(*(append_of(tally, at=n) for n in range(DECISIONS_MAX + 1)))
+        raced.race(*(append_of(tally, at=n) for n in range(ROUNDS_MAX + 1)))
 
         with pytest.raises(VersionConflict) as raised:
             await handler(raced, replace(decisions.decider, state_version=2)).handle(tally, Count(tally, 7))
 
-        assert len(decisions.states) == DECISIONS_MAX
-        assert raised.value.version == DECISIONS_MAX - 1, "where it stood when it was last decided"
+        assert len(decisions.states) == ROUNDS_MAX
+        assert raised.value.version == ROUNDS_MAX - 1, "where it stood when it was last decided"
         assert len(raced.others) == 1
 
     async def test_of_many_at_once_ends_with_all_of_them_in_the_log(self, log: LogDatabase) -> None:
@@ -223,11 +224,21 @@ class TestConflict:
 
 class TestManyAtOnce:
     async def test_on_one_stream_are_each_decided_once(self, store: EventStore) -> None:
-        decisions, tally, many = Decisions(), uuid4(), 4 * DECISIONS_MAX
+        decisions, tally, many = Decisions(), uuid4(), 4 * ROUNDS_MAX
         counting = handler(store, replace(decisions.decider, state_version=2))
         outcomes = await asyncio.gather(*(counting.handle(tally, Count(tally, n)) for n in range(1, many + 1)))
         assert [*range(1, many + 1)] == [outcome.version for outcome in outcomes], "in the order in which they came"
         assert many == len(decisions.states)
+
+    async def test_are_each_decided_once_though_they_read_before_they_ask(self, store: EventStore) -> None:
+        tally, counting = uuid4(), handler(store)
+
+        async def count_on(n: int) -> int:
+            async with counting.turn(tally):
+                version, _ = await counting.read(tally)
+                return (await counting.handle(tally, Count(tally, n), expected_version=version)).version
+
+        assert [*range(1, 9)] == await asyncio.gather(*map(count_on, range(1, 9)))
 
     async def test_in_many_processes_are_all_done(self, log: LogDatabase) -> None:
         tally, processes = uuid4(), [handler(await log.store()) for _ in range(6)]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Sequence
+from contextvars import Context
 from uuid import UUID, uuid4
 
 import pytest
 
 from chassis.admission import Admission
-from chassis.turns import Turns
+from chassis.faults import Unavailable
+from chassis.turns import WAITING_MAX, Turns
+from tests.measured import risen
 
 STREAM = uuid4()
 
@@ -33,7 +35,7 @@ class Room:
         self.doors[n].set()
 
 
-def entering(room: Room, count: int) -> Sequence[asyncio.Task[None]]:
+def entering(room: Room, count: int) -> list[asyncio.Task[None]]:
     return [asyncio.create_task(room.enter(n)) for n in range(count)]
 
 
@@ -90,6 +92,47 @@ class TestTurn:
         async with room.turns.turn(STREAM):
             pass
 
+    async def test_is_waited_for_once_by_whoever_does_several_things_in_it(self) -> None:
+        room, other = Room(Turns()), uuid4()
+        held = asyncio.create_task(room.enter(0, other))
+        await settled()
+        async with room.turns.turn(STREAM):
+            for stream_id in (STREAM, other):
+                async with asyncio.timeout(1), room.turns.turn(stream_id):
+                    pass
+            following = asyncio.create_task(room.enter(1), context=Context())
+            await settled()
+            assert [0] == room.came, "it is still a turn"
+        for n in (0, 1):
+            room.leave(n)
+        await asyncio.gather(held, following)
+        async with room.turns.turn(STREAM):
+            following = asyncio.create_task(room.enter(2), context=Context())
+            await settled()
+            assert [0, 1] == room.came, "whoever comes again waits again"
+        room.leave(2)
+        await following
+
+    async def test_is_not_waited_for_by_more_than_have_it_in_time(self) -> None:
+        room, shed = Room(Turns()), risen("gatehouse_http_requests_shed_total")
+        tasks = entering(room, 1 + WAITING_MAX)
+        await settled()
+        with pytest.raises(Unavailable) as turned_away:
+            async with asyncio.timeout(1):
+                await room.enter(99)
+        assert (1, 1) == (turned_away.value.retry_after_s, shed())
+        elsewhere = asyncio.create_task(room.enter(98, uuid4()))
+        await settled()
+        assert [0, 98] == room.came
+        tasks[1].cancel()  # One less waits.
+        await settled()
+        tasks.append(asyncio.create_task(room.enter(97)))
+        await settled()
+        for n in (98, 97, *range(1 + WAITING_MAX)):
+            room.doors.setdefault(n, asyncio.Event()).set()
+        await asyncio.gather(elsewhere, *tasks, return_exceptions=True)
+        assert [0, 98, *range(2, 1 + WAITING_MAX), 97] == room.came
+
     async def test_is_waited_for_without_a_seat(self) -> None:
         admission, room = Admission(), Room(Turns())
 
@@ -110,10 +153,10 @@ class TestTurn:
         room = Room(turns)
         tasks = [asyncio.create_task(room.enter(n, UUID(int=n // 2))) for n in range(100)]
         await settled()
-        assert 50 == len(turns._locks)
+        assert 50 == len(turns._lines)
         for n in range(100):
             room.leave(n)
         await asyncio.gather(*tasks)
         del tasks
         gc.collect()
-        assert 0 == len(turns._locks)
+        assert 0 == len(turns._lines)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,10 +16,20 @@ from chassis.command_handling import Outcome as Handled
 from chassis.command_handling import command_key
 from chassis.event_store import Append, AppendResult, StoredStream
 from chassis.faults import IdempotencyKeyReused
+from chassis.turns import Turns
 from contracts.event import shard_of
-from contracts.gatekeeper import ClearanceChanged, EntryAttempted, EntryKind, Outcome, ReasonCode
+from contracts.gatekeeper import (
+    ClearanceChanged,
+    EntryAttempted,
+    EntryKind,
+    Outcome,
+    PaperEntryRecorded,
+    PaperEntrySettled,
+    ReasonCode,
+)
 from contracts.health import Disposition
 from gatekeeper.domain.commands import Attempt, Confirm
+from gatekeeper.domain.settling import Finding, Measure
 from tests.gatekeeper import facts
 from tests.gatekeeper.conftest import BOUND, Door
 from tests.gatekeeper.facts import HERE, disposed
@@ -84,6 +96,54 @@ class TestAttempt:
         refused = await attempt(doors[0], person_id, "a")
         assert 2 == loads
         assert [ReasonCode.QUARANTINE_REQUIRED] == codes(refused)
+
+    async def test_takes_one_turn_however_often_it_is_decided(self, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+        person_id, waited_for, taken = await door.expects_somebody(), Turns._waited_for, 0
+
+        async def counted(turns: Turns, line: Any) -> bool:
+            nonlocal taken
+            taken += 1
+            return await waited_for(turns, line)
+
+        monkeypatch.setattr(Turns, "_waited_for", counted)
+        for _ in range(2):  # A repeat is looked at again.
+            await attempt(door, person_id, "a")
+        assert 2 == taken
+
+
+class TestManyAtOnce:
+    async def test_of_one_person_on_paper_and_settled_are_each_decided_once(
+        self, door: Door, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        person_id, append, appends = await door.expects_somebody(), door.store.append, 0
+        await door.knows(person_id, BAN)
+
+        async def counted(appended: Append) -> AppendResult:
+            nonlocal appends
+            appends += 1
+            return await append(appended)
+
+        def on_paper(n: int) -> Coroutine[Any, Any, Handled[PaperEntryRecorded]]:
+            key = command_key(principal="operator", key=f"paper {n}", body=b"")
+            at = datetime.now(UTC) - timedelta(seconds=n)
+            return door.gate.record_on_paper(person_id, HERE, decided_by=(uuid4(), uuid4()), entered_at=at, key=key)
+
+        def settle(entry: Handled[PaperEntryRecorded]) -> Coroutine[Any, Any, Handled[PaperEntrySettled]]:
+            attempt_id = entry.events[0].attempt_id
+            return door.gate.settle_paper_entry(
+                person_id,
+                attempt_id,
+                HERE,
+                finding=Finding.EMERGENCY,
+                measure=Measure.NONE,
+                settled_by="officer",
+                key=command_key(principal="officer", key=str(attempt_id), body=b""),
+            )
+
+        monkeypatch.setattr(door.store, "append", counted)
+        recorded = await asyncio.gather(*map(on_paper, range(1, 7)))
+        await asyncio.gather(*map(settle, recorded))
+        assert 12 == appends
 
 
 class TestMetrics:

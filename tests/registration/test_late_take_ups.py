@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextvars import Context
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from chassis.command_handling import Outcome
+from chassis.command_handling import Outcome, command_key
 from chassis.faults import Unavailable
 from chassis.testing.wait import eventually
 from contracts.access import Role
+from contracts.identity import Document, DocumentType
 from devstack.databases import Database
 from registration.domain.person import PersonCommand, PersonEvent
 from registration.domain.waiting import TakeUp
+from registration.late_take_ups import FOUND_MAX, OVERLOOKED
 from registration.wiring import SERVICE
 from tests.conftest import MakeDatabase
 from tests.in_process import Caller
@@ -61,6 +65,29 @@ class TestLook:
         await eventually(is_taken_up)
         await eventually(nothing_is_left)
         assert 1 == (await unattended.facts()).count("person-pre-registered")
+
+    async def test_reads_whom_it_takes_up_when_it_is_its_turn(self, unattended: Running) -> None:
+        contract_no = await report(unattended)
+        operator = unattended.caller(Role.SITE_OPERATOR, contract_no)
+        kept = await operator.post(path(contract_no), form())
+        await operator.get(path(contract_no), seen=kept.headers["consistency-token"])
+        await declare(unattended)
+        person, people = await person_id(unattended), unattended.wired.people
+        other = Document(type=DocumentType.CITIZEN_ID, number=citizen(1)["number"])
+
+        async def is_known_to_wait() -> bool:
+            return len(await unattended.wired.pool.fetch(OVERLOOKED, FOUND_MAX)) == 1
+
+        async def waits_for_its_turn() -> bool:
+            line = people._turns._lines.get(person)
+            return line is not None and line.waiting == 1
+
+        await eventually(is_known_to_wait)
+        async with people.turn(person):
+            looking = asyncio.create_task(unattended.take_up_late(), context=Context())
+            await eventually(waits_for_its_turn)
+            await unattended.wired.linking.link(person, other, "护照换发", key=command_key(principal="a", key="b", body=b""))
+        assert 1 == await looking
 
     async def test_takes_up_whoever_comes_along_with_somebody_who_is_expected(
         self, running: Running, contract_no: str, operator: Caller

@@ -27,7 +27,7 @@ from contracts.same_person import RECORDS_MAX
 from registration.domain.erasure import PersonIsErased
 from registration.domain.same_person import DocumentIsNotLinked, PersonHasTooManyDocuments
 from registration.erasing import erase_records
-from registration.linking import READINGS_MAX, Told
+from registration.linking import Told
 from registration.pre_registering import Answer, TypedForm
 from tests.registration.asking import begin_test, citizen, number, person_id
 from tests.registration.facts import EMPLOYER
@@ -36,8 +36,8 @@ from tests.registration.turns import Turn, Turns, turns
 
 PEOPLE = 10
 """Documents: more than one person may have."""
-SAYINGS_MAX = READINGS_MAX
-"""Of one example: nobody is outrun as often as he may read."""
+SAYINGS_MAX = 8
+"""Of one example: nobody is outrun as often as he may decide."""
 AT_ONCE_MAX = 4
 SEEN_MIN = {"outrun": 5, "answered again": 5, "died": 5, "keys gone, and died": 2, "erased": 5}
 """In all examples: with fewer, nothing of it was tried."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from argparse import Namespace
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
@@ -528,6 +529,24 @@ class TestErase:
         assert 204 == (await supervisor.delete(f"/v1/people/{mistaken}/personal-data")).status_code
         assert mistaken != await person_id(running, 1)
         assert UUID(first) == await person_id(running), "nobody else is erased"
+
+
+class TestManyAtOnce:
+    async def test_through_one_process_are_each_told_once(
+        self, running: Running, contract_no: str, operator: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = await registered(running, contract_no, operator)
+        append, appends = running.wired.store.append, 0
+
+        async def counted(appended: Append) -> AppendResult:
+            nonlocal appends
+            appends += 1
+            return await append(appended)
+
+        monkeypatch.setattr(running.wired.store, "append", counted)
+        answers = await asyncio.gather(*(linking(operator, contract_no, first, n) for n in range(1, RECORDS_MAX)))
+        assert {201} == {each.status_code for each in answers}
+        assert RECORDS_MAX - 1 == appends
 
 
 class TestAtTheSameMoment:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from time import monotonic
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
@@ -40,7 +40,7 @@ from chassis.faults import IdempotencyKeyReused, OtherStreamMoved, TooLate, Unav
 from chassis.shard_heads import READ_EVENTS_MAX
 from chassis.telemetry import request_context
 from chassis.tracing import following
-from chassis.turns import Turns, give_way
+from chassis.turns import Rounds, Turns
 from contracts.event import EVENT_BYTES_MAX, Actor, Envelope, Event, Recorded
 from contracts.rejection import Rejection
 
@@ -50,8 +50,6 @@ E = TypeVar("E", bound=Event)
 
 EVENTS_MAX = 64
 """Facts that one command makes at most."""
-DECISIONS_MAX = 16
-"""How often a command is decided because another process's facts came first, before the client is told to try again."""
 NOTHING: Mapping[UUID, Any] = MappingProxyType({})
 
 
@@ -136,6 +134,10 @@ class CommandHandler(Generic[C, S, E]):
         self.decider = decider
         self._turns = Turns()
 
+    def turn(self, stream_id: UUID) -> AbstractAsyncContextManager[None]:
+        """For whoever reads before he asks something: nobody else in this process decides on the stream between the two."""
+        return self._turns.turn(stream_id)
+
     async def handle(
         self,
         stream_id: UUID,
@@ -161,7 +163,7 @@ class CommandHandler(Generic[C, S, E]):
             raise ValueError("what is asked along of a stream rests on where that stream was read")
         epoch = self._store.epoch
         try:
-            async with self._turns.turn(stream_id):
+            async with self.turn(stream_id):
                 outcome = await self._handle(stream_id, command, key, expected_version, not_after, rests_on, along)
         except (Rejection, VersionConflict):
             if not await self._store.learn_epoch() or self._store.epoch != epoch:
@@ -194,11 +196,8 @@ class CommandHandler(Generic[C, S, E]):
         asked_along: Mapping[UUID, C],
     ) -> Outcome[E]:
         cause = _cause(key)
-        stored, began_s = NO_STREAM, monotonic()
-        for lost in range(DECISIONS_MAX):
-            if lost:
-                await give_way(lost, round_s=monotonic() - began_s)
-            began_s = monotonic()
+        stored = NO_STREAM
+        async for _ in Rounds():
             stored = await self._store.load(stream_id)
             if expected_version is not None and stored.version != expected_version:
                 raise VersionConflict(stored.version)

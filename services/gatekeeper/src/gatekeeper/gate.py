@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from chassis.command_handling import CommandHandler, Outcome
 from chassis.crash_points import CrashPoint, passing
 from chassis.event_store import CommandKey
 from chassis.faults import OtherStreamMoved, TooLate, VersionConflict
+from chassis.turns import Rounds
 from contracts import gatekeeper
 from contracts.event import shard_of
 from contracts.gatekeeper import EntryAttempted, EntryKind, PaperEntryRecorded, PaperEntrySettled
@@ -34,9 +36,6 @@ REASONS = Counter(
     "Reasons that the answers gave; one answer may give several, and a grant may remind.",
     ["code", "effect"],
 )
-
-READINGS_MAX = 8
-"""How often a person's history is read because something came in meanwhile, before the client is told to try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,10 @@ class Gate:
 
         Raises: IdempotencyKeyReused; VersionConflict; Unavailable: then nobody is admitted.
         """
+        async with self.handler.turn(person_id):
+            return await self._attempt(person_id, contract_no, kind, key)
+
+    async def _attempt(self, person_id: UUID, contract_no: str, kind: EntryKind, key: CommandKey) -> Outcome[EntryAttempted]:
         outcome, stamp = await self._ask(person_id, contract_no, kind, key=key)
         passing(CrashPoint.ATTEMPT_RECORDED)
         if outcome.events[0].outcome is gatekeeper.Outcome.REFUSED:
@@ -90,30 +93,27 @@ class Gate:
         """
         attempt_id, version = uuid4(), 0
         deciders = (await self._everyone(decided_by[0]), await self._everyone(decided_by[1]))
-        records = [*(await self.known(person_id)).records]
-        for _ in range(READINGS_MAX):
-            stamp = self._stamp(records)
-            read = {each: await self._stood(each, entered_at) for each in records}
-            version, person = read.pop(person_id)
-            command = RecordPaperEntry(
-                person_id=person_id,
-                attempt_id=attempt_id,
-                contract_no=contract_no,
-                decided_by=decided_by,
-                deciders=deciders,
-                entered_at=entered_at,
-                stood=person,
-                at=self.clock.now(),
-                fresh_as_of=stamp.fresh_as_of if stamp else None,
-                others={each: other for each, (_, other) in read.items()},
-            )
-            rests_on = [(each, of_other) for each, (of_other, _) in read.items()]
-            try:
-                return await self.handler.handle(person_id, command, key=key, expected_version=version, rests_on=rests_on)
-            except RecordNeeded as needed:
-                records.append(needed.person_id)
-            except VersionConflict:
-                continue  # Something came in while the history was read.
+        async with self.handler.turn(person_id):
+            async for _ in Rounds():
+                records = [*(await self.known(person_id)).records]
+                stamp = self._stamp(records)
+                read = {each: await self._stood(each, entered_at) for each in records}
+                version, person = read.pop(person_id)
+                command = RecordPaperEntry(
+                    person_id=person_id,
+                    attempt_id=attempt_id,
+                    contract_no=contract_no,
+                    decided_by=decided_by,
+                    deciders=deciders,
+                    entered_at=entered_at,
+                    stood=person,
+                    at=self.clock.now(),
+                    fresh_as_of=stamp.fresh_as_of if stamp else None,
+                    others={each: other for each, (_, other) in read.items()},
+                )
+                rests_on = [(each, of_other) for each, (of_other, _) in read.items()]
+                with suppress(RecordNeeded, VersionConflict):  # Something came in while the history was read.
+                    return await self.handler.handle(person_id, command, key=key, expected_version=version, rests_on=rests_on)
         raise VersionConflict(version)
 
     async def settle_paper_entry(
@@ -132,24 +132,23 @@ class Gate:
         Raises: Rejection; IdempotencyKeyReused; VersionConflict; Unavailable.
         """
         version = 0
-        for _ in range(READINGS_MAX):
-            version, _ = await self.handler.read(person_id)
-            history = [event async for event in self.handler.events(person_id, version)]
-            said = (each for each in history if isinstance(each, PaperEntrySettled) and each.attempt_id == attempt_id)
-            command = SettlePaperEntry(
-                person_id=person_id,
-                attempt_id=attempt_id,
-                contract_no=contract_no,
-                finding=finding,
-                measure=measure,
-                settled_by=settled_by,
-                settled=next(said, None),
-                at=self.clock.now(),
-            )
-            try:
-                return await self.handler.handle(person_id, command, key=key, expected_version=version)
-            except VersionConflict:
-                continue  # Something came in while the history was read.
+        async with self.handler.turn(person_id):
+            async for _ in Rounds():
+                version, _ = await self.handler.read(person_id)
+                history = [event async for event in self.handler.events(person_id, version)]
+                said = (each for each in history if isinstance(each, PaperEntrySettled) and each.attempt_id == attempt_id)
+                command = SettlePaperEntry(
+                    person_id=person_id,
+                    attempt_id=attempt_id,
+                    contract_no=contract_no,
+                    finding=finding,
+                    measure=measure,
+                    settled_by=settled_by,
+                    settled=next(said, None),
+                    at=self.clock.now(),
+                )
+                with suppress(VersionConflict):  # Something came in while the history was read.
+                    return await self.handler.handle(person_id, command, key=key, expected_version=version)
         raise VersionConflict(version)
 
     async def known(self, person_id: UUID) -> Known:
@@ -175,16 +174,16 @@ class Gate:
         self, person_id: UUID, contract_no: str, kind: EntryKind, *, key: CommandKey | None
     ) -> tuple[Outcome[EntryAttempted], Stamp | None]:
         """Without a key: does what was granted still hold? With what the answer rests on."""
-        others: Records = {}
-        stamp = self._stamp([person_id])
-        for _ in range(READINGS_MAX):
-            question = self._question(person_id, contract_no, kind, stamp, others)
-            try:
-                return await self._record(question if key else Confirm(question), key), stamp
-            except (RecordNeeded, OtherStreamMoved):
-                known = await self.known(person_id)
-                person_id = record_here(known.records, contract_no)
-                others, stamp = known.besides(person_id), known.stamp
+        async for _ in Rounds():
+            stamp = self._stamp([person_id])
+            with suppress(OtherStreamMoved, RecordNeeded):  # Something came in while the records were read.
+                try:
+                    return await self._record(self._question(person_id, contract_no, kind, stamp, {}), key), stamp
+                except RecordNeeded:  # Few have another one, and nobody else's is read for it.
+                    known = await self.known(person_id)
+                    here = record_here(known.records, contract_no)
+                    question = self._question(here, contract_no, kind, known.stamp, known.besides(here))
+                    return await self._record(question, key), known.stamp
         raise VersionConflict(0)
 
     async def _everyone(self, person_id: UUID) -> Set[UUID]:
@@ -213,8 +212,8 @@ class Gate:
             others=others,
         )
 
-    async def _record(self, command: Attempt | Confirm, key: CommandKey | None) -> Outcome[EntryAttempted]:
-        attempt = command.attempt if isinstance(command, Confirm) else command
+    async def _record(self, attempt: Attempt, key: CommandKey | None) -> Outcome[EntryAttempted]:
+        command: GateCommand = attempt if key else Confirm(attempt)
         # A ban under another document, and an entry, are ordered with this one as if all were of one stream.
         rests_on = [(each, other.version) for each, other in attempt.others.items()]
         not_after = self.freshness.not_after(attempt.fresh_as_of) if attempt.fresh_as_of is not None else None
@@ -222,8 +221,7 @@ class Gate:
             outcome = await self.handler.handle(attempt.person_id, command, key=key, not_after=not_after, rests_on=rests_on)
         except TooLate:
             # Decided on a view that is too old by now: as good as no view. That refusal has no deadline.
-            stale = replace(attempt, fresh_as_of=None)
-            return await self._record(Confirm(stale) if isinstance(command, Confirm) else stale, key)
+            return await self._record(replace(attempt, fresh_as_of=None), key)
         if not outcome.replayed:
             _count(outcome.events)
         return outcome

@@ -89,8 +89,12 @@ class LateTakeUps:
         return taken_up
 
     async def _take_up(self, row: asyncpg.Record) -> bool:
-        """Nobody comes along with whoever is no longer expected, however late the read model learns of it."""
         person_id: UUID = row["person_id"]
+        async with self.people.turn(person_id):
+            return await self._take_up_as_he_is(person_id, row)
+
+    async def _take_up_as_he_is(self, person_id: UUID, row: asyncpg.Record) -> bool:
+        """Nobody comes along with whoever is no longer expected, however late the read model learns of it."""
         version, person = await self.people.read(person_id)
         along: list[str] = []
         rests_on: dict[UUID, int] = {}

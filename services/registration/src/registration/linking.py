@@ -17,6 +17,7 @@ from chassis.event_store import CommandKey
 from chassis.faults import VersionConflict
 from chassis.identity import Identities
 from chassis.sealing import Sealing
+from chassis.turns import Rounds
 from contracts.event import shard_of
 from contracts.identity import Document
 from contracts.same_person import PersonLinked
@@ -24,7 +25,7 @@ from registration.domain.person import Person, PersonCommand, PersonEvent
 from registration.domain.same_person import DocumentIsNotLinked, DocumentIsThePersonsOwn, Link, Named, Unlink
 
 READINGS_MAX = 8
-"""How often records are read because one has moved meanwhile, before the client is told to try again."""
+"""How often records are read because they lead to others, or others to them, before the client is told to try again."""
 
 People = CommandHandler[PersonCommand, Person, PersonEvent]
 Records = Mapping[UUID, Person]
@@ -66,19 +67,20 @@ async def tell_all(
 
     Raises: what `commands_for` and the decider refuse; IdempotencyKeyReused; VersionConflict; Unavailable."""
     moved = VersionConflict(0)
-    for _ in range(READINGS_MAX):
-        read = await records_of(people, *asked, others_of=others_of)
-        along = {**await commands_for({each: person for each, (_, person) in read.items()})}
-        versions = {each: version for each, (version, _) in read.items()}
-        command, version = along.pop(asked[0]), versions.pop(asked[0])
-        try:
-            outcome = await people.handle(
-                asked[0], command, key=key, expected_version=version, rests_on=[*versions.items()], along=along
-            )
-        except VersionConflict as conflict:
-            moved = conflict
-        else:
-            return await _for_all(people, outcome, read)
+    async with people.turn(asked[0]):
+        async for _ in Rounds():
+            read = await records_of(people, *asked, others_of=others_of)
+            along = {**await commands_for({each: person for each, (_, person) in read.items()})}
+            versions = {each: version for each, (version, _) in read.items()}
+            command, version = along.pop(asked[0]), versions.pop(asked[0])
+            try:
+                outcome = await people.handle(
+                    asked[0], command, key=key, expected_version=version, rests_on=[*versions.items()], along=along
+                )
+            except VersionConflict as conflict:
+                moved = conflict
+            else:
+                return await _for_all(people, outcome, read)
     raise moved
 
 
