@@ -437,6 +437,24 @@ class TestAnotherHistory:
             await eventually(is_halted)
             assert {"fork"} == set(projector.halts.values())
 
+    @pytest.mark.parametrize("is_restarted", [False, True])
+    async def test_the_same_event_with_another_fact_at_the_last_position_halts(self, log: LogDatabase, is_restarted: bool) -> None:
+        """A command that was repeated to a copy of the log, and decided anew."""
+        [event] = counted(in_shard(1), 1)
+        anew, topic = event._replace(data=event.data + b" "), Topic([event])
+        projector = projector_of(log, Taken(subscribes=OTHER), source=topic)
+        async with projecting(projector):
+            await eventually(lambda: has_reached(log, 1, 1))
+            if not is_restarted:
+                topic.add(anew)
+                await eventually(is_halted)
+                assert {"fork"} == set(projector.halts.values())
+        projector = projector_of(log, Taken(subscribes=OTHER), source=Topic([anew]))
+        await log.owner.execute("DELETE FROM next_offset")
+        async with projecting(projector):
+            await eventually(is_halted)
+            assert {"fork"} == set(projector.halts.values())
+
     async def test_a_restored_log_goes_on_behind_what_was_taken_in(self, log: LogDatabase) -> None:
         stream = in_shard(1)
         topic = Topic([*counted(stream, 1, 2), *in_epoch(2, *counted(stream, 3)), *counted(stream, 1, 2)])

@@ -53,6 +53,8 @@ class Log:
     """Shard → position and epoch."""
     ids: dict[int, UUID] | None = field(default_factory=dict)
     """Shard → the event there. None: it is of the release before."""
+    digests: dict[int, bytes] = field(default_factory=dict)
+    """Shard → all that is stored of it."""
 
     def answer(self) -> ShardHeadsAnswer:
         ends = [self.heads.get(shard, (0, self.epoch)) for shard in range(SHARDS)]
@@ -62,6 +64,7 @@ class Log:
             heads=[pos for pos, _ in ends],
             head_epochs=[epoch for _, epoch in ends],
             head_ids=None if self.ids is None else [self.ids.get(shard) for shard in range(SHARDS)],
+            head_digests=[self.digests[shard].hex() if shard in self.digests else None for shard in range(SHARDS)],
         )
 
 
@@ -78,16 +81,20 @@ class Gate:
     ahead_s: float = 0.0
     """How far the worker's own clock has gone on while it was frozen."""
 
-    async def takes_in(self, source: str, pos: int, *, epoch: int = 1, event_id: UUID | None = None) -> None:
+    async def takes_in(
+        self, source: str, pos: int, *, epoch: int = 1, event_id: UUID | None = None, digest: bytes | None = None
+    ) -> None:
         """Up to that position, and the source's log ends there."""
         await self.keeper.pool.execute(
-            "INSERT INTO position VALUES ('clearance_v1', $1, $2, $3, $4, $5) ON CONFLICT (subscriber, source, shard)"
-            " DO UPDATE SET epoch = excluded.epoch, last_pos = excluded.last_pos, last_event_id = excluded.last_event_id",
+            "INSERT INTO position VALUES ('clearance_v1', $1, $2, $3, $4, $5, $4, $6) ON CONFLICT (subscriber, source, shard)"
+            " DO UPDATE SET epoch = excluded.epoch, last_pos = excluded.last_pos, last_event_id = excluded.last_event_id,"
+            " digest_pos = excluded.digest_pos, last_digest = excluded.last_digest",
             source,
             SHARD,
             epoch,
             pos,
             event_id,
+            digest,
         )
         self.reached[source, SHARD] = pos
         self.logs[source].heads[SHARD] = (pos, epoch)
@@ -194,6 +201,19 @@ class TestKeeper:
             assert {"freshness.source_has_another_history"} == {event["event"] for event in log.events}
         health.ids = None
         assert await gate.moves(), "a release before does not tell the ids"
+
+    async def test_does_not_believe_a_log_in_which_the_same_command_was_decided_anew(self, gate: Gate) -> None:
+        """Repeated to the copy, it made an event of the same id, and another fact."""
+        health, taken_in = gate.logs["health"], uuid4()
+        health.ids, health.digests = {SHARD: taken_in}, {SHARD: b"as it was"}
+        await gate.takes_in("health", 2, event_id=taken_in, digest=b"as it was")
+        assert await gate.moves()
+        with captured_log() as log:
+            health.digests = {SHARD: b"decided anew"}
+            assert await gate.stands()
+            assert {"freshness.source_has_another_history"} == {event["event"] for event in log.events}
+        await gate.keeper.pool.execute("UPDATE position SET digest_pos = digest_pos - 1 WHERE source = 'health'")
+        assert await gate.moves(), "a release before took in the last one, and kept no digest of it"
 
     async def test_believes_a_restored_log_that_goes_on_where_it_was(self, gate: Gate) -> None:
         """Its tail was taken back as it was, so what stands there keeps its epoch, though the log's own has risen."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chassis.internal_api import ShardHeadsAnswer
 from chassis.probes import SHARD_HEADS_PATH
+from chassis.shard_heads import read_shard
 from contracts.access import Role
 from contracts.event import shard_of
 from tests.in_process import Caller
@@ -22,6 +23,10 @@ class TestShardHeads:
         assert told.head_ids is not None
         assert await running.wired.pool.fetchval(HEAD, shard) == told.head_ids[shard]
         assert [pos > 0 for pos in told.heads] == [event_id is not None for event_id in told.head_ids]
+        async with running.wired.pool.acquire() as connection:
+            last = (await read_shard(connection, shard, after=told.heads[shard] - 1))[-1]
+        assert told.head_digests is not None
+        assert last.digest.hex() == told.head_digests[shard], "as its readers make it of what Kafka gives them"
 
     async def test_are_not_told_while_the_log_is_closed(self, running: Running, postgres_dsn: str) -> None:
         """Who has taken in all of it may still lack what it lacks."""

@@ -30,6 +30,8 @@ class ShardHeadsAnswer(BaseModel):
     """The epoch in which the event at each of them was written."""
     head_ids: Annotated[list[UUID | None], Field(min_length=SHARDS, max_length=SHARDS)] | None = None
     """The id of the event at each of them; None where there is none. A release before tells none of them."""
+    head_digests: Annotated[list[str | None], Field(min_length=SHARDS, max_length=SHARDS)] | None = None
+    """Of all that is stored of the same events, in hexadecimal digits. A release before tells none of them."""
 
 
 @router.get(SHARD_HEADS_PATH, include_in_schema=False)
@@ -46,4 +48,5 @@ async def read_shard_heads(request: Request) -> ShardHeadsAnswer:
         heads=[head.pos for head in reach.heads],
         head_epochs=[head.epoch for head in reach.heads],
         head_ids=list(reach.head_ids),
+        head_digests=[None if digest is None else digest.hex() for digest in reach.head_digests],
     )

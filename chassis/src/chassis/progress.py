@@ -29,16 +29,17 @@ from contracts.event import SHARDS, Recorded
 # From where they are believed to stand, and from nowhere else: how many moved.
 MOVE_POSITIONS = """
 WITH step AS (
-    SELECT * FROM unnest($2::text[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::uuid[])
-        AS s (subscriber, shard, before, last_pos, epoch, last_event_id)
+    SELECT * FROM unnest($2::text[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::uuid[], $8::bytea[])
+        AS s (subscriber, shard, before, last_pos, epoch, last_event_id, last_digest)
 ), moved AS (
-    UPDATE position AS p SET epoch = s.epoch, last_pos = s.last_pos, last_event_id = s.last_event_id
+    UPDATE position AS p SET epoch = s.epoch, last_pos = s.last_pos, last_event_id = s.last_event_id,
+        digest_pos = s.last_pos, last_digest = s.last_digest
     FROM step AS s
     WHERE p.subscriber = s.subscriber AND p.source = $1 AND p.shard = s.shard AND p.last_pos = s.before
     RETURNING 1
 ), begun AS (
-    INSERT INTO position (subscriber, source, shard, epoch, last_pos, last_event_id)
-    SELECT subscriber, $1, shard, epoch, last_pos, last_event_id FROM step WHERE before = 0
+    INSERT INTO position (subscriber, source, shard, epoch, last_pos, last_event_id, digest_pos, last_digest)
+    SELECT subscriber, $1, shard, epoch, last_pos, last_event_id, last_pos, last_digest FROM step WHERE before = 0
     ON CONFLICT DO NOTHING
     RETURNING 1
 )
@@ -90,6 +91,8 @@ class Last:
     epoch: int
     event_id: UUID | None
     """None: it is not known."""
+    digest: bytes | None = None
+    """None: it is not known, only the id."""
 
 
 NOTHING = Last(pos=0, epoch=0, event_id=None)
@@ -129,8 +132,8 @@ class Progress:
         """As stored. A subscriber that is new here begins at the beginning, and the others drop what they have."""
         shards = range(partition, SHARDS, partitions)
         rows = await pool.fetch(
-            "SELECT subscriber, shard, last_pos, epoch, last_event_id FROM position"
-            " WHERE source = $1 AND subscriber = ANY($2) AND shard = ANY($3)",
+            "SELECT subscriber, shard, last_pos, epoch, last_event_id, CASE WHEN digest_pos = last_pos THEN last_digest END"
+            " FROM position WHERE source = $1 AND subscriber = ANY($2) AND shard = ANY($3)",
             source,
             list(subscribers),
             list(shards),
@@ -180,7 +183,7 @@ class Progress:
     async def store(self, connection: Connection, step: Step) -> None:
         """Move the positions as the step says, in the caller's transaction. Raises: PositionsMoved."""
         rows = sorted(
-            (name, event.shard, self.lasts[name][event.shard].pos, event.pos, event.epoch, event.event_id)
+            (name, event.shard, self.lasts[name][event.shard].pos, event.pos, event.epoch, event.event_id, event.digest)
             for name, reached in step.reached.items()
             for event in reached.values()
         )
@@ -191,7 +194,7 @@ class Progress:
 
     def take(self, step: Step) -> None:
         for name, reached in step.reached.items():
-            self.lasts[name].update({shard: Last(each.pos, each.epoch, each.event_id) for shard, each in reached.items()})
+            self.lasts[name].update({shard: _last(event) for shard, event in reached.items()})
         if step.next_offset is not None:
             self.next_offset = step.next_offset
 
@@ -203,6 +206,10 @@ class Progress:
             QUARANTINED.inc(len(events) - len(ours))
             log.error("projector.foreign_event", source=self.source, partition=self.partition, count=len(events) - len(ours))
         return ours
+
+
+def _last(event: Recorded) -> Last:
+    return Last(event.pos, event.epoch, event.event_id, event.digest)
 
 
 def _next(events: Sequence[Recorded], lasts: Mapping[int, Last], *, is_scanning: bool) -> list[Recorded]:
@@ -231,5 +238,12 @@ def _check_had(event: Recorded, last: Last | Recorded) -> None:
     """An event at a position that was had before should be the one that stood there. Raises: AnotherHistory."""
     if last.epoch and event.epoch > last.epoch:
         raise WrongEpoch(event.shard, event.pos)
-    if event.pos == last.pos and last.event_id is not None and event.event_id != last.event_id:
+    if event.pos == last.pos and not is_same(last.event_id, last.digest, event.event_id, event.digest):
         raise Fork(event.shard, event.pos)
+
+
+def is_same(event_id: UUID | None, digest: bytes | None, other_id: UUID | None, other_digest: bytes | None) -> bool:
+    """Whether two events may be the same one, by what is known of both."""
+    if None not in (digest, other_digest):
+        return digest == other_digest
+    return None in (event_id, other_id) or event_id == other_id

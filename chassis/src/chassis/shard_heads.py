@@ -36,10 +36,12 @@ class Reach:
     """The last event of shard 0, 1, … 63; position 0 where there is none."""
     head_ids: Sequence[UUID | None]
     """Of the same events."""
+    head_digests: Sequence[bytes | None]
+    """Of the same events."""
 
 
 REACH = """
-SELECT h.shard, h.last_pos, s.epoch, e.meta, e.event_id,
+SELECT h.shard, h.last_pos, s.epoch, e.meta, e.event_id, sha256(e.data || e.meta) AS digest,
        (SELECT coalesce(examined_at_place = place_of_log(), false) FROM store) AS is_open
 FROM shard_head AS h CROSS JOIN store AS s LEFT JOIN event AS e ON e.shard = h.shard AND e.pos = h.last_pos
 ORDER BY h.shard
@@ -50,7 +52,7 @@ async def reach_of(pool: asyncpg.Pool) -> Reach:
     """How far the log of this database reaches, at one moment."""
     rows = await pool.fetch(REACH)
     heads = [Place(row["shard"], row["last_pos"], epoch_of(row["meta"]) if row["meta"] else row["epoch"]) for row in rows]
-    return Reach(rows[0]["epoch"], rows[0]["is_open"], heads, [row["event_id"] for row in rows])
+    return Reach(rows[0]["epoch"], rows[0]["is_open"], heads, [row["event_id"] for row in rows], [row["digest"] for row in rows])
 
 
 async def shard_heads(connection: Connection) -> dict[int, int]:

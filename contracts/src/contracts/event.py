@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import ClassVar, NamedTuple, Self
 from urllib.parse import quote, unquote
 from uuid import UUID
@@ -194,6 +195,12 @@ class Recorded(NamedTuple):
     @property
     def traceparent(self) -> str:
         return self.headers[11].decode()
+
+    @property
+    def digest(self) -> bytes:
+        """Of all that is stored of it; in SQL `sha256(data || meta)`. Its id says less: a command that is repeated to a copy of
+        the log, and decided anew there, gives the same."""
+        return sha256(self.data + b"\n".join(self.headers)).digest()
 
     @property
     def actor(self) -> Actor | None:

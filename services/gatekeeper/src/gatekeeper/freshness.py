@@ -31,7 +31,7 @@ from chassis.database import DATABASE_ERRORS
 from chassis.internal_api import ShardHeadsAnswer
 from chassis.leases import Lease
 from chassis.probes import SHARD_HEADS_PATH
-from chassis.progress import Last
+from chassis.progress import Last, is_same
 from chassis.service import Worker
 from contracts.event import SHARDS
 
@@ -68,8 +68,9 @@ class SourceDisagrees(Exception):
 
 
 KNOWN = """
-SELECT DISTINCT ON (source, shard) source, shard, last_pos, epoch, last_event_id FROM position
-WHERE source = ANY ($1) ORDER BY source, shard, last_pos DESC, last_event_id
+SELECT DISTINCT ON (source, shard)
+    source, shard, last_pos, epoch, last_event_id, CASE WHEN digest_pos = last_pos THEN last_digest END
+FROM position WHERE source = ANY ($1) ORDER BY source, shard, last_pos DESC, digest_pos DESC NULLS LAST, last_event_id
 """
 
 
@@ -88,9 +89,11 @@ def require_agreement(answer: ShardHeadsAnswer, known: Mapping[int, Last]) -> No
 
 
 def _is_at_the_head(last: Last, answer: ShardHeadsAnswer, shard: int) -> bool:
-    """Whether the event that was taken in last may be the one there, by its epoch and its id."""
+    """Whether the event that was taken in last may be the one there, by its epoch and its bytes."""
     event_id = answer.head_ids[shard] if answer.head_ids else None
-    return answer.head_epochs[shard] == last.epoch and (None in (event_id, last.event_id) or event_id == last.event_id)
+    told = answer.head_digests[shard] if answer.head_digests else None
+    digest = bytes.fromhex(told) if told else None
+    return answer.head_epochs[shard] == last.epoch and is_same(last.event_id, last.digest, event_id, digest)
 
 
 @dataclass(frozen=True, slots=True)
