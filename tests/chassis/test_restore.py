@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis import restore
+from chassis.crash_points import CrashPoint
 from chassis.event_store import Conflict, EventStore
 from chassis.faults import Unavailable
 from chassis.kafka import ProducerHolder, make_producer
@@ -139,6 +140,45 @@ class TestRestoredLog:
         assert [(store.epoch, 3, None)] == await log.rows("SELECT epoch, events_taken_back, loss_accepted_because FROM restoration")
         assert (4, Tally((1, 2, 3, 4))) == await handler(store).read(old)
         assert (1, Tally((7,))) == await handler(store).read(new)
+
+    async def test_tells_of_all_that_was_taken_back_though_it_was_cut_short(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = await restored(server, lambda: server.count(in_shard(5), 1, 2, 3))
+        monkeypatch.setattr(restore, "CHUNK_EVENTS_MAX", 1)
+        log = await server.log()
+        store, left = await log.store(), 2
+
+        def die_after_the_second(point: CrashPoint) -> None:
+            nonlocal left
+            left -= point is CrashPoint.RESTORE_TAKEN_BACK
+            if not left:
+                raise OSError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(restore, "passing", die_after_the_second)
+            await (await server.examination(log, store)).begin()
+        assert (2, False) == (len(await server.stored()), (await store.reach()).is_open)
+        await (await server.examination(log, store)).begin()
+        assert before == await server.stored()
+        assert [(3, None)] == await log.rows("SELECT events_taken_back, loss_accepted_because FROM restoration")
+
+    async def test_takes_nothing_back_of_two_histories(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The topic itself has both beyond the log: of two copies each has published its own."""
+        stream = in_shard(5)
+        await server.count(stream, 1)
+        await restored(server, lambda: server.count(stream, 2, 3))
+        other = new_event(stream, 3, amount=9)
+        async with started(make_producer(server.bootstrap)) as copy:
+            headers = record_headers(other.meta.split(b"\n"), 3)
+            await copy.send_and_wait(server.topic, other.data, partition=1, headers=headers)
+        monkeypatch.setattr(restore, "CHUNK_EVENTS_MAX", 1)  # What is met before the fork would be taken back before it is met.
+        log = await server.log()
+        examination = await server.examination(log, await log.store())
+        with capture_logs() as logs:
+            await examination.begin()
+        assert [("fork-in-topic", 5, 3)] == [(each["reason"], each["shard"], each["pos"]) for each in logs if "reason" in each]
+        assert 1 == len(await server.stored())
 
     async def test_goes_on_in_a_later_epoch(self, server: Server) -> None:
         stream = in_shard(5)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import math
 from argparse import ArgumentParser, Namespace
+from array import array
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -213,41 +214,38 @@ class Examination:
             if not is_open or await self._lacks(unseen):
                 await connection.execute("SELECT begin_restoration()")
                 passing(CrashPoint.RESTORE_BEGUN)
-                await self._require_no_fork(unseen)
-                taken_back = await self._take_back(connection, unseen)
-                epoch = await connection.fetchval("SELECT end_restoration($1, NULL)", taken_back)
+                await self._require_no_fork(unseen, await shard_heads(connection))
+                await self._take_back(connection, unseen)
+                epoch = await connection.fetchval(REOPEN)
                 passing(CrashPoint.RESTORE_ENDED)
-                log.warning("restore.log_completed", count=taken_back, epoch=epoch)
+                log.warning("restore.log_completed", count=await connection.fetchval(TAKEN_BACK, epoch), epoch=epoch)
         await self._store.learn_epoch()
 
-    async def _require_no_fork(self, unseen: Ranges) -> None:
+    async def _require_no_fork(self, unseen: Ranges, heads: Mapping[int, int]) -> None:
         """Before anything is taken back: where one of two is to be given up, nothing is mixed. Raises: ForkInTopic."""
+        beyond = _Beyond(heads, events_max=sum(end - first for first, end in unseen.values()))
         async for events in self._read(unseen):
             stored = await _stored(self._pool, events)
             for event in events:
                 if stored.get((event.shard, event.pos), _as_stored(event)) != _as_stored(event):
                     raise ForkInTopic(event.shard, event.pos)
+                beyond.require_one(event)
 
-    async def _take_back(self, connection: Connection, unseen: Ranges) -> int:
+    async def _take_back(self, connection: Connection, unseen: Ranges) -> None:
         heads = await shard_heads(connection)
-        count, beyond = 0, dict(heads)
+        beyond = dict(heads)
         async for events in self._read(unseen):
-            following, stored = [], await _stored(connection, events)
+            following = []
             for event in events:
                 beyond[event.shard] = max(beyond[event.shard], event.pos)
                 if event.pos == heads[event.shard] + 1:
                     heads[event.shard] = event.pos
-                    stored[event.shard, event.pos] = _as_stored(event)
                     following.append(event)
-                elif event.pos <= heads[event.shard] and stored.get((event.shard, event.pos)) != _as_stored(event):
-                    raise ForkInTopic(event.shard, event.pos)
             for first in range(0, len(following), CHUNK_EVENTS_MAX):
                 await connection.execute(TAKE_BACK, *self._columns(following[first : first + CHUNK_EVENTS_MAX]))
                 passing(CrashPoint.RESTORE_TAKEN_BACK)
-            count += len(following)
         if beyond != heads:
             raise HoleInTopic
-        return count
 
     def _columns(self, events: Sequence[Recorded]) -> Iterable[list[Any]]:
         ordered = sorted(events, key=lambda event: (event.shard, event.pos))
@@ -314,6 +312,26 @@ class Examination:
         return event if is_own and event.epoch >= self._epoch_min else None
 
 
+class _Beyond:
+    """What a topic has beyond the log: of each event eight bytes of its digest, since there may be millions of them."""
+
+    def __init__(self, heads: Mapping[int, int], *, events_max: int) -> None:
+        self._heads = heads
+        self._events_max = events_max
+        self._marks = {shard: array("Q") for shard in heads}
+
+    def require_one(self, event: Recorded) -> None:
+        """Return where the topic has told no other event for this place. Raises: ForkInTopic."""
+        n = event.pos - self._heads[event.shard] - 1
+        if not 0 <= n < self._events_max:
+            return  # The log has it; or it stands beyond more than there is, and nothing leads there.
+        marks, mark = self._marks[event.shard], int.from_bytes(event.digest[:8], "big") | 1
+        marks.extend([0] * (n + 1 - len(marks)))
+        if marks[n] not in (0, mark):
+            raise ForkInTopic(event.shard, event.pos)
+        marks[n] = mark
+
+
 @asynccontextmanager
 async def _alone(connection: Connection) -> AsyncIterator[None]:
     """Hold the lock in this session. Raises: BeingCompleted."""
@@ -346,6 +364,8 @@ SELECT e.shard, e.pos, e.data, e.meta FROM unnest($1::smallint[], $2::bigint[]) 
 """
 RELAYED = "SELECT relay_partition, topic_id, end_offset FROM relayed_topic WHERE topic = $1"
 EPOCH_MIN = "SELECT coalesce(max(epoch), 0) FROM restoration WHERE loss_accepted_because IS NOT NULL"
+REOPEN = "SELECT end_restoration(0, NULL)"
+TAKEN_BACK = "SELECT events_taken_back FROM restoration WHERE epoch = $1"
 TAKE_BACK = "SELECT take_back($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
 
