@@ -380,6 +380,24 @@ class TestReplaceOverHttp:
         assert answers[0].json() == answers[1].json()
         assert None is await known_by(running, 1)
 
+    @pytest.mark.parametrize("is_declared", [False, True])
+    @pytest.mark.parametrize("erased", ["member", "worker", "both"])
+    async def test_of_family_is_answered_as_it_was(
+        self, running: Running, contract_no: str, operator: Caller, is_declared: bool, erased: str
+    ) -> None:
+        worker = await registered(running, contract_no, operator)
+        seen = await declare(running, 1, name="张小四") if is_declared else None
+        family, member = f"{path(contract_no)}/{worker}/family-members", {"document": citizen(1), "name": "张小四"}
+        answers = [await operator.post(family, member, seen=seen, key="one")]
+        known = await known_by(running, 1)
+        for each in {"member": [str(known)], "worker": [worker], "both": [str(known), worker]}[erased]:
+            assert 204 == (await erasing(running, each)).status_code
+        answers.append(await operator.post(family, member, seen=seen, key="one"))
+        assert [201 if is_declared else 409] * 2 == [each.status_code for each in answers]
+        first, again = ({**each.json(), "trace_id": ""} for each in answers)
+        assert first == again
+        assert (known if erased == "worker" else None) == await known_by(running, 1)
+
     async def test_of_whoever_has_too_many_is_refused(self, running: Running, contract_no: str, operator: Caller) -> None:
         wrong = await registered(running, contract_no, operator)
         for n in range(1, RECORDS_MAX):

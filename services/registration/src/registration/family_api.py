@@ -16,6 +16,8 @@ from starlette.responses import Response
 from chassis.auth import Principal, allowed
 from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+from chassis.consistency import ConsistencyToken
+from chassis.event_store import CommandKey
 from chassis.faults import VersionConflict
 from chassis.key_server import Purpose
 from chassis.sealing import Unsealer
@@ -26,6 +28,7 @@ from contracts.access import Action, covers_employer
 from contracts.codes import DeclarationVersion
 from contracts.firms import ContractNo
 from contracts.identity import Document, Mobile, PersonName, masked_mobile, masked_name, masked_number
+from contracts.registration import FamilyDeclarationAwaited, FamilyMemberPreRegistered
 from contracts.texts import VisibleText
 from registration.domain.corrections import DetailsAreCorrectedTooOften, Name, PreRegistrationIsNotOpen
 from registration.domain.declaration import (
@@ -36,7 +39,6 @@ from registration.domain.declaration import (
 )
 from registration.domain.family import (
     CorrectFamilyMember,
-    FamilyChange,
     FamilyForm,
     FamilyMember,
     FamilyMemberAccompaniesAnother,
@@ -45,11 +47,13 @@ from registration.domain.family import (
     PersonIsRegisteredOtherwise,
     PreRegisterFamilyMember,
     WithdrawFamilyMember,
+    told_of,
 )
 from registration.domain.lacking import WaitsFor, waits_for
 from registration.domain.person import PersonEvent, PersonIsNotPreRegistered, PersonIsOnTooManyContracts
 from registration.domain.pre_registration import PreRegistration
 from registration.kept_forms import kept
+from registration.linking import repeated
 from registration.query_api import RegistrantAnswer, registrant_answer
 from registration.read_models.family_members import FamilyMemberRow, family_of
 from registration.read_models.registrants import registrants_of
@@ -169,22 +173,24 @@ async def pre_register_family_member(
 ) -> FamilyMemberReceipt | Response:
     """携带家属登记. Without a declaration of the family member, or with one of another name, the form is kept and answered as one
     of 进场预登记: once a declaration appears that agrees with it, it is taken up without anybody's act."""
-    accompanied = await _accompanied(parts, caller, contract_no, person_id)
-    if accompanied.state != "open":
-        raise PersonIsNotPreRegistered
+    await parts.contract_of(caller, contract_no)
     await parts.wait_for(seen)
-    command = await _to_command(parts, body, person_id, accompanied)
-    outcome = await _handle(parts, response, caller, key, command)
-    version, member = await parts.people.read(command.person_id)
-    known = member.family.get(contract_no)
-    if known is None:
-        raise VersionConflict(version)  # To a repeat: it is gone by now.
+    # Before anybody's document is asked for: whoever it was may be erased by then, and a stranger would become known.
+    outcome = await repeated(parts.people, _key(caller, key))
+    if outcome is None:
+        command = await _to_command(parts, body, person_id, await _accompanied(parts, caller, contract_no, person_id))
+        outcome = await parts.people.handle(command.person_id, command, key=_key(caller, key))
+    token = await _tell(parts, response, outcome)
+    match outcome.events:
+        case [*_, FamilyMemberPreRegistered() | FamilyDeclarationAwaited() as told]:
+            known = told_of(told, None)
+        case _:
+            known = await _as_it_stands(parts, outcome.stream_id, contract_no)
+            response.status_code = 200
     if known.declaration_version is None:
-        lacks = waits_for(known.form, command.declaration, command.at)
-        return kept(request, lacks, await parts.people.token_after(outcome))
-    if not outcome.events:
-        response.status_code = 200
-    return _receipt(command.person_id, known)
+        declaration = await parts.declarations.latest(outcome.stream_id)
+        return kept(request, waits_for(known.form, declaration, parts.clock.now()), token)
+    return _receipt(outcome.stream_id, known)
 
 
 @router.get("")
@@ -248,14 +254,11 @@ async def correct_family_member(
         reason=sealer.seal(member_id, "reason", body.reason),
         at=parts.clock.now(),
     )
-    outcome = await _handle(parts, response, caller, key, command)
+    outcome = await parts.people.handle(member_id, command, key=_key(caller, key))
+    await _tell(parts, response, outcome)
     if not outcome.events:
         response.status_code = 200
-    version, member = await parts.people.read(member_id)
-    known = member.family.get(contract_no)
-    if known is None:
-        raise VersionConflict(version)  # To a repeat: it is gone by now.
-    return _receipt(member_id, known)
+    return _receipt(member_id, await _as_it_stands(parts, member_id, contract_no))
 
 
 @router.post("/{member_id}/withdrawal", status_code=204, responses=problems(FamilyMemberIsUnknown, PersonIsNotPreRegistered))
@@ -281,19 +284,27 @@ async def withdraw_family_member(
         reason=sealer.seal(member_id, "reason", body.reason),
         at=parts.clock.now(),
     )
-    await _handle(parts, response, caller, key, command)
+    await _tell(parts, response, await parts.people.handle(member_id, command, key=_key(caller, key)))
 
 
-async def _handle(
-    parts: Wired, response: Response, caller: Principal, key: str, command: PreRegisterFamilyMember | FamilyChange
-) -> Outcome[PersonEvent]:
-    """The outcome, of which version and position are told."""
-    command_id = command_key(principal=caller.subject, key=key, body=request_context().content)
-    outcome = await parts.people.handle(command.person_id, command, key=command_id)
+def _key(caller: Principal, key: str) -> CommandKey:
+    return command_key(principal=caller.subject, key=key, body=request_context().content)
+
+
+async def _tell(parts: Wired, response: Response, outcome: Outcome[PersonEvent]) -> ConsistencyToken | None:
+    """Version and position of an outcome. The position, too, for who answers otherwise."""
     response.headers["ETag"] = etag(outcome.version)
     if token := await parts.people.token_after(outcome):
         response.headers[CONSISTENCY_TOKEN] = str(token)
-    return outcome
+    return token
+
+
+async def _as_it_stands(parts: Wired, member_id: UUID, contract_no: str) -> FamilyMember:
+    """What a repeat finds. Raises: VersionConflict, where it is gone by now."""
+    version, member = await parts.people.read(member_id)
+    if known := member.family.get(contract_no):
+        return known
+    raise VersionConflict(version)
 
 
 def _receipt(member_id: UUID, known: FamilyMember) -> FamilyMemberReceipt:
@@ -329,6 +340,9 @@ async def _accompanied(parts: Wired, caller: Principal, contract_no: str, person
 async def _to_command(
     parts: Wired, body: FamilyMemberBody, accompanies: UUID, accompanied: PreRegistration
 ) -> PreRegisterFamilyMember:
+    """Raises: PersonIsNotPreRegistered."""
+    if accompanied.state != "open":
+        raise PersonIsNotPreRegistered
     (person_id,) = await parts.identities.identify([body.document])
     sealer = await parts.sealing.sealer_for([person_id])
     form = FamilyForm(
