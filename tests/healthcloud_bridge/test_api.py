@@ -150,7 +150,7 @@ class TestLookUpDeclaration:
         response = await registrar.post(LOOKUPS, asked(number))
         shard = shard_of(UUID(response.json()["person_id"]))
         assert running.parts.store is not None
-        head = (await running.parts.store.heads())[shard]
+        head = (await running.parts.store.reach()).heads[shard].pos
         assert f"healthcloud-bridge/1/{shard}:{head}" == response.headers["consistency-token"]
 
     async def test_stands_where_it_stood_when_it_is_looked_up_again(

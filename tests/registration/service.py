@@ -35,7 +35,7 @@ class Running:
 
     async def for_one_test(self) -> Running:
         """The same service, as if nothing had happened so far. The test brings its own contracts and people."""
-        return replace(self, began_at=await self.wired.store.heads(), accounts=uuid4().hex)
+        return replace(self, began_at=await self.heads(), accounts=uuid4().hex)
 
     @property
     def wired(self) -> Wired:
@@ -45,6 +45,10 @@ class Running:
     def caller(self, role: Role, *contracts: str, employer: str | None = None) -> Caller:
         principal = Principal(f"{role}-{self.accounts}", role, contracts=frozenset(contracts), employer_credit_code=employer)
         return self.service.caller(principal)
+
+    async def heads(self) -> Mapping[int, int]:
+        """Shard → its last position."""
+        return {place.shard: place.pos for place in (await self.wired.store.reach()).heads}
 
     async def take_up_late(self) -> int:
         """What the worker's task does at its next look."""

@@ -50,7 +50,7 @@ class TestReportContract:
         response = await running.caller(Role.CONTRACT_SYSTEM).post("/v1/contracts", body)
         covered = ConsistencyToken.parse(response.headers["consistency-token"]).positions
         streams = contract_stream(body["contract_no"]), station_stream(body["station"]["name"])
-        heads = await running.wired.store.heads()
+        heads = await running.heads()
         assert {shard_of(stream): heads[shard_of(stream)] for stream in streams} == covered
 
     async def test_of_a_known_station_makes_one_fact(self, running: Running, contract_no: str) -> None:

@@ -229,7 +229,7 @@ def erasing(running: Running, record: object) -> Coroutine[Any, Any, httpx2.Resp
 
 async def stands_for(running: Running, answered: httpx2.Response, *records: object) -> bool:
     """Whether whoever sends the token of the answer sees all that these records tell."""
-    heads = await running.wired.store.heads()
+    heads = await running.heads()
     shards = {shard_of(UUID(str(each))) for each in records}
     return {shard: heads[shard] for shard in shards} == ConsistencyToken.parse(answered.headers[HEADER]).positions
 

@@ -166,8 +166,7 @@ class CommandHandler(Generic[C, S, E]):
             async with self.turn(stream_id):
                 outcome = await self._handle(stream_id, command, key, expected_version, not_after, rests_on, along)
         except (Rejection, VersionConflict):
-            if not await self._store.learn_epoch() or self._store.epoch != epoch:
-                raise Unavailable(retry_after_s=1) from None  # Restored: what was read of the log may lack its end.
+            await self._store.require_whole(since_epoch=epoch)
             # A repeat meets what its first one left, and is refused for that: it is answered with the first outcome.
             if key and (first := await self.outcome_of(key)):
                 return first

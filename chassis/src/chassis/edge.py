@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis import problems as problem
 from chassis.admission import Admission
 from chassis.endpoint import InvalidHeader
+from chassis.event_store import EventStore
 from chassis.faults import Forbidden, IdempotencyKeyReused, NotFound, TooManyRequests, Unauthenticated, Unavailable, VersionConflict
 from chassis.probes import ALWAYS_ANSWERED
 from chassis.problems import FieldError, ProblemType, Refused, problem_response
@@ -73,7 +74,7 @@ class Edge:
             if "\0" in scope["path"] or b"%00" in scope["query_string"]:
                 raise Refused(problem.NOT_FOUND)  # PostgreSQL has no text with it, so nothing can be called that
             with nullcontext() if scope["path"] in ALWAYS_ANSWERED else self._admission.seat():
-                await self._app(scope, receive, answer)
+                await self._answer_from_all(scope, receive, answer)
         except ClientDisconnect:
             pass  # nobody is there to read an answer
         except Exception as error:
@@ -81,6 +82,17 @@ class Edge:
                 raise  # it already began; the server cuts it off and logs it
             response = await _answer_for(Request(scope, receive), error)
             await response(scope, receive, answer)
+
+    async def _answer_from_all(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        """Nothing is refused, or not found, for what a log lacks that was restored. Raises: Unavailable."""
+        store: EventStore | None = getattr(scope["app"].state, "store", None)
+        epoch = store.epoch if store else 0
+        try:
+            await self._app(scope, receive, answer)
+        except (Rejection, NotFound, VersionConflict):
+            if store and not answer.status:
+                await store.require_whole(since_epoch=epoch)
+            raise
 
 
 class _Answer:

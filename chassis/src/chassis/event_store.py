@@ -271,6 +271,11 @@ class EventStore:
         [(self.epoch, is_open)] = await self._pool.fetch("SELECT epoch, examined_at_place = place_of_log() FROM store")
         return bool(is_open)
 
+    async def require_whole(self, *, since_epoch: int) -> None:
+        """Return if what was read of the log, since it was known to be in this epoch, lacked nothing. Raises: Unavailable."""
+        if not await self.learn_epoch() or self.epoch != since_epoch:
+            raise Unavailable(retry_after_s=1)  # Restored: its end may be missing, or have been.
+
     async def append(self, append: Append) -> AppendResult:
         """Durable when it returns. If the connection breaks, the outcome is unknown: send the same key again.
 
@@ -322,10 +327,6 @@ class EventStore:
     async def reach(self) -> Reach:
         """How far the log reaches, at one moment."""
         return await reach_of(self._pool)
-
-    async def heads(self) -> dict[int, int]:
-        """The last position of every shard."""
-        return {place.shard: place.pos for place in (await self.reach()).heads}
 
     async def _append_waiting(self, appends: Sequence[Append]) -> list[AppendResult | Exception]:
         results: dict[int, AppendResult | Exception] = {}
