@@ -1,4 +1,5 @@
-"""Several who do something at the same moment, in an order that the test chooses: each is held before whatever he appends.
+"""Several who do something at the same moment, in an order that the test chooses: each is held before whatever he appends, or at
+another place that a test names.
 
 Each as if through a process of his own: none waits there until it is his turn (`chassis.turns`).
 """
@@ -27,6 +28,8 @@ class Turn(Generic[T]):
     held: asyncio.Future[None] | None = None
     """Until it is his turn again."""
     appends: int = 0
+    is_at: str = ""
+    """Before what he is held."""
 
     @property
     def is_done(self) -> bool:
@@ -67,10 +70,11 @@ class Turns:
         held.cancel()
         self._moving = None
 
-    async def hold(self) -> None:
-        """Return when it is the turn of whoever appends now. Of nobody who began here: at once."""
+    async def hold(self, *, before: str = "append") -> None:
+        """Return when it is the turn of whoever gets here now. Of nobody who began here: at once."""
         if turn := self._moving:
-            turn.held, turn.appends = asyncio.get_running_loop().create_future(), turn.appends + 1
+            turn.held, turn.is_at = asyncio.get_running_loop().create_future(), before
+            turn.appends += before == "append"
             self._held.set()
             await turn.held
 
