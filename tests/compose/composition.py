@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,8 +52,10 @@ class Composition:
     def urls(self) -> dict[str, str]:
         return {program.package.replace("_", "-"): f"http://{HOST}:{self.ports[program.package]}" for program in PROGRAMS}
 
-    def compose(self, *arguments: str, check: bool = True) -> str:
-        told = {
+    @cached_property
+    def told(self) -> Mapping[str, str]:
+        """What is chosen of `docker-compose.yml`."""
+        return {
             "COMPOSE_PROJECT_NAME": self.name,
             "COMPOSE_HTTP_TIMEOUT": str(int(HEALTHY_S_MAX)),  # unless told, docker-compose 1.29 gives up after a minute
             "GATEHOUSE_VERSION": "under-test",
@@ -62,9 +65,27 @@ class Composition:
             **{f"{name.upper()}_PORT": str(port) for name, port in self.watching.items()},
             **self.images,
         }
+
+    @cached_property
+    def command(self) -> Sequence[str]:
+        """What `docker compose` is here."""
         files = [part for file in (REPOSITORY / "docker-compose.yml", self._asked_often) for part in ("--file", str(file))]
-        place = ["--project-directory", str(REPOSITORY), *files, "--profile", "simulator"]
-        return self.engine.run(*compose_command(), *place, *arguments, told=told, check=check)
+        return [*compose_command(), "--project-directory", str(REPOSITORY), *files, "--profile", "simulator"]
+
+    def compose(self, *arguments: str, check: bool = True) -> str:
+        return self.engine.run(*self.command, *arguments, told=self.told, check=check)
+
+    def types(self, line: str, *, exit_code: int = 0) -> str:
+        """What somebody reads who types this beside the folder of secrets. Raises: CommandFailed for another exit code."""
+        compose = f'command {shlex.join(self.command)} "${{@:2}}"'
+        script = (
+            "exec 2>&1",
+            f"cd {shlex.quote(str(self.secrets_folder.parent))}",
+            f'docker() {{ if [ "$1" = compose ]; then {compose}; else command docker "$@"; fi; }}',
+            line,
+            f"test $? -eq {exit_code}",
+        )
+        return self.engine.run("bash", "-c", "\n".join(script), told=self.told)
 
     def up(self) -> None:
         """Everything whose image is there, as it was built."""

@@ -21,8 +21,9 @@ from tests.compose.composition import TIMEOUT_S, Composition
 from tests.compose.conftest import say
 from tests.compose.load import OPERATOR, under_load
 from tests.compose.on_call import on_call
+from tests.compose.runbooks import FOLDER, command, commands
 from tests.compose.wrongs import banned_on_site, event_parked, process_down
-from tests.house.test_compose import ASKED, DATABASES, OURS, REWRAPS, SIMULATOR, secrets_of
+from tests.house.test_compose import ASKED, CONTAINERS, DATABASES, OURS, REWRAPS, SIMULATOR, secrets_of
 from tests.prometheus.dashboards import DASHBOARDS, expressions
 from tests.prometheus.rules import ALERTS, metrics_of
 
@@ -36,6 +37,10 @@ print("open")
 """
 LOOKED_AT_S_MAX = 180.0
 """From what is true to what Prometheus says: sizes are read every half minute."""
+EXIT_CODES = {"erase-everybody": 2, "/etc/gatehouse/postgres/restore.sh": 1}
+"""Of what runbooks say to do where nothing is wrong, for what must not be done then: the epidemic lasts, the server runs."""
+REBUILDS = command("rebuild.md", "rebuild")
+RESTORES = command("restore.md", "/etc/gatehouse/postgres/restore.sh")
 WITH_LOGS = ("registration", "health", "gatekeeper", "healthcloud-bridge", "police-bridge")
 
 
@@ -158,6 +163,18 @@ class TestWatching:
         assert "OK" == (await composition.looks("grafana", "/api/datasources/uid/prometheus/health", administrator))["status"]
 
 
+class TestRunbook:
+    @pytest.mark.parametrize("line", [line for file in sorted(FOLDER.glob("*.md")) for line in commands(file) if line != REBUILDS])
+    async def test_gives_a_command_that_can_be_typed(self, composition: Composition, line: str) -> None:
+        exit_code = next((code for word, code in EXIT_CODES.items() if word in line), 0)
+        await asyncio.to_thread(composition.types, line, exit_code=exit_code)
+        await composition.healthy()
+
+    async def test_rebuilds_a_read_model_beside_the_living(self, composition: Composition) -> None:
+        assert "switched; the replaced tables are kept" in await asyncio.to_thread(composition.types, REBUILDS)
+        assert "dropped" in await asyncio.to_thread(composition.types, f"{REBUILDS} --drop-old")
+
+
 class TestOperation:
     async def test_loses_nothing_while_each_container_is_restarted_under_load(self, composition: Composition) -> None:
         async with under_load(composition) as load:
@@ -169,6 +186,24 @@ class TestOperation:
                 say(f"{service} restarted: {len(load.acknowledged)} reports answered, {load.repeated} attempts repeated")
         assert len(load.after) == len(set(load.after))
         assert load.acknowledged == set(load.after) - load.before
+
+    async def test_comes_back_from_its_backup(self, composition: Composition) -> None:
+        """docs/runbooks/restore.md: the last backup is older than the load."""
+        users = [name for name in composition.stay if "logs" in CONTAINERS[name]["networks"] and name not in DATABASES]
+        async with under_load(composition) as load:
+            await load.goes_on()
+        await asyncio.to_thread(composition.compose, "stop", *users)
+        await asyncio.to_thread(composition.compose, "stop", "logs-postgres")
+        said = await asyncio.to_thread(composition.types, RESTORES)
+        assert "What was there is in" in said
+        await asyncio.to_thread(composition.compose, "start", "logs-postgres")
+        await composition.healthy("logs-postgres")
+        await asyncio.to_thread(composition.compose, "start", *users)
+        await composition.healthy()
+        await asyncio.to_thread(composition.types, command("restore.md", "link-again"))
+        async with under_load(composition) as after:
+            await after.goes_on()
+        assert load.acknowledged <= after.before
 
     async def test_takes_another_signing_key_and_turns_nobody_away(self, composition: Composition) -> None:
         folder = composition.secrets_folder

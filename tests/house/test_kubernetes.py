@@ -14,6 +14,7 @@ from chassis.operations import OPERATIONS
 from chassis.probes import PROBE_PATHS
 from chassis.runner import ROLES, STOP_S_MAX
 from chassis.tracing import VARIABLES
+from deploy.kubernetes import rebuild
 from deploy.sbom import SERVICES as IMAGES
 from tests.house import test_compose as compose
 from tests.house.assembled import wired
@@ -165,6 +166,33 @@ class TestProcess:
         assert PROCESSES[name]["spec"]["replicas"] > 1
         budget = of_kind("PodDisruptionBudget")[name]["spec"]
         assert (1, PROCESSES[name]["spec"]["selector"]) == (budget["maxUnavailable"], budget["selector"])
+
+
+class TestRebuild:
+    """docs/runbooks/rebuild.md, of a service whose worker and migration are there."""
+
+    JOB = rebuild.job(PODS["reporting-worker"], PODS["reporting-migrate"], ["people_on_contract_v1", "--replace"])
+
+    @pytest.mark.parametrize("version", [OLDEST, NEWEST])
+    def test_fits_the_schema(self, version: str) -> None:
+        kubernetes_validate.validate(json.loads(json.dumps(self.JOB)), version, strict=True)
+
+    def test_is_the_worker_with_what_its_migration_is_told(self) -> None:
+        [container] = containers(self.JOB)
+        assert ["rebuild", "people_on_contract_v1", "--replace"] == container["args"]
+        assert container["image"] == container_of("reporting-worker")["image"]
+        assert container["securityContext"] == container_of("reporting-worker")["securityContext"]
+        maps = [each["configMapRef"]["name"] for each in container["envFrom"]]
+        both = told("reporting-worker") | told("reporting-migrate")
+        assert both == {name: value for each in maps for name, value in CONFIG_MAPS[each]["data"].items()}
+        [secrets] = [each["projected"]["sources"] for each in pod(self.JOB)["volumes"] if each["name"] == "secrets"]
+        held = [target for each in secrets for target in SECRETS[each["secret"]["name"]]["stringData"]]
+        assert sorted(held) == sorted([*secrets_of("reporting-worker"), *secrets_of("reporting-migrate")])
+
+    def test_is_taken_for_no_worker(self) -> None:
+        labels = self.JOB["spec"]["template"]["metadata"]["labels"]
+        assert [] == [name for name, each in PROCESSES.items() if each["spec"]["selector"]["matchLabels"].items() <= labels.items()]
+        assert {"network-logs", "network-brokers"} <= labels.keys()
 
 
 class TestServices:
