@@ -14,7 +14,7 @@ import hypothesis
 import pytest
 
 from chassis.migrations import KEYS, migrate
-from devstack import parts
+from devstack import doctor, parts
 from devstack.databases import Database
 from devstack.fresh_databases import FreshDatabases
 from devstack.parts import Parts
@@ -22,6 +22,7 @@ from devstack.services import SERVICES
 from devstack.settings import Settings
 from devstack.state import State
 from devstack.suite import throwaway_state
+from tests.prometheus.promtool import Promtool
 
 # How long an example takes says something of the machine only.
 hypothesis.settings.register_profile("gatehouse", deadline=None)
@@ -117,3 +118,13 @@ async def keys_databases(fresh_keys_databases: FreshDatabases) -> AsyncIterator[
 def topic_prefix() -> str:
     """Sets this test's topics apart on a broker that all tests share."""
     return f"test-{uuid4().hex[:12]}."
+
+
+@pytest.fixture
+def promtool(tmp_path: Path) -> Promtool:
+    """Prometheus' own tool, which Debian's package `prometheus` brings. `make test` installs what is missing, where it may; this
+    fails where there is none: alerts that nobody tested are worse than none."""
+    (finding,) = doctor.survey_prometheus()
+    if finding.found is None:
+        pytest.fail(doctor.how_to_get([finding]))
+    return Promtool(finding.found, tmp_path)

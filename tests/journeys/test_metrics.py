@@ -21,6 +21,7 @@ from tests.house.house import modules, parsed
 from tests.journeys.sites import Site
 from tests.journeys.stack import JourneyStack
 from tests.prometheus.dashboards import DASHBOARDS, expressions
+from tests.prometheus.promtool import Promtool
 from tests.prometheus.rules import ALERTS, metrics_of
 
 SERIES_MAX = 3_000
@@ -99,6 +100,19 @@ class TestMetrics:
         asked = {metric for expression in expressions(DASHBOARDS[name]).values() for metric in metrics_of(expression)}
         assert asked
         assert set() == {SUFFIXES.sub("", metric) for metric in asked} - everywhere(scrape)
+
+    @pytest.mark.parametrize("package", [each.package for each in SERVICES])
+    async def test_are_named_and_explained_as_prometheus_wants_them(
+        self, package: str, installation: JourneyStack, promtool: Promtool
+    ) -> None:
+        async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
+            told = await client.get(installation.url(package) + "/metrics")
+        assert "gatehouse_" in told.text
+        assert "" == await promtool.complaints_of_metrics(told.text)
+
+    async def test_that_are_named_otherwise_are_noticed(self, promtool: Promtool) -> None:
+        told = "# TYPE gatehouse_events counter\ngatehouse_events 1\n"
+        assert 'counter metrics should have "_total" suffix' in await promtool.complaints_of_metrics(told)
 
     def test_tell_the_rate_errors_and_duration_of_every_route_by_its_template(self, scrape: Scrape) -> None:
         asked = scrape["registration"]["gatehouse_http_request_seconds"].samples

@@ -29,6 +29,7 @@ from contracts.topics import POLICE_TOPICS
 from devstack.parts import Parts
 from devstack.processes import Process
 from devstack.state import State
+from devstack.tokens import Account, token
 from tests.collector import Collector, collecting
 from tests.journeys.canary import DECLARED, LATE, found_in
 from tests.journeys.lives import DISTRICT, PROJECT, WITHIN_S, Exchange, Lives
@@ -174,6 +175,16 @@ class TestNobodyIsFound:
                     answer = await client.get(played.stack.url(package) + path)
                     assert 200 == answer.status_code
                     assert [] == found_in(f"{package}{path}", answer.content)
+
+    async def test_in_what_operators_are_told(self, played: Played) -> None:
+        access_token, _ = await token(played.stack.portal, played.stack.state, Account("ops"))
+        headers = {"Authorization": f"Bearer {access_token}"}
+        async with httpx2.AsyncClient(trust_env=False, headers=headers) as client:
+            for package in played.stack.databases.keys() - {"portal"}:
+                told = await client.get(played.stack.url(package) + "/v1/ops/status")
+                assert 200 == told.status_code
+                assert told.json()["followed"], f"nothing is told of {package}"
+                assert [] == found_in(package, told.content)
 
     async def test_on_a_topic_that_is_not_the_police_s(self, played: Played) -> None:
         published = await records(played.stack)

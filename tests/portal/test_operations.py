@@ -70,6 +70,14 @@ class TestPage:
         assert [words] == [each for each in REBUILT.values() if f">{each}</span>" in page]
         assert (outcome == "chassis.rebuild.RebuildFailed") == (f"<code>{outcome}</code>" in page)
 
+    async def test_of_one_shows_how_far_a_rebuild_is(self, services: StandIns, browser: Browser) -> None:
+        for done, words in ((410_000, "410,000 / 1,000,000 个事件"), (990_000, "990,000 / 1,000,000 个事件")):
+            told = status("reporting", rebuilds=[REBUILD | {"events_done": done}])
+            services.answers["GET", "reporting/v1/ops/status"] = (200, told)
+            page = (await browser.open("/ops/services/reporting")).text
+            assert words in page
+            assert f'<progress max="1000000" value="{done}"' in page
+
     async def test_of_a_service_that_is_none_is_not_found(self, browser: Browser) -> None:
         assert 404 == (await browser.open("/ops/services/portal")).status_code
 

@@ -18,13 +18,16 @@ class Promtool:
     program: str
     folder: Path
 
-    async def complaints(self, *arguments: str | Path) -> str:
+    async def complaints(self, *arguments: str | Path, standard_input: bytes = b"") -> str:
         """Everything that it says, if it is not content."""
-        process = await asyncio.create_subprocess_exec(
-            self.program, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-        )
-        said, _ = await process.communicate()
+        pipe, out = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
+        process = await asyncio.create_subprocess_exec(self.program, *arguments, stdin=pipe, stdout=pipe, stderr=out)
+        said, _ = await process.communicate(standard_input)
         return said.decode() if process.returncode else ""
+
+    async def complaints_of_metrics(self, text: str) -> str:
+        """Of what a process answers at `/metrics`."""
+        return await self.complaints("check", "metrics", standard_input=text.encode())
 
     def written(self, name: str, content: Mapping[str, Any]) -> Path:
         """A file of it, in YAML."""

@@ -37,6 +37,13 @@ def test_says_what_each_panel_shows_once_and_side_by_side(name: str) -> None:
     assert len(taken) == len(set(taken)), "one panel lies on another"
 
 
+@each_dashboard
+def test_gives_each_panel_a_number_of_its_own(name: str) -> None:
+    top = DASHBOARDS[name]["panels"]
+    numbers = [panel["id"] for panel in (*top, *(inner for row in top for inner in row.get("panels") or ()))]
+    assert sorted(set(numbers)) == sorted(numbers)
+
+
 def cells(place: dict[str, Any]) -> list[tuple[int, int]]:
     """Of Grafana's grid, which is 24 wide."""
     assert place["x"] + place["w"] <= 24
