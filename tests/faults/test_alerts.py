@@ -1,140 +1,68 @@
-"""What only people can put right, as the real Prometheus tells of the running system by the rules of service: an alert stands while
-it is so, and is over once what its runbook says was done."""
+"""Every alert, as the real Prometheus tells of a system that was broken for it: it stands, and is over once its runbook was
+followed. docs/operations.md says how each was tried."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 
-import httpx2
 import pytest
-import yaml
 
 from chassis.testing.wait import eventually
-from devstack import children, doctor
-from devstack.children import Child
-from devstack.ports import HOST, free_port
-from devstack.services import SIMULATOR
-from tests.compose import unreadable
+from tests.faults import wrongs
 from tests.faults.report import REPORT
-from tests.faults.stack import FaultStack, running_stack
-from tests.faults.test_crash_points import operate
-from tests.faults.traffic import Town, somebody, town
-from tests.prometheus.rules import FILE, FOLDER
+from tests.faults.stack import running_stack
+from tests.faults.traffic import town
+from tests.faults.watching import prometheus
+from tests.faults.wrongs import Wrong
 
 TOLD_S_MAX = 240.0
-"""The longest `for` of these alerts is a minute; looks and counts are seconds apart, and the machine may be busy."""
-UNREADABLE_S_MAX = 60.0
-ALERTS = {"BannedOnSite", "EventsParked"}
+"""Looks and counts are a minute apart, `for` and windows less, and the machine may be busy."""
 
-
-@dataclass(frozen=True)
-class Prometheus:
-    """One that runs."""
-
-    client: httpx2.AsyncClient
-    child: Child
-
-    async def tells(self, alerts: set[str]) -> bool:
-        """Whether of `ALERTS` these fire, and no others."""
-        self.child.insist()
-        try:
-            answer = (await self.client.get("/api/v1/alerts")).raise_for_status()
-        except httpx2.HTTPError:
-            return False  # It is starting.
-        firing = {each["labels"]["alertname"] for each in answer.json()["data"]["alerts"] if each["state"] == "firing"}
-        return alerts == firing & ALERTS
+BROKEN: Mapping[str, Mapping[Wrong, Sequence[str]]] = {
+    "what people must act on": {
+        wrongs.banned_on_site: ["BannedOnSite"],
+        wrongs.event_parked: ["EventsParked"],
+    },
+    "Kafka is away": {
+        wrongs.kafka_away_when_somebody_is_banned: ["RelayStuck", "BanSlow", "GateStale", "ProjectionOld"],
+    },
+    "nobody can say whether the logs are whole": {
+        wrongs.postgres_restarted_without_kafka: ["LogClosed"],
+    },
+    "topics, processes and others": {
+        wrongs.police_silent: ["PoliceBehind"],
+        wrongs.hole_in_a_topic: ["ProjectionHalted"],
+        wrongs.commands_in_each_others_way: ["AppendConflicts"],
+        wrongs.topic_deleted: ["TopicLost"],
+        wrongs.healthcloud_away: ["HealthCloudAway"],
+        wrongs.process_down: ["ProcessDown"],
+    },
+    "what runs out": {
+        wrongs.backup_too_old: ["BackupOld"],
+        wrongs.archive_without_rights: ["ArchiveFails"],
+        wrongs.database_at_its_limit: ["DiskFillsUp"],
+        wrongs.key_and_certificate_old: ["SigningKeyOld", "CertificateEnds"],
+    },
+}
+"""What is wrong at the same time, and what is told of each."""
 
 
 @pytest.mark.long
 class TestAlert:
-    async def test_of_what_people_must_act_on_stands_until_they_have(self) -> None:
-        async with running_stack() as stack, _prometheus(stack) as prometheus, town(stack) as here:
-            person_id = await _banned_on_site(here)
-            await _park(stack)
-            await eventually(lambda: prometheus.tells(ALERTS), within_s=TOLD_S_MAX)
-            await here.leave(person_id, here.sites[0])  # docs/runbooks/banned-on-site.md, 3
-            await _discard(stack)  # docs/runbooks/parked.md, 4
-            await eventually(lambda: prometheus.tells(set()), within_s=TOLD_S_MAX)
-            REPORT.note("banned on a site; an event that nobody can read", "alerts fired, and were over")
-
-
-async def _banned_on_site(here: Town) -> str:
-    """Somebody entered, and is banned since."""
-    [site] = here.sites
-    person_id = await here.admissible(somebody(), site)
-    assert "admitted" == (await here.enter(person_id, site))["outcome"]
-    await here.ban(person_id, site)
-    return person_id
-
-
-async def _park(stack: FaultStack) -> None:
-    """An event of registration cannot be read, and its own list of supplies parks it."""
-    await children.run(
-        "an unreadable event",
-        [sys.executable, unreadable.__file__],
-        log=stack.stack.state.log("unreadable"),
-        environment=stack.environment("registration"),
-        deadline_s=UNREADABLE_S_MAX,
-    )
-
-
-async def _discard(stack: FaultStack) -> None:
-    await operate(stack, "registration", "parked", "list")
-    said = stack.stack.state.log("registration-parked").read_text()
-    [place] = re.findall(r"^\S+/registration/\d+:\d+", said, re.MULTILINE)
-    words = ("--reason", "never written by registration", "--by", "the tests")
-    assert 0 == await operate(stack, "registration", "parked", "discard", place, *words)
-
-
-@asynccontextmanager
-async def _prometheus(stack: FaultStack) -> AsyncIterator[Prometheus]:
-    """It asks every process, as in service."""
-    [finding] = doctor.survey_prometheus()
-    program = shutil.which("prometheus")
-    if finding.found is None or program is None:
-        pytest.fail(doctor.how_to_get([finding]))
-    folder = stack.stack.state.folder("prometheus")
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(_settings(stack)))
-    address = f"{HOST}:{free_port()}"
-    child = children.start(
-        "prometheus",
-        [
-            program,
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'measured'}",
-            f"--web.listen-address={address}",
-        ],
-        log=stack.stack.state.log("prometheus"),
-        environment=children.environment(),
-    )
-    try:
-        async with httpx2.AsyncClient(base_url=f"http://{address}", trust_env=False) as client:
-            yield Prometheus(client, child)
-    finally:
-        await child.stop()
-
-
-def _settings(stack: FaultStack) -> Mapping[str, Any]:
-    """Those of service, with the processes that there are."""
-    told = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
-    [job] = told["scrape_configs"]
-    asked = [
-        {"targets": [url.removeprefix("http://")], "labels": {"service": service_of(name), "role": name.rpartition("-")[2]}}
-        for name, url in stack.probes.items()
-        if not name.startswith(SIMULATOR.package)
-    ]
-    return {
-        "global": told["global"],
-        "rule_files": [str(FILE)],
-        "scrape_configs": [{"job_name": job["job_name"], "static_configs": asked}],
-    }
-
-
-def service_of(process: str) -> str:
-    return process.rpartition("-")[0].replace("_", "-")
+    @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+    async def test_stands_until_its_runbook_was_followed(self, broken: Mapping[Wrong, Sequence[str]]) -> None:
+        alerts = {alert for told in broken.values() for alert in told}
+        async with (
+            running_stack() as stack,
+            stack.supervised(),
+            prometheus(stack) as watching,
+            town(stack) as here,
+            AsyncExitStack() as wrong,
+        ):
+            for each in broken:
+                await wrong.enter_async_context(each(stack, here))
+            await eventually(lambda: watching.has_told(alerts), within_s=TOLD_S_MAX)
+            await wrong.aclose()
+            await eventually(lambda: watching.is_quiet(alerts), within_s=TOLD_S_MAX)
+            REPORT.note(", ".join(sorted(alerts)), "told, and over once it was put right")

@@ -10,6 +10,7 @@ import yaml
 
 from chassis.operations import OPERATIONS
 from chassis.runner import ROLES
+from tests.faults.test_alerts import BROKEN
 from tests.house.house import PARTS, REPOSITORY, SERVICES, modules
 from tests.prometheus.rules import ALERTS, FOLDER
 
@@ -35,6 +36,19 @@ def test_an_alert_says_how_urgent_it_is_and_names_its_runbook(alert: str) -> Non
     runbook = REPOSITORY / rule["annotations"]["runbook"]
     assert runbook in RUNBOOKS
     assert f"`{alert}`" in runbook.read_text()
+
+
+class TestTried:
+    """What docs/operations.md says of how each alert was tried. `make faults` tries it."""
+
+    def test_is_every_alert(self) -> None:
+        page = (REPOSITORY / "docs" / "operations.md").read_text()
+        section = page.partition("### Every alert was tried")[2].partition("\n## ")[0]
+        rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+        assert sorted(ALERTS) == sorted(alert for row in rows for alert in re.findall(r"`(\w+)`", row))
+
+    def test_is_tried_by_a_test(self) -> None:
+        assert sorted(ALERTS) == sorted(alert for broken in BROKEN.values() for told in broken.values() for alert in told)
 
 
 @each_runbook
