@@ -23,6 +23,10 @@ from devstack.settings import Settings
 from devstack.state import State
 from devstack.suite import throwaway_state
 from tests.prometheus.promtool import Promtool
+from tests.skips import pytest_addoption, pytest_make_collect_report, pytest_runtest_makereport
+
+__all__ = ["pytest_addoption", "pytest_make_collect_report", "pytest_runtest_makereport"]
+"""Hooks, which pytest looks for here."""
 
 # How long an example takes says something of the machine only.
 hypothesis.settings.register_profile("gatehouse", deadline=None)

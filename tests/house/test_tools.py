@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +32,21 @@ class TestCheck:
         assert PROJECT["tool"]["mypy"]["strict"]
         loosened = [each["module"] for each in PROJECT["tool"]["mypy"].get("overrides", ()) if "ignore_errors" in each]
         assert [] == loosened
+
+
+class TestRelease:
+    def test_is_no_release_where_a_test_was_skipped(self, tmp_path: Path) -> None:
+        (tmp_path / "test_room.py").write_text("import pytest\n\ndef test_it() -> None:\n    pytest.skip('no room')\n")
+        usual = [sys.executable, "-m", "pytest", "-p", "tests.skips", "--rootdir", str(tmp_path), str(tmp_path)]
+        codes = [
+            subprocess.run([*usual, *more], cwd=REPOSITORY, capture_output=True, check=False).returncode
+            for more in ([], ["--nothing-skipped"])
+        ]
+        assert [0, 1] == codes
+
+    def test_is_tried_so(self) -> None:
+        assert "$(if $(RELEASE),--nothing-skipped)" in (REPOSITORY / "Makefile").read_text()
+        assert "`make faults RELEASE=1`" in (REPOSITORY / "CONTRIBUTING.md").read_text()
 
 
 @each_service
