@@ -36,9 +36,9 @@ COPY ${SOURCE} /opt/gatehouse/service/
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/gatehouse/service
 
 FROM ${BASE_IMAGE}
-# A number and no name: whoever looks for containers that run as root sees it without looking into the image. The folder is
-# there so that a volume mounted on it is this user's.
-RUN mkdir -p /var/lib/gatehouse && chown 10001:10001 /var/lib/gatehouse
+# A number and no name: whoever looks for containers that run as root sees it without looking into the image. The folders are
+# there so that a volume mounted on one is this user's; scans are nobody else's.
+RUN mkdir -p /var/lib/gatehouse/checklists && chown -R 10001:10001 /var/lib/gatehouse && chmod 700 /var/lib/gatehouse/checklists
 COPY --from=chassis /opt/gatehouse/chassis /opt/gatehouse/chassis
 COPY deploy/healthcheck.py /opt/gatehouse/
 COPY --from=service /opt/gatehouse/service /opt/gatehouse/service

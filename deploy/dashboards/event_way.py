@@ -28,6 +28,11 @@ PAGE = Page(
                 ),
                 Number("Logs closed", Query("sum(max by (service) (gatehouse_log_closed))"), red_from=1),
                 Number("Events parked", Query("sum(max by (service, subscriber) (gatehouse_parked_events))"), red_from=1),
+                Number(
+                    "Room left on the fullest disk",
+                    Query("min(gatehouse_disk_available_bytes / gatehouse_disk_bytes)"),
+                    "percentunit",
+                ),
                 Number("Records that are none of ours", Query("sum(gatehouse_consumer_quarantined_total)"), red_from=1),
             ],
         ),

@@ -2,6 +2,7 @@
 # Starts the broker of this container, on what an earlier one left. Arguments change properties: `--override name=value`.
 # It needs of the image /opt/kafka/bin and nothing else, and writes nowhere but into the data folder and /tmp.
 set -eu
+umask 077 # what is told of people is on this volume, and others mount it to see how full it is
 properties=/etc/gatehouse/kafka/server.properties
 
 # What the scripts of Kafka write besides.

@@ -23,7 +23,7 @@ from tests.compose.load import OPERATOR, under_load
 from tests.compose.on_call import on_call
 from tests.compose.runbooks import FOLDER, command, commands
 from tests.compose.wrongs import banned_on_site, event_parked, process_down
-from tests.house.test_compose import ASKED, CONTAINERS, DATABASES, OURS, REWRAPS, SIMULATOR, secrets_of
+from tests.house.test_compose import ASKED, CONTAINERS, DATABASES, DISKS, OURS, REWRAPS, SIMULATOR, secrets_of
 from tests.prometheus.dashboards import DASHBOARDS, expressions
 from tests.prometheus.rules import ALERTS, metrics_of
 
@@ -100,6 +100,13 @@ class TestInstallation:
         assert "written" not in said
         assert "0000000000000000" == said[-1]
 
+    def test_keeps_scans_and_lets_nobody_else_read_what_is_in_a_volume(self, composition: Composition) -> None:
+        scans = "/var/lib/gatehouse/checklists"
+        composition.inside("registration-api", ["sh", "-c", f"touch {scans}/written && rm {scans}/written"])
+        # Of Prometheus' own everybody may know.
+        looks = ["find", "/disks", "-path", "/disks/measured", "-prune", "-o", "-type", "f", "-readable", "-print"]
+        assert "" == composition.inside(DISKS, looks, check=False)
+
     async def test_tells_operators_which_release_it_is_of(self, composition: Composition) -> None:
         token, _ = await composition.issue(Account("ops"))
         async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False, headers={"Authorization": f"Bearer {token}"}) as client:
@@ -153,6 +160,14 @@ class TestWatching:
             return [each["metric"] for each in found["data"]["result"]]
 
         await gone(old)
+
+    async def test_knows_how_full_the_disks_are(self, composition: Composition) -> None:
+        async def unknown() -> set[str]:
+            found = await composition.looks("prometheus", "/api/v1/query", query="gatehouse_disk_available_bytes > 0")
+            told = [name for each in found["data"]["result"] for name in each["metric"]["volumes"].split(",")]
+            return {volume.partition(":")[0] for volume in CONTAINERS[DISKS]["volumes"]} - {*told}
+
+        await gone(unknown)
 
     async def test_shows_the_dashboards(self, composition: Composition) -> None:
         if "grafana" not in composition.stay:

@@ -4,7 +4,8 @@ followed. docs/operations.md says how each was tried."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 
 import pytest
 
@@ -12,12 +13,14 @@ from chassis.testing.wait import eventually
 from tests.faults import wrongs
 from tests.faults.report import REPORT
 from tests.faults.stack import running_stack
+from tests.faults.test_disk_full import small_disk
 from tests.faults.traffic import town
 from tests.faults.watching import prometheus
 from tests.faults.wrongs import Wrong
 
 TOLD_S_MAX = 240.0
 """Looks and counts are a minute apart, `for` and windows less, and the machine may be busy."""
+DISK_MB = 64
 
 BROKEN: Mapping[str, Mapping[Wrong, Sequence[str]]] = {
     "what people must act on": {
@@ -41,7 +44,8 @@ BROKEN: Mapping[str, Mapping[Wrong, Sequence[str]]] = {
     "what runs out": {
         wrongs.backup_too_old: ["BackupOld"],
         wrongs.archive_without_rights: ["ArchiveFails"],
-        wrongs.database_at_its_limit: ["DiskFillsUp"],
+        wrongs.disk_full: ["DiskFillsUp"],
+        wrongs.database_at_its_limit: ["DatabaseFillsUp"],
         wrongs.key_and_certificate_old: ["SigningKeyOld", "CertificateEnds"],
     },
 }
@@ -52,11 +56,12 @@ BROKEN: Mapping[str, Mapping[Wrong, Sequence[str]]] = {
 class TestAlert:
     @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
     async def test_stands_until_its_runbook_was_followed(self, broken: Mapping[Wrong, Sequence[str]]) -> None:
+        disk = partial(small_disk, size_mb=DISK_MB) if wrongs.disk_full in broken else nullcontext
         alerts = {alert for told in broken.values() for alert in told}
         async with (
             running_stack() as stack,
             stack.supervised(),
-            prometheus(stack) as watching,
+            prometheus(stack, disk) as watching,
             town(stack) as here,
             AsyncExitStack() as wrong,
         ):

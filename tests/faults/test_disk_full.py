@@ -32,7 +32,7 @@ class TestDiskFull:
         async with running_stack(small_disk) as stack, town(stack, sites=2) as here:
             async with flowing(here) as traffic:
                 await eventually(lambda: traffic.finished > 3, within_s=RECOVERED_S_MAX)
-                filler = _fill(stack.postgres.home)
+                filler = fill(stack.postgres.home)
                 await eventually(lambda: here.diary.said("503"), within_s=REFUSED_S_MAX)
                 await asyncio.sleep(FULL_S)
                 filler.unlink()
@@ -45,10 +45,10 @@ class TestDiskFull:
 
 
 @contextmanager
-def small_disk(home: Path) -> Iterator[None]:
+def small_disk(home: Path, *, size_mb: int = SIZE_MB) -> Iterator[None]:
     """A file system of its own, in memory, where PostgreSQL has its home. Skips the test where we may not mount one."""
     owner = home.stat()
-    options = f"size={SIZE_MB}m,uid={owner.st_uid},gid={owner.st_gid},mode=0700"
+    options = f"size={size_mb}m,uid={owner.st_uid},gid={owner.st_gid},mode=0700"
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", home], check=False, capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(f"no file system of our own: {mounted.stderr.strip()}")
@@ -58,7 +58,7 @@ def small_disk(home: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", home], check=True)
 
 
-def _fill(home: Path) -> Path:
+def fill(home: Path) -> Path:
     filler = home / "filler"
     with filler.open("wb", buffering=0) as file:
         try:

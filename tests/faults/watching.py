@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -16,6 +19,7 @@ import yaml
 from devstack import children, doctor
 from devstack.children import Child
 from devstack.ports import HOST, free_port
+from devstack.processes import Process
 from devstack.services import SIMULATOR
 from tests.faults.stack import FaultStack
 from tests.prometheus.rules import FILE, FOLDER
@@ -68,15 +72,18 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(stack: FaultStack) -> AsyncIterator[Prometheus]:
-    """It asks every process, as in service."""
+async def prometheus(
+    stack: FaultStack, disk: Callable[[Path], AbstractContextManager[object]] = nullcontext
+) -> AsyncIterator[Prometheus]:
+    """It asks every process, as in service. `disk` gives the one volume that is looked at a disk of its own."""
     [finding] = doctor.survey_prometheus()
     program = shutil.which("prometheus")
     if finding.found is None or program is None:
         pytest.fail(doctor.how_to_get([finding]))
     folder = stack.stack.state.folder("prometheus")
+    disks = _disks(stack)
     (folder / "alerts.yml").write_text(yaml.safe_dump(hurried(yaml.safe_load(FILE.read_text()))))
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(_settings(stack)))
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(_settings(stack, disks)))
     address = f"{HOST}:{free_port()}"
     child = children.start(
         "prometheus",
@@ -90,10 +97,33 @@ async def prometheus(stack: FaultStack) -> AsyncIterator[Prometheus]:
         environment=children.environment(),
     )
     try:
-        async with httpx2.AsyncClient(base_url=f"http://{address}", trust_env=False) as client:
-            yield Prometheus(client, child)
+        with disk(volume_of(stack)):
+            await disks.started()
+            async with httpx2.AsyncClient(base_url=f"http://{address}", trust_env=False) as client:
+                yield Prometheus(client, child)
     finally:
         await child.stop()
+        await disks.stop()
+
+
+def volume_of(stack: FaultStack) -> Path:
+    """As it is mounted where somebody looks how full its disk is."""
+    volume = stack.stack.state.folder("volumes") / "brokers"
+    volume.mkdir(exist_ok=True)
+    return volume
+
+
+def _disks(stack: FaultStack) -> Process:
+    """The process that looks."""
+    port = free_port()
+    told = {"GATEHOUSE_DISKS": str(volume_of(stack).parent), "GATEHOUSE_PORT": str(port)}
+    return Process(
+        name="disks",
+        command=[sys.executable, "-m", "chassis", "watch-disks"],
+        environment=children.environment(**told),
+        log=stack.stack.state.log("disks"),
+        ready_url=f"http://{HOST}:{port}/readyz",
+    )
 
 
 def hurried(rules: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -122,7 +152,7 @@ def _sooner(found: re.Match[str]) -> str:
     return f"{before}{min(told_s, max(SOON_S, told_s // SOONER))}{unit and 's'}"
 
 
-def _settings(stack: FaultStack) -> Mapping[str, Any]:
+def _settings(stack: FaultStack, disks: Process) -> Mapping[str, Any]:
     """Those of service, with the processes that there are."""
     told = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     [job] = told["scrape_configs"]
@@ -131,6 +161,7 @@ def _settings(stack: FaultStack) -> Mapping[str, Any]:
         for name, url in stack.probes.items()
         if not name.startswith(SIMULATOR.package)
     ]
+    asked += [{"targets": [urlsplit(disks.ready_url).netloc], "labels": {"service": disks.name}}]
     return {
         "global": told["global"],
         "rule_files": ["alerts.yml"],

@@ -30,7 +30,9 @@ from tests.compose import unreadable
 from tests.faults.checker import caught_up
 from tests.faults.stack import START_S_MAX, FaultStack
 from tests.faults.test_crash_points import operate
+from tests.faults.test_disk_full import fill
 from tests.faults.traffic import Caller, Town, somebody
+from tests.faults.watching import volume_of
 
 Wrong = Callable[[FaultStack, Town], AbstractAsyncContextManager[None]]
 
@@ -256,6 +258,14 @@ async def archive_without_rights(stack: FaultStack, here: Town) -> AsyncIterator
         await database.execute("SELECT pg_switch_wal()")
     yield
     archive.chmod(0o700)
+
+
+@asynccontextmanager
+async def disk_full(stack: FaultStack, here: Town) -> AsyncIterator[None]:
+    """A volume's that is on a disk of its own. docs/runbooks/disk-fills-up.md, 1."""
+    filler = fill(volume_of(stack))
+    yield
+    filler.unlink()
 
 
 @asynccontextmanager

@@ -12,12 +12,12 @@ from chassis.operations import OPERATIONS
 from chassis.runner import ROLES
 from tests.faults.test_alerts import BROKEN
 from tests.house.house import PARTS, REPOSITORY, SERVICES, modules
+from tests.house.test_compose import ASKED, CONTAINERS
 from tests.prometheus.rules import ALERTS, FOLDER
 
 RUNBOOKS = sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))
 NOT_CALLED_FOR = {"end-of-epidemic.md", "rebuild.md", "restore.md", "upgrade.md"}
 """What others lead to, and what is done on purpose."""
-CONTAINERS = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
 PACKAGES = {each.package for each in SERVICES} | {"<service>", "<source>", "<its service>"}
 COMMANDS = {each.name for each in OPERATIONS} | ROLES.keys()
 SOURCES = "\n".join(module.read_text() for module in modules(*PARTS))
@@ -92,4 +92,4 @@ def test_prometheus_asks_every_process_of_the_installation() -> None:
     targets = {
         target for job in jobs if job["job_name"] == "gatehouse" for told in job["static_configs"] for target in told["targets"]
     }
-    assert {f"{name}:8000" for name in CONTAINERS if name.endswith(("-api", "-worker"))} == targets
+    assert {f"{name}:8000" for name in ASKED} == targets

@@ -31,6 +31,10 @@ DATABASES = {name for name in CONTAINERS if name.endswith("-postgres")}
 SIMULATOR = "healthcloud-simulator"
 REWRAPS = "keys-rewrap"
 """Runs by hand, with both key-encryption keys, for some minutes."""
+DISKS = "disks"
+"""Belongs to no service, and looks at every volume's disk."""
+SMALL = {"declarations", "certificate", "alerts", "grafana"}
+"""Volumes that do not grow with what happens."""
 ASKED = (PROCESSES & OURS.keys()) - {SIMULATOR}
 """Those with metrics."""
 WATCHING = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
@@ -128,7 +132,9 @@ class TestDatabase:
         assert ("on", "sh /etc/gatehouse/postgres/archive.sh %p %f") == (told["archive_mode"], told["archive_command"])
         backups = f"{name.removesuffix('-postgres')}-backups"
         assert f"{backups}:/var/lib/postgresql" in CONTAINERS[name]["volumes"]
-        assert [name] == [other for other, each in CONTAINERS.items() if f"{backups}:" in str(each.get("volumes"))]
+        assert [name] == [
+            other for other, each in CONTAINERS.items() if f"{backups}:" in str(each.get("volumes")) and other != DISKS
+        ]
 
     def test_keeps_backups_as_long_as_on_the_local_stack(self, name: str) -> None:
         kept = KEPT_DAYS["keys" if name == "keys-postgres" else "main"]
@@ -192,14 +198,30 @@ class TestProcess:
         assert set() == told - shared - {f"gatehouse_{field}" for field in fields}
 
     def test_waits_for_its_tables(self, name: str) -> None:
-        if name in PROCESSES:
+        if name in PROCESSES - {DISKS}:
             assert f"{name.rpartition('-')[0]}-migrate" in CONTAINERS[name]["depends_on"]
 
     def test_ends_before_the_servers_that_it_still_needs_then(self, name: str) -> None:
         servers = {*DATABASES, "kafka"} & {
             other for network in CONTAINERS[name].get("networks", ()) for other in neighbours(network)
         }
-        assert name in JOBS or servers <= CONTAINERS[name]["depends_on"].keys()
+        assert name in JOBS or servers <= CONTAINERS[name].get("depends_on", {}).keys()
+
+
+class TestDisks:
+    def test_are_looked_at_of_every_volume_that_grows(self) -> None:
+        looked_at = [f"{volume}:/disks/{volume}:ro" for volume in FILE["volumes"] if volume not in SMALL]
+        assert looked_at == CONTAINERS[DISKS]["volumes"]
+        assert {"GATEHOUSE_PACKAGE": "chassis", "GATEHOUSE_DISKS": "/disks"} == CONTAINERS[DISKS]["environment"]
+
+    def test_are_looked_at_by_nobody_who_could_read_or_tell_what_is_there(self) -> None:
+        users = [re.sub(r":\d+$", "", unless_told(each.get("user", "10001"))) for each in CONTAINERS.values()]
+        assert "10002:10002" == CONTAINERS[DISKS]["user"]
+        assert 1 == users.count("10002")
+        assert ["metrics"] == CONTAINERS[DISKS]["networks"]
+        assert "secrets" not in CONTAINERS[DISKS]
+        for script in ("kafka/start.sh", "postgres/archive.sh", "postgres/backup.sh"):
+            assert re.search(r"^umask 077\b", (DEPLOY / script).read_text(), re.MULTILINE), script
 
 
 class TestTold:

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from chassis.release import RELEASE_VARIABLE
 from deploy.needed import closure, declared, pins
 from tests.house.house import REPOSITORY, SERVICES, ServiceFolder, modules, parsed
+from tests.house.test_compose import CONTAINERS, unless_told
 
 RECIPE = (REPOSITORY / "deploy" / "service.Dockerfile").read_text()
 LOCK = pins((REPOSITORY / "requirements.lock").read_text())
@@ -41,6 +42,24 @@ def stages() -> list[list[str]]:
 
 
 FINAL = stages()[-1]
+
+
+class TestFolders:
+    def test_that_volumes_are_mounted_on_are_the_users(self) -> None:
+        """Else a new volume there is root's, and nothing can be written."""
+        [made] = [each for each in FINAL if each.startswith("RUN mkdir")]
+        written = {
+            volume.split(":")[1]
+            for name, each in CONTAINERS.items()
+            if each["image"].startswith("gatehouse/")
+            for volume in map(unless_told, each.get("volumes", ()))
+            if not volume.endswith(":ro")
+        }
+        below = f"{made.split()[3]}/"
+        assert written
+        assert [] == [folder for folder in written if not below.startswith(f"{folder}/")]
+        assert "chown -R 10001:10001 /var/lib/gatehouse " in made
+        assert "USER 10001:10001" in FINAL
 
 
 def imported(*folders: str) -> set[str]:

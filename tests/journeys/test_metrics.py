@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from chassis.testing.wait import eventually
 from contracts.districts import DISTRICTS
 from contracts.registry import EVENTS
+from devstack import children
+from devstack.ports import HOST, free_port
+from devstack.processes import Process
 from devstack.services import SERVICES
 from tests.house.house import modules, parsed
 from tests.journeys.sites import Site
@@ -59,7 +64,27 @@ async def scrape(installation: JourneyStack) -> Scrape:
             return any(sample.labels["station"] == site.station and sample.value for sample in entries)
 
         await eventually(is_counted, within_s=90)
-        return {each.package: await families(client, installation.url(each.package)) for each in SERVICES}
+        told = {each.package: await families(client, installation.url(each.package)) for each in SERVICES}
+        async with disks(installation) as url:
+            return told | {"disks": await families(client, url)}
+
+
+@asynccontextmanager
+async def disks(installation: JourneyStack) -> AsyncIterator[str]:
+    """The process that looks how full they are, of one volume. Where it is."""
+    (installation.state.folder("volumes") / "logs").mkdir(exist_ok=True)
+    port = free_port()
+    process = Process(
+        name="disks",
+        command=[sys.executable, "-m", "chassis", "watch-disks"],
+        environment=children.environment(GATEHOUSE_DISKS=str(installation.state.folder("volumes")), GATEHOUSE_PORT=str(port)),
+        log=installation.state.log("disks"),
+        ready_url=f"http://{HOST}:{port}/readyz",
+    )
+    await process.started()
+    yield process.ready_url.removesuffix("/readyz")
+    await process.stop()
+    assert 0 == process.child.exit_code
 
 
 async def families(client: httpx2.AsyncClient, url: str) -> Mapping[str, Metric]:
@@ -132,6 +157,7 @@ class TestMetrics:
         assert told("health", "gatehouse_database_bytes") > told("health", "gatehouse_log_bytes") > 0
         assert told("portal", "gatehouse_signing_key_first_used_timestamp_seconds")
         assert told("reporting", "gatehouse_entries_today")
+        assert told("disks", "gatehouse_disk_bytes", volumes="logs") > told("disks", "gatehouse_disk_available_bytes") > 0
 
 
 class TestLabels:

@@ -60,6 +60,7 @@ def series(metric: str, service: str, role: str = "worker", **labels: str) -> st
 
 HEALTH: Labels = {"service": "health"}
 KEYS: Labels = {"service": "keys"}
+DISK: Labels = {"volumes": "keys,logs"}
 CASES = [
     Case(
         "ProcessDown",
@@ -191,9 +192,19 @@ CASES = [
         {"30m": QUIET, "71m": QUIET, "80m": [{"district": "310109"}], "100m": QUIET},
         interval="1m",
     ),
-    # 100 GB: growing by 1 GB a day leaves two months; by 8 GB a day a week and a half; then somebody allows it more.
+    # 100 GB of 200 are left: half a GB an hour is eight days. Then nothing is taken; then a tenth is left, however slowly.
     Case(
         "DiskFillsUp",
+        {
+            'gatehouse_disk_available_bytes{service="disks", volumes="keys,logs"}': "100e9x20 100e9-5e8x20 90e9x40 19e9x20",
+            'gatehouse_disk_bytes{service="disks", volumes="keys,logs"}': "200e9x110",
+        },
+        {"18h": QUIET, "35h": [DISK], "60h": QUIET, "90h": [DISK]},
+        interval="1h",
+    ),
+    # 100 GB: growing by 1 GB a day leaves two months; by 8 GB a day a week and a half; then somebody allows it more.
+    Case(
+        "DatabaseFillsUp",
         {
             series("gatehouse_database_bytes", "health"): "1e9+41666666x24 2e9+333333333x24 10e9+41666666x48",
             series("gatehouse_database_limit_bytes", "health"): "1e11x96",
@@ -202,7 +213,7 @@ CASES = [
         interval="1h",
     ),
     Case(
-        "DiskFillsUp",
+        "DatabaseFillsUp",
         {
             series("gatehouse_database_bytes", "health"): "88x4 91x4 91x4",
             series("gatehouse_database_limit_bytes", "health"): "100x8 200x4",

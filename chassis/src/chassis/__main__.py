@@ -1,4 +1,4 @@
-"""`python -m chassis migrate-keys | provision-brokers | rewrap-keys`: what an operator installs that belongs to no service.
+"""`python -m chassis migrate-keys | provision-brokers | rewrap-keys | watch-disks`: what belongs to no service.
 
 Each service migrates its own database (`python -m <package> migrate`). The key server and the brokers are everybody's.
 """
@@ -12,7 +12,7 @@ import sys
 from chassis.installation import COMMANDS, InstallationSettings
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m chassis", description="Installs what belongs to no service.")
+    parser = argparse.ArgumentParser(prog="python -m chassis", description="Does what belongs to no service.")
     parser.add_argument("command", choices=sorted(COMMANDS))
     given = parser.parse_args()
     sys.exit(asyncio.run(COMMANDS[given.command](InstallationSettings())))

@@ -1,22 +1,25 @@
-"""The key server's tables and keys, and the brokers' topics, users and rules: once for all services.
+"""The key server's tables and keys, the brokers' topics, users and rules, and how full the disks are: once for all services.
 
-Repeating any of it changes nothing, and sets everybody's password on the brokers to what it says now.
+Repeating what installs changes nothing, and sets everybody's password on the brokers to what it says now.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import asyncpg
 from pydantic import Field, SecretStr
 
+from chassis.disks import watch
 from chassis.kafka import admit, provision
 from chassis.migrations import KEYS, migrate
 from chassis.rewrapping import rewrap
 from chassis.sealing import KeyEncryption
-from chassis.settings import Key, OutsideSettings, key_bytes
+from chassis.settings import Key, OutsideSettings, Port, key_bytes
+from chassis.telemetry import configure_logging
 from contracts.event import SHARDS
 from contracts.topics import EVENT_TOPICS, TOPICS
 
@@ -45,6 +48,12 @@ class InstallationSettings(OutsideSettings):
     """As the services are told."""
     replication: Annotated[int, Field(ge=1, le=9)] = 1
     """Copies of a topic that is made; not more than there are brokers."""
+    disks: Path | None = None
+    """For `watch-disks`: a folder with a folder for each volume."""
+    host: str = "127.0.0.1"
+    """Address to listen on, for `watch-disks`."""
+    port: Port = 0
+    """TCP port of its probes and metrics. 0 lets the system choose."""
 
 
 async def migrate_keys(settings: InstallationSettings) -> int:
@@ -83,10 +92,20 @@ async def provision_brokers(settings: InstallationSettings) -> int:
     return 0
 
 
+async def watch_disks(settings: InstallationSettings) -> int:
+    """Tell how full the disks are, until told to stop."""
+    if settings.disks is None:
+        return _not_told("GATEHOUSE_DISKS")
+    configure_logging(service="disks", role="watch-disks")
+    await watch(settings.disks, host=settings.host, port=settings.port)
+    return 0
+
+
 COMMANDS: Mapping[str, Callable[[InstallationSettings], Coroutine[Any, Any, int]]] = {
     "migrate-keys": migrate_keys,
     "provision-brokers": provision_brokers,
     "rewrap-keys": rewrap_keys,
+    "watch-disks": watch_disks,
 }
 
 

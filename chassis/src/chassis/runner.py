@@ -100,10 +100,10 @@ async def run(service: Service[Any], settings: ServiceSettings, role: str) -> No
             work += [forget_old_answers(parts.pool)] if parts.store else []
         server = _server(service, parts, application, role, checks)
         if role == "worker":
-            await _serve_until(stop, server, work=work, beside=[], drain_s=0.0)
+            await serve_until(stop, server, work=work, beside=[], drain_s=0.0)
         else:
             beside = [task() for task in application.api_tasks]
-            await _serve_until(stop, server, work=work, beside=beside, drain_s=settings.drain_s)
+            await serve_until(stop, server, work=work, beside=beside, drain_s=settings.drain_s)
 
 
 def _staying(stop: asyncio.Event) -> Check:
@@ -147,7 +147,7 @@ def _server(
     return serve(app, host=settings.host, port=settings.port)
 
 
-async def _serve_until(
+async def serve_until(
     stop: asyncio.Event,
     server: Server,
     *,
