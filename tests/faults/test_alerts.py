@@ -31,7 +31,7 @@ BROKEN: Mapping[str, Mapping[Wrong, Sequence[str]]] = {
         wrongs.kafka_away_when_somebody_is_banned: ["RelayStuck", "BanSlow", "GateStale", "ProjectionOld"],
     },
     "nobody can say whether the logs are whole": {
-        wrongs.postgres_restarted_without_kafka: ["LogClosed"],
+        wrongs.restored_without_kafka: ["LogClosed"],
     },
     "topics, processes and others": {
         wrongs.police_silent: ["PoliceBehind"],

@@ -95,10 +95,13 @@ async def kafka_away_when_somebody_is_banned(stack: FaultStack, here: Town) -> A
 
 
 @asynccontextmanager
-async def postgres_restarted_without_kafka(stack: FaultStack, here: Town) -> AsyncIterator[None]:
-    """Nobody can say how far the topics reach. docs/runbooks/log-closed.md, `not-examined`."""
+async def restored_without_kafka(stack: FaultStack, here: Town) -> AsyncIterator[None]:
+    """PostgreSQL comes back from its backup, and nobody says how far the topics reach. docs/runbooks/log-closed.md: Kafka does."""
+    backups = Backups(stack.postgres, kept_days=1, log=stack.stack.state.log("backups"))
+    await backups.make()
     await stack.kafka.stop()
     await stack.postgres.stop()
+    await backups.put_back()
     await stack.postgres.start()
     yield
     await stack.kafka.start()
