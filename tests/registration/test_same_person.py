@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
+import chassis.turns
 from chassis.consistency import HEADER, ConsistencyToken
 from chassis.event_store import Append, AppendResult
 from chassis.testing.specification import Specification
@@ -554,17 +555,9 @@ class TestManyAtOnce:
         self, running: Running, contract_no: str, operator: Caller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = await registered(running, contract_no, operator)
-        append, appends = running.wired.store.append, 0
-
-        async def counted(appended: Append) -> AppendResult:
-            nonlocal appends
-            appends += 1
-            return await append(appended)
-
-        monkeypatch.setattr(running.wired.store, "append", counted)
+        monkeypatch.delattr(chassis.turns, "_give_way")  # Nobody is outrun.
         answers = await asyncio.gather(*(linking(operator, contract_no, first, n) for n in range(1, RECORDS_MAX)))
         assert {201} == {each.status_code for each in answers}
-        assert RECORDS_MAX - 1 == appends
 
 
 class TestAtTheSameMoment:
