@@ -144,6 +144,11 @@ class TestEntry:
         gate = gate.given(*gate.when(note(assessed(form=2))).events)
         assert [] == reasons(gate, attempt())
 
+    def test_is_granted_where_health_is_heard_before_the_withdrawal_of_an_earlier_form(self) -> None:
+        gate = knows(pre_registered(), assessed(), assessed(form=2), withdrawn())
+        gate = gate.given(*gate.when(note(pre_registered(), form=2)).events)
+        assert [] == reasons(gate, attempt())
+
     def test_is_refused_until_what_was_corrected_is_judged_anew(self) -> None:
         gate = knows(pre_registered(), assessed())
         gate = gate.given(*gate.when(note(corrected(declaration_version=2), form=2)).events)

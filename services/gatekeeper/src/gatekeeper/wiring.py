@@ -43,7 +43,7 @@ def person_decider(policies: Callable[[], Policies]) -> Decider[GateCommand, Gat
         decide=partial(decide, policies=policies),
         evolve=evolve,
         events={event.TYPE: event for event in get_args(GatekeeperEvent)},
-        state_version=6,
+        state_version=7,
     )
 
 

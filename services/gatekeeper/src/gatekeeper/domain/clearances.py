@@ -115,12 +115,14 @@ def _assess(clearance: Clearance, fact: ArrivalAssessed) -> Clearance:
 
 
 def without_contract(clearance: Clearance, contract_no: str) -> Clearance:
-    """The basis after the contract no longer expects the person. Orders and holds are the person's and stay."""
+    """The basis after the contract no longer expects the person. Orders and holds are the person's and stay, and so does the
+    judgement of a form that is not known here yet: health may be heard first."""
+    leaving = {each.pre_registration_id for each in clearance.pre_registrations if each.contract_no == contract_no}
     return updated(
         clearance,
         pre_registrations=tuple(each for each in clearance.pre_registrations if each.contract_no != contract_no),
         rostered=tuple(each for each in clearance.rostered if each.contract_no != contract_no),
-        assessed=tuple(each for each in clearance.assessed if each.contract_no != contract_no),
+        assessed=tuple(each for each in clearance.assessed if each.pre_registration_id not in leaving),
     )
 
 
