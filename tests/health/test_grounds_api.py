@@ -11,7 +11,8 @@ import pytest
 
 from contracts.access import Role
 from contracts.health import Disposition
-from tests.health.facts import EMPLOYER, HUBEI, declaration, dispose, pre_registered, pre_registration_withdrawn
+from contracts.same_person import PersonLinked
+from tests.health.facts import EMPLOYER, HUBEI, NOW, declaration, dispose, pre_registered, pre_registration_withdrawn
 from tests.health.service import Running
 from tests.health.test_ban_reviews import authority, ban_body, looks_at, supervised
 from tests.in_process import Caller
@@ -167,6 +168,76 @@ class TestAuthority:
             foreign = await each.get(f"/v1/people/{person_id}/dispositions/grounds")
             assert (404, absent.json()["code"]) == (foreign.status_code, foreign.json()["code"])
 
+    async def test_reads_then_nothing_that_was_told_elsewhere(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str, put_right: Caller
+    ) -> None:
+        await is_banned_and_released(operator, person_id, contract_no, "电话通知")
+        elsewhere = f"{contract_no}-2"
+        withdrawn = pre_registration_withdrawn(person_id, contract_no=contract_no)
+        seen = running.registration.tell(withdrawn, pre_registered(person_id, contract_no=elsewhere, declaration=declaration(2)))
+        another = running.caller(Role.SITE_OPERATOR, elsewhere)
+        assert 200 == (await another.get(f"/v1/people/{person_id}/assessments", seen=seen)).status_code
+        await is_banned_and_released(another, person_id, elsewhere, "别处的依据")
+        await mistypes_a_report(another, person_id, elsewhere, "别处的更正")
+
+        officer = authority(running, Role.STATION_OFFICER, stations=frozenset({await supervised(running, contract_no)}))
+        city = authority(running, Role.CITY_SUPERVISOR)
+        assert (["电话通知"], ["电话通知", "别处的依据"]) == (
+            await said_of(officer, person_id),
+            sorted(await said_of(city, person_id), reverse=True),
+        )
+        corrections = f"/v1/people/{person_id}/corrections"
+        assert (ALL, [("report", "别处的更正"), *ALL]) == (
+            words((await officer.get(corrections)).json()),
+            words((await city.get(corrections)).json()),
+        )
+
+    async def test_is_asked_for_a_person_under_any_of_his_documents(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        await is_banned_and_released(operator, person_id, contract_no, "电话通知")
+        officer = authority(running, Role.STATION_OFFICER, stations=frozenset({await supervised(running, contract_no)}))
+        other = uuid4()
+        path = f"/v1/people/{other}/dispositions/grounds"
+        seen = running.registration.tell(pre_registration_withdrawn(person_id, contract_no=contract_no))
+        assert 404 == (await officer.get(path, seen=seen)).status_code
+        pairs = ((person_id, other), (other, person_id))
+        seen = running.registration.tell(*(PersonLinked(person_id=one, same_as=(two,), linked_at=NOW) for one, two in pairs))
+        asked = await officer.get(path, seen=seen)
+        assert (200, []) == (asked.status_code, asked.json()["items"])
+        assert ["电话通知"] == await said_of(officer, person_id)
+
     async def test_decides_nothing(self, running: Running, operator: Caller, person_id: UUID, contract_no: str) -> None:
         officer = authority(running, Role.STATION_OFFICER, stations=frozenset({await supervised(running, contract_no)}))
         assert 403 == (await officer.post(f"/v1/people/{person_id}/dispositions", ban_body(contract_no))).status_code
+
+
+async def is_banned_and_released(caller: Caller, person_id: UUID, contract_no: str, said: str) -> None:
+    """The same words for the ban, the objection and the review after it."""
+    on, path = {"contract_no": contract_no}, f"/v1/people/{person_id}/dispositions"
+    assert (await caller.post(path, {**ban_body(contract_no), "evidence": said})).is_success
+    objected = await caller.post(f"{path}/objections", on | {"note": said})
+    based_on = {"If-Match": objected.headers["etag"]}
+    assert (await caller.post(f"{path}/reviews", on | {"evidence": said}, **based_on)).is_success
+    free = {"disposition": "admissible", "reason_code": "contact_ruled_out", "release_document": said}
+    assert (await caller.post(path, on | free)).is_success
+
+
+async def said_of(caller: Caller, person_id: UUID) -> list[str]:
+    """What of that the caller reads: all of it, each once."""
+    path = f"/v1/people/{person_id}/dispositions"
+    objections = [each["note"] for each in (await caller.get(f"{path}/objections")).json()["items"]]
+    grounds = (await caller.get(f"{path}/grounds")).json()["items"]
+    banned, released = grounds[1::2], grounds[::2]
+    looks = [look["evidence"] for each in banned for look in each["reviews"]]
+    assert objections == looks == [each["evidence"] for each in banned] == [each["release_document"] for each in released]
+    assert not any(each["reviews"] for each in released)
+    return objections
+
+
+async def mistypes_a_report(caller: Caller, person_id: UUID, contract_no: str, why: str) -> None:
+    path = f"/v1/people/{person_id}/health-reports"
+    reading = {"contract_no": contract_no, "read_at": datetime.now(UTC).isoformat(), "symptoms": ["none"]}
+    wrong = (await caller.post(path, {**reading, "reading_celsius": 38.6})).json()["report_id"]
+    correction = {**reading, "reading_celsius": 36.8, "reason": why}
+    assert (await caller.post(f"{path}/{wrong}/corrections", correction)).is_success

@@ -195,6 +195,9 @@ class Reach:
         return self.stations, self.districts
 
 
+EVERYWHERE = Reach(stations=None, districts=None)
+
+
 def reach_of(role: Role, grants: Grants) -> Reach:
     """What an authority supervises, of those whom `covers` lets see a site. Nobody else asks for all sites at once."""
     match SCOPES[role]:
@@ -203,7 +206,7 @@ def reach_of(role: Role, grants: Grants) -> Reach:
         case Scope.DISTRICTS:
             return Reach(stations=None, districts=sorted(grants.districts))
         case Scope.ALL:
-            return Reach(stations=None, districts=None)
+            return EVERYWHERE
         case Scope.CONTRACTS | Scope.NOTHING:
             return Reach(stations=[], districts=[])
 

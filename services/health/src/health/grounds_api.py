@@ -5,7 +5,8 @@ For those who decide, and for those who supervise them: bans have been abused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -16,13 +17,14 @@ from starlette.responses import Response
 from chassis.auth import Principal, allowed
 from chassis.history import PAGE_ITEMS_MAX, VERSION_MAX, Before, Item, Limit, Page, Words, facts_of, next_before, words_of
 from chassis.subscribers import Fact
-from chassis.web import Consistency, Router
+from chassis.web import Consistency, Router, etag
 from contracts.access import Action
 from contracts.event import Event
 from contracts.health import BanObjected, BanReviewed, DispositionChanged, HealthReported, IsolationOrderWithdrawn, TravelClarified
-from health.query_api import DispositionItem, disposition_item, visible
+from health.domain.told_where import TELLING, told_where
+from health.query_api import DispositionItem, disposition_item
 from health.read_models.in_force import in_force_since
-from health.wired import Parts
+from health.wired import Parts, Wired
 
 router = Router(prefix="/v1/people/{person_id}", tags=["health"])
 
@@ -31,6 +33,8 @@ Reader = Annotated[Principal, Depends(allowed(Action.VIEW_GROUNDS))]
 CORRECTIONS: Sequence[type[Event]] = (HealthReported, TravelClarified, IsolationOrderWithdrawn)
 CORRECTS = "(type <> $6 OR said ->> 'corrects' IS NOT NULL)"
 """Of reports, those that correct one."""
+TOLD_MAX = 10_000
+"""Facts of one person, but for reports: more than can come together within an epidemic."""
 
 
 class ReviewItem(Item):
@@ -87,31 +91,68 @@ class CorrectionItem(Item):
     corrected_at: datetime
 
 
+@dataclass(frozen=True)
+class Readable:
+    """What of a person is for whoever reads."""
+
+    parts: Wired
+    person_id: UUID
+    reader: str
+    versions: Collection[int] | None
+    """Of the facts. None: all."""
+
+    async def facts(
+        self, events: Sequence[type[Event]], *, only: str = "true", given: Sequence[object] = (), **page: Any
+    ) -> Sequence[Fact[Any]]:
+        """As `facts_of`."""
+        shown = f"(${6 + len(given)}::bigint[] IS NULL OR version = ANY (${6 + len(given)}))"
+        return await facts_of(
+            self.parts.pool, self.person_id, events, only=f"{only} AND {shown}", given=[*given, self.versions], **page
+        )
+
+    async def words(self, found: Sequence[Fact[Any]]) -> Words:
+        """What opens them. That they were read is recorded."""
+        return await words_of(self.parts.sealing, self.person_id, found, reader=self.reader)
+
+
+async def readable(person_id: UUID, caller: Reader, seen: Consistency, parts: Parts, response: Response) -> Readable:
+    """Raises: NotFound, Unavailable."""
+    await parts.wait_for(seen)
+    within = await parts.sight_of(caller, person_id)
+    version, _ = await parts.handler.read(person_id)
+    response.headers["ETag"] = etag(version)
+    versions = None if within is None else await _told_on(parts, person_id, within)
+    return Readable(parts, person_id, caller.subject, versions)
+
+
+async def _told_on(parts: Wired, person_id: UUID, contracts: Collection[str]) -> list[int]:
+    """Versions of the facts that were told there."""
+    found = await facts_of(parts.pool, person_id, TELLING, before=None, limit=TOLD_MAX, only=CORRECTS, given=[HealthReported.TYPE])
+    where = told_where((told.version, event) for event, told in reversed(found))
+    return [version for version, told in where.items() if not told.isdisjoint(contracts)]
+
+
+Of = Annotated[Readable, Depends(readable)]
+
+
 @router.get("/dispositions/objections")
-async def list_objections(
-    person_id: UUID, caller: Reader, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
-) -> Page[ObjectionItem]:
+async def list_objections(of: Of, before: Before = None, limit: Limit = 50) -> Page[ObjectionItem]:
     """What the person has said. Reading it is recorded."""
-    await visible(person_id, caller, seen, parts, response)
-    found = await facts_of(parts.pool, person_id, [BanObjected], before=before, limit=limit)
-    words = await words_of(parts.sealing, person_id, found, reader=caller.subject)
+    found = await of.facts([BanObjected], before=before, limit=limit)
+    words = await of.words(found)
     items = [ObjectionItem(**{**dict(event), "version": told.version, "note": words("note", event.note)}) for event, told in found]
     return Page(items=items, next_before=next_before(found, limit))
 
 
 @router.get("/dispositions/grounds")
-async def list_grounds(
-    person_id: UUID, caller: Reader, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
-) -> Page[GroundsItem]:
+async def list_grounds(of: Of, before: Before = None, limit: Limit = 50) -> Page[GroundsItem]:
     """What every decision rests on. Reading it is recorded."""
-    await visible(person_id, caller, seen, parts, response)
-    found = await facts_of(parts.pool, person_id, [DispositionChanged], before=before, limit=limit)
+    found = await of.facts([DispositionChanged], before=before, limit=limit)
     looks: Sequence[Fact[BanReviewed]] = ()
     if found:
-        oldest = found[-1].recorded.version
-        looks = await facts_of(parts.pool, person_id, [BanReviewed], before=before, limit=PAGE_ITEMS_MAX, after=oldest)
-    known = await in_force_since(parts.pool, [each.recorded.event_id for each in found])
-    words = await words_of(parts.sealing, person_id, found, reader=caller.subject)
+        looks = await of.facts([BanReviewed], before=before, limit=PAGE_ITEMS_MAX, after=found[-1].recorded.version)
+    known = await in_force_since(of.parts.pool, [each.recorded.event_id for each in found])
+    words = await of.words(found)
     reviews = [
         ReviewItem(**{**dict(event), "version": told.version, "evidence": words("evidence", event.evidence)})
         for event, told in looks
@@ -130,16 +171,11 @@ async def list_grounds(
 
 
 @router.get("/corrections")
-async def list_corrections(
-    person_id: UUID, caller: Reader, seen: Consistency, parts: Parts, response: Response, before: Before = None, limit: Limit = 50
-) -> Page[CorrectionItem]:
+async def list_corrections(of: Of, before: Before = None, limit: Limit = 50) -> Page[CorrectionItem]:
     """更正: reports that were wrong, answers to what a judgement left open, orders that were withdrawn; and why. Reading it is
     recorded."""
-    await visible(person_id, caller, seen, parts, response)
-    found = await facts_of(
-        parts.pool, person_id, CORRECTIONS, before=before, limit=limit, only=CORRECTS, given=[HealthReported.TYPE]
-    )
-    words = await words_of(parts.sealing, person_id, found, reader=caller.subject)
+    found = await of.facts(CORRECTIONS, before=before, limit=limit, only=CORRECTS, given=[HealthReported.TYPE])
+    words = await of.words(found)
     return Page(items=[_correction(each, words) for each in found], next_before=next_before(found, limit))
 
 

@@ -22,7 +22,7 @@ from chassis.same_people import SAME_PEOPLE
 from chassis.sealing import Sealing
 from chassis.waiting import wait_for
 from chassis.watched import Watched
-from contracts.access import Action, Role, Site, covers, covers_employer, may
+from contracts.access import EVERYWHERE, Action, Role, Site, covers, covers_employer, may
 from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
 from contracts.policy import Policies
 from health.domain.adoption import Adoptions, AdoptPolicy, Draft, DraftPolicy
@@ -86,18 +86,28 @@ class Wired:
         return {person_id for person_id, person in known.items() if _is_within_reach(caller, person)}
 
     async def require_visible(self, caller: Principal, person_id: UUID) -> None:
-        """Return if the person is known on any contract within the caller's reach; to an authority also if he was: what was decided
-        on its contracts does not pass out of its sight because nobody expects him any more. Raises: NotFound."""
-        known = await everywhere(self.pool, person_id)
-        if await self._reaches(caller, [each for each, person in known.items() if _is_within_reach(caller, person)]):
-            return
-        is_authority = may(caller.role, Action.QUERY_SUPERVISION)
-        if not is_authority or not await self._reaches(caller, await told_on(self.pool, person_id)):
+        """Return if the person is known on any contract within the caller's reach. Raises: NotFound."""
+        if not await self._is_known(caller, person_id):
             raise NotFound
 
-    async def _reaches(self, caller: Principal, contracts: Collection[str]) -> bool:
+    async def sight_of(self, caller: Principal, person_id: UUID) -> Collection[str] | None:
+        """The contracts on which what was told of the person is for the caller. None: wherever it was, as for whoever has to do
+        with him by now. An authority reads on what was told on its own contracts when nobody there expects him any more; what was
+        decided elsewhere is not for it. Raises: NotFound."""
+        if await self._is_known(caller, person_id):
+            return None
+        told = await told_on(self.pool, person_id) if may(caller.role, Action.QUERY_SUPERVISION) else ()
+        if not (reached := await self._reached(caller, told)):
+            raise NotFound
+        return None if caller.reach == EVERYWHERE else reached
+
+    async def _is_known(self, caller: Principal, person_id: UUID) -> bool:
+        known = await everywhere(self.pool, person_id)
+        return bool(await self._reached(caller, [each for each, person in known.items() if _is_within_reach(caller, person)]))
+
+    async def _reached(self, caller: Principal, contracts: Collection[str]) -> Collection[str]:
         places = await places_of(self.pool, contracts)
-        return any(covers(caller.role, caller.grants, places.get(each, Site(each))) for each in contracts)
+        return [each for each in contracts if covers(caller.role, caller.grants, places.get(each, Site(each)))]
 
 
 def _is_within_reach(caller: Principal, person: KnownPerson) -> bool:

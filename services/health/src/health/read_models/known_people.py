@@ -126,7 +126,11 @@ ORDER BY NOT k.banned, r.record_id = r.person_id
 
 
 TOLD_ON = """
-SELECT DISTINCT coalesce(convert_from(data, 'UTF8')::jsonb ->> 'contract_no', '') AS contract_no FROM event WHERE stream_id = $1
+SELECT DISTINCT coalesce(convert_from(data, 'UTF8')::jsonb ->> 'contract_no', '') AS contract_no
+FROM event
+WHERE stream_id = $1 OR stream_id IN (
+    SELECT o.person_id FROM same_person_v1 AS s JOIN same_person_v1 AS o USING (first_id) WHERE s.person_id = $1
+)
 """
 
 
@@ -146,7 +150,8 @@ async def everywhere(pool: asyncpg.Pool, person_id: UUID) -> dict[str, KnownPers
 
 
 async def told_on(pool: asyncpg.Pool, person_id: UUID) -> Sequence[str]:
-    """Every contract on which anything was ever told of the person, here. Empty, where a fact names none."""
+    """Every contract on which anything was ever told of the person, here, under whichever document. Empty, where a fact names
+    none."""
     return [row["contract_no"] for row in await pool.fetch(TOLD_ON, person_id)]
 
 
