@@ -89,6 +89,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "erasing_everybody.py": "an operator's command, at the end of the epidemic",
         "pre_registering.py": "from a typed form to facts, for the endpoint and for late declarations",
         "correcting.py": "from a typed correction to a fact, with the declaration that is known",
+        "changed_fields.py": "what a correction changed, field by field, for who works and who comes along",
         "bodies.py": "who is registered, for requests and for rows of files",
         "imports": "files: read, checked, worked on row by row",
         "import_api.py": "files are neither one command nor one query",

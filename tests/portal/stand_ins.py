@@ -510,6 +510,11 @@ PUT_RIGHT = {
     "grounds": "手机号录错",
     "corrected_by": "user:jianli",
     "corrected_at": NOW,
+    "changes": [
+        {"field": "mobile", "before": "138****0011", "after": "139****0022"},
+        {"field": "employer_credit_code", "before": EMPLOYER, "after": "91310109MA1A000006"},
+        {"field": "trade", "before": None, "after": "020"},
+    ],
 }
 CHANGE = {
     "at": NOW,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.portal.stand_ins import (
     registrar,
 )
 
+CORRECTED_FIELD = re.compile(r'<br><span class="quiet">([^<]+)</span>([^<]+)')
 HISTORY, CORRECTIONS = f"{SITE}/people/{PERSON}/history", f"{SITE}/pre-registrations/{PERSON}/corrections"
 KNOWN = f"/v1/contracts/{CONTRACT}/pre-registrations/{PERSON}"
 CORRECTED = f"{KNOWN}/corrections"
@@ -73,6 +75,11 @@ class TestHistory:
         for words in ("更正预登记信息", "手机号录错", "更正每日健康", "把36.8录成38.6", "经办 user:jianli", "流调电话通知"):
             assert words in page
         assert "显示更正与理由" not in page
+        assert [
+            "手机号: 138****0011 改为 139****0022",
+            "用人单位: 上海测试劳务有限公司 改为 91310109MA1A000006",
+            "工种: — 改为 钢筋工",
+        ] == corrected_fields(page)
 
     async def test_tells_of_whoever_was_withdrawn_when_he_was_registered_and_when_that_ended(
         self, services: StandIns, browser: Browser
@@ -206,3 +213,7 @@ class TestHeaviestPage:
         status, told = services.answers["GET", attempts]
         services.answers["GET", attempts] = (status, {**told, "items": told["items"] * SHOWN_MAX})
         assert len((await browser.open(HISTORY)).content) < PAGE_BYTES_MAX
+
+
+def corrected_fields(page: str) -> list[str]:
+    return [" ".join("".join(each).split()) for each in CORRECTED_FIELD.findall(page)]

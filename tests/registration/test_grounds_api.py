@@ -54,6 +54,10 @@ def words(page: Any) -> list[tuple[str, str | None]]:
     return [(each["kind"], each["grounds"]) for each in page["items"]]
 
 
+def changed(item: Any) -> list[tuple[str, str | None, str | None]]:
+    return [(each["field"], each["before"], each["after"]) for each in item["changes"]]
+
+
 async def expected(running: Running, contract_no: str, operator: Caller, n: int = 0, **said: Any) -> tuple[UUID, str]:
     """Somebody is pre-registered. Where that stands."""
     seen = await declare(running, n, **said)
@@ -101,6 +105,47 @@ class TestCorrections:
         assert ["declaration_contradicts"] == [each["review_item"] for each in page["items"] if each["review_item"]]
         other = str(await person_id(running, 1))
         assert ([other], [other], []) == (linked["records"], unlinked["records"], withdrawn["records"])
+
+    async def test_tell_each_field_as_it_was_and_as_it_is(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person, _ = await expected(running, contract_no, operator)
+        here = f"{path(contract_no)}/{person}"
+        for body in (
+            {"mobile": "13900000022", "arrival_date": "2020-02-01"},
+            {"origin": {"code": "340100", "text": "合肥市"}, "person_kind": "manager"},
+            {"mobile": "13900000033"},
+        ):
+            corrected = await operator.post(f"{here}/corrections", body | {"reason": "录错"})
+            assert corrected.is_success, corrected.text
+        typed, mobile = form(), "139****0022"
+        third, second, first = (await operator.get(f"{here}/corrections")).json()["items"]
+        assert [("mobile", mobile, "139****0033")] == changed(third)
+        assert [
+            ("origin_code", typed["origin"]["code"], "340100"),
+            ("origin", typed["origin"]["text"], "合肥市"),
+            ("person_kind", "worker", "manager"),
+            ("trade", typed["trade"], None),
+        ] == changed(second)
+        was = "138****0011"
+        assert [("mobile", was, mobile), ("arrival_date", None, "2020-02-01")] == changed(first)
+        [again] = (await operator.get(f"{here}/corrections", limit=1, before=first["version"] + 1)).json()["items"]
+        assert first == again, "on a page of its own, too"
+
+        await running.wired.sealing.destroy(person)
+        third, second, first = (await operator.get(f"{here}/corrections")).json()["items"]
+        assert [[], ["origin_code", "person_kind", "trade"], ["arrival_date"]] == [
+            [field for field, _, _ in changed(each)] for each in (third, second, first)
+        ]
+
+    async def test_tell_what_held_here_not_on_another_contract(self, running: Running, contract_no: str, operator: Caller) -> None:
+        person, _ = await expected(running, contract_no, operator)
+        elsewhere = await report(running)
+        site = running.caller(Role.SITE_OPERATOR, elsewhere)
+        assert 201 == (await site.post(path(elsewhere), form() | {"arrival_date": "2020-02-09"})).status_code
+        here = f"{path(contract_no)}/{person}"
+        correction = {"arrival_date": "2020-02-01", "reason": "录错"}
+        assert (await operator.post(f"{here}/corrections", correction)).is_success
+        [corrected] = (await operator.get(f"{here}/corrections")).json()["items"]
+        assert [("arrival_date", None, "2020-02-01")] == changed(corrected)
 
     async def test_come_a_page_at_a_time(self, operator: Caller, put_right: str) -> None:
         newest = (await operator.get(f"{put_right}/corrections", limit=3)).json()
@@ -180,6 +225,7 @@ class TestFamilyCorrections:
         for reader in (operator, *authorities(running)):
             page = (await reader.get(f"{family}/{member}/corrections")).json()
             assert both == words(page)
+            assert [[], [("relation", None, "女儿")]] == [changed(each) for each in page["items"]]
             assert {operator.principal.subject} == {each["corrected_by"] for each in page["items"]}
         assert [404] * 3 == [(await each.get(f"{family}/{member}/corrections")).status_code for each in others(running)]
         assert [] == (await operator.get(f"{path(contract_no)}/{worker}/corrections")).json()["items"], "of him nothing was"

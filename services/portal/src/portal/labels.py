@@ -268,6 +268,18 @@ CORRECTIONS: Mapping[str, str] = {
     "isolation_order": _("撤销隔离要求"),
 }
 """What was put right: of health by a word of its own, of registration by the name of the fact."""
+CORRECTED_FIELDS: Mapping[str, str] = {
+    "name": _("姓名"),
+    "mobile": _("手机号"),
+    "relation": _("与随行人员的关系"),
+    "origin_code": _("出发地"),
+    "origin": _("出发地"),
+    "arrival_date": _("到沪日期"),
+    "person_kind": _("人员类别"),
+    "trade": _("工种"),
+    "employer_credit_code": _("用人单位"),
+    "declaration_version": _("所依据的健康云上报(次数)"),
+}
 SERVICES: Mapping[str, str] = {
     "registration": _("登记"),
     "health": _("健康"),

@@ -6,6 +6,7 @@ For those who decide, and for those who supervise them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, assert_never, get_args
 from uuid import UUID
@@ -13,7 +14,7 @@ from uuid import UUID
 from fastapi import Depends
 
 from chassis.auth import Principal, allowed
-from chassis.history import Before, Item, Limit, Page, Words, facts_of, next_before, words_of
+from chassis.history import PAGE_ITEMS_MAX, Before, Item, Limit, Page, Words, facts_of, next_before, words_of
 from chassis.key_server import Purpose
 from chassis.sealing import Unsealer
 from chassis.subscribers import Fact
@@ -32,6 +33,7 @@ from contracts.registration import (
 from contracts.review import ReviewItemKind, ReviewItemSettled
 from contracts.same_person import PersonLinked, PersonUnlinked
 from contracts.streams import operators_stream
+from registration.changed_fields import FieldChange, Held, OfFamily, OfSomebody, changes, held_before
 from registration.domain.family import FamilyMemberIsUnknown
 from registration.domain.operators import OperatorsEvent
 from registration.domain.person import PersonIsNotPreRegistered
@@ -48,6 +50,8 @@ OfPerson = PersonDetailsCorrected | PreRegistrationWithdrawn | FormWithdrawn | R
 OfFamilyMember = FamilyDetailsCorrected | FamilyMemberWithdrawn
 HERE = "coalesce(said ->> 'contract_no', $6) = $6"
 """Documents are linked wherever the person is."""
+HELD_MAX = 2 * PAGE_ITEMS_MAX
+"""Whoever was corrected so often was hardly registered anew as often in between."""
 HERE_WITH = "said ->> 'contract_no' = $6 AND said ->> 'accompanies' = $7"
 
 Kind = Literal[
@@ -77,6 +81,8 @@ class CorrectionItem(Item):
     """The account. None: before accounts were told."""
     corrected_at: datetime
     """UTC."""
+    changes: list[FieldChange]
+    """Of a correction: each field, as it was and as it is since."""
 
 
 class OperatorChangeItem(Item):
@@ -104,7 +110,8 @@ async def list_corrections(
     await parts.require_known(caller, contract_no, person_id)
     found = await facts_of(parts.pool, person_id, get_args(OfPerson), before=before, limit=limit, only=HERE, given=[contract_no])
     words = await words_of(parts.sealing, person_id, found, reader=caller.subject)
-    return Page(items=[_correction(each, words) for each in found], next_before=next_before(found, limit))
+    held = await _held(parts, person_id, found, get_args(OfSomebody), HERE, [contract_no])
+    return Page(items=[_correction(each, held, words) for each in found], next_before=next_before(found, limit))
 
 
 @router.get(
@@ -127,16 +134,28 @@ async def list_family_corrections(
         parts.pool, member_id, get_args(OfFamilyMember), before=before, limit=limit, only=HERE_WITH, given=with_whom
     )
     words = await words_of(parts.sealing, member_id, found, reader=caller.subject)
-    return Page(items=[_correction(each, words) for each in found], next_before=next_before(found, limit))
+    held = await _held(parts, member_id, found, get_args(OfFamily), HERE_WITH, with_whom)
+    return Page(items=[_correction(each, held, words) for each in found], next_before=next_before(found, limit))
 
 
-def _correction(fact: Fact[OfPerson | OfFamilyMember], words: Words) -> CorrectionItem:
+async def _held(
+    parts: Wired, stream_id: UUID, found: Sequence[Fact[Any]], events: Sequence[type[Held]], only: str, given: Sequence[object]
+) -> Sequence[Fact[Held]]:
+    """What held there before each of those that were found, newest first."""
+    if not any(isinstance(each.event, Held) for each in found):
+        return ()
+    newest = found[0].recorded.version
+    return await facts_of(parts.pool, stream_id, events, before=newest, limit=HELD_MAX, only=only, given=given)
+
+
+def _correction(fact: Fact[OfPerson | OfFamilyMember], held: Sequence[Fact[Held]], words: Words) -> CorrectionItem:
     event, recorded = fact
     account = recorded.actor.account if recorded.actor else None
-    told: dict[str, Any] = {"kind": event.fact(), "review_item": None, "records": [], "corrected_by": account}
+    told: dict[str, Any] = {"kind": event.fact(), "review_item": None, "records": [], "corrected_by": account, "changes": []}
     match event:
         case PersonDetailsCorrected() | FamilyDetailsCorrected():
             told |= {"grounds": words("reason", event.reason), "corrected_at": event.corrected_at}
+            told |= {"changes": changes(held_before(recorded.version, held), event, words)}
         case PreRegistrationWithdrawn() | FormWithdrawn() | FamilyMemberWithdrawn():
             told |= {"grounds": words("reason", event.reason), "corrected_at": event.withdrawn_at}
         case PersonLinked():

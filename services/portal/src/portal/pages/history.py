@@ -51,8 +51,8 @@ async def show_history_with_words(visit: Visit, person_id: UUID, accompanies: Ac
 
 async def _history(visit: Visit, person_id: UUID, *, words: Words | None = None) -> Response:
     services, contract_no = visit.services(), str(visit.contract_no)
-    person, reports, dispositions, orders, assessments, attempts = await asyncio.gather(
-        person_of(visit, person_id),
+    (person, employers), reports, dispositions, orders, assessments, attempts = await asyncio.gather(
+        asyncio.gather(person_of(visit, person_id), services.registration.employers(contract_no)),
         services.health.reports(person_id, limit=SHOWN_MAX),
         services.health.dispositions(person_id, limit=SHOWN_MAX),
         services.health.isolation_orders(person_id, limit=SHOWN_MAX),
@@ -72,6 +72,7 @@ async def _history(visit: Visit, person_id: UUID, *, words: Words | None = None)
         "history.html",
         person=person,
         person_id=person_id,
+        employers={each.credit_code: each.name for each in employers},
         happened=sorted(happened, key=lambda each: each.at, reverse=True),
         disposition=dispositions.disposition,
         holds=reports.holds,

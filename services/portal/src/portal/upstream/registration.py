@@ -127,6 +127,14 @@ class PeopleHere(BaseModel):
     items: list[PersonHere]
 
 
+class FieldChange(BaseModel):
+    """Masked."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
 class Correction(BaseModel):
     """Something that was put right, and why."""
 
@@ -135,6 +143,8 @@ class Correction(BaseModel):
     grounds: str | None
     corrected_by: str | None
     corrected_at: datetime
+    changes: list[FieldChange] = []
+    """Of what was registered. What health corrects stands in its own lists, as it was and as it is."""
 
 
 class Corrections(BaseModel):
