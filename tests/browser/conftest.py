@@ -31,7 +31,7 @@ from portal.session import Session
 from portal.users import Users
 from tests.journeys.sites import Site
 from tests.journeys.stack import JourneyStack, journey_stack
-from tests.portal.stand_ins import StandIns, app_of, of_operations, operator, supervisor
+from tests.portal.stand_ins import StandIns, app_of, lead, of_operations, operator, supervisor
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 IN_CHINESE: dict[str, str | float | bool] = {**os.environ, "LANGUAGE": "zh_CN"}
@@ -66,6 +66,13 @@ async def pages_of_a_site() -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
+async def pages_of_a_lead() -> AsyncIterator[str]:
+    """The same, to the project lead."""
+    async for url in served(StandIns(), lead):
+        yield url
+
+
+@pytest.fixture(scope="session")
 async def pages_of_supervision() -> AsyncIterator[str]:
     """The same, to a supervisor."""
     async for url in served(StandIns(), supervisor):
@@ -95,7 +102,8 @@ async def installation(installed: tuple[JourneyStack, list[Process]]) -> Journey
 
 @pytest.fixture
 async def site(installation: JourneyStack) -> AsyncIterator[Site]:
-    """A contract that no other test has. The operator of the demo works there, and the station of the demo supervises it."""
+    """A contract that no other test has. The operator and the project lead of the demo work there, and the station of the demo
+    supervises it."""
     async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
         site = await Site.reported(installation, client, station="虹口")
         await grant(installation, site.contract_no)
@@ -103,11 +111,11 @@ async def site(installation: JourneyStack) -> AsyncIterator[Site]:
 
 
 async def grant(stack: JourneyStack, contract_no: str) -> None:
-    operator = next(each for each in demo.SITE_ACCOUNTS if each.role is Role.SITE_OPERATOR)
     async with await create_pool(stack.databases["portal"].app_dsn, application_name="test", size_max=1) as pool:
         users = Users(pool, Digests(key_bytes(SecretStr(stack.state.key("user-key")))))
-        grants = [SiteGrant(contract_no, operator.role)]
-        await users.put_site_user(document_number=operator.number, mobile=operator.mobile, grants=grants)
+        for each in (each for each in demo.SITE_ACCOUNTS if each.role in (Role.SITE_OPERATOR, Role.PROJECT_LEAD)):
+            grants = [SiteGrant(contract_no, each.role)]
+            await users.put_site_user(document_number=each.number, mobile=each.mobile, grants=grants)
 
 
 async def served(stand_ins: StandIns, session: Callable[[], Session]) -> AsyncIterator[str]:

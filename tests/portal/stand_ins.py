@@ -292,6 +292,10 @@ class StandIns:
             ("POST", f"{of_contract}/review-items/{PERSON}/settlements"): (201, {}),
             ("GET", f"{of_contract}/isolation-ends"): (200, ISOLATION_ENDS),
             ("POST", f"{of_contract}/exits"): (200, {"person_id": str(PERSON), "exited_at": NOW}),
+            ("GET", f"{of_contract}/operator-grants"): (200, {"items": [GRANTED, GRANTED_REGISTRAR]}),
+            ("POST", f"{of_contract}/operator-grants"): (201, {}),
+            ("POST", f"{of_contract}/operator-grants/{OPERATOR}/withdrawal"): (204, None),
+            ("GET", f"{of_contract}/operator-grants/changes"): (200, {"items": [RIGHTS_ENDED, RIGHTS_BEGUN], "next_before": None}),
             **SUPERVISION,
             **OPERATED,
         }
@@ -331,6 +335,35 @@ IMPORT = {
     "handed_in_at": NOW,
     "finished_at": NOW,
 }
+OPERATOR = UUID(int=77)
+GRANTED = {
+    "operator_id": str(OPERATOR),
+    "role": "site_operator",
+    "employer_credit_code": None,
+    "name": "王*五",
+    "document_type": "citizen_id",
+    "document_number": "310***********0134",
+    "mobile": "139****0013",
+    "granted_by": "user:3",
+    "granted_at": NOW,
+}
+GRANTED_REGISTRAR = GRANTED | {
+    "operator_id": str(UUID(int=78)),
+    "role": "employer_registrar",
+    "employer_credit_code": EMPLOYER,
+    "name": "李*",
+}
+RIGHTS_BEGUN = {
+    "version": 1,
+    "operator_id": str(UUID(int=79)),
+    "role": "employer_registrar",
+    "employer_credit_code": EMPLOYER,
+    "name": "赵*四",
+    "grounds": None,
+    "changed_by": "user:3",
+    "changed_at": NOW,
+}
+RIGHTS_ENDED = RIGHTS_BEGUN | {"version": 2, "role": None, "employer_credit_code": None, "grounds": "已调离本工地"}
 ROWS = [
     {"row_no": 2, "outcome": "applied", "code": None, "wrong_columns": []},
     {"row_no": 3, "outcome": "refused", "code": "invalid-request", "wrong_columns": ["身份证号"]},
@@ -662,6 +695,11 @@ def operator() -> Session:
 def registrar() -> Session:
     """Of the employer."""
     return Session(b"", UUID(int=1), None, (SiteGrant(CONTRACT, Role.EMPLOYER_REGISTRAR, EMPLOYER),), {})
+
+
+def lead() -> Session:
+    """Of the contract's project."""
+    return Session(b"", UUID(int=1), None, (SiteGrant(CONTRACT, Role.PROJECT_LEAD),), {})
 
 
 def turnstile() -> Session:

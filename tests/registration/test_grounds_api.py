@@ -245,7 +245,7 @@ class TestOperatorChanges:
         readers = (lead, *authorities(running))
         for each in readers:
             withdrawn, granted = (await each.get(f"{grants}/changes")).json()["items"]
-            assert (None, None, "已调离") == (withdrawn["role"], withdrawn["name"], withdrawn["grounds"])
+            assert (None, "王*五", "已调离") == (withdrawn["role"], withdrawn["name"], withdrawn["grounds"])
             assert ("site_operator", "王*五", None) == (granted["role"], granted["name"], granted["grounds"])
             assert {operator_id} == {withdrawn["operator_id"], granted["operator_id"]}
             assert lead.principal.subject == withdrawn["changed_by"] == granted["changed_by"]
@@ -254,6 +254,19 @@ class TestOperatorChanges:
         (older,) = (await lead.get(f"{grants}/changes", limit=1, before=newest["next_before"])).json()["items"]
         assert "site_operator" == older["role"]
         assert [404] * 3 == [(await each.get(f"{grants}/changes")).status_code for each in others(running)]
+
+    async def test_name_whoever_was_withdrawn_as_he_was_granted_last(self, running: Running, contract_no: str) -> None:
+        lead = running.caller(Role.PROJECT_LEAD, contract_no)
+        grants = f"/v1/contracts/{contract_no}/operator-grants"
+        for n, name in ((0, "王小四"), (0, "王小五"), (1, "李晓")):
+            who = {"document": citizen(n), "name": name, "mobile": "13800000044", "role": "site_operator"}
+            granted = await lead.post(grants, who)
+            assert granted.status_code == 201
+            if name != "王小四":
+                left = f"{grants}/{granted.json()['operator_id']}/withdrawal"
+                assert (await lead.post(left, {"reason": "已调离"})).is_success
+        names = [each["name"] for each in (await lead.get(f"{grants}/changes")).json()["items"]]
+        assert ["李*", "李*", "王*五", "王*五", "王*四"] == names
 
     async def test_are_not_for_those_whom_they_are_about(self, running: Running, contract_no: str, operator: Caller) -> None:
         assert 403 == (await operator.get(f"/v1/contracts/{contract_no}/operator-grants/changes")).status_code

@@ -23,6 +23,7 @@ ROLES: Mapping[str, str] = {
     Role.CITY_SUPERVISOR: _("市住建委监督管理人员"),
     Role.OPS: _("运维人员"),
 }
+GRANTED_ROLES: Mapping[str, str] = {each: ROLES[each] for each in (Role.SITE_OPERATOR, Role.EMPLOYER_REGISTRAR)}
 PROVINCES: Mapping[str, str] = {
     "110000": _("北京市"),
     "120000": _("天津市"),

@@ -34,6 +34,7 @@ from portal.pages import (
     morning_round,
     open_work,
     operations,
+    operator_grants,
     paper_entries,
     policies,
     pre_registrations,
@@ -86,6 +87,7 @@ PAGES = [
         supervised_people,
         policies,
         operations,
+        operator_grants,
     )
 ]
 

@@ -6,7 +6,7 @@ For those who decide, and for those who supervise them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, assert_never, get_args
 from uuid import UUID
@@ -32,6 +32,7 @@ from contracts.registration import (
 )
 from contracts.review import ReviewItemKind, ReviewItemSettled
 from contracts.same_person import PersonLinked, PersonUnlinked
+from contracts.sealing import Sealed
 from contracts.streams import operators_stream
 from registration.changed_fields import FieldChange, Held, OfFamily, OfSomebody, changes, held_before
 from registration.domain.family import FamilyMemberIsUnknown
@@ -53,6 +54,14 @@ HERE = "coalesce(said ->> 'contract_no', $6) = $6"
 HELD_MAX = 2 * PAGE_ITEMS_MAX
 """Whoever was corrected so often was hardly registered anew as often in between."""
 HERE_WITH = "said ->> 'contract_no' = $6 AND said ->> 'accompanies' = $7"
+
+LAST_NAMES = """
+SELECT DISTINCT ON (operator_id) (said ->> 'operator_id')::uuid AS operator_id, said ->> 'name' AS name
+FROM event CROSS JOIN LATERAL (SELECT convert_from(data, 'UTF8')::jsonb AS said) AS fact
+WHERE stream_id = $1 AND type = $2 AND (said ->> 'operator_id')::uuid = ANY ($3)
+ORDER BY operator_id, version DESC
+"""
+"""As which those operators were granted something last. A withdrawal names nobody."""
 
 Kind = Literal[
     "person-details-corrected",
@@ -93,7 +102,7 @@ class OperatorChangeItem(Item):
     """From then on. None: withdrawn."""
     employer_credit_code: str | None
     name: str | None
-    """Masked, of a grant. None: withdrawn, or erased."""
+    """Masked; of a withdrawal, as it was granted last. None: erased."""
     grounds: str | None
     """Of a withdrawal, in words. None: granted, or erased."""
     changed_by: str
@@ -176,23 +185,28 @@ async def list_operator_changes(
 ) -> Page[OperatorChangeItem]:
     """Who was let act on the contract by whom, and who may no more, and why. Reading it is recorded."""
     await parts.contract_of(caller, contract_no)
-    found = await facts_of(parts.pool, operators_stream(contract_no), get_args(OperatorsEvent), before=before, limit=limit)
+    stream_id = operators_stream(contract_no)
+    found = await facts_of(parts.pool, stream_id, get_args(OperatorsEvent), before=before, limit=limit)
     operators = sorted({each.event.operator_id for each in found})
+    granted = await parts.pool.fetch(LAST_NAMES, stream_id, OperatorGranted.TYPE, operators) if found else ()
+    names = {row["operator_id"]: row["name"] for row in granted}
     unsealer = await parts.sealing.unwrap(operators, actor=caller.subject, purpose=Purpose.PROCESS)
-    return Page(items=[_change(each, unsealer) for each in found], next_before=next_before(found, limit))
+    return Page(items=[_change(each, names, unsealer) for each in found], next_before=next_before(found, limit))
 
 
-def _change(fact: Fact[OperatorsEvent], unsealer: Unsealer) -> OperatorChangeItem:
+def _change(fact: Fact[OperatorsEvent], names: Mapping[UUID, Sealed], unsealer: Unsealer) -> OperatorChangeItem:
     event, recorded = fact
-    told: dict[str, Any] = {"role": None, "employer_credit_code": None, "name": None, "grounds": None}
+    told: dict[str, Any] = {"role": None, "employer_credit_code": None, "grounds": None}
     match event:
         case OperatorGranted():
-            name = unsealer.text(event.operator_id, "name", event.name)
-            told |= {"role": event.role, "employer_credit_code": event.employer_credit_code, "name": name and masked_name(name)}
+            sealed = event.name
+            told |= {"role": event.role, "employer_credit_code": event.employer_credit_code}
             told |= {"changed_by": event.granted_by, "changed_at": event.granted_at}
         case OperatorWithdrawn():
+            sealed = names[event.operator_id]
             told |= {"grounds": unsealer.text(event.operator_id, "reason", event.reason)}
             told |= {"changed_by": event.withdrawn_by, "changed_at": event.withdrawn_at}
         case _:
             assert_never(event)
-    return OperatorChangeItem(version=recorded.version, operator_id=event.operator_id, **told)
+    name = unsealer.text(event.operator_id, "name", sealed)
+    return OperatorChangeItem(version=recorded.version, operator_id=event.operator_id, name=name and masked_name(name), **told)

@@ -12,6 +12,7 @@ from portal.upstream.healthcloud import HealthCloud
 from portal.upstream.imports import Imports
 from portal.upstream.open_work import OpenWork
 from portal.upstream.operations import Operations
+from portal.upstream.operator_grants import OperatorGrants
 from portal.upstream.policies import Policies
 from portal.upstream.registration import Registration
 from portal.upstream.reporting import Reporting
@@ -35,6 +36,10 @@ class Services:
     @property
     def open_work(self) -> OpenWork:
         return OpenWork(self.calls, self.caller)
+
+    @property
+    def operator_grants(self) -> OperatorGrants:
+        return OperatorGrants(self.calls, self.caller)
 
     @property
     def site_information(self) -> SiteInformation:
