@@ -12,6 +12,7 @@ from tests.journeys.sites import WITHIN_S, Arrived, Site, somebody
 from tests.journeys.test_imports import CSV, row
 from tests.journeys.test_policy import DRAFTS, today
 from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, ENTRY, IMPORT, PERSON, WAITING, WAITING_CHILD
+from tests.portal.stand_ins import OPERATOR as STAND_IN
 from tests.registration.sheets import FORMS, as_csv
 
 OPERATOR, STATION = "site_operator", "station_officer"
@@ -35,6 +36,7 @@ async def everything(site: Site) -> Mapping[str, str]:
         str(WAITING_CHILD): waiting_child,
         str(WAITING): await waits(site),
         str(ENTRY): entry,
+        str(STAND_IN): await is_granted(site),
         IMPORT["import_id"]: await hands_in_a_file(site),
         DRAFT["draft_id"]: await drafts(site),
     }
@@ -53,6 +55,13 @@ async def comes_along(site: Site, arrived: Arrived, *, declares: bool) -> str:
         return str(told.json()["person_id"])
     found = await site.get(OPERATOR, "registration", family, seen=told.headers["Consistency-Token"])
     return next(str(each["person_id"]) for each in found["items"] if each["state"] == "awaiting")
+
+
+async def is_granted(site: Site) -> str:
+    """Somebody whom the project lead lets act."""
+    person = somebody()
+    who = {"document": person.document, "name": person.name, "mobile": person.mobile, "role": "site_operator"}
+    return str((await site.post("project_lead", "registration", "operator-grants", who)).json()["operator_id"])
 
 
 async def waits(site: Site) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 from playwright.async_api import Browser, ViewportSize
 
+from contracts.access import Role
 from tests.browser.desk import BETWEEN, PC, PHONE, Desk
 from tests.browser.everything import WHY_CORRECTED, everything
 from tests.journeys.sites import Site
 from tests.portal.operated import PLACE
-from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, ENTRY, IMPORT, PERSON, SITE, WAITING, WAITING_CHILD
+from tests.portal.stand_ins import CHILD, CONTRACT, DRAFT, ENTRY, IMPORT, OPERATOR, PERSON, SITE, WAITING, WAITING_CHILD
 
 OF_SITES = {
     "home": "/",
@@ -52,6 +53,10 @@ OF_SITES = {
     "paper-entries": f"{SITE}/paper-entries",
     "not-found": "/contracts/W1/entries",
 }
+OF_LEADS = {
+    "operators": f"{SITE}/operators?done=granted",
+    "operator": f"{SITE}/operators/{OPERATOR}",
+}
 OF_SUPERVISION = {
     "supervision-contracts": "/supervision/contracts",
     "supervision-contract": f"/supervision/contracts/{CONTRACT}",
@@ -82,6 +87,21 @@ OF_OPERATIONS = {
     "operation-rebuilt": "/ops/services/reporting",
     "operation-discard": f"/ops/services/gatekeeper/discard?event={PLACE}",
 }
+
+
+@pytest.fixture
+def pages_of_everybody(
+    pages_of_a_site: str, pages_of_a_lead: str, pages_of_supervision: str, pages_of_operations: str
+) -> Sequence[tuple[str, Mapping[str, str]]]:
+    """Where they are, and which."""
+    return (
+        (pages_of_a_site, OF_SITES),
+        (pages_of_a_lead, OF_LEADS),
+        (pages_of_supervision, OF_SUPERVISION),
+        (pages_of_operations, OF_OPERATIONS),
+    )
+
+
 SIZES = pytest.mark.parametrize("size", [PC, PHONE], ids=["pc", "phone"])
 
 
@@ -90,6 +110,14 @@ class TestEveryPage:
     async def test_of_sites_is_for_everybody(self, pages_of_a_site: str, chromium: Browser, size: ViewportSize) -> None:
         async with Desk.opened(pages_of_a_site, chromium, size=size) as desk:
             await looks_at(desk, OF_SITES, size)
+
+    async def test_of_leads_is_for_everybody(self, pages_of_a_lead: str, chromium: Browser, size: ViewportSize) -> None:
+        async with Desk.opened(pages_of_a_lead, chromium, size=size) as desk:
+            await looks_at(desk, OF_LEADS, size)
+            await desk.page.goto(OF_LEADS["operators"])
+            await desk.clicks("显示权限变更记录")
+            await desk.sees("已调离本工地")
+            await desk.is_as_it_should_be("operators-shown", size)
 
     async def test_of_supervision_is_for_everybody(self, pages_of_supervision: str, chromium: Browser, size: ViewportSize) -> None:
         async with Desk.opened(pages_of_supervision, chromium, size=size) as desk:
@@ -150,10 +178,9 @@ class TestEveryPage:
             await desk.is_as_it_should_be("supervision-person-shown", size)
 
     async def test_in_large_type_sticks_out_nowhere(
-        self, pages_of_a_site: str, pages_of_supervision: str, pages_of_operations: str, chromium: Browser, size: ViewportSize
+        self, pages_of_everybody: Sequence[tuple[str, Mapping[str, str]]], chromium: Browser, size: ViewportSize
     ) -> None:
-        everything = ((pages_of_a_site, OF_SITES), (pages_of_supervision, OF_SUPERVISION), (pages_of_operations, OF_OPERATIONS))
-        for url, pages in everything:
+        for url, pages in pages_of_everybody:
             async with Desk.opened(url, chromium, size=size) as desk:
                 await desk.page.goto("/help")
                 await desk.clicks("大字")
@@ -167,10 +194,9 @@ class TestEveryPage:
 
 
 async def test_every_page_fits_an_old_pc_and_a_tablet(
-    pages_of_a_site: str, pages_of_supervision: str, pages_of_operations: str, chromium: Browser
+    pages_of_everybody: Sequence[tuple[str, Mapping[str, str]]], chromium: Browser
 ) -> None:
-    everything = ((pages_of_a_site, OF_SITES), (pages_of_supervision, OF_SUPERVISION), (pages_of_operations, OF_OPERATIONS))
-    for url, pages in everything:
+    for url, pages in pages_of_everybody:
         async with Desk.opened(url, chromium) as desk:
             for name, path in pages.items():
                 await desk.page.goto(path)
@@ -189,6 +215,9 @@ async def test_every_page_of_real_services_is_for_everybody(site: Site, chromium
         await desk.clicks("显示更正与理由")
         await desk.sees(WHY_CORRECTED)
         await desk.is_as_it_should_be("history-shown", PC)
+    async with Desk.opened(portal, chromium, keeps=False) as desk:
+        await desk.signs_in(site.stack, Role.PROJECT_LEAD)
+        await looks_at(desk, named(OF_LEADS, there), PC)
     for account, pages in (("city", OF_SUPERVISION), ("ops", OF_OPERATIONS)):
         async with Desk.opened(portal, chromium, keeps=False) as desk:
             await desk.signs_in_as_supervisor(site.stack, account)

@@ -72,9 +72,10 @@ async def put_accounts(stack: Stack) -> None:
 
 
 async def forget_codes(stack: Stack) -> None:
-    """Let a code be asked for again at once."""
+    """Let a code be asked for again at once, and a one-time password of this half minute be used again."""
     async with await create_pool(stack.databases["portal"].app_dsn, application_name="devstack", size_max=1) as pool:
         await pool.execute("DELETE FROM login_code")
+        await pool.execute("UPDATE supervisor SET totp_step = 0 WHERE totp_step <> 0")
 
 
 def totp_secret(state: State, account: str) -> str:
