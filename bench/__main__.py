@@ -11,7 +11,19 @@ import uvloop
 from bench.place import place
 from bench.table import HEADER, printed
 
-MEASUREMENTS = ("store", "relay", "projector", "rebuild", "restore", "supervision", "rehearsal", "imports", "services", "overload")
+MEASUREMENTS = (
+    "store",
+    "relay",
+    "projector",
+    "rebuild",
+    "restore",
+    "supervision",
+    "pages",
+    "rehearsal",
+    "imports",
+    "services",
+    "overload",
+)
 
 
 async def main(names: list[str]) -> None:

@@ -14,6 +14,11 @@ from urllib.parse import urlsplit
 
 import orjson
 
+CONNECTIONS = 4
+"""Of a steady load."""
+WARM_UP = 200
+"""Requests before one is measured: connections are there, plans are made."""
+
 
 @dataclass
 class Answers:
@@ -24,6 +29,8 @@ class Answers:
     statuses: Counter[int] = field(default_factory=Counter)
     processor_s: float = 0.0
     """What the processes that answered took of the processors."""
+    bytes_max: int = 0
+    """Of the largest body."""
 
     @property
     def per_second(self) -> float:
@@ -82,6 +89,13 @@ async def drive(
     return answers
 
 
+async def steadily(url: str, asked: Sequence[bytes], *, per_second: float, seconds: float) -> Answers:
+    """These requests over and over, as fast as they come back until everything is warm, then so many a second."""
+    requests = itertools.cycle(asked)
+    await drive([url], itertools.islice(requests, WARM_UP), connections=CONNECTIONS, seconds=seconds)
+    return await drive([url], requests, connections=CONNECTIONS, seconds=seconds, per_second=per_second)
+
+
 async def _connection(url: str, requests: Iterator[bytes], answers: Answers, until: float, due: Iterator[float] | None) -> None:
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -93,17 +107,19 @@ async def _connection(url: str, requests: Iterator[bytes], answers: Answers, unt
         if since >= until:
             break
         writer.write(request)
-        status = await answer(reader)
+        status, size = await answer(reader)
+        answers.bytes_max = max(answers.bytes_max, size)
         answers.latencies_ms.append((time.perf_counter() - since) * 1000)
         answers.statuses[status] += 1
     writer.close()
 
 
-async def answer(reader: asyncio.StreamReader) -> int:
-    """The status of the next answer, read to its end."""
+async def answer(reader: asyncio.StreamReader) -> tuple[int, int]:
+    """The status of the next answer, read to its end, and how many bytes its body has."""
     head = await reader.readuntil(b"\r\n\r\n")
     lower = head.lower()
-    at = lower.find(b"content-length:")
+    at, size = lower.find(b"content-length:"), 0
     if at >= 0:
-        await reader.readexactly(int(lower[at + 15 : lower.index(b"\r\n", at)]))
-    return int(head[9:12])
+        size = int(lower[at + 15 : lower.index(b"\r\n", at)])
+        await reader.readexactly(size)
+    return int(head[9:12]), size

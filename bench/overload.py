@@ -125,7 +125,7 @@ async def _ask(
 ) -> bool:
     """Whether it was accepted."""
     writer.write(request)
-    status = await answer(reader)
+    status, _ = await answer(reader)
     answers.statuses[status] += 1
     if status == 503:
         return False

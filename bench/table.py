@@ -28,5 +28,5 @@ HEADER = "| what | measured | reference in the same run | ratio | aim |\n|---|--
 def printed(row: Row) -> str:
     """A line of the table in Markdown, below `HEADER`."""
     reference = f"{row.reference:,.0f} {row.unit} ({row.reference_name})" if row.reference else row.reference_name
-    measured = f"{row.measured:,.{1 if row.unit in ('ms', 's') else 0}f} {row.unit}"
+    measured = f"{row.measured:,.{1 if row.unit in ('ms', 's', 'kB') else 0}f} {row.unit}"
     return f"| {row.what} | {measured} | {reference} | {row.ratio} | {row.aim} |"
