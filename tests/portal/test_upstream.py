@@ -110,7 +110,7 @@ def may_be_none(annotation: object) -> bool:
     return type(None) in typing.get_args(annotation)
 
 
-NOT_TOLD = {health.grounds_api.CorrectionItem: {"changes"}}
+NOT_TOLD: dict[type[BaseModel], set[str]] = {health.grounds_api.CorrectionItem: {"changes"}}
 """What one of two services that answer alike leaves out."""
 
 
