@@ -12,6 +12,7 @@ import pytest
 from contracts.access import Role
 from contracts.health import Disposition
 from contracts.same_person import PersonLinked
+from health.read_models.known_people import TOLD_ON
 from tests.health.facts import EMPLOYER, HUBEI, NOW, declaration, dispose, pre_registered, pre_registration_withdrawn
 from tests.health.service import Running
 from tests.health.test_ban_reviews import authority, ban_body, looks_at, supervised
@@ -123,6 +124,13 @@ class TestAuthority:
         assert [404, 404] == [(await each.get(f"{person}/{what}")).status_code for each in elsewhere]
         police = authority(running, Role.POLICE_SUBSCRIBER, districts=frozenset({"310151"}))
         assert 403 == (await police.get(f"{person}/{what}")).status_code
+
+    async def test_is_looked_up_by_an_index_however_long_the_log_is(self, running: Running, person_id: UUID) -> None:
+        async with running.parts.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL enable_seqscan = off")
+            plan = [line for (line,) in await connection.fetch(f"EXPLAIN (COSTS off) {TOLD_ON}", person_id)]
+        assert [] == [line for line in plan if "Seq Scan" in line]
+        assert any("event_stream_id_version_key" in line for line in plan), plan
 
     async def test_reads_on_when_nobody_expects_the_person_any_more(
         self, running: Running, operator: Caller, person_id: UUID, contract_no: str

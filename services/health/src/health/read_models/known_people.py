@@ -128,10 +128,12 @@ ORDER BY NOT k.banned, r.record_id = r.person_id
 TOLD_ON = """
 SELECT DISTINCT coalesce(convert_from(data, 'UTF8')::jsonb ->> 'contract_no', '') AS contract_no
 FROM event
-WHERE stream_id = $1 OR stream_id IN (
-    SELECT o.person_id FROM same_person_v1 AS s JOIN same_person_v1 AS o USING (first_id) WHERE s.person_id = $1
-)
+WHERE stream_id = ANY (ARRAY(
+    SELECT $1::uuid
+    UNION SELECT o.person_id FROM same_person_v1 AS s JOIN same_person_v1 AS o USING (first_id) WHERE s.person_id = $1
+))
 """
+"""By an array, since `OR` with a subquery would read the whole log."""
 
 
 async def on_contract(pool: asyncpg.Pool, contract_no: str, person_id: UUID) -> KnownPerson:
