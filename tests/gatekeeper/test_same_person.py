@@ -281,6 +281,17 @@ class TestGate:
             event.needs_review,
         )
 
+    async def test_records_on_paper_whose_documents_were_told_apart_since(self, door: Door) -> None:
+        one, two = await two_of_one(door)
+        await door.knows(two, BAN)
+        at = datetime.now(UTC) - timedelta(seconds=1)
+        for each, other in ((one, two), (two, one)):
+            fact = unlinked(other).model_copy(update={"person_id": each})
+            await door.handler.handle(each, note(fact, at=datetime.now(UTC)))
+        key = command_key(principal="operator", key=uuid4().hex, body=b"paper")
+        recorded = await door.gate.record_on_paper(one, HERE, decided_by=(uuid4(), uuid4()), entered_at=at, key=key)
+        assert [(ReasonCode.SUSPECTED, two)] == [(each.code, each.record) for each in recorded.events[0].reasons]
+
     async def test_records_on_paper_who_has_every_document_though_something_comes_in_meanwhile(
         self, door: Door, monkeypatch: pytest.MonkeyPatch
     ) -> None:

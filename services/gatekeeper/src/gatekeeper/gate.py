@@ -92,10 +92,11 @@ class Gate:
         Raises: Rejection; IdempotencyKeyReused; VersionConflict; Unavailable.
         """
         attempt_id, version = uuid4(), 0
+        needed: set[UUID] = set()  # Who was linked then may be linked no longer.
         deciders = (await self._everyone(decided_by[0]), await self._everyone(decided_by[1]))
         async with self.handler.turn(person_id):
             async for _ in Rounds():
-                records = [*(await self.known(person_id)).records]
+                records = {*(await self.known(person_id)).records, *needed}
                 stamp = self._stamp(records)
                 read = {each: await self._stood(each, entered_at) for each in records}
                 version, person = read.pop(person_id)
@@ -112,8 +113,11 @@ class Gate:
                     others={each: other for each, (_, other) in read.items()},
                 )
                 rests_on = [(each, of_other) for each, (of_other, _) in read.items()]
-                with suppress(RecordNeeded, VersionConflict):  # Something came in while the history was read.
-                    return await self.handler.handle(person_id, command, key=key, expected_version=version, rests_on=rests_on)
+                with suppress(VersionConflict):  # Something came in while the history was read.
+                    try:
+                        return await self.handler.handle(person_id, command, key=key, expected_version=version, rests_on=rests_on)
+                    except RecordNeeded as other:
+                        needed.add(other.person_id)
         raise VersionConflict(version)
 
     async def settle_paper_entry(
