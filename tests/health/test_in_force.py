@@ -57,12 +57,12 @@ class Supervisor:
         answer = await self.caller.get(f"/v1/people/{self.person_id}/dispositions", seen=seen)
         return [item["in_force_at"] for item in answer.json()["items"]]
 
-    async def gate_takes_note(self, count: int) -> ConsistencyToken:
-        """Of the latest of `count` decisions, once they are stored."""
+    async def gate_takes_note(self, count: int, *, waiting: int = 0) -> ConsistencyToken:
+        """Of the latest of `count` decisions, once they are stored, and so many requests wait."""
 
         async def stored() -> Sequence[Recorded]:
             found = await decisions(self.running, self.person_id)
-            return found if len(found) == count else []
+            return found if len(found) == count and self.running.application.state["wired"].in_force.waiting >= waiting else []
 
         found = await eventually(stored)
         return self.running.gatekeeper.tell(clearance_changed(self.person_id, found[-1].event_id, rests_on=found[-1].event_id))
@@ -101,7 +101,9 @@ class TestWait:
             return bool(measured("gatehouse_ban_oldest_not_in_force_seconds"))
 
         await eventually(known_to_health)
-        await asyncio.gather(supervisor.decide(prefer="wait=5", isolation_until="2020-03-01"), supervisor.gate_takes_note(2))
+        await asyncio.gather(
+            supervisor.decide(prefer="wait=5", isolation_until="2020-03-01"), supervisor.gate_takes_note(2, waiting=1)
+        )
         assert 1 == waited()
         others = await running.parts.pool.fetchval("SELECT count(*) FROM ban_v3 WHERE person_id <> $1", supervisor.person_id)
         await look_for_unknown_bans(running.parts.pool)
