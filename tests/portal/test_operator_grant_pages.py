@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
 
+from portal.session import Session
 from tests.portal.browsing import Browser
 from tests.portal.stand_ins import CONTRACT, EMPLOYER, OPERATOR, SITE, StandIns, app_of, lead, refusal, registrar, supervisor
 
 PATH, GRANTS = f"{SITE}/operators", f"/v1/contracts/{CONTRACT}/operator-grants"
 WHO = {"document_type": "citizen_id", "document_number": "310109197505200134", "name": "王小五", "mobile": "13900000013"}
 SENT = {"document": {"type": "citizen_id", "number": WHO["document_number"]}, "name": WHO["name"], "mobile": WHO["mobile"]}
+
+NEXT = re.compile(r"<button[^>]*>(下一页)</button>")
 
 
 @pytest.fixture
@@ -70,6 +75,27 @@ class TestOperators:
         page = (await supervision.submit(f"/supervision/contracts/{CONTRACT}/operators")).text
         for words in ("赵*四", "已调离本工地", CONTRACT):
             assert words in page
+
+    @pytest.mark.parametrize(
+        ("session", "page", "changes"),
+        [
+            (lead, PATH, f"{PATH}/changes"),
+            (supervisor, f"/supervision/contracts/{CONTRACT}", f"/supervision/contracts/{CONTRACT}/operators"),
+        ],
+        ids=["lead", "supervision"],
+    )
+    async def test_are_told_page_by_page_back_to_the_first(
+        self, services: StandIns, session: Callable[[], Session], page: str, changes: str
+    ) -> None:
+        status, newest = services.answers["GET", f"{GRANTS}/changes"]
+        services.answers["GET", f"{GRANTS}/changes"] = (status, newest | {"next_before": 61})
+        reader = Browser(app_of(services, session))
+        await reader.open(page)
+        assert ["下一页"] == NEXT.findall((await reader.submit(changes)).text)
+        services.answers["GET", f"{GRANTS}/changes"] = (status, newest)
+        assert [] == NEXT.findall((await reader.submit(changes)).text)
+        asked = [each.url.params.get("before") for each in services.sent("GET", f"{GRANTS}/changes")]
+        assert [None, "61"] == asked, "the browser sends what stands in the form"
 
     async def test_are_for_the_lead_alone(self, services: StandIns, browser: Browser) -> None:
         for other in (browser, Browser(app_of(services, registrar))):

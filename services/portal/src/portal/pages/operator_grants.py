@@ -15,7 +15,7 @@ from contracts.access import Action
 from portal.forms import FieldError, Form
 from portal.pages.declarations import document_of
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.operator_grants import OperatorChange
+from portal.upstream.operator_grants import OperatorChanges
 from portal.visits import PAGE, Visit, page
 
 router = Router(tags=["pages"])
@@ -59,9 +59,10 @@ async def grant_operator(visit: Visit) -> Response:
 @router.post(f"{OF_SITE}/changes", **PAGE)
 @page(Action.VIEW_OPERATOR_CHANGES)
 async def show_operator_changes(visit: Visit) -> Response:
-    """In the answer to a form alone, for that it was read is recorded."""
+    """In the answer to a form alone, each page of them, for that it was read is recorded."""
+    changes = await _changes(visit, str(visit.contract_no))
     visit.form = Form({"document_type": ["citizen_id"]})
-    return await _operators(visit, changes=await visit.services().operator_grants.changes(str(visit.contract_no)))
+    return await _operators(visit, changes=changes)
 
 
 @router.get(f"{OF_SITE}/{{operator_id}}", **PAGE)
@@ -88,7 +89,7 @@ async def withdraw_operator(visit: Visit, operator_id: UUID) -> Response:
 async def _operators(
     visit: Visit,
     *,
-    changes: Sequence[OperatorChange] | None = None,
+    changes: OperatorChanges | None = None,
     errors: Sequence[FieldError] = (),
     key: str | None = None,
     done: str | None = None,
@@ -114,6 +115,10 @@ async def _operator(visit: Visit, operator_id: UUID, *, errors: Sequence[FieldEr
     return visit.render("operator.html", errors=errors, operator=operator, employers=names, key=key)
 
 
+async def _changes(visit: Visit, contract_no: str) -> OperatorChanges:
+    return await visit.services().operator_grants.changes(contract_no, before=visit.form.number("before") or None)
+
+
 # --- 监督 -------------------------------------------------------------------------------------------------------------
 
 
@@ -121,5 +126,5 @@ async def _operator(visit: Visit, operator_id: UUID, *, errors: Sequence[FieldEr
 @page(Action.VIEW_OPERATOR_CHANGES)
 async def show_supervised_operator_changes(visit: Visit, of_contract: str) -> Response:
     """Who may act there by whose word: likewise in the answer to a form alone."""
-    changes = await visit.services().operator_grants.changes(of_contract)
+    changes = await _changes(visit, of_contract)
     return visit.render("supervision_operators.html", changes=changes, of_contract=of_contract, employers={})

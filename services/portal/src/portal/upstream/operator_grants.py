@@ -13,9 +13,6 @@ from pydantic import BaseModel
 from portal.upstream.calls import Caller, Calls
 from portal.upstream.registration import SERVICE, Nothing
 
-CHANGES_MAX = 50
-"""The last ones of a contract: more than a page need tell."""
-
 
 class Operator(BaseModel):
     """Masked."""
@@ -49,6 +46,7 @@ class OperatorChange(BaseModel):
 
 class OperatorChanges(BaseModel):
     items: list[OperatorChange]
+    next_before: int | None
 
 
 @dataclass(frozen=True)
@@ -67,10 +65,9 @@ class OperatorGrants:
         path = f"{_grants(contract_no)}/{operator_id}/withdrawal"
         await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key)
 
-    async def changes(self, contract_no: str) -> list[OperatorChange]:
+    async def changes(self, contract_no: str, *, before: int | None) -> OperatorChanges:
         """Who was let act, and who may no more and why, the last one first. That it was read is recorded."""
-        path = f"{_grants(contract_no)}/changes"
-        return (await self.calls.get(self.caller, SERVICE, path, OperatorChanges, limit=CHANGES_MAX)).items
+        return await self.calls.get(self.caller, SERVICE, f"{_grants(contract_no)}/changes", OperatorChanges, before=before)
 
 
 def _grants(contract_no: str) -> str:
