@@ -163,6 +163,14 @@ class TestRestoredLog:
         assert before == await server.stored()
         assert [(3, None)] == await log.rows("SELECT events_taken_back, loss_accepted_because FROM restoration")
 
+    async def test_tells_what_a_release_before_took_back_whose_tables_were_changed_meanwhile(self, server: Server) -> None:
+        """It closed the log when nothing was counted yet, and tells what it took back when it opens it."""
+        await server.count(in_shard(5), 1, 2, 3)
+        log = await server.log()
+        await log.owner.execute("UPDATE store SET examined_at_place = NULL")
+        await log.pool.execute("SELECT end_restoration(2, NULL)")
+        assert [(2,)] == await log.rows("SELECT events_taken_back FROM restoration")
+
     async def test_takes_nothing_back_of_two_histories(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         """The topic itself has both beyond the log: of two copies each has published its own."""
         stream = in_shard(5)
