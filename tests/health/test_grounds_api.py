@@ -12,6 +12,7 @@ import pytest
 from contracts.access import Role
 from contracts.health import Disposition
 from contracts.same_person import PersonLinked
+from health import grounds_api
 from health.read_models.known_people import TOLD_ON
 from tests.health.facts import EMPLOYER, HUBEI, NOW, declaration, dispose, pre_registered, pre_registration_withdrawn
 from tests.health.service import Running
@@ -199,6 +200,17 @@ class TestAuthority:
             words((await officer.get(corrections)).json()),
             words((await city.get(corrections)).json()),
         )
+
+    async def test_reads_then_all_of_it_however_much_was_told_since(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(grounds_api, "TOLD_AT_ONCE", 2)
+        for said in ("第一次", "第二次"):
+            await is_banned_and_released(operator, person_id, contract_no, said)
+        seen = running.registration.tell(pre_registration_withdrawn(person_id, contract_no=contract_no))
+        officer = authority(running, Role.STATION_OFFICER, stations=frozenset({await supervised(running, contract_no)}))
+        assert 200 == (await officer.get(f"/v1/people/{person_id}/corrections", seen=seen)).status_code
+        assert ["第二次", "第一次"] == await said_of(officer, person_id)
 
     async def test_is_asked_for_a_person_under_any_of_his_documents(
         self, running: Running, operator: Caller, person_id: UUID, contract_no: str

@@ -48,3 +48,7 @@ class TestToldWhere:
         withdrawn, other = (example_of(IsolationOrderWithdrawn, order_id=each) for each in (ORDER, OTHER_ORDER))
         told = where(judged("W1", 1, ORDER), judged("W2", 1), judged("W3", 2, ORDER, OTHER_ORDER), answer, withdrawn, other)
         assert [{"W1", "W2"}, {"W1", "W3"}, {"W3"}] == told[3:]
+
+    def test_of_an_answer_or_a_withdrawn_order_is_not_where_it_was_judged_only_afterwards(self) -> None:
+        answer, withdrawn = example_of(TravelClarified, declaration_version=1), example_of(IsolationOrderWithdrawn, order_id=ORDER)
+        assert [{"W1"}, {"W1"}, {"W2"}] == where(judged("W1", 1, ORDER), answer, withdrawn, judged("W2", 1, ORDER))[1:]

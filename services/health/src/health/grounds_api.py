@@ -33,8 +33,8 @@ Reader = Annotated[Principal, Depends(allowed(Action.VIEW_GROUNDS))]
 CORRECTIONS: Sequence[type[Event]] = (HealthReported, TravelClarified, IsolationOrderWithdrawn)
 CORRECTS = "(type <> $6 OR said ->> 'corrects' IS NOT NULL)"
 """Of reports, those that correct one."""
-TOLD_MAX = 10_000
-"""Facts of one person, but for reports: more than can come together within an epidemic."""
+TOLD_AT_ONCE = 1_000
+"""Facts of one person, but for reports: seldom are there as many. All are read, a page of these after the other."""
 
 
 class ReviewItem(Item):
@@ -127,7 +127,10 @@ async def readable(person_id: UUID, caller: Reader, seen: Consistency, parts: Pa
 
 async def _told_on(parts: Wired, person_id: UUID, contracts: Collection[str]) -> list[int]:
     """Versions of the facts that were told there."""
-    found = await facts_of(parts.pool, person_id, TELLING, before=None, limit=TOLD_MAX, only=CORRECTS, given=[HealthReported.TYPE])
+    found, before, given = list[Fact[Any]](), VERSION_MAX, [HealthReported.TYPE]
+    while page := await facts_of(parts.pool, person_id, TELLING, before=before, limit=TOLD_AT_ONCE, only=CORRECTS, given=given):
+        found += page
+        before = page[-1].recorded.version
     where = told_where((told.version, event) for event, told in reversed(found))
     return [version for version, told in where.items() if not told.isdisjoint(contracts)]
 

@@ -25,7 +25,9 @@ TELLING = (
 
 
 def told_where(facts: Iterable[tuple[int, Event]]) -> Mapping[int, set[str]]:
-    """Version of each of one person's facts, of those of `TELLING`, in order → the contracts; none where none was named."""
+    """Version of each of one person's facts, of those of `TELLING`, in order → the contracts; none where none was named.
+
+    What was put right belongs to those that had judged by then: where somebody judged only later, nothing was wrong."""
     where, ban = dict[int, set[str]](), set[str]()
     judged, ordered = defaultdict[int, set[str]](set), defaultdict[UUID, set[str]](set)
     for version, event in facts:
@@ -33,16 +35,16 @@ def told_where(facts: Iterable[tuple[int, Event]]) -> Mapping[int, set[str]]:
             case DispositionChanged():
                 where[version] = ban = _named(event.contract_no)
             case BanReviewed() | BanObjected():
-                where[version] = ban
+                where[version] = set(ban)
             case ArrivalAssessed():
                 where[version] = _named(event.contract_no)
                 judged[event.declaration_version].add(event.contract_no)
                 for order_id in event.order_ids:
                     ordered[order_id].add(event.contract_no)
             case TravelClarified():
-                where[version] = judged[event.declaration_version]
+                where[version] = set(judged[event.declaration_version])
             case IsolationOrderWithdrawn():
-                where[version] = ordered[event.order_id]
+                where[version] = set(ordered[event.order_id])
             case HealthReported():
                 where[version] = _named(event.contract_no)
     return where
