@@ -222,6 +222,7 @@ class TestDisks:
         assert "secrets" not in CONTAINERS[DISKS]
         for script in ("kafka/start.sh", "postgres/archive.sh", "postgres/backup.sh"):
             assert re.search(r"^umask 077\b", (DEPLOY / script).read_text(), re.MULTILINE), script
+        assert "-perm /077 -exec chmod go= {} +" in (DEPLOY / "kafka/start.sh").read_text(), "what was written before, too"
 
 
 class TestTold:

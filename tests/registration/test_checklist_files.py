@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from stat import S_IMODE
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -13,6 +15,7 @@ import pytest
 
 from chassis.database import create_pool
 from chassis.faults import Unavailable
+from chassis.testing.wait import eventually
 from registration.checklist_files import (
     NAMED_WITHIN,
     SWEPT_AFTER,
@@ -125,6 +128,14 @@ class TestSweep:
         assert 0 == await sweeping
         assert SCAN == await files.read(site, digest_of(SCAN))
         assert may_be_named_until - await pool.fetchval("SELECT now()") > NAMED_WITHIN - timedelta(minutes=1)
+
+    async def test_leaves_nothing_for_others_to_read_of_what_an_earlier_release_wrote(self, files: ChecklistFiles) -> None:
+        folder = files.folder
+        assert folder is not None
+        folder.mkdir(mode=0o755)
+        sweeping = asyncio.create_task(files.keep_sweeping(nobody, cast(Any, None)))
+        await eventually(lambda: S_IMODE(folder.stat().st_mode) == 0o700, within_s=5)
+        sweeping.cancel()
 
 
 class TestRecognised:

@@ -134,6 +134,9 @@ class ChecklistFiles:
 
     async def keep_sweeping(self, is_named: Callable[[UUID, str], Awaitable[bool]], _: Worker) -> None:
         """A worker's task. Two workers do no harm: each file is one row's."""
+        # What an earlier release made for everybody to read is ours. It may not be there yet, or be another's.
+        with suppress(OSError):
+            await asyncio.to_thread(self._folder().chmod, 0o700)
         while True:
             try:
                 if swept := await self.sweep(is_named):
