@@ -53,11 +53,23 @@ SELECT person_id, version, pinned, name_fingerprint, contradictions FROM declara
 WHERE person_id = ANY ($1) ORDER BY version
 """
 
+# The same as TO_LOOK_AT, without what only a page shows: of a city all items are counted each time.
 BY_CONTRACT = by_contract(
     f"""
-    SELECT i.contract_no, count(*) AS items {TO_LOOK_AT} AND t.settled_at IS NULL AND i.contract_no IN {SUPERVISED}
+    SELECT i.contract_no, count(*) AS items
+    FROM review_item_v1 AS i
+    WHERE i.contract_no IN {SUPERVISED}
+      AND NOT EXISTS (
+          SELECT FROM review_settlement_v1 AS t
+          WHERE (t.contract_no, t.person_id, t.kind, t.declaration_version)
+              = (i.contract_no, i.person_id, i.kind, i.declaration_version)
+      )
+      AND (i.withdrawn_at IS NULL OR EXISTS (
+          SELECT FROM presence_v1 AS s
+          WHERE (s.contract_no, s.person_id) = (i.contract_no, i.person_id) AND (s.inside OR s.left_at > i.withdrawn_at)
+      ))
     GROUP BY i.contract_no
-    """,
+    """,  # noqa: S608 - constants
     total="items",
 )
 
