@@ -114,14 +114,14 @@ class TestEveryPage:
     async def test_of_leads_is_for_everybody(self, pages_of_a_lead: str, chromium: Browser, size: ViewportSize) -> None:
         async with Desk.opened(pages_of_a_lead, chromium, size=size) as desk:
             await looks_at(desk, OF_LEADS, size)
-            await desk.page.goto(OF_LEADS["operators"])
-            await desk.clicks("显示权限变更记录")
+            await shows_changes_of_rights(desk, OF_LEADS["operators"], "operators-shown", size)
             await desk.sees("已调离本工地")
-            await desk.is_as_it_should_be("operators-shown", size)
 
     async def test_of_supervision_is_for_everybody(self, pages_of_supervision: str, chromium: Browser, size: ViewportSize) -> None:
         async with Desk.opened(pages_of_supervision, chromium, size=size) as desk:
             await looks_at(desk, OF_SUPERVISION, size)
+            await shows_changes_of_rights(desk, OF_SUPERVISION["supervision-contract"], "supervision-operators", size)
+            await desk.sees("已调离本工地")
 
     async def test_of_operations_is_for_everybody(self, pages_of_operations: str, chromium: Browser, size: ViewportSize) -> None:
         async with Desk.opened(pages_of_operations, chromium, size=size) as desk:
@@ -217,11 +217,17 @@ async def test_every_page_of_real_services_is_for_everybody(site: Site, chromium
         await desk.is_as_it_should_be("history-shown", PC)
     async with Desk.opened(portal, chromium, keeps=False) as desk:
         await desk.signs_in(site.stack, Role.PROJECT_LEAD)
-        await looks_at(desk, named(OF_LEADS, there), PC)
-    for account, pages in (("city", OF_SUPERVISION), ("ops", OF_OPERATIONS)):
-        async with Desk.opened(portal, chromium, keeps=False) as desk:
-            await desk.signs_in_as_supervisor(site.stack, account)
-            await looks_at(desk, named(pages, there), PC)
+        pages = named(OF_LEADS, there)
+        await looks_at(desk, pages, PC)
+        await shows_changes_of_rights(desk, pages["operators"], "operators-shown", PC)
+    async with Desk.opened(portal, chromium, keeps=False) as desk:
+        await desk.signs_in_as_supervisor(site.stack, "city")
+        pages = named(OF_SUPERVISION, there)
+        await looks_at(desk, pages, PC)
+        await shows_changes_of_rights(desk, pages["supervision-contract"], "supervision-operators", PC)
+    async with Desk.opened(portal, chromium, keeps=False) as desk:
+        await desk.signs_in_as_supervisor(site.stack, "ops")
+        await looks_at(desk, named(OF_OPERATIONS, there), PC)
 
 
 def named(pages: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]:
@@ -242,3 +248,12 @@ async def looks_at(desk: Desk, pages: Mapping[str, str], size: ViewportSize) -> 
             assert (200 if name != "not-found" else 404) == answer.status, name
             assert language == await desk.page.locator("html").get_attribute("lang")
             await desk.is_as_it_should_be(name if language == "zh-CN" else f"{name}-en", size)
+
+
+async def shows_changes_of_rights(desk: Desk, path: str, name: str, size: ViewportSize) -> None:
+    """In the answer to a form, for that it was read is recorded."""
+    await desk.page.goto(path)
+    await desk.clicks("显示权限变更记录")
+    await desk.page.get_by_role("button", name="显示权限变更记录").wait_for(state="detached")
+    assert 0 < await desk.page.locator(".tasks li").count(), name
+    await desk.is_as_it_should_be(name, size)

@@ -20,7 +20,7 @@ async function send(form, submitter) {
   const answer = await answerTo(form, submitter);
   if (answer.leadsTo) return window.location.assign(answer.leadsTo);
   wake(form);
-  if (answer.page) takeIn(answer.page);
+  if (answer.page) takeIn(answer.page, answer.place);
   else tell(answer.trouble);
 }
 
@@ -45,20 +45,24 @@ async function answerTo(form, submitter) {
     if (response.redirected) return { leadsTo: response.url };
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const keepsForm = page.querySelector("#content form[method=post]");
-    if (keepsForm || (page.getElementById("content") && response.status !== 403 && response.status < 500)) return { page };
+    if (keepsForm || (page.getElementById("content") && response.status !== 403 && response.status < 500)) {
+      return { page, place: new URL(address, window.location).hash.slice(1) };
+    }
     return { trouble: response.status === 403 ? "ended" : "silent" };
   } catch {
     return { trouble: navigator.onLine ? "silent" : "offline" };
   }
 }
 
-function takeIn(page) {
+function takeIn(page, place) {
   document.title = page.title;
   document.getElementById("content").replaceWith(page.getElementById("content"));
   window.htmx?.process(document.getElementById("content"));
   offerPrinting();
   window.scrollTo(0, 0);
-  (document.getElementById("errors") || document.getElementById("declaration") || document.getElementById("content")).focus();
+  const told = document.getElementById("errors") || document.getElementById("declaration") || document.getElementById(place);
+  if (told) told.tabIndex = -1;
+  (told || document.getElementById("content")).focus();
 }
 
 // From the summary to the field; of a group, to its first box.
