@@ -489,9 +489,13 @@ class TestFamily:
         family, body = f"{path(contract_no)}/{person}/family-members", {"document": citizen(1), "name": "张小四"}
         assert 409 == (await operator.post(family, body)).status_code
         member = await person_id(running, 1)
-        assert 204 == (await operator.post(f"{family}/{member}/withdrawal", {"reason": "不来沪"})).status_code
-        (listed,) = (await operator.get(family, seen=await declare(running, 1, name="张小四"))).json()["items"]
+        withdrawn = await operator.post(f"{family}/{member}/withdrawal", {"reason": "不来沪"})
+        assert 204 == withdrawn.status_code
+        assert 200 == (await operator.get(family, seen=await declare(running, 1, name="张小四"))).status_code
+        await running.take_up_late()
+        (listed,) = (await operator.get(family, seen=withdrawn.headers["consistency-token"])).json()["items"]
         assert "withdrawn" == listed["state"]
+        assert 0 == (await running.facts()).count("family-member-pre-registered")
 
     async def test_of_nobody_or_of_another_firm_s_person_is_not_found(
         self, running: Running, contract_no: str, operator: Caller
