@@ -159,6 +159,15 @@ class TestLinkAgain:
         assert [False, True, False, False] == await erased(running, people)
         assert [{1}, set(), {3}, {2}] == await named(running, people)
 
+    async def test_tells_the_others_of_whoever_was_erased(self, running: Running, people: list[UUID]) -> None:
+        one, two, three, _ = people
+        await link(running, one, two)
+        await running.wired.sealing.destroy(one)
+        assert 1 == await tell_erased(running.wired, one)
+        await link(running, two, three)
+        assert [(0, 1), (0, 0)] == [await mended(running) for _ in range(2)]
+        assert [{1}, {2}, {1}, set()] == await named(running, people)
+
     async def test_says_of_whom_nothing_could_be_told(self, running: Running, people: list[UUID]) -> None:
         one, two, *_, four = people
         await link(running, one, two)

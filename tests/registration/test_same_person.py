@@ -30,6 +30,7 @@ from registration.domain.same_person import (
     Link,
     Named,
     PersonHasTooManyDocuments,
+    Records,
     ReplacedIsNotWithdrawn,
     ReplacingIsForTheSite,
     Unlink,
@@ -121,6 +122,13 @@ class TestUnlink:
         strangers = [UUID(int=n) for n in range(10, 10 + APART_KEPT_MAX)]
         told = person.given(*(event for each in (ONE, *strangers) for event in (linked(TWO, each), unlinked(each, same_as=[TWO]))))
         assert tuple(strangers) == told.state.records.apart
+
+
+class TestErased:
+    def test_forgets_his_documents_but_no_other_record(self) -> None:
+        named = linked(ONE, TWO, document=SEALED, document_type=DocumentType.PASSPORT)
+        known = person.given(named, unlinked(TWO, same_as=[ONE]), erased()).state
+        assert Person(is_erased=True, records=Records(frozenset({ONE}), (TWO,))) == known
 
 
 class TestPreRegister:

@@ -30,8 +30,7 @@ async def erase_records(parts: Wired, person_id: UUID) -> Outcome[PersonEvent]:
         # The keys go first, so that the facts are true when they are told; so what may refuse them is asked beforehand.
         for each, command in commands.items():
             decide(command, records[each])
-        # Whom was asked for last: until then he leads to all others, whoever of them is told of meanwhile.
-        for each in reversed([*commands]):
+        for each in commands:
             await parts.sealing.destroy(each)
         return commands
 

@@ -62,8 +62,10 @@ async def _to_mend(parts: Wired) -> AsyncIterator[tuple[Callable[[Wired, UUID], 
         yield tell_erased, person_id
     for shard in range(SHARDS):
         async for person_id in _linked(parts.pool, shard):
-            yield _mend, person_id
-            yield _names_nobody_erased, person_id
+            _, person = await parts.people.read(person_id)
+            if not person.is_erased:
+                yield _mend, person_id
+                yield _names_nobody_erased, person_id
 
 
 async def _linked(pool: asyncpg.Pool, shard: int) -> AsyncIterator[UUID]:

@@ -100,7 +100,7 @@ PERSON = Decider(
     decide=person.decide,
     evolve=person.evolve,
     events={event.TYPE: event for event in get_args(person.PersonEvent)},
-    state_version=14,
+    state_version=15,
 )
 
 ROUTERS = [

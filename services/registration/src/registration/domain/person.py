@@ -132,7 +132,7 @@ class Person:
     records: same_person.Records = NO_OTHERS
     """Under which other documents the person is known."""
     is_erased: bool = False
-    """Then everything else is forgotten, for ever."""
+    """Then all but his other records is forgotten, for ever: an erasure that is repeated reaches those that it did not before."""
 
     @property
     def contracts(self) -> set[str]:
@@ -388,7 +388,7 @@ def evolve(person: Person, event: PersonEvent) -> Person:
         case PersonUnlinked():
             return replace(person, records=same_person.unlinked(person.records, event))
         case PersonErased():
-            return Person(is_erased=True)
+            return Person(is_erased=True, records=replace(person.records, named=None))
         case _:
             assert_never(event)
 
