@@ -17,21 +17,23 @@ from registration.domain.review import ReviewItem, differences
 from registration.read_models.review_settlements import SettlementRow
 from registration.supervised import SUPERVISED, by_contract
 
-TO_LOOK_AT = """
-FROM review_item_v1 AS i
-JOIN pre_registration_v2 AS p USING (contract_no, person_id)
-LEFT JOIN presence_v1 AS s USING (contract_no, person_id)
-LEFT JOIN review_settlement_v1 AS t
-    ON (t.contract_no, t.person_id, t.kind, t.declaration_version) = (i.contract_no, i.person_id, i.kind, i.declaration_version)
-WHERE (i.withdrawn_at IS NULL OR s.inside OR s.left_at > i.withdrawn_at)
-"""
+STANDS = """(i.withdrawn_at IS NULL OR EXISTS (
+    SELECT FROM presence_v1 AS s
+    WHERE (s.contract_no, s.person_id) = (i.contract_no, i.person_id) AND (s.inside OR s.left_at > i.withdrawn_at)
+))"""
 """On site though withdrawn: the two crossed, and what the gate says holds."""
 
-OF_CONTRACT = f"""{TO_LOOK_AT}
-  AND i.contract_no = $1
+SETTLEMENT = """review_settlement_v1 AS t
+WHERE (t.contract_no, t.person_id, t.kind, t.declaration_version) = (i.contract_no, i.person_id, i.kind, i.declaration_version)"""
+
+OF_CONTRACT = f"""
+FROM review_item_v1 AS i
+JOIN pre_registration_v2 AS p USING (contract_no, person_id)
+LEFT JOIN LATERAL (SELECT * FROM {SETTLEMENT}) AS t ON true
+WHERE i.contract_no = $1 AND {STANDS}
   AND ($2::text IS NULL OR p.employer_credit_code = $2)
   AND ($3::boolean IS NULL OR (t.settled_at IS NOT NULL) = $3)
-"""
+"""  # noqa: S608 - constants
 
 PEOPLE = f"""
 SELECT DISTINCT i.person_id {OF_CONTRACT}
@@ -53,21 +55,12 @@ SELECT person_id, version, pinned, name_fingerprint, contradictions FROM declara
 WHERE person_id = ANY ($1) ORDER BY version
 """
 
-# The same as TO_LOOK_AT, without what only a page shows: of a city all items are counted each time.
+# Of a city all of them are counted each time: without what only a page shows.
 BY_CONTRACT = by_contract(
     f"""
     SELECT i.contract_no, count(*) AS items
     FROM review_item_v1 AS i
-    WHERE i.contract_no IN {SUPERVISED}
-      AND NOT EXISTS (
-          SELECT FROM review_settlement_v1 AS t
-          WHERE (t.contract_no, t.person_id, t.kind, t.declaration_version)
-              = (i.contract_no, i.person_id, i.kind, i.declaration_version)
-      )
-      AND (i.withdrawn_at IS NULL OR EXISTS (
-          SELECT FROM presence_v1 AS s
-          WHERE (s.contract_no, s.person_id) = (i.contract_no, i.person_id) AND (s.inside OR s.left_at > i.withdrawn_at)
-      ))
+    WHERE i.contract_no IN {SUPERVISED} AND {STANDS} AND NOT EXISTS (SELECT FROM {SETTLEMENT})
     GROUP BY i.contract_no
     """,  # noqa: S608 - constants
     total="items",
