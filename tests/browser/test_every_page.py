@@ -83,7 +83,7 @@ OF_SUPERVISION = {
 }
 OF_OPERATIONS = {
     "operations": "/ops",
-    "operation": "/ops/services/gatekeeper?done=stuck",
+    "operation": "/ops/services/gatekeeper?done=stuck&left=1",
     "operation-rebuilt": "/ops/services/reporting",
     "operation-discard": f"/ops/services/gatekeeper/discard?event={PLACE}",
 }

@@ -73,7 +73,7 @@ class TestOperators:
         supervision = Browser(app_of(services, supervisor))
         await supervision.open(f"/supervision/contracts/{CONTRACT}")
         page = (await supervision.submit(f"/supervision/contracts/{CONTRACT}/operators")).text
-        for words in ("赵*四", "已调离本工地", CONTRACT):
+        for words in ("赵*四", "已调离本工地", "上海测试劳务有限公司", CONTRACT):
             assert words in page
 
     @pytest.mark.parametrize(

@@ -126,5 +126,7 @@ async def _changes(visit: Visit, contract_no: str) -> OperatorChanges:
 @page(Action.VIEW_OPERATOR_CHANGES)
 async def show_supervised_operator_changes(visit: Visit, of_contract: str) -> Response:
     """Who may act there by whose word: likewise in the answer to a form alone."""
+    contract = await visit.services().reporting.contract(of_contract)
+    employers = {each.credit_code: each.name for each in contract.employed_by}
     changes = await _changes(visit, of_contract)
-    return visit.render("supervision_operators.html", changes=changes, of_contract=of_contract, employers={})
+    return visit.render("supervision_operators.html", changes=changes, of_contract=of_contract, employers=employers)
