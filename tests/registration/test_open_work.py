@@ -14,7 +14,7 @@ from contracts.event import shard_of
 from registration.people_api import PEOPLE_ASKED_MAX
 from tests.in_process import Caller
 from tests.registration.asking import citizen, declare, form, number, path, person_id
-from tests.registration.facts import EMPLOYER, OTHER_EMPLOYER
+from tests.registration.facts import EMPLOYER, OTHER_EMPLOYER, entry_attempted
 from tests.registration.importing import import_roster
 from tests.registration.service import Running
 from tests.registration.sheets import member
@@ -135,6 +135,19 @@ class TestReviewItemsOfSupervised:
         of_site = await operator.get(f"/v1/contracts/{contract_no}/review-items", seen=seen, is_settled="false")
         opened = await station(running).get(f"{ITEMS}/{contract_no}", is_settled="false")
         assert (1, of_site.json()) == (len(opened.json()["items"]), opened.json())
+
+    async def test_of_whoever_was_withdrawn_count_where_he_went_in_nevertheless(
+        self, running: Running, contract_no: str, operator: Caller
+    ) -> None:
+        person, seen = await self.item(running, contract_no, operator)
+        withdrawn = await operator.post(f"{path(contract_no)}/{person}/withdrawal", {"reason": "登记错误"}, seen=seen)
+        officer, token = station(running), withdrawn.headers["consistency-token"]
+        assert 200 == (await officer.get(ITEMS, seen=token)).status_code
+        assert await on_contract(officer, ITEMS, contract_no) is None
+        entered = running.service.told["gatekeeper"].tell(entry_attempted(person_id=UUID(person), contract_no=contract_no))
+        shown = await officer.get(f"{ITEMS}/{contract_no}", seen=entered, is_settled="false")
+        counted = await on_contract(officer, ITEMS, contract_no)
+        assert counted == {"contract_no": contract_no, "items": len(shown.json()["items"])}
 
     async def test_that_nobody_has_looked_at_are_not_hidden_behind_those_that_somebody_has(
         self, running: Running, contract_no: str, operator: Caller
