@@ -22,6 +22,7 @@ from chassis.kafka import make_producer, provision
 from chassis.leases import Leases
 from chassis.migrations import WORK
 from chassis.projector import ForeignLog, Projector, Source
+from chassis.shard_heads import ShardHeads
 from contracts.event import Envelope, Event, Recorded, record_headers, recorded_from_meta
 from contracts.identity import DocumentType
 from contracts.people import PersonKind
@@ -49,6 +50,9 @@ class Memory:
         for batch in self.batches[partition]:
             yield batch
         await asyncio.Event().wait()
+
+    def beside(self, others: ShardHeads) -> Memory:
+        return self
 
 
 async def measure(place: Place) -> Sequence[Row]:
@@ -170,7 +174,7 @@ async def _project(pool: asyncpg.Pool, source: Source) -> float:
     leases = Leases(pool, projector.works())
     began = time.perf_counter()
     running = asyncio.create_task(leases.run())
-    while sum(projector.reached.values()) < EVENTS:  # noqa: ASYNC110 - another task makes it true
+    while sum(projector.reached.values()) < EVENTS * len(projector.read_models):  # noqa: ASYNC110 - another task makes it true
         await asyncio.sleep(0.01)
     rate = EVENTS / (time.perf_counter() - began)
     running.cancel()

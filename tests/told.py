@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from chassis.consistency import ConsistencyToken
 from chassis.consumer import Batch
+from chassis.shard_heads import ShardHeads
 from chassis.subscribers import Fact
 from contracts.event import Actor, Envelope, Event, Recorded, recorded_from_meta, shard_of
 
@@ -82,6 +83,10 @@ class Told:
                     marks[shard] = events[-1].pos
                     yield Batch(events, None)
             await more.wait()
+
+    def beside(self, others: ShardHeads) -> Told:
+        """As it is: whoever reads it has a place of his own."""
+        return self
 
     def _after(self, shard: int, pos: int) -> Sequence[Recorded]:
         return self._shards[shard][pos:]

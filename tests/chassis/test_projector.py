@@ -169,6 +169,9 @@ class Topic:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     given: Callable[[Batch], Awaitable[None]] | None = None
     """Happens before a batch is handed over."""
+    given_beside: Callable[[Batch], Awaitable[None]] | None = None
+    """The same, to whoever is behind."""
+    beside_follows: list[int] = field(default_factory=list)
 
     def add(self, *records: Recorded) -> None:
         self.records += records
@@ -189,6 +192,9 @@ class Topic:
             if self.given:
                 await self.given(batch)
             yield batch
+
+    def beside(self, others: ShardHeads) -> Topic:
+        return replace(self, given=self.given_beside, follows=self.beside_follows)
 
 
 def projector_of(
@@ -259,8 +265,10 @@ class TestBatch:
     async def test_tells_how_far_everybody_has_come_and_forgets_it_with_the_lease(self, log: LogDatabase) -> None:
         projector = projector_of(log, Taken(subscribes=OTHER), source=Topic(counted(in_shard(5), 1, 2)))
         async with projecting(projector):
-            await eventually(lambda: projector.reached.get(("other", 5)))
-            assert {("other", shard): 2 if shard == 5 else 0 for shard in range(1, SHARDS, PARTITIONS)} == projector.reached
+            await eventually(lambda: projector.reached.get(("taken_v1", "other", 5)))
+            assert {
+                ("taken_v1", "other", shard): 2 if shard == 5 else 0 for shard in range(1, SHARDS, PARTITIONS)
+            } == projector.reached
 
         assert {} == projector.reached
 
@@ -533,7 +541,7 @@ class TestNewSubscriber:
         both = projector_of(log, Taken(subscribes=OTHER), Taken("second_v1", OTHER), source=topic)
         async with projecting(both):
             await eventually(lambda: has_reached(log, 1, 4, "second_v1"))
-            await eventually(lambda: both.reached["other", 1] == 4)
+            await eventually(lambda: both.reached["second_v1", "other", 1] == 4)
 
         assert [(1, 1), (1, 2), (1, 3), (1, 4)] == await positions_taken(log)
         assert [(1, 1), (1, 2), (1, 3), (1, 4)] == await positions_taken(log, "second_v1")

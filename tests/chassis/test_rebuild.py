@@ -31,7 +31,7 @@ from chassis.tables import ReadModel, Rows
 from chassis.testing.wait import eventually
 from chassis.twin_tables import TwinTables, moving_stopped
 from contracts.event import Recorded
-from tests.chassis.rebuilding import PARTITIONS, Service, running_service
+from tests.chassis.rebuilding import OTHER, PARTITIONS, Service, running_service
 from tests.chassis.tallies import Counted, append_of
 from tests.chassis.tally_rows import LATEST, MODEL, TABLES, LatestRow, OtherCounted
 from tests.chassis.tally_topics import make_topic
@@ -357,6 +357,20 @@ class TestReplacedTables:
                     await TWINS.switch_back(connection)
             await eventually(filled.is_level)
         assert await filled.folded() == await filled.stored(), "what came after the switch is taken in anew, once"
+
+    @pytest.mark.parametrize("others", [0, 1])
+    async def test_that_come_back_leave_the_others_of_a_source_at_their_offset(self, filled: Service, others: int) -> None:
+        """Nobody else is taken back; whoever is alone would go on beyond what he lacks."""
+        async with filled.rebuild() as work:
+            await work.run()
+            await work.owner.execute("INSERT INTO next_offset VALUES ($1, 0, 1) ON CONFLICT DO NOTHING", OTHER)
+            if others:
+                await work.owner.execute(
+                    "INSERT INTO position (subscriber, source, shard, epoch, last_pos) VALUES ('another_v1', $1, 0, 1, 1)", OTHER
+                )
+            async with work.owner.acquire() as connection, moving_stopped(connection):
+                await TWINS.switch_back(connection)
+            assert bool(others) == bool(await filled.log.rows("SELECT 1 FROM next_offset WHERE source = $1", OTHER))
 
 
 class TestParkedEvents:

@@ -31,6 +31,7 @@ from gatekeeper.freshness import (
     require_agreement,
     stamped_age_s,
 )
+from gatekeeper.wired import READERS
 from gatekeeper.wiring import SERVICE
 from tests.chassis.captured_log import captured_log
 from tests.conftest import MakeDatabase
@@ -75,7 +76,7 @@ class Gate:
     keeper: FreshnessKeeper
     logs: Mapping[str, Log]
     lease: Lease
-    reached: dict[tuple[str, int], int]
+    reached: dict[tuple[str, str, int], int]
     asked: int = 0
     """How often health was asked."""
     ahead_s: float = 0.0
@@ -96,8 +97,12 @@ class Gate:
             event_id,
             digest,
         )
-        self.reached[source, SHARD] = pos
+        self.reaches(source, pos)
         self.logs[source].heads[SHARD] = (pos, epoch)
+
+    def reaches(self, source: str, pos: int) -> None:
+        """Whoever a verdict rests on, and nobody else."""
+        self.reached |= {(reader, source, SHARD): pos for reader in READERS[source]}
 
     async def stamp(self) -> datetime | None:
         stamp: datetime | None = await self.keeper.pool.fetchval("SELECT fresh_as_of FROM freshness WHERE partition = 0")
@@ -144,8 +149,8 @@ async def gate(database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> Async
     lease = Lease(f"{PROJECT}00", 1)
     await pool.execute("INSERT INTO lease (name, token) VALUES ($1, $2)", lease.name, lease.token)
     logs = {name: Log(name) for name in SOURCES}
-    reached = {(name, shard): 0 for name in SOURCES for shard in range(SHARDS)}
-    keeper = FreshnessKeeper(pool, {name: f"http://{name}" for name in SOURCES}, 1, BOUND)
+    reached = {(reader, name, shard): 0 for name in SOURCES for reader in READERS[name] for shard in range(SHARDS)}
+    keeper = FreshnessKeeper(pool, {name: f"http://{name}" for name in SOURCES}, READERS, 1, BOUND)
     gate = Gate(keeper, logs, lease, reached)
     keeper.transport, keeper.now_s = httpx2.MockTransport(gate.answer), gate.now_s
     running = gate.run()
@@ -230,9 +235,9 @@ class TestKeeper:
         assert await gate.stands()
         gate.ahead_s = 3600.0
         gate.logs["health"].heads[SHARD] = (2, 1)  # what was recorded meanwhile
-        gate.reached["health", SHARD] = 1
+        gate.reaches("health", 1)
         assert await gate.stands()
-        gate.reached["health", SHARD] = 2
+        gate.reaches("health", 2)
         assert await gate.moves()
 
     async def test_never_stamps_what_it_was_about_to_when_it_was_frozen(self, gate: Gate) -> None:

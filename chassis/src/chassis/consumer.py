@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,6 +113,25 @@ class TopicFeed:
         self._check_at = 0.0
         self._inboxes: dict[TopicPartition, Inbox] = {}
         self._assignment_changed = asyncio.Event()
+        self._beside: tuple[TopicFeed, asyncio.Task[None]] | None = None
+        self._readers_beside = 0
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[TopicFeed]:
+        """A feed of the same topics at other places, running: one for all who want it at the same time. A client has but one
+        place in a partition."""
+        if self._beside is None:
+            feed = TopicFeed(self._address, self._topics)
+            self._beside = feed, asyncio.create_task(feed.run(), name="feed beside")
+        self._readers_beside += 1
+        try:
+            yield self._beside[0]
+        finally:
+            self._readers_beside -= 1
+            if self._readers_beside == 0:
+                (_, running), self._beside = self._beside, None
+                running.cancel()
+                await asyncio.wait([running])
 
     def open(self, source: str, partition: int, *, at: TopicOffset) -> Inbox:
         """Fetch the partition from an offset on; 0, or one that is gone or another topic's, means its beginning.

@@ -158,6 +158,11 @@ class Intake:
                     raise
         return is_fresh
 
+    def admit(self, other: Intake) -> None:
+        """The other's subscribers come to these, see `Progress.admit`."""
+        self.subscribers = [*self.subscribers, *other.subscribers]
+        self.progress.admit(other.progress)
+
     async def _look_anew(self, error: Exception) -> None:
         if isinstance(error, EpochChanged) and self.reactions is not None:
             await self.reactions.store.learn_epoch()
@@ -170,6 +175,7 @@ class Intake:
         step = self.progress.step(batch.events, batch.next_offset, is_scanning=is_scanning, subscribers=names)
         if not step.reached:
             DUPLICATES.labels(self.progress.source).inc()
+            self.progress.take(step)
             return False
         source, partition = self.progress.source, self.progress.partition
         wanted = {event.TYPE for subscriber in part.subscribers for event in subscriber.subscribes}

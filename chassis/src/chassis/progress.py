@@ -14,7 +14,7 @@ positions are the truth.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from uuid import UUID
 
@@ -124,12 +124,14 @@ class Progress:
     """Subscriber → shard → the last event taken in."""
     next_offset: TopicOffset = BEGINNING
     """Where reading goes on, as far as known."""
+    keeps_offset: bool = True
+    """Whether it is stored: not while these are behind, because it is the others' then."""
 
     @classmethod
     async def load(
         cls, pool: asyncpg.Pool, source: str, partition: int, *, partitions: int, subscribers: Sequence[str]
     ) -> Progress:
-        """As stored. A subscriber that is new here begins at the beginning, and the others drop what they have."""
+        """As stored, whether they stand at the same positions or not: see `divided`. Whoever is new begins at the beginning."""
         shards = range(partition, SHARDS, partitions)
         rows = await pool.fetch(
             "SELECT subscriber, shard, last_pos, epoch, last_event_id, CASE WHEN digest_pos = last_pos THEN last_digest END"
@@ -144,14 +146,34 @@ class Progress:
         hint = await pool.fetchrow(
             "SELECT kafka_offset, topic_id FROM next_offset WHERE source = $1 AND partition = $2", source, partition
         )
-        progress = cls(source, partition, lasts)
-        progress.next_offset = TopicOffset(*hint) if hint and progress._is_level() else BEGINNING
-        return progress
+        return cls(source, partition, lasts, TopicOffset(*hint) if hint else BEGINNING)
 
-    def _is_level(self) -> bool:
-        """Whether all subscribers stand at the same positions."""
+    def divided(self) -> tuple[Progress, Progress]:
+        """Those who stand where the furthest does, and whoever is behind: the stored offset is not for him.
+
+        All are of the first where none is the furthest everywhere: then all read from the beginning.
+        """
         each = list(self.lasts.values())
-        return all(last.pos == each[0][shard].pos for lasts in each for shard, last in lasts.items())
+        furthest = {shard: max(lasts[shard].pos for lasts in each) for shard in each[0]}
+        level = {name: lasts for name, lasts in self.lasts.items() if all(lasts[shard].pos == furthest[shard] for shard in lasts)}
+        ahead, offset = (level, self.next_offset) if level else (self.lasts, BEGINNING)
+        behind = {name: lasts for name, lasts in self.lasts.items() if name not in ahead}
+        return replace(self, lasts=ahead, next_offset=offset), Progress(self.source, self.partition, behind, keeps_offset=False)
+
+    def admit(self, other: Progress) -> None:
+        """The other's subscribers read with these from now on, from where they are: nowhere ahead of these."""
+        self.lasts = self.lasts | other.lasts
+        self.next_offset = other.next_offset
+
+    def events_to(self, other: Progress) -> int:
+        """How many events the last of these is behind the last of the other's."""
+        mine, theirs = self.lowest(), other.lowest()
+        return sum(max(0, theirs[shard] - pos) for shard, pos in mine.items())
+
+    def lacks_any_of(self, events: Sequence[Recorded]) -> bool:
+        """Whether one of the events comes after where the last of these stands."""
+        lowest = self.lowest()
+        return any(event.pos > lowest.get(event.shard, event.pos) for event in events)
 
     def lowest(self) -> dict[int, int]:
         """Shard → the position that every subscriber has reached."""
@@ -189,7 +211,7 @@ class Progress:
         )
         if await connection.fetchval(MOVE_POSITIONS, self.source, *map(list, zip(*rows, strict=True))) < len(rows):
             raise PositionsMoved(self.source, self.partition)
-        if step.next_offset is not None:
+        if step.next_offset is not None and self.keeps_offset:
             await connection.execute(STORE_OFFSET, self.source, self.partition, int(step.next_offset), step.next_offset.topic_id)
 
     def take(self, step: Step) -> None:

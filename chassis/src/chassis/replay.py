@@ -18,7 +18,7 @@ import asyncpg
 
 from chassis.consumer import BEGINNING, Batch, TopicOffset
 from chassis.progress import Progress, Step
-from chassis.projector import Source
+from chassis.projector import Log
 from chassis.shard_heads import read_shard
 from chassis.subscribers import Fact, UnknownVersion
 from chassis.tables import ReadModel
@@ -62,7 +62,7 @@ class StoredLog:
 class Reading:
     """One partition of one source, from where `progress` stands."""
 
-    source: Source
+    source: Log
     progress: Progress
     offset: TopicOffset = BEGINNING
     """Where the source goes on, as far as everything before was taken."""

@@ -45,8 +45,12 @@ HAS_INDEXES = "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = $1::regclass
 STOP_MOVING = "SELECT name FROM public.lease WHERE name LIKE 'project/%' ORDER BY name FOR UPDATE"
 # What is parked has changed: see `chassis.parking`.
 LOOK_ANEW = "UPDATE public.lease SET interventions = interventions + 1 WHERE name LIKE 'project/%'"
-# Where to read on is told by an offset that is ahead of positions set back.
-LOAD_ANEW = "UPDATE public.lease SET owner = NULL, token = token + 1 WHERE name LIKE 'project/%'; DELETE FROM public.next_offset"
+LOAD_ANEW = "UPDATE public.lease SET owner = NULL, token = token + 1 WHERE name LIKE 'project/%'"
+# The others of a source go on at its offset, and whoever was set back reads beside them. Where he is alone, it is ahead of him.
+FORGET_OFFSETS = """
+DELETE FROM public.next_offset AS o
+WHERE NOT EXISTS (SELECT FROM public.position AS p WHERE p.source = o.source AND p.subscriber <> $1)
+"""
 LOCK_MS_MAX = 500
 """Longest wait for everybody to stop, and for one lock of a switch. Whoever comes behind it in the queue waits as long."""
 STOPPED_S_MAX = 1.0
@@ -190,6 +194,7 @@ class TwinTables:
         await self._exchange_parked(connection)
         await connection.execute(f"DROP SCHEMA {self.new}")
         await connection.execute(LOAD_ANEW)
+        await connection.execute(FORGET_OFFSETS, self.model.name)
 
     async def _move(self, connection: Connection, here: str, there: str) -> None:
         for table in self.model.tables:

@@ -113,6 +113,8 @@ class FreshnessKeeper:
     pool: asyncpg.Pool
     sources: Mapping[str, str]
     """Service → base URL."""
+    readers: Mapping[str, Sequence[str]]
+    """Service → whoever takes in its facts for a verdict. Nobody else's lists make the gate wait."""
     partitions: int
     bound: timedelta
     now_s: Callable[[], float] = boottime_s
@@ -181,9 +183,12 @@ class FreshnessKeeper:
             raise ValueError(f"{answer.service} answers where {service} should")
         return answer
 
-    def _has_reached(self, reached: Mapping[tuple[str, int], int], partition: int, heads: Mapping[tuple[str, int], int]) -> bool:
+    def _has_reached(
+        self, reached: Mapping[tuple[str, str, int], int], partition: int, heads: Mapping[tuple[str, int], int]
+    ) -> bool:
         shards = range(partition, SHARDS, self.partitions)
-        return all(reached.get((service, shard), -1) >= heads[service, shard] for service in self.sources for shard in shards)
+        readers = [(reader, service) for service in self.sources for reader in self.readers[service]]
+        return all(reached.get((*each, shard), -1) >= heads[each[1], shard] for each in readers for shard in shards)
 
     async def stamp(self, proved: Mapping[Lease, Proof]) -> None:
         """Only whoever holds the lease stamps: the stamp of one that was replaced does not count."""

@@ -29,7 +29,7 @@ from gatekeeper.read_models.banned_on_site import COUNT_EVERY_S, count_bans
 from gatekeeper.read_models.paper_entries import PAPER_ENTRIES
 from gatekeeper.read_models.roster import ROSTER
 from gatekeeper.settings import Settings
-from gatekeeper.wired import Wired
+from gatekeeper.wired import READERS, Wired
 
 LISTS_LINGER_S = 0.5
 """By how much attempts and roster may be late: a ban never waits for the lists of those who passed before it."""
@@ -53,9 +53,8 @@ def wire(parts: Machinery[Settings]) -> Application:
     handler = parts.handler(person_decider(lambda: policies.value))
     bound = timedelta(seconds=settings.freshness_bound_s)
     view = FreshnessView(parts.pool, settings.partitions, bound)
-    keeper = FreshnessKeeper(
-        parts.pool, {"registration": settings.registration_url, "health": settings.health_url}, settings.partitions, bound
-    )
+    sources = {"registration": settings.registration_url, "health": settings.health_url}
+    keeper = FreshnessKeeper(parts.pool, sources, READERS, settings.partitions, bound)
     gate = Gate(handler, view, parts.clock)
     return Application(
         routers=[command_api.router, command_api.supervised, query_api.router, query_api.supervised],

@@ -1,0 +1,253 @@
+"""Whoever is behind reads beside the others of its source, and joins them: nobody waits for it, and nothing is lost or repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import ClassVar, Literal
+
+import pytest
+from structlog.testing import capture_logs
+
+from chassis import consumer as consumer_module
+from chassis import projector as projector_module
+from chassis.consumer import Batch, TopicFeed
+from chassis.database import Connection
+from chassis.event_store import EventStore
+from chassis.kafka import make_producer
+from chassis.projector import ForeignLog, OwnLog
+from chassis.shard_heads import ShardHeads
+from chassis.subscribers import Fact
+from chassis.testing.wait import eventually
+from contracts.event import SHARDS, record_headers
+from tests.chassis.log_database import LogDatabase
+from tests.chassis.tallies import SERVICE, Counted, append_of, in_shard
+from tests.chassis.tally_topics import make_topic, started
+from tests.chassis.test_projector import (
+    OTHER,
+    PARTITION,
+    PARTITIONS,
+    TAKEN,
+    Taken,
+    Topic,
+    by_shard,
+    counted,
+    has_reached,
+    position,
+    positions_taken,
+    projecting,
+    projector_of,
+)
+
+HAD = 40
+"""Events that the others had before."""
+NEW = "second_v1"
+
+
+@pytest.fixture(autouse=True)
+async def _prepared(log: LogDatabase, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    await log.owner.execute(TAKEN)
+    monkeypatch.setattr(projector_module, "HALTED_PAUSE_S", 0.1)
+    monkeypatch.setattr(projector_module, "NEAR_EVENTS", 2)
+    with capture_logs():
+        yield
+
+
+async def had(log: LogDatabase, *, first: int = HAD) -> Topic:
+    """A topic that was read by one read model, to its end."""
+    topic = Topic(counted(in_shard(PARTITION), *range(1, first + 1)), batch_size=5)
+    async with projecting(projector_of(log, Taken(subscribes=OTHER), source=topic)):
+        await eventually(lambda: has_reached(log, PARTITION, first))
+    topic.follows.clear()
+    return topic
+
+
+def news(topic: Topic, count: int = 1) -> None:
+    at = len(topic.records)
+    topic.add(*counted(topic.records[0].stream_id, *range(at + 1, at + count + 1)))
+
+
+async def is_shared(log: LogDatabase) -> bool:
+    """Whether one transaction moved both."""
+    rows = await log.rows("SELECT DISTINCT subscriber, xmin::text FROM position WHERE shard = $1", PARTITION)
+    return len(rows) == 2 and len({xmin for _, xmin in rows}) == 1
+
+
+async def each_once(log: LogDatabase, count: int) -> None:
+    for reader in ("taken_v1", NEW):
+        assert [(PARTITION, pos) for pos in range(1, count + 1)] == await positions_taken(log, reader)
+
+
+class Gate:
+    """Lets batches through as far as it is told."""
+
+    def __init__(self, through: int) -> None:
+        self.through, self.came, self.opened = through, asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, batch: Batch) -> None:
+        if self.through == 0:
+            self.came.set()
+            await self.opened.wait()
+        else:
+            self.through -= 1
+
+
+class OtherCountedAnew(Counted):
+    TYPE: ClassVar[Literal["gatehouse.other.counted.v2"]] = "gatehouse.other.counted.v2"  # type: ignore[assignment]
+
+
+class TestWhoIsNew:
+    async def test_holds_up_nobody_while_it_reads(self, log: LogDatabase) -> None:
+        topic = await had(log)
+        topic.given_beside = gate = Gate(3)
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER), source=topic)):
+            await asyncio.wait_for(gate.came.wait(), timeout=10)
+            news(topic)
+            await eventually(lambda: has_reached(log, PARTITION, HAD + 1))
+            assert 15 == await position(log, PARTITION, NEW), "invalid: it was not behind"
+            gate.opened.set()
+            gate.through = HAD
+            await eventually(lambda: has_reached(log, PARTITION, HAD + 1, NEW))
+
+        assert [HAD] == topic.follows[:1], "the others went on where they were"
+        await each_once(log, HAD + 1)
+
+    async def test_shares_the_pass_of_the_others_once_it_is_near(self, log: LogDatabase) -> None:
+        topic = await had(log)
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER), source=topic)):
+            await eventually(lambda: has_reached(log, PARTITION, HAD, NEW))
+            news(topic)
+            await eventually(lambda: is_shared(log))
+
+        assert (HAD - 5, [0]) == (topic.follows[-1], topic.beside_follows), "one pass for all, from where it stood"
+        assert [(HAD + 1,)] == await log.rows("SELECT kafka_offset FROM next_offset")
+        await each_once(log, HAD + 1)
+
+    async def test_joins_though_news_come_with_every_batch(self, log: LogDatabase) -> None:
+        """It is behind whenever anybody looks."""
+        topic = await had(log)
+
+        async def more(batch: Batch) -> None:
+            if len(topic.records) < 20 * HAD:
+                news(topic, 2)
+                await eventually(lambda: has_reached(log, PARTITION, len(topic.records)))
+
+        topic.given_beside = more
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER), source=topic)):
+            await eventually(lambda: len(topic.follows) == 2)
+            assert len(topic.records) < 20 * HAD, "it had to wait until nobody told anything any more"
+            await eventually(lambda: has_reached(log, PARTITION, len(topic.records), NEW))
+        await each_once(log, len(topic.records))
+
+    @pytest.mark.parametrize("stood", [HAD - 2, 15])
+    async def test_that_was_killed_takes_none_of_the_others_back(self, log: LogDatabase, stood: int) -> None:
+        """Wherever it was killed: also where it had joined, and nothing was told since."""
+        topic = await had(log)
+
+        async def hang(connection: Connection, facts: Sequence[Fact[Counted]]) -> None:
+            if facts[-1].event.amount > stood:
+                await asyncio.Event().wait()
+
+        topic.batch_size = 1
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER, hang), source=topic)):
+            await eventually(lambda: has_reached(log, PARTITION, stood, NEW))
+        topic.follows.clear()
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER), source=topic)):
+            await eventually(lambda: has_reached(log, PARTITION, HAD, NEW))
+            news(topic)
+            await eventually(lambda: is_shared(log))
+
+        assert min(topic.follows) >= HAD - 3, topic.follows
+        await each_once(log, HAD + 1)
+
+    async def test_that_cannot_go_on_halts_alone(self, log: LogDatabase) -> None:
+        topic = await had(log)
+        projector = projector_of(log, Taken(subscribes=OTHER), Taken(NEW, (OtherCountedAnew,)), source=topic)
+        async with projecting(projector):
+            await eventually(lambda: projector.halts)
+            news(topic)
+            await eventually(lambda: has_reached(log, PARTITION, HAD + 1))
+            assert {("other/behind", PARTITION): "unknown-version"} == projector.halts
+        assert {} == projector.halts
+
+    async def test_is_told_of_apart_from_the_others(self, log: LogDatabase) -> None:
+        topic = await had(log)
+        topic.given_beside = gate = Gate(3)
+        projector = projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER), source=topic)
+        async with projecting(projector):
+            await asyncio.wait_for(gate.came.wait(), timeout=10)
+            assert (HAD, 15) == tuple(projector.reached[name, "other", PARTITION] for name in ("taken_v1", NEW))
+
+
+class TestOwnLog:
+    async def test_is_read_beside_the_others_while_it_grows(self, log: LogDatabase, store: EventStore) -> None:
+        streams = [in_shard(shard) for shard in range(PARTITION, SHARDS, PARTITIONS)]
+        heads = ShardHeads(log.pool)
+        own = OwnLog(SERVICE, log.pool, heads)
+        told = 0
+
+        async def tell(times: int) -> None:
+            nonlocal told
+            for _ in range(times):
+                await asyncio.gather(*(store.append(append_of(stream, at=told)) for stream in streams))
+                told += 1
+
+        async def have_all(*readers: str) -> bool:
+            rows = await log.rows("SELECT DISTINCT subscriber, min(last_pos) OVER (PARTITION BY subscriber) FROM position")
+            return {(reader, told) for reader in readers} <= set(map(tuple, rows))
+
+        polling = asyncio.create_task(heads.run())
+        await tell(20)
+        async with projecting(projector_of(log, Taken(), source=own)):
+            await eventually(lambda: have_all("taken_v1"))
+        async with projecting(projector_of(log, Taken(), Taken(NEW), source=own)):
+            await tell(20)
+            await eventually(lambda: have_all("taken_v1", NEW))
+            await tell(1)
+            await eventually(lambda: have_all("taken_v1", NEW))
+            await eventually(lambda: is_shared(log))
+        polling.cancel()
+
+        for reader in ("taken_v1", NEW):
+            taken = by_shard(await positions_taken(log, reader, SERVICE))
+            assert {shard: list(range(1, told + 1)) if shard % PARTITIONS == PARTITION else [] for shard in range(SHARDS)} == taken
+
+
+class TestOnKafka:
+    async def test_reads_beside_the_others_with_a_client_of_its_own(
+        self, log: LogDatabase, kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "BATCH_RECORDS_MAX", 5)
+        name = await make_topic(kafka_bootstrap, topic_prefix)
+        stream, told = in_shard(PARTITION), 0
+        feed = TopicFeed(kafka_bootstrap, {"other": name})
+        fetching = asyncio.create_task(feed.run())
+
+        async def tell(count: int) -> None:
+            nonlocal told
+            async with started(make_producer(kafka_bootstrap)) as producer:
+                for each in counted(stream, *range(told + 1, told + count + 1)):
+                    headers = record_headers(each.headers, each.pos)
+                    await producer.send(name, each.data, key=str(stream).encode(), partition=PARTITION, headers=headers)
+                await producer.flush()
+            told += count
+
+        source = ForeignLog("other", feed)
+        await tell(100)
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), source=source)):
+            await eventually(lambda: has_reached(log, PARTITION, told))
+        clients: list[object] = []
+
+        async def look(connection: Connection, facts: Sequence[Fact[Counted]]) -> None:
+            clients.append(feed._beside)
+
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER, look), source=source)):
+            await tell(50)
+            await eventually(lambda: has_reached(log, PARTITION, told, NEW))
+            await tell(1)
+            await eventually(lambda: is_shared(log))
+            assert clients[0] is not None, "invalid: it was not behind"
+            assert clients[-1] is None, "its client is there while it is behind, and no longer"
+        fetching.cancel()
+        await asyncio.wait([fetching])
+        await each_once(log, told)
