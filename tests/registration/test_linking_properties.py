@@ -303,7 +303,7 @@ def seen() -> Iterator[Counter[str]]:
 
 
 class TestTown:
-    @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data(), people=st.sampled_from([FEW, FEW, PEOPLE]), before=st.sampled_from(BEFORE))
     async def test_is_as_if_one_had_said_it_after_the_other(
         self, running: Running, seen: Counter[str], data: st.DataObject, people: int, before: Before
