@@ -445,6 +445,21 @@ class TestFailure:
 
         assert len(tried) == 3
 
+    async def test_of_the_feed_beside_that_nobody_expected_ends_both(
+        self, kafka_bootstrap: str, topic: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "CHECK_S", 0.0)
+
+        async def fail(_: object) -> None:
+            raise ZeroDivisionError
+
+        feed = TopicFeed(kafka_bootstrap, {SERVICE: topic})
+        running = asyncio.create_task(feed.run())
+        async with feed.beside() as beside:
+            monkeypatch.setattr(beside, "_poll", fail)
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(running, 20)
+
 
 def fails_at_second_call(consumer: AIOKafkaConsumer, failure: type[BaseException]) -> Callable[..., Any]:
     getmany, calls = consumer.getmany, 0

@@ -174,7 +174,10 @@ class TopicFeed:
                 await _stop(consumer)
 
     async def _check(self) -> None:
-        """Is each topic the one that it was? Raises: _TopicChanged; BrokerSilent where nobody has told us before."""
+        """Is each topic the one that it was, and does the feed beside run? Raises: _TopicChanged; BrokerSilent where nobody has
+        told us before; whatever ended the feed beside, which nobody else would see."""
+        if self._beside is not None and self._beside[1].done():
+            self._beside[1].result()
         changed = set()
         for topic in self._topics.values():
             topic_id = await self._topic_id(topic)
