@@ -4,8 +4,8 @@
 set -eu
 umask 077 # what is told of people is on this volume, and others mount it to see how full it is
 properties=/etc/gatehouse/kafka/server.properties
-# What an earlier release wrote, before it was so.
-find /var/lib/kafka/data -user "$(id -u)" -perm /077 -exec chmod go= {} +
+# What an earlier release wrote, before it was so. Of a volume's lost+found, which is root's, it can only complain.
+find /var/lib/kafka/data -user "$(id -u)" -perm /077 -exec chmod go= {} + || true
 
 # What the scripts of Kafka write besides.
 export LOG_DIR=/tmp

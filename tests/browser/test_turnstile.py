@@ -115,6 +115,7 @@ async def test_a_turnstile_whose_line_is_cut_says_so_and_goes_on_where_the_gate_
         await desk.page.goto(f"/contracts/{site.contract_no}/turnstile/opening")
         await desk.clicks("在本机开始查验")
         await desk.sees("请刷证件")
+        await desk.page.wait_for_load_state()  # what is typed before goes to the form as it is without JavaScript
         await scan(desk, arrived.person.number)
         await desk.sees("可以通过")
         await desk.page.context.set_offline(True)

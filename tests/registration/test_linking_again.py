@@ -168,6 +168,20 @@ class TestLinkAgain:
         assert [(0, 1), (0, 0)] == [await mended(running) for _ in range(2)]
         assert [{1}, {2}, {1}, set()] == await named(running, people)
 
+    async def test_leaves_whoever_was_set_apart_before_the_erasure_his_key(self, running: Running, people: list[UUID]) -> None:
+        """A restore lost one's half of that, and that he was erased: no repeat reaches the other."""
+        one, two, three, _ = people
+        await link(running, one, two)
+        await link(running, two, one)
+        await unlink(running, two, one)
+        await link(running, two, three)
+        await link(running, three, two)
+        await running.wired.sealing.destroy(one)
+        assert 1 == await tell_erased(running.wired, one)
+        await erase(running, one)
+        assert [True, False, False, False] == await erased(running, people)
+        assert {one} == await running.wired.sealing.destroyed_among(people)
+
     async def test_says_of_whom_nothing_could_be_told(self, running: Running, people: list[UUID]) -> None:
         one, two, *_, four = people
         await link(running, one, two)

@@ -161,9 +161,13 @@ class Progress:
         return replace(self, lasts=ahead, next_offset=offset), Progress(self.source, self.partition, behind, keeps_offset=False)
 
     def admit(self, other: Progress) -> None:
-        """The other's subscribers read with these from now on, from where they are: nowhere ahead of these."""
+        """The other's subscribers read with these from now on, from where the earlier of both was to go on. That may be these: what
+        stopped the others near the end may have ended while these still waited."""
         self.lasts = self.lasts | other.lasts
-        self.next_offset = other.next_offset
+        if self.next_offset.topic_id == other.next_offset.topic_id:
+            self.next_offset = min(self.next_offset, other.next_offset)
+        else:
+            self.next_offset = BEGINNING
 
     def events_to(self, other: Progress) -> int:
         """How many events the last of these is behind the last of the other's."""

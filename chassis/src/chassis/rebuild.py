@@ -334,7 +334,8 @@ def arguments(parser: ArgumentParser) -> None:
 async def rebuild(service: Service[Any], settings: Any, given: Namespace) -> int:
     """Make a read model's tables anew from the logs, compare them, and put them in the live ones' place."""
     async with machinery(service, settings) as parts:
-        models = {model.name: model for model in service.wire(parts).read_models}
+        application = service.wire(parts)
+    models = {model.name: model for model in application.read_models}
     if given.name not in models:
         _say(f"{service.name} has no read model {given.name}; it has {', '.join(sorted(models)) or 'none'}")
         return 2
@@ -342,7 +343,8 @@ async def rebuild(service: Service[Any], settings: Any, given: Namespace) -> int
     try:
         async with rebuild_of(model, service, settings, _say) as work:
             if given.drop_old or given.back:
-                return await with_old(TwinTables(model), work.owner, back=given.back)
+                others = {*models, *(policy.name for policy in application.policies)} - {model.name}
+                return await with_old(TwinTables(model, others), work.owner, back=given.back)
             gc.disable()  # Rows by the million, and no cycles among them: this process ends when they are written.
             differences = await work.run(replace=given.replace, again=given.again)
     except (RebuildFailed, Stalled, Hole, PositionsMoved, AnotherHistory, UnknownVersion) as error:

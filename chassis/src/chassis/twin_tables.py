@@ -8,7 +8,7 @@ are kept in `old_<name>`. Runs as the role that owns the tables.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -46,10 +46,11 @@ STOP_MOVING = "SELECT name FROM public.lease WHERE name LIKE 'project/%' ORDER B
 # What is parked has changed: see `chassis.parking`.
 LOOK_ANEW = "UPDATE public.lease SET interventions = interventions + 1 WHERE name LIKE 'project/%'"
 LOAD_ANEW = "UPDATE public.lease SET owner = NULL, token = token + 1 WHERE name LIKE 'project/%'"
-# The others of a source go on at its offset, and whoever was set back reads beside them. Where he is alone, it is ahead of him.
+# The others of a source go on at its offset, and whoever was set back reads beside them. Where he is alone, it is ahead of him;
+# rows of whoever was retired stay, and stand for nobody.
 FORGET_OFFSETS = """
 DELETE FROM public.next_offset AS o
-WHERE NOT EXISTS (SELECT FROM public.position AS p WHERE p.source = o.source AND p.subscriber <> $1)
+WHERE NOT EXISTS (SELECT FROM public.position AS p WHERE p.source = o.source AND p.subscriber = ANY ($1))
 """
 LOCK_MS_MAX = 500
 """Longest wait for everybody to stop, and for one lock of a switch. Whoever comes behind it in the queue waits as long."""
@@ -98,6 +99,8 @@ class TwinTables:
     """Of one read model."""
 
     model: ReadModel
+    others: Collection[str] = ()
+    """All others that take in events in this service, by name."""
 
     @property
     def new(self) -> str:
@@ -194,7 +197,7 @@ class TwinTables:
         await self._exchange_parked(connection)
         await connection.execute(f"DROP SCHEMA {self.new}")
         await connection.execute(LOAD_ANEW)
-        await connection.execute(FORGET_OFFSETS, self.model.name)
+        await connection.execute(FORGET_OFFSETS, list(self.others))
 
     async def _move(self, connection: Connection, here: str, there: str) -> None:
         for table in self.model.tables:

@@ -21,12 +21,14 @@ RECORDS = "SELECT stream_id FROM stream WHERE kind = 'person' AND stream_id > $1
 
 
 async def erase_records(parts: Wired, person_id: UUID) -> Outcome[PersonEvent]:
-    """Of the record that was asked for; all others of the person are erased with it. Repeating it changes nothing.
+    """Of the record that was asked for; all others of the person are erased with it. A repeat erases those that an erasure left
+    which was cut short, and else changes nothing.
 
     Raises: EpidemicIsNotOver; PersonIsUnknown; VersionConflict and Unavailable, then ask again."""
 
     async def erasing(records: Records) -> Mapping[UUID, PersonCommand]:
-        commands = {each: await _erase(parts, each) for each in records}
+        gone = await parts.sealing.destroyed_among(records)
+        commands = {each: await _erase(parts, each) for each in _led_to(person_id, records, gone)}
         # The keys go first, so that the facts are true when they are told; so what may refuse them is asked beforehand.
         for each, command in commands.items():
             decide(command, records[each])
@@ -70,6 +72,22 @@ async def _erased_with(parts: Wired, records: Collection[Person]) -> Collection[
     """Whose key is gone is told of, though he was unlinked before that: at this very moment, or after it was cut short."""
     apart = {other for record in records for other in record.records.apart}
     return {*await named_by(records), *await parts.sealing.destroyed_among(apart)}
+
+
+def _led_to(person_id: UUID, records: Records, gone: Collection[UUID]) -> Sequence[UUID]:
+    """Those of the records that are this person's, himself first.
+
+    Nobody can be unlinked from a record without a key: whom an erased one names, he names it, too. Else he was set apart before,
+    and a restore lost its half of that: his key stays. One whose key is `gone` is told of, whoever names him.
+    """
+    found = [person_id]
+    for one in found:
+        record = records[one].records
+        for other in records.keys() - {*found}:
+            named = other in record.same_as and (not records[one].is_erased or one in records[other].records.same_as)
+            if named or (other in record.known and other in gone):
+                found.append(other)
+    return found
 
 
 async def _erase(parts: Wired, person_id: UUID) -> Erase:
