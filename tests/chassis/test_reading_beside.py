@@ -11,10 +11,11 @@ from structlog.testing import capture_logs
 
 from chassis import consumer as consumer_module
 from chassis import projector as projector_module
-from chassis.consumer import Batch, TopicFeed
+from chassis.consumer import Batch, TopicFeed, TopicOffset
 from chassis.database import Connection
 from chassis.event_store import EventStore
 from chassis.kafka import make_producer
+from chassis.progress import NOTHING, Progress
 from chassis.projector import ForeignLog, OwnLog
 from chassis.shard_heads import ShardHeads
 from chassis.subscribers import Fact
@@ -251,3 +252,18 @@ class TestOnKafka:
         fetching.cancel()
         await asyncio.wait([fetching])
         await each_once(log, told)
+
+
+class TestAdmit:
+    @pytest.mark.parametrize(
+        ("theirs", "his", "next_offset"),
+        [((9, "t"), (5, "t"), (5, "t")), ((5, "t"), (9, "t"), (5, "t")), ((9, "t"), (5, "u"), (0, ""))],
+    )
+    def test_goes_on_at_the_earlier_of_both_places(
+        self, theirs: tuple[int, str], his: tuple[int, str], next_offset: tuple[int, str]
+    ) -> None:
+        """He may be ahead; and what was read of another topic says nothing of this one."""
+        level = Progress(SERVICE, 0, {"level_v1": {0: NOTHING}}, TopicOffset(*theirs))
+        level.admit(Progress(SERVICE, 0, {"behind_v1": {0: NOTHING}}, TopicOffset(*his), keeps_offset=False))
+        assert next_offset == (level.next_offset, level.next_offset.topic_id)
+        assert {"level_v1", "behind_v1"} == level.lasts.keys()
