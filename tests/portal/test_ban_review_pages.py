@@ -103,6 +103,7 @@ class TestGrounds:
         assert ("显示处置依据" in page, "流调电话通知" in page, "核酸阳性" in page) == (False, True, True)
         assert "把36.8录成38.6" in page
         assert ("更正预登记信息" in page, "手机号录错" in page) == (True, True), "and what was registered"
+        assert "用人单位:</span> 上海测试劳务有限公司 改为" in page, "firms by their names"
 
     async def test_of_whoever_only_registration_knows_are_what_it_tells(self, services: StandIns, browser: Browser) -> None:
         await browser.open(PATH)

@@ -434,6 +434,7 @@ class TestSupervisedPerson:
         assert [] == services.sent("GET", f"{person}/dispositions/grounds")
         page = (await browser.submit(f"{self.PATH}/grounds")).text
         assert words == {each for each in words if each in page}
+        assert "用人单位:</span> 上海测试劳务有限公司 改为" in page, "firms by their names"
         nobody = refusal(404, "not-found", "未找到")
         for what in ("dispositions/grounds", "dispositions/objections", "corrections"):
             services.answers["GET", f"{person}/{what}"] = nobody

@@ -102,7 +102,11 @@ async def show_objections(visit: Visit, person_id: UUID, accompanies: Accompanie
 @page(Action.VIEW_GROUNDS)
 async def show_grounds(visit: Visit, person_id: UUID, accompanies: Accompanies = None) -> Response:
     """处置依据 of every decision, and why something was put right: likewise."""
-    return await _ban(visit, person_id, words=await words_about(visit, person_id, [str(visit.contract_no)]))
+    contract_no = str(visit.contract_no)
+    words, employers = await asyncio.gather(
+        words_about(visit, person_id, [contract_no]), visit.services().registration.employers(contract_no)
+    )
+    return await _ban(visit, person_id, words=words, employers={each.credit_code: each.name for each in employers})
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ async def _ban(
     done: str | None = None,
     objections: Sequence[Objection] | None = None,
     words: Words | None = None,
+    employers: Mapping[str, str] | None = None,
 ) -> Response:
     person, (ban, version) = await asyncio.gather(person_of(visit, person_id), visit.services().ban_reviews.ban(person_id))
     return visit.render(
@@ -150,6 +155,7 @@ async def _ban(
         version=version,
         objections=objections,
         words=words,
+        employers=employers or {},
         key=key,
         done=done,
     )

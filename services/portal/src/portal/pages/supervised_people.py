@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -84,14 +85,23 @@ async def _person(
         raise NotFound
     words: Words | None = None
     objections: Sequence[Objection] = ()
+    employers: Mapping[str, str] = {}
     if with_words:
-        words = await words_about(visit, person_id, {row.contract_no for row in found.rows})
+        contracts = {row.contract_no for row in found.rows}
+        words, employers = await asyncio.gather(words_about(visit, person_id, contracts), _employers(visit, contracts))
         objections = await known(visit.services().ban_reviews.objections(person_id))
     accesses = await reporting.access_log(person_id, before=before)  # after what stands in it: the reveal, and the words
     changes = await reporting.change_log(person_id, after=after)
     context: dict[str, Any] = {"found": found, "shown": shown, "accesses": accesses, "is_first": before is None, "changes": changes}
-    context |= {"words": words, "objections": objections}
+    context |= {"words": words, "objections": objections, "employers": employers}
     return visit.render("supervision_person.html", errors=errors, person_id=person_id, **context)
+
+
+async def _employers(visit: Visit, contracts: Iterable[str]) -> Mapping[str, str]:
+    """Credit code → name, of everybody who employs somebody there."""
+    reporting = visit.services().reporting
+    found = await asyncio.gather(*map(reporting.contract, contracts))
+    return {each.credit_code: each.name for contract in found for each in contract.employed_by}
 
 
 @router.get("/search", **PAGE)
