@@ -10,7 +10,7 @@ from chassis.auth import Principal
 from contracts.access import Role
 from portal.languages import CHINESE
 from portal.upstream.calls import Caller
-from portal.upstream.health import CONTRACTS_LOOKED_AT, PAGE_ROWS
+from portal.upstream.health import CONTRACTS_LOOKED_AT, PAGE_ROWS, SUPERVISED_ROWS
 from portal.upstream.reporting import PEOPLE_ASKED_MAX, Reporting
 from reporting import query_api
 from tests.portal.browsing import Browser
@@ -56,6 +56,22 @@ class TestMissingReports:
         assert (">0+<" in page, "今天所有人都已登记" in page) == (True, False)
         assert f"{LIST}?after={CONTRACT}" in (await browser.open(LIST)).text
         await browser.open(f"{LIST}?after={CONTRACT}")
+        assert CONTRACT == services.sent("GET", BY_CONTRACT)[-1].url.params["after"]
+
+    async def test_are_counted_today_on_as_many_contracts_as_are_shown(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", BY_CONTRACT] = (200, by_contract(SUPERVISED_ROWS, next=CONTRACT))
+        page = (await browser.open(TODAY)).text
+        assert (">30+<" in page, page.count(">500<"), f'href="{LIST}"' in page) == (True, SUPERVISED_ROWS, True)
+        assert [{"limit": str(SUPERVISED_ROWS)}] == [dict(each.url.params) for each in services.sent("GET", BY_CONTRACT)]
+
+    async def test_are_looked_for_today_behind_contracts_where_nobody_is_missing(
+        self, services: StandIns, browser: Browser
+    ) -> None:
+        services.answers["GET", BY_CONTRACT] = (200, by_contract(2, next=CONTRACT))
+        page = (await browser.open(TODAY)).text
+        asked = [int(each.url.params["limit"]) for each in services.sent("GET", BY_CONTRACT)]
+        assert (">16+<" in page, 4 * [SUPERVISED_ROWS]) == (True, asked), "and no further"
+        assert sum(asked) - SUPERVISED_ROWS < CONTRACTS_LOOKED_AT
         assert CONTRACT == services.sent("GET", BY_CONTRACT)[-1].url.params["after"]
 
     async def test_that_are_all_there_are_told_so(self, services: StandIns, browser: Browser) -> None:

@@ -89,7 +89,7 @@ async def show_supervised_today(
     reporting = services.reporting
     (banned, ends, known), missing, course, stations, reviews, work = await asyncio.gather(
         _to_see_to(services),
-        services.health.supervised_missing(),
+        services.health.first_missing(),
         reporting.days({**narrowed, "days": days}),
         reporting.stations(),
         supervised_ban_reviews(visit),
