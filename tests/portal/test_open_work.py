@@ -69,7 +69,7 @@ class TestWhoRegistered:
         assert by is None or by in page
 
     async def test_stands_in_the_history(self, browser: Browser) -> None:
-        assert "经办</span> user:7" in (await browser.open(f"{SITE}/people/{PERSON}/history")).text
+        assert "经办</span>&nbsp;user:7" in (await browser.open(f"{SITE}/people/{PERSON}/history")).text
 
 
 class TestSupervisedWork:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -336,7 +337,10 @@ class TestSupervision:
 
     async def test_shows_the_manual_s_row_and_totals(self, browser: Browser) -> None:
         page = (await browser.open("/supervision/contracts")).text
-        for words in ("合同(2)个", "总包单位(2)个", "用工单位(2)个", "总登记人数(1000)", "在场人数(2)", "共1页 显示1到2,共2记录"):
+        assert "统计信息：" in page
+        for words in ("合同(2)个", "总包单位(2)个", "用工单位(2)个", "总登记人数(1000)", "在场人数(2)"):
+            assert f">{words}</a>" in page, "every number opens its list"
+        for words in ("首页", "合同查询", "用工查询", "共1页 显示1到2,共2记录"):
             assert words in page
         for column in (
             "合同报送编号",
@@ -358,6 +362,36 @@ class TestSupervision:
         await browser.open("/supervision/people?station=浦东&counted=on_site&of_contract=W2019010100011")
         asked = services.asked[-1].url.params
         assert {"station": "浦东", "of_contract": CONTRACT, "set": "on_site", "page": "1"} == dict(asked)
+
+    async def test_opens_who_is_banned_under_the_same_filter_and_says_which(self, services: StandIns, browser: Browser) -> None:
+        page = (await browser.open("/supervision/contracts?station=虹口")).text
+        path = "/supervision/employments?station=%E8%99%B9%E5%8F%A3&on_site=true&banned=true"
+        assert f'href="{path.replace("&", "&amp;")}"' in page
+        page = (await browser.open(path)).text
+        assert {"station": "虹口", "on_site": "true", "banned": "true", "page": "1"} == dict(services.asked[-1].url.params)
+        for name, value in (("station", "虹口"), ("banned", "true")):
+            assert f'<input type="hidden" name="{name}" value="{value}"></p>' in page
+
+    @pytest.mark.parametrize("path", ["people?counted=on_site", "firms?kind=employer"])
+    async def test_leads_back_to_the_filter_that_a_number_was_under(self, browser: Browser, path: str) -> None:
+        page = (await browser.open(f"/supervision/{path}&station=浦东&of_contract={CONTRACT}")).text
+        assert 'href="/supervision/contracts?station=%E6%B5%A6%E4%B8%9C">返回<' in page
+
+    @pytest.mark.parametrize(
+        ("path", "item"),
+        [
+            ("search", "实名制作业人员信息查询"),
+            ("people?counted=on_site", "实名制作业人员信息查询"),
+            (f"people/{PERSON}", "实名制作业人员信息查询"),
+            ("awaiting-forms", "今日待办"),
+            (f"missing-reports/{CONTRACT}", "今日待办"),
+            ("policies/drafts/new", "防疫规则"),
+        ],
+    )
+    async def test_shows_in_the_menu_where_a_page_was_opened_from(self, browser: Browser, path: str, item: str) -> None:
+        page = (await browser.open(f"/supervision/{path}")).text
+        menu = page[page.index("<nav") : page.index("</nav>")]
+        assert [item] == re.findall(r'aria-current="page">([^<]+)<', menu)
 
     async def test_opens_the_contracts_of_a_firm_and_says_whose_they_are(self, services: StandIns, browser: Browser) -> None:
         page = (await browser.open("/supervision/firms?kind=employer&station=浦东&of_contract=W2019010100011")).text

@@ -121,5 +121,5 @@ class TestHistory:
             {"items": [{**REVIEWED, "settled": SETTLED}], "next": None},
         )
         page = (await browser.open(f"{SITE}/people/{PERSON}/history")).text
-        for words in ("监督站核实", "违反规定放行", "已责令工地整改", "经办</span> hongkou"):
+        for words in ("监督站核实", "违反规定放行", "已责令工地整改", "经办</span>&nbsp;hongkou"):
             assert words in page
