@@ -108,6 +108,8 @@ class TestAttempts:
         answered = [await site.do("entries", person_id), await site.do("gate-passes", person_id, by=site.turnstile)]
         listed = (await site.list("attempts"))["items"]
         assert [each["attempt_id"] for each in reversed(answered)] == [each["attempt_id"] for each in listed]
+        accounts = [each.principal.subject for each in (site.turnstile, site.operator)]
+        assert accounts == [each["recorded_by"] for each in listed]
         told = ("kind", "outcome", "reasons", "earliest", "clearance_version", "policy_version", "fresh_as_of", "attempted_at")
         assert [{name: each[name] for name in told} for each in reversed(answered)] == [
             {name: each[name] for name in told} for each in listed
@@ -267,6 +269,21 @@ class TestSettlement:
             assert (404, "paper-entry-is-unknown") == (unknown.status_code, unknown.json()["code"])
         assert 403 == (await self.settle(site.operator, entry)).status_code
         assert 1 == len(await site.running.facts(UUID(entry["person_id"])))
+
+
+class TestExits:
+    async def test_are_told_of_one_person_and_site_with_who_registered_them(self, site: Site) -> None:
+        person_id = await site.expects(imported(on_site=True))
+        exited_at = (await site.do("exits", person_id))["exited_at"]
+        await site.do("exits", await site.admits())
+        told = await site.list("exits", person_id=person_id)
+        [left] = told["items"]
+        assert (exited_at, site.operator.principal.subject) == (left["exited_at"], left["recorded_by"])
+        assert told["next_before"] is None
+        elsewhere = f"W{uuid4().hex[:12]}"
+        other = site.running.caller(Role.SITE_OPERATOR, elsewhere)
+        answered = await other.get(f"/v1/contracts/{elsewhere}/exits", person_id=person_id)
+        assert (200, []) == (answered.status_code, answered.json()["items"])
 
 
 class TestRoster:

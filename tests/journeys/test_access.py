@@ -137,6 +137,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "pass_gate": "pass_gate contract",
         "read_clearance": "view_clearance contract",
         "list_attempts": "view_clearance contract",
+        "list_exits": "view_clearance contract",
         "list_roster": "view_clearance contract",
         "list_banned_on_site": "query_supervision -",
         "list_supervised_paper_entries": "query_supervision -",

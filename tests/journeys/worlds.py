@@ -433,6 +433,7 @@ async def gatekeeper(running: InProcess[Any]) -> Examples:
         "record_paper_entry": Example(Good(own, body={**other, **on_paper}), 201, [{**one, **on_paper}]),
         "read_clearance": Example(Good({**own, "person_id": str(expected)}, query={"kind": "entry"})),
         "list_attempts": Example(Good(own, query={"limit": "5"})),
+        "list_exits": Example(Good(own, query={"limit": "5", "person_id": str(present)})),
         "list_banned_on_site": Example(Good(query={"limit": "5"})),
         "list_supervised_paper_entries": Example(Good(query={"limit": "5"})),
         "settle_paper_entry": Example(

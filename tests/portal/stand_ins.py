@@ -291,6 +291,10 @@ class StandIns:
             ),
             ("POST", f"{of_contract}/review-items/{PERSON}/settlements"): (201, {}),
             ("GET", f"{of_contract}/isolation-ends"): (200, ISOLATION_ENDS),
+            ("GET", f"{of_contract}/exits"): (
+                200,
+                {"items": [{"version": 15, "exited_at": NOW, "recorded_by": "user:6"}], "next_before": None},
+            ),
             ("POST", f"{of_contract}/exits"): (200, {"person_id": str(PERSON), "exited_at": NOW}),
             ("GET", f"{of_contract}/operator-grants"): (200, {"items": [GRANTED, GRANTED_REGISTRAR]}),
             ("POST", f"{of_contract}/operator-grants"): (201, {}),
@@ -456,6 +460,7 @@ REVIEWED: dict[str, Any] = {
     "earliest": "2020-02-28",
     "attempted_at": NOW,
     "recorded_at": NOW,
+    "recorded_by": "user:5",
     "settled": None,
 }
 ENTRY = UUID(REVIEWED["attempt_id"])

@@ -52,6 +52,8 @@ class TestHistory:
             "依据健康云第 1 次上报",
             "政策第 1 版",
             "两人书面放行",
+            "经办</span>&nbsp;user:5",
+            "经办</span>&nbsp;user:6",
             "经办</span>&nbsp;user:7",
             "经办</span>&nbsp;user:8 + user:9",
         ):

@@ -13,10 +13,11 @@ from starlette.responses import Response
 
 from chassis.auth import Principal, allowed, covers_contract
 from chassis.faults import NotFound
+from chassis.history import Before, Item, Page, facts_of, next_before
 from chassis.web import Consistency, Router, etag
 from contracts.access import Action
 from contracts.firms import ContractNo
-from contracts.gatekeeper import EntryKind, Outcome, PaperEntryRecorded, Reason
+from contracts.gatekeeper import EntryKind, ExitRegistered, Outcome, PaperEntryRecorded, Reason
 from gatekeeper.domain.same_person import record_here
 from gatekeeper.domain.verdict import Question, earliest, is_known_on, judge
 from gatekeeper.read_models.attempts import Listed, Place, Wanted, page_of_attempts
@@ -139,6 +140,8 @@ class RecordedAttemptAnswer(BaseModel):
     attempted_at: datetime
     """When it was asked; on paper, when the person went in."""
     recorded_at: datetime
+    recorded_by: str | None
+    """The account that asked, or that recorded it. None: told before facts named one."""
 
 
 class AttemptsAnswer(BaseModel):
@@ -185,6 +188,7 @@ def _attempt(found: Listed) -> RecordedAttemptAnswer:
         own |= {"needs_review": event.needs_review and settled is None}
     else:
         own |= {"decided_by": (), "needs_review": False, "recorded_at": event.attempted_at}
+    own |= {"recorded_by": found.recorded_by}
     own |= {"settled": SettlementAnswer.model_validate(settled) if settled else None, "earliest": earliest(event.reasons)}
     return RecordedAttemptAnswer(**own)
 
@@ -300,6 +304,44 @@ async def list_roster(
         items=[RosterMemberAnswer.model_validate(row) for row in shown],
         next=shown[-1].person_id if len(rows) > limit else None,
     )
+
+
+# --- Exits ------------------------------------------------------------------------------------------------------------
+
+
+class ExitItem(Item):
+    """退场登记."""
+
+    exited_at: datetime
+    """UTC."""
+    recorded_by: str | None
+    """The account. None: told before facts named one."""
+
+
+@router.get("/exits")
+async def list_exits(
+    contract_no: ContractNo,
+    caller: Viewer,
+    seen: Consistency,
+    parts: Parts,
+    person_id: UUID,
+    before: Before = None,
+    limit: Limit = ROWS_DEFAULT,
+) -> Page[ExitItem]:
+    """退场 of one person from this site, the last one first."""
+    covers_contract(caller, contract_no)
+    await parts.wait_for(seen)
+    of_site = "said ->> 'contract_no' = $6"
+    found = await facts_of(parts.pool, person_id, [ExitRegistered], before=before, limit=limit, only=of_site, given=[contract_no])
+    items = [
+        ExitItem(
+            version=each.recorded.version,
+            exited_at=each.event.exited_at,
+            recorded_by=each.recorded.actor.account if each.recorded.actor else None,
+        )
+        for each in found
+    ]
+    return Page(items=items, next_before=next_before(found, limit))
 
 
 # --- Banned while on site ---------------------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ import asyncpg
 
 from chassis.subscribers import Fact
 from chassis.tables import ReadModel, Rows, Table
+from contracts.event import recorded_from_meta
 from contracts.gatekeeper import EntryAttempted, EntryKind, Outcome, PaperEntryRecorded
 
 # paper_entries.py fills `paper_entry_v1`: few are entries on paper against the rules.
-TOLD = "e.type, e.data, w.finding, w.measure, w.settled_by, w.settled_at"
+TOLD = "e.type, e.data, e.meta, w.finding, w.measure, w.settled_by, w.settled_at"
 """What `listed` reads besides `at, shard, pos`: of the event `e`, and of the entry against the rules `w`."""
 PAGE = f"""
 SELECT a.at, a.shard, a.pos, {TOLD}
@@ -72,6 +73,8 @@ class Listed:
 
     place: Place
     event: EntryAttempted | PaperEntryRecorded
+    recorded_by: str | None
+    """The account. None: told before facts named one."""
     settlement: Settlement | None
 
 
@@ -131,9 +134,11 @@ async def page_of_attempts(
 def listed(row: asyncpg.Record) -> Listed:
     """One that `TOLD` was asked of."""
     said = (row["finding"], row["measure"], row["settled_by"], row["settled_at"])
+    actor = recorded_from_meta(row["meta"], row["pos"], row["data"]).actor
     return Listed(
         place=Place(row["at"], row["shard"], row["pos"]),
         event=_decoded(row["type"], row["data"]),
+        recorded_by=actor.account if actor else None,
         settlement=None if row["settled_at"] is None else Settlement(*said),
     )
 

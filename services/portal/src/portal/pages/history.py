@@ -14,7 +14,7 @@ from chassis.web import Router
 from contracts.access import Action, may
 from portal.pages.ban_reviews import Words, words_about
 from portal.pages.health import Accompanies, person_of
-from portal.upstream.gatekeeper import Attempts
+from portal.upstream.gatekeeper import Attempts, Exits
 from portal.upstream.registration import FamilyMember, PreRegistration
 from portal.visits import PAGE, Visit, page
 
@@ -51,13 +51,13 @@ async def show_history_with_words(visit: Visit, person_id: UUID, accompanies: Ac
 
 async def _history(visit: Visit, person_id: UUID, *, words: Words | None = None) -> Response:
     services, contract_no = visit.services(), str(visit.contract_no)
-    (person, employers), reports, dispositions, orders, assessments, attempts = await asyncio.gather(
+    (person, employers), reports, dispositions, orders, assessments, (attempts, exits) = await asyncio.gather(
         asyncio.gather(person_of(visit, person_id), services.registration.employers(contract_no)),
         services.health.reports(person_id, limit=SHOWN_MAX),
         services.health.dispositions(person_id, limit=SHOWN_MAX),
         services.health.isolation_orders(person_id, limit=SHOWN_MAX),
         services.health.assessments(person_id, limit=SHOWN_MAX),
-        _attempts(visit, contract_no, person_id),
+        _at_the_gate(visit, contract_no, person_id),
     )
     happened = [
         *(_registered(person) if isinstance(person, PreRegistration | FamilyMember) else ()),
@@ -66,6 +66,7 @@ async def _history(visit: Visit, person_id: UUID, *, words: Words | None = None)
         *_told("order", orders, "ordered_at"),
         *_told("assessment", assessments.items, "assessed_at"),
         *_told("attempt", attempts.items, "recorded_at"),
+        *_told("exit", exits.items, "exited_at"),
         *_told("correction", words.corrections if words else (), "corrected_at"),
     ]
     return visit.render(
@@ -78,7 +79,9 @@ async def _history(visit: Visit, person_id: UUID, *, words: Words | None = None)
         holds=reports.holds,
         words=words,
         evidence={each.changed_at: each.evidence for each in words.grounds} if words else {},
-        is_cut=bool(reports.next_before or dispositions.next_before or assessments.next_before or attempts.next),
+        is_cut=bool(
+            reports.next_before or dispositions.next_before or assessments.next_before or attempts.next or exits.next_before
+        ),
     )
 
 
@@ -91,11 +94,14 @@ def _registered(person: PreRegistration | FamilyMember) -> list[Happened]:
     return [handed_in, Happened(person.changed_at, "state", person)] if is_over else [handed_in]
 
 
-async def _attempts(visit: Visit, contract_no: str, person_id: UUID) -> Attempts:
-    """None for whoever may not see what the gate says."""
+async def _at_the_gate(visit: Visit, contract_no: str, person_id: UUID) -> tuple[Attempts, Exits]:
+    """Nothing for whoever may not see what the gate says."""
     if visit.principal is None or not may(visit.principal.role, Action.VIEW_CLEARANCE):
-        return Attempts(items=[], next=None)
-    return await visit.services().gatekeeper.attempts_of(contract_no, person_id, limit=SHOWN_MAX)
+        return Attempts(items=[], next=None), Exits(items=[], next_before=None)
+    gate = visit.services().gatekeeper
+    return await asyncio.gather(
+        gate.attempts_of(contract_no, person_id, limit=SHOWN_MAX), gate.exits_of(contract_no, person_id, limit=SHOWN_MAX)
+    )
 
 
 def _told(kind: str, facts: Iterable[object], at: str) -> list[Happened]:

@@ -80,6 +80,8 @@ class RecordedAttempt(Reasons):
     decided_by: list[UUID]
     attempted_at: datetime
     recorded_at: datetime
+    recorded_by: str | None = None
+    """The account that asked, or that recorded it."""
     settled: Settlement | None = None
 
 
@@ -91,6 +93,17 @@ class Attempts(BaseModel):
 class Exit(BaseModel):
     person_id: UUID
     exited_at: datetime
+
+
+class PastExit(BaseModel):
+    exited_at: datetime
+    recorded_by: str | None
+    """The account."""
+
+
+class Exits(BaseModel):
+    items: list[PastExit]
+    next_before: int | None
 
 
 class RosterMember(BaseModel):
@@ -153,6 +166,10 @@ class Gatekeeper:
     async def attempts_of(self, contract_no: str, person_id: UUID, *, limit: int) -> Attempts:
         path = f"/v1/contracts/{contract_no}/attempts"
         return await self.calls.get(self.caller, SERVICE, path, Attempts, person_id=str(person_id), limit=limit)
+
+    async def exits_of(self, contract_no: str, person_id: UUID, *, limit: int) -> Exits:
+        path = f"/v1/contracts/{contract_no}/exits"
+        return await self.calls.get(self.caller, SERVICE, path, Exits, person_id=str(person_id), limit=limit)
 
     async def leave(self, contract_no: str, who: Mapping[str, Any], *, key: str) -> Exit:
         return await self.calls.post(self.caller, SERVICE, f"/v1/contracts/{contract_no}/exits", who, Exit, key=key)
