@@ -29,6 +29,8 @@ ROLES: tuple[Literal["link", "button"], ...] = ("link", "button")
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
 SCREENS = REPOSITORY / "docs" / "screens" if os.environ.get("GATEHOUSE_SCREENS") else None
 """Where screenshots of every page go: `GATEHOUSE_SCREENS=1 make test ARGS="-n0 tests/browser"`."""
+TAKEN: set[str] = set()
+"""Names of this run's pictures, whether they are kept or not."""
 
 UNLABELLED = """() => [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
     .filter(each => ![...(each.labels || [])].some(label => label.textContent.trim()))
@@ -47,6 +49,15 @@ BROKEN = """word => {
     return found;
 }"""
 """Where a word stands on two lines. Chinese breaks anywhere; before a name of an account it looks like a mistake."""
+
+PARTED = """word => [...document.querySelectorAll('span')].filter(each => each.textContent === word).filter(each => {
+    const range = document.createRange(), next = each.nextSibling;
+    range.setStart(next, next.data.search(/\\S/));
+    range.setEnd(next, range.startOffset + 1);
+    const { top, height } = each.getBoundingClientRect();
+    return range.getBoundingClientRect().top > top + height / 2;
+}).map(each => each.parentElement.textContent.trim())"""
+"""Where a word stands alone at the end of a line, without what it tells of."""
 
 
 @dataclass
@@ -141,13 +152,18 @@ class Desk:
         widest = await self.page.evaluate("() => document.documentElement.scrollWidth")
         assert widest <= size["width"], f"{name}: {widest} px of {size['width']}"
         assert [] == await self.page.evaluate(BROKEN, "经办"), name
+        assert [] == await self.page.evaluate(PARTED, "经办"), name
 
     async def _keep(self, name: str, size: ViewportSize) -> None:
         """A screenshot, where they are wanted; of English pages none."""
-        if SCREENS is not None and self.keeps and not name.endswith("-en"):
+        if not self.keeps or name.endswith("-en"):
+            return
+        name += "-phone" if size["width"] < PC["width"] else ""
+        assert name not in TAKEN, f"{name}: two pictures of one name, of which only the last would be kept"
+        TAKEN.add(name)
+        if SCREENS is not None:
             SCREENS.mkdir(parents=True, exist_ok=True)
-            suffix = "-phone" if size["width"] < PC["width"] else ""
             blank = await self.page.context.new_page()
             picture = await small_png(await self.page.screenshot(full_page=True), blank=blank)
             await blank.close()
-            (SCREENS / f"{name}{suffix}.png").write_bytes(picture)
+            (SCREENS / f"{name}.png").write_bytes(picture)

@@ -157,16 +157,16 @@ class TestEveryPage:
         self, pages_of_a_site: str, pages_of_supervision: str, chromium: Browser, size: ViewportSize
     ) -> None:
         async with Desk.opened(pages_of_a_site, chromium, size=size) as desk:
-            for page, words in (
-                ("ban-review", "显示处置依据"),
-                ("ban-review", "显示申诉内容"),
-                ("review-item-settled", "显示核实情况"),
-                ("history", "显示更正与理由"),
+            for page, words, name in (
+                ("ban-review", "显示处置依据", "ban-review-grounds"),
+                ("ban-review", "显示申诉内容", "ban-review-objections"),
+                ("review-item-settled", "显示核实情况", "review-item-settled-shown"),
+                ("history", "显示更正与理由", "history-shown"),
             ):
                 await desk.page.goto(OF_SITES[page])
                 await desk.clicks(words)
                 await desk.page.get_by_role("button", name=words).wait_for(state="detached")
-                await desk.is_as_it_should_be(f"{page}-shown", size)
+                await desk.is_as_it_should_be(name, size)
         async with Desk.opened(pages_of_supervision, chromium, size=size) as desk:
             await desk.page.goto(OF_SUPERVISION["supervision-person"])
             await desk.page.get_by_label("查看理由").select_option(label="现场检查")
@@ -246,6 +246,7 @@ async def looks_at(desk: Desk, pages: Mapping[str, str], size: ViewportSize) -> 
             answer = await desk.page.goto(path)
             assert answer
             assert (200 if name != "not-found" else 404) == answer.status, name
+            assert "no-store" == answer.headers["cache-control"], name
             assert language == await desk.page.locator("html").get_attribute("lang")
             await desk.is_as_it_should_be(name if language == "zh-CN" else f"{name}-en", size)
 
