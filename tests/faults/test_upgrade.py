@@ -62,21 +62,26 @@ def _python_before() -> str:
 
 
 async def _exchange(stack: FaultStack, balancers: Mapping[str, Balancer], python: str) -> None:
-    """Everybody by the same of this release, one service after the other: an api beside the old one, the worker, the old api."""
+    """Everybody by the same of this release, one service after the other."""
     stack.stack = replace(stack.stack, python=python)
     for service, balancer in balancers.items():
-        name = package(service)
-        async with stack.second_api(name) as second:
-            balancer.apis.append(second)
-            await eventually(partial(balancer.ready.issuperset, [second]), within_s=READY_S_MAX)
-            if name not in WITHOUT_WORKER:
-                await _exchange_one(stack, name, "worker")
-            balancer.apis.remove(stack.urls[service])
-            await _exchange_one(stack, name, "api")
-            balancer.apis.append(stack.urls[service])
-            await eventually(partial(balancer.ready.issuperset, [stack.urls[service]]), within_s=READY_S_MAX)
-            balancer.apis.remove(second)
+        await exchange(stack, service, balancer)
     await _exchange_one(stack, "portal", "api")
+
+
+async def exchange(stack: FaultStack, service: str, balancer: Balancer) -> None:
+    """By the release that is started from now on: an api beside the old one, the worker, the old api."""
+    name = package(service)
+    async with stack.second_api(name) as second:
+        balancer.apis.append(second)
+        await eventually(partial(balancer.ready.issuperset, [second]), within_s=READY_S_MAX)
+        if name not in WITHOUT_WORKER:
+            await _exchange_one(stack, name, "worker")
+        balancer.apis.remove(stack.urls[service])
+        await _exchange_one(stack, name, "api")
+        balancer.apis.append(stack.urls[service])
+        await eventually(partial(balancer.ready.issuperset, [stack.urls[service]]), within_s=READY_S_MAX)
+        balancer.apis.remove(second)
 
 
 async def _exchange_one(stack: FaultStack, name: str, role: str) -> None:

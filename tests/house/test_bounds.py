@@ -23,6 +23,7 @@ SLEEPING_TESTS = {
     "tests/faults/test_combined.py": "how long a fault lasts",
     "tests/faults/test_disk_full.py": "how long a disk is full",
     "tests/faults/test_network.py": "how long a connection is disturbed",
+    "tests/faults/test_new_read_model.py": "somebody looks on every so often; nothing waits for it",
     "tests/faults/test_planted.py": "how long a planted fault may do its damage",
     "tests/gatekeeper/test_freshness.py": "a process that is frozen, which is what is tested",
     "tests/gatekeeper/test_gate.py": "keeps a stamp fresh beside the test; nothing waits for it",
