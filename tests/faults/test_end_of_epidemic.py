@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
+import subprocess
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -32,19 +36,25 @@ from devstack.databases import with_database
 from devstack.postgres import EmbeddedPostgres
 from devstack.settings import REPOSITORY
 from devstack.story.cast import Person
+from devstack.tokens import Account
 from police_bridge.clearing import SETTLED_S
+from tests.compose.runbooks import command
 from tests.devstack.test_backups import Notebook
 from tests.faults.checker import WITH_LOG, caught_up, package
 from tests.faults.report import REPORT
 from tests.faults.stack import START_S_MAX, FaultStack, LogTail, running_stack
 from tests.faults.test_crash_points import operate
-from tests.faults.traffic import Town, town
+from tests.faults.traffic import Site, Town, town
 from tests.journeys.canary import DECLARED, LATE, ROSTERED, forms
 from tests.journeys.stack import JourneyStack
 from tests.journeys.test_no_personal_data import records
+from tests.journeys.test_site_information import CONTROL
 from tests.registration.test_erasing_everybody import certified
 
 RUNBOOK = REPOSITORY / "docs" / "runbooks" / "end-of-epidemic.md"
+SCANS = "/var/lib/gatehouse/checklists"
+"""Where they are in a container."""
+SCAN = b"%PDF-1.4 of a checklist %%EOF"
 ENDED = {"GATEHOUSE_EPIDEMIC_ENDED_ON": "2020-06-17", "GATEHOUSE_CLEAR_AFTER_S": str(SETTLED_S)}
 """The day, and an hour made shorter."""
 DECIDED_BY = "上海市测试指挥部,决定书第1号"
@@ -57,6 +67,7 @@ KINDS = "SELECT type, count(*) FROM event WHERE type NOT LIKE '%-erased.v1' GROU
 HEADS = """
 SELECT h.shard, h.last_pos, e.event_id FROM shard_head AS h JOIN event AS e ON e.shard = h.shard AND e.pos = h.last_pos ORDER BY 1
 """
+MAY_SIGN_IN = "SELECT (SELECT count(*) FROM site_user), (SELECT count(*) FROM site_grant), (SELECT count(*) FROM supervisor)"
 BYTES_OF_KEYS = "SELECT wrapped_key FROM key WHERE wrapped_key IS NOT NULL UNION ALL SELECT blind_index FROM identity"
 
 PEOPLE = [Person(each.name, each.number, each.mobile) for each in (DECLARED, LATE, ROSTERED)]
@@ -88,6 +99,8 @@ class TestEndOfEpidemic:
             await _keys_are_written_anew(stack, destroyed)
             assert {POLICE} == _files_with(stack), "until the segments go"
             _are_same(before, await _counts(stack, here))
+            await _what_is_not_sealed_is_deleted(stack, here)
+            await _logs_are_put_away(stack, before)
 
             for restored in reversed(kept):
                 await restored.archive()
@@ -121,6 +134,26 @@ async def _live(here: Town) -> None:
         "registration", f"/v1/contracts/{other.contract_no}/pre-registrations", here.form(late, other), expect=(409,)
     )
     await here.import_roster(other, [rostered], on_site=[True])
+    await _hand_in_scan(here, site)
+    await _let_sign_in(here.stack, site, banned)
+
+
+async def _hand_in_scan(here: Town, site: Site) -> None:
+    lead = here.caller(Account("project_lead", contracts=(site.contract_no,)))
+    url = f"{here.stack.urls['registration']}/v1/contracts/{site.contract_no}"
+    headers = {"Authorization": f"Bearer {await lead.access_token()}", "If-Match": '"0"'}
+    (await here.client.put(f"{url}/epidemic-control", json=CONTROL, headers=headers)).raise_for_status()
+    headers = {"Authorization": f"Bearer {await here.operator.access_token()}", "Idempotency-Key": uuid4().hex}
+    headers |= {"Content-Type": "application/pdf"}
+    (await here.client.post(f"{url}/resumption-checklists", content=SCAN, headers=headers)).raise_for_status()
+
+
+async def _let_sign_in(stack: FaultStack, site: Site, person: Person) -> None:
+    """One of the site, and one of the city."""
+    by_number = {"GATEHOUSE_DOCUMENT_NUMBER": person.number, "GATEHOUSE_MOBILE": person.mobile}
+    await operate(stack, "portal", "site-user-put", "--role", "site_operator", "--contract", site.contract_no, **by_number)
+    by_password = {"GATEHOUSE_PASSWORD": uuid4().hex, "GATEHOUSE_TOTP_SECRET": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}
+    await operate(stack, "portal", "supervisor-put", "--id", "city", "--role", "city_supervisor", **by_password)
 
 
 def _backups(stack: FaultStack, server: EmbeddedPostgres) -> Notebook:
@@ -139,7 +172,7 @@ class Counts:
 
 
 async def _counts(stack: FaultStack, here: Town) -> Counts:
-    """Step 1 and 8, once everybody has caught up."""
+    """Step 1 and 7, once everybody has caught up."""
     await eventually(lambda: caught_up(stack), within_s=FOLLOWED_S_MAX)
     facts = {}
     for service in WITH_LOG:
@@ -234,6 +267,54 @@ async def _keys_are_written_anew(stack: FaultStack, destroyed: Sequence[bytes]) 
             await keys.execute(statement)
         await keys.execute("CHECKPOINT")
     assert not _in_tables(stack, destroyed)
+
+
+async def _what_is_not_sealed_is_deleted(stack: FaultStack, here: Town) -> None:
+    """Step 8, with what is typed there."""
+    scan = f"/v1/contracts/{here.sites[0].contract_no}/resumption-checklists/1"
+    assert SCAN == (await here.supervision.try_once("GET", "registration", scan, within_s=FOLLOWED_S_MAX)).content
+    scans = stack.stack.state.folder("checklists")
+    deletes = command(RUNBOOK.name, SCANS).partition(" registration-api ")[2].split()
+    await asyncio.to_thread(subprocess.run, [str(scans) if each == SCANS else each for each in deletes], check=True)
+    [typed] = re.findall(r'<<<"([^"]*TRUNCATE[^"]*)"', RUNBOOK.read_text())
+    async with stack.database("portal") as accounts:
+        assert [(1, 1, 1)] == list(map(tuple, await accounts.fetch(MAY_SIGN_IN))), "who is looked for is there before"
+        await accounts.execute(typed)
+        assert [(0, 0, 0)] == list(map(tuple, await accounts.fetch(MAY_SIGN_IN)))
+    assert [] == list(scans.iterdir())
+    assert 503 == (await here.supervision.try_once("GET", "registration", scan, within_s=FOLLOWED_S_MAX)).status_code
+
+
+async def _logs_are_put_away(stack: FaultStack, before: Counts) -> None:
+    """Step 9, with what is typed there: each log is read back on another server, which knows nobody of ours."""
+    [typed] = re.findall(r"(pg_dump [^']*) registration'", command(RUNBOOK.name, ">registration.sql"))
+    for service in WITH_LOG:
+        kept = await _said(stack.postgres, *typed.split(), package(service))
+        assert not [needle for needle in NEEDLES if needle in kept or needle.hex().encode() in kept]
+        async with _key_server(stack) as keys:
+            await keys.execute("CREATE DATABASE read_back TEMPLATE template0")
+            await _said(stack.keys_postgres, "psql", "-U", "postgres", "-v", "ON_ERROR_STOP=1", "read_back", told=kept)
+            read_back = await asyncpg.connect(with_database(stack.keys_postgres.dsn, name="read_back"))
+            async with stack.database(package(service)) as live:
+                assert await live.fetch(HEADS) == await read_back.fetch(HEADS)
+            assert list(before.facts[service]) == [(row[0], row[1]) for row in await read_back.fetch(KINDS)]
+            await read_back.close()
+            await keys.execute("DROP DATABASE read_back")
+
+
+async def _said(server: EmbeddedPostgres, program: str, *arguments: str, told: bytes = b"") -> bytes:
+    """By one of PostgreSQL's own programs, at a server."""
+    address = urlsplit(server.dsn)
+    environment = {**os.environ, "PGHOST": str(address.hostname), "PGPORT": str(address.port), "PGPASSWORD": str(address.password)}
+
+    def run() -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [server.programs / program, *arguments], input=told, capture_output=True, check=False, env=environment
+        )
+
+    ended = await asyncio.to_thread(run)
+    assert 0 == ended.returncode, ended.stderr
+    return ended.stdout
 
 
 # --- What is left -------------------------------------------------------------------------------------------------------
