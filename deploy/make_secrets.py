@@ -1,7 +1,8 @@
 """Makes the secrets of one installation, a file each: those that are missing, and the lists that repeat them.
 
 `python3 deploy/make_secrets.py [FOLDER] [--police 310115 …]` needs nothing but Python. It never changes a secret that is
-there; to change one, delete its file, run this again, and start everything again (docs/operations.md).
+there; to change one, delete its file, run this again, and start everything again (docs/operations.md). `--index-key-on-top` alone
+adds to one that is there: SECURITY.md says when.
 """
 
 from __future__ import annotations
@@ -36,12 +37,21 @@ def make(folder: Path, *, police: Sequence[str] = ()) -> None:
     for name in (*roles, *kafka, *districts, *(f"superuser_{server}" for server in SERVERS), *OTHERS):
         _provide(folder / name, lambda: secrets.token_urlsafe(PASSWORD_BYTES))
     for name in KEYS:
-        _provide(folder / name, lambda: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+        _provide(folder / name, _key)
     _provide(folder / "alert_webhook_url", lambda: "")
     for server, names in SERVERS.items():
         _write(folder / f"roles_{server}", "".join(f"{role} {password}\n" for role, password in _by_user(folder, names)))
     users = sorted(each.name for each in folder.glob("kafka_*") if each.name != "kafka_users")
     _write(folder / "kafka_users", json.dumps(dict(_by_user(folder, users)), indent=1) + "\n")
+
+
+def put_index_key_on_top(folder: Path) -> None:
+    """Another key after those that are there. None of them may ever be taken away."""
+    _write(folder / "index_key", f"{(folder / 'index_key').read_text().strip()}\n{_key()}")
+
+
+def _key() -> str:
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def _by_user(folder: Path, names: Iterable[str]) -> list[tuple[str, str]]:
@@ -67,8 +77,11 @@ def main() -> None:
     parser.add_argument(
         "--police", nargs="*", default=[], metavar="CODE", help="districts whose police reads its topic on Kafka, or `city`"
     )
+    parser.add_argument("--index-key-on-top", action="store_true", help="begin to change index_key: SECURITY.md")
     given = parser.parse_args()
     make(given.folder, police=given.police)
+    if given.index_key_on_top:
+        put_index_key_on_top(given.folder)
 
 
 if __name__ == "__main__":

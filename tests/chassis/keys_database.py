@@ -44,6 +44,12 @@ class KeysDatabase:
             )
         return self.pools[service]
 
+    async def owner(self) -> asyncpg.Connection:
+        """A session of whoever may do everything, beside others."""
+        connection: asyncpg.Connection = await asyncpg.connect(**self.address)
+        self.opened.push_async_callback(connection.close)
+        return connection
+
     async def rows(self, query: str, *arguments: object) -> Sequence[tuple[Any, ...]]:
         """What stands in the tables, which only a superuser may see."""
         return [tuple(row) for row in await self.superuser.fetch(query, *arguments)]

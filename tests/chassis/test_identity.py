@@ -11,12 +11,14 @@ import asyncpg
 import pytest
 
 from chassis.faults import Unavailable
-from chassis.identity import DOCUMENTS_MAX, Identities, blind_index
+from chassis.identity import DOCUMENTS_MAX, Identities
+from chassis.index_keys import IndexKeys
 from chassis.key_server import KeyServerUnavailable, create_keys, destroy_key, destroyed_among, is_erasable, other_keys_after
 from contracts.identity import Document, DocumentType
 from tests.chassis.keys_database import INDEX_KEY, SERVICES, KeysDatabase, keys_database
 
 ASKERS = 32
+KEYS = IndexKeys(INDEX_KEY)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ async def keys(keys_postgres_dsn: str) -> AsyncIterator[KeysDatabase]:
 
 @pytest.fixture
 async def identities(keys: KeysDatabase) -> AsyncIterator[Identities]:
-    identities = Identities(await keys.pool("registration"), index_key=INDEX_KEY)
+    identities = Identities(await keys.pool("registration"), KEYS)
     yield identities
     await identities.close()
 
@@ -40,22 +42,22 @@ def a_document() -> Document:
 class TestBlindIndex:
     def test_is_keyed(self) -> None:
         document = a_document()
-        assert blind_index(bytes(32), document) != blind_index(INDEX_KEY, document)
+        assert IndexKeys(bytes(32)).index(document) != KEYS.index(document)
 
     def test_tells_the_type_from_the_number(self) -> None:
         """Whatever a type allows as its number: the same characters under another type are another document."""
         card = Document.model_construct(type=DocumentType.PERMANENT_RESIDENCE, number="12345678")
         permit = Document.model_construct(type=DocumentType.TAIWAN_PERMIT, number="12345678")
-        assert blind_index(INDEX_KEY, card) != blind_index(INDEX_KEY, permit)
+        assert KEYS.index(card) != KEYS.index(permit)
 
     def test_is_the_same_however_the_number_was_typed(self) -> None:
         old, new = (Document(type=DocumentType.HK_MACAU_PERMIT, number=number) for number in ("h1234567801", "H12345678"))
-        assert blind_index(INDEX_KEY, old) == blind_index(INDEX_KEY, new)
+        assert KEYS.index(old) == KEYS.index(new)
 
     def test_never_changes(self) -> None:
         """Another value would give every known person a second id."""
         document = Document(type=DocumentType.TAIWAN_PERMIT, number="12345678")
-        assert "39673e6bec5935fad0d89f7d90f48734fcb979ece2a38d8f4d726a246aa8fa99" == blind_index(INDEX_KEY, document).hex()
+        assert "39673e6bec5935fad0d89f7d90f48734fcb979ece2a38d8f4d726a246aa8fa99" == KEYS.index(document).newest.hex()
 
 
 class TestIdentify:
@@ -92,7 +94,7 @@ class TestIdentify:
 
     async def test_knows_the_same_person_in_every_service(self, keys: KeysDatabase, identities: Identities) -> None:
         document = a_document()
-        gate = Identities(await keys.pool("gatekeeper"), index_key=INDEX_KEY)
+        gate = Identities(await keys.pool("gatekeeper"), KEYS)
 
         assert await identities.identify([document]) == await gate.identify([document])
         await gate.close()
@@ -102,10 +104,10 @@ class TestRace:
     async def test_of_many_services_for_one_new_document_makes_one_person(self, keys: KeysDatabase) -> None:
         """Each asker has its own transaction. One more is held open before its commit, so that they do race."""
         document = a_document()
-        index = blind_index(INDEX_KEY, document)
+        index = KEYS.index(document).newest
         pool = await keys.pool("registration")
-        askers = [Identities(await keys.pool(service), index_key=INDEX_KEY) for service in ("registration", "healthcloud_bridge")]
-        askers += [Identities(pool, index_key=INDEX_KEY) for _ in range(ASKERS - len(askers))]
+        askers = [Identities(await keys.pool(service), KEYS) for service in ("registration", "healthcloud_bridge")]
+        askers += [Identities(pool, KEYS) for _ in range(ASKERS - len(askers))]
 
         async with pool.acquire() as holder:
             transaction = holder.transaction()
@@ -124,7 +126,7 @@ class TestRace:
         async with (await keys.pool("gatekeeper")).acquire() as holder:
             transaction = holder.transaction()
             await transaction.start()
-            [lost] = await holder.fetchval("SELECT identify($1, $2)", [blind_index(INDEX_KEY, document)], ["passport"])
+            [lost] = await holder.fetchval("SELECT identify($1, $2)", [KEYS.index(document).newest], ["passport"])
             asking = asyncio.create_task(identities.identify([document]))
             await keys.until_somebody_waits_for_a_lock()
             await transaction.rollback()
@@ -135,8 +137,8 @@ class TestRace:
 
     async def test_of_groups_in_opposite_order_ends_without_a_deadlock(self, keys: KeysDatabase) -> None:
         documents = [a_document() for _ in range(200)]
-        there = Identities(await keys.pool("registration"), index_key=INDEX_KEY)
-        back = Identities(await keys.pool("gatekeeper"), index_key=INDEX_KEY)
+        there = Identities(await keys.pool("registration"), KEYS)
+        back = Identities(await keys.pool("gatekeeper"), KEYS)
 
         one, other = await asyncio.gather(there.identify(documents), back.identify(documents[::-1]))
         assert one == other[::-1]
@@ -158,14 +160,14 @@ class TestKeyServerAway:
         nowhere = asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0, timeout=2)
         async with nowhere:
             with pytest.raises(KeyServerUnavailable) as away:
-                await Identities(nowhere, index_key=INDEX_KEY).identify([a_document()])
+                await Identities(nowhere, KEYS).identify([a_document()])
         assert isinstance(away.value, Unavailable)
 
 
 class TestGrants:
     @pytest.mark.parametrize("service", SERVICES)
     async def test_let_only_those_identify_who_meet_people(self, keys: KeysDatabase, service: str) -> None:
-        identify = Identities(await keys.pool(service), index_key=INDEX_KEY).identify([a_document()])
+        identify = Identities(await keys.pool(service), KEYS).identify([a_document()])
         if service in {"registration", "healthcloud_bridge", "gatekeeper"}:
             assert isinstance((await identify)[0], UUID)
         else:
@@ -230,7 +232,7 @@ class TestOthers:
 
 class TestFind:
     async def test_finds_whoever_is_known_and_makes_nobody(self, keys: KeysDatabase, identities: Identities) -> None:
-        finder = Identities(await keys.pool("reporting"), index_key=INDEX_KEY)
+        finder = Identities(await keys.pool("reporting"), KEYS)
         known, unknown = a_document(), a_document()
         [person_id] = await identities.identify([known])
         assert (person_id, None) == (await finder.find(known), await finder.find(unknown))

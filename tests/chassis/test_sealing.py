@@ -275,6 +275,12 @@ class TestRaceForANewKey:
             (await making).seal(person, "name", "张三")
 
 
+async def identified(keys: KeysDatabase, index: bytes) -> list[UUID]:
+    """Whoever a document with this index belongs to, as the one in a list."""
+    found: list[UUID] = await (await keys.pool("registration")).fetchval("SELECT identify($1, $2)", [index], ["passport"])
+    return found
+
+
 async def found_on_disk(keys: KeysDatabase, *wanted: bytes) -> set[bytes]:
     """Which of these bytes the files of the tables and their indexes hold."""
     await keys.superuser.execute("CHECKPOINT")
@@ -307,17 +313,17 @@ class TestDestroy:
 
     async def test_takes_key_and_document_off_the_server(self, keys: KeysDatabase, sealing: Sealing) -> None:
         index = uuid4().bytes * 2
-        [person] = await key_server.identify(await keys.pool("registration"), [index], ["passport"])
+        [person] = await identified(keys, index)
         await sealing.sealer_for([person])
         await sealing.destroy(person)
 
         assert [(None,)] == await keys.rows("SELECT wrapped_key FROM key WHERE stream_id = $1", person)
         assert [] == await keys.rows("SELECT FROM identity WHERE person_id = $1", person)
-        assert [person] != await key_server.identify(await keys.pool("registration"), [index], ["passport"])
+        assert [person] != await identified(keys, index)
 
     async def test_takes_its_bytes_off_the_disk_once_the_runbook_was_followed(self, keys: KeysDatabase, sealing: Sealing) -> None:
         index = uuid4().bytes * 2
-        [person] = await key_server.identify(await keys.pool("registration"), [index], ["passport"])
+        [person] = await identified(keys, index)
         await sealing.sealer_for([person])
         [(wrapped,)] = await keys.rows("SELECT wrapped_key FROM key WHERE stream_id = $1", person)
         await sealing.destroy(person)

@@ -42,6 +42,8 @@ class TestServiceSettings:
             ("TOPIC_PREFIX", "a b"),
             ("INDEX_KEY", "c2hvcnQtc2VjcmV0"),
             ("INDEX_KEY", "very secret, not base64"),
+            ("INDEX_KEY", f"{KEY} c2hvcnQtc2VjcmV0"),
+            ("KEY_ENCRYPTION_KEY", f"{KEY} {KEY}"),
         ],
     )
     def test_are_checked_without_showing_them(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

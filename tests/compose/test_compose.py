@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from chassis.testing.wait import eventually
-from deploy.make_secrets import make
+from deploy.make_secrets import make, put_index_key_on_top
 from devstack.story import play_at
 from devstack.story.cast import HONGKOU
 from devstack.tokens import Account
@@ -23,7 +23,7 @@ from tests.compose.load import OPERATOR, under_load
 from tests.compose.on_call import on_call
 from tests.compose.runbooks import FOLDER, command, commands
 from tests.compose.wrongs import banned_on_site, event_parked, process_down
-from tests.house.test_compose import ASKED, CONTAINERS, DATABASES, DISKS, OURS, REWRAPS, SIMULATOR, secrets_of
+from tests.house.test_compose import ASKED, CONTAINERS, DATABASES, DISKS, OURS, REINDEXES, REWRAPS, SIMULATOR, secrets_of
 from tests.prometheus.dashboards import DASHBOARDS, expressions
 from tests.prometheus.rules import ALERTS, metrics_of
 
@@ -256,6 +256,14 @@ class TestOperation:
         other.unlink()
         make(composition.secrets_folder)
         await composition.recreate(*sealing)
+
+    async def test_takes_another_index_key_on_top_and_knows_whoever_was_known(self, composition: Composition) -> None:
+        put_index_key_on_top(composition.secrets_folder)
+        await composition.recreate(*(name for name in composition.stay if "index_key" in secrets_of(name)))
+        said = composition.compose("run", "--rm", "-T", REINDEXES)
+        assert re.search(r"^[1-9][\d,]* documents indexed anew, [1-9][\d,]* old indexes dropped", said, re.MULTILINE), said
+        async with under_load(composition) as load:
+            await load.goes_on()
 
     async def test_has_the_same_everywhere_afterwards(self, composition: Composition) -> None:
         await composition.healthy()

@@ -33,7 +33,7 @@ TRACING = """## Tracing
 OpenTelemetry's own variables. Its SDK reads the others, too, such as `OTEL_EXPORTER_OTLP_HEADERS` or `OTEL_BSP_MAX_QUEUE_SIZE`.
 None of them can be a file.
 """
-INSTALLING = "python -m chassis migrate-keys | provision-brokers | rewrap-keys | watch-disks"
+INSTALLING = "python -m chassis migrate-keys | provision-brokers | reindex-documents | rewrap-keys | watch-disks"
 
 
 def document() -> str:

@@ -25,12 +25,12 @@ FILE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_t
 CONTAINERS: dict[str, dict[str, Any]] = FILE["services"]
 OURS = {name: each for name, each in CONTAINERS.items() if each["image"].startswith("gatehouse/")}
 FOREIGN = {name: each for name, each in CONTAINERS.items() if name not in OURS}
-JOBS = {name for name in CONTAINERS if name.endswith(("-roles", "-migrate", "-provision", "-rewrap"))}
+JOBS = {name for name in CONTAINERS if name.endswith(("-roles", "-migrate", "-provision", "-rewrap", "-reindex"))}
 PROCESSES = CONTAINERS.keys() - JOBS
 DATABASES = {name for name in CONTAINERS if name.endswith("-postgres")}
 SIMULATOR = "healthcloud-simulator"
-REWRAPS = "keys-rewrap"
-"""Runs by hand, with both key-encryption keys, for some minutes."""
+REWRAPS, REINDEXES = "keys-rewrap", "keys-reindex"
+"""Run by hand when a key is changed, with the keys that they change, for some minutes."""
 DISKS = "disks"
 """Belongs to no service, and looks at every volume's disk."""
 SMALL = {"declarations", "certificate", "alerts", "grafana"}
@@ -311,7 +311,7 @@ class TestSecrets:
         ],
     )
     def test_of_everybody_are_told_to_their_holders_only(self, secret: str, may_hold: set[str]) -> None:
-        assert may_hold == {package_of(name) for name in holders(secret) - {REWRAPS}}
+        assert may_hold == {package_of(name) for name in holders(secret) - {REWRAPS, REINDEXES}}
 
     @pytest.mark.parametrize("kind", ["database", "keys", "kafka"])
     def test_of_a_service_are_told_to_nobody_else(self, kind: str) -> None:

@@ -8,8 +8,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from deploy.make_secrets import KEYS, make
+from chassis.settings import keys_bytes
+from deploy.make_secrets import KEYS, make, put_index_key_on_top
 
 
 @pytest.fixture
@@ -35,6 +37,14 @@ class TestSecrets:
     @pytest.mark.parametrize("name", KEYS)
     def test_of_32_bytes_make_a_key(self, folder: Path, name: str) -> None:
         assert 32 == len(base64.b64decode((folder / name).read_text(), validate=True))
+
+    def test_have_another_index_key_on_top_of_those_that_are_there(self, folder: Path) -> None:
+        (before,) = keys_bytes(SecretStr((folder / "index_key").read_text()))
+        put_index_key_on_top(folder)
+        put_index_key_on_top(folder)
+        first, *later = keys_bytes(SecretStr((folder / "index_key").read_text()))
+        assert (before, 3) == (first, len({first, *later}))
+        assert 0o444 == stat.S_IMODE((folder / "index_key").stat().st_mode)
 
     def test_are_listed_for_whoever_makes_the_roles(self, folder: Path) -> None:
         (folder / "database_health").unlink()

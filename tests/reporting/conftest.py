@@ -8,6 +8,7 @@ import pytest
 
 from chassis.database import create_pool
 from chassis.identity import Identities
+from chassis.index_keys import IndexKeys
 from chassis.migrations import KEYS
 from chassis.sealing import Sealing
 from chassis.settings import key_bytes
@@ -34,7 +35,7 @@ async def city(fresh_databases: FreshDatabases, fresh_keys_databases: FreshDatab
         city = City(
             service,
             Sealing(key_server, key_encryption_key=key_bytes(settings.key_encryption_key)),
-            Identities(key_server, index_key=key_bytes(settings.index_key)),
+            Identities(key_server, IndexKeys(key_bytes(settings.index_key))),
             database,
             keys["reporting"],
         )

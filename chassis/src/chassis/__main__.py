@@ -1,4 +1,4 @@
-"""`python -m chassis migrate-keys | provision-brokers | rewrap-keys | watch-disks`: what belongs to no service.
+"""`python -m chassis migrate-keys | provision-brokers | reindex-documents | rewrap-keys | watch-disks`: what belongs to no service.
 
 Each service migrates its own database (`python -m <package> migrate`). The key server and the brokers are everybody's.
 """

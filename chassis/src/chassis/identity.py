@@ -1,13 +1,13 @@
 """From an identity document to the person, without the document being stored anywhere.
 
 The key server knows a document by its blind index: a hash under a key that the server does not have. An unkeyed hash
-would be no secret: all citizen IDs of a city can be tried in minutes.
+would be no secret: all citizen IDs of a city can be tried in minutes. The key is changed by another on top of it, under which
+every index is hashed once more (ADR 52).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -16,9 +16,9 @@ import asyncpg
 from chassis import key_server
 from chassis.crash_points import CrashPoint, passing
 from chassis.gathering import Gatherer
+from chassis.index_keys import BlindIndex, IndexKeys
 from contracts.identity import Document
 
-INDEX_KEY_BYTES = 32
 DOCUMENTS_MAX = 2_000
 """Documents in one call."""
 GROUP_DOCUMENTS_MAX = 500
@@ -26,20 +26,13 @@ GROUP_DOCUMENTS_MAX = 500
 QUEUE_DOCUMENTS_MAX = 10_000
 
 
-def blind_index(index_key: bytes, document: Document) -> bytes:
-    """32 bytes that stand for the document: HMAC-SHA-256 over its type, NUL and its canonical number."""
-    return hmac.digest(index_key, f"{document.type}\0{document.number}".encode(), "sha256")
-
-
 class Identities:
     """Who a document belongs to. Concurrent calls share a round trip."""
 
-    def __init__(self, pool: asyncpg.Pool, *, index_key: bytes) -> None:
+    def __init__(self, pool: asyncpg.Pool, keys: IndexKeys) -> None:
         """`pool` leads to the key server, under the service's own role."""
-        if len(index_key) != INDEX_KEY_BYTES:
-            raise ValueError(f"the index key has {INDEX_KEY_BYTES} bytes")
         self._pool = pool
-        self._index_key = index_key
+        self._keys = keys
         self._gatherer = Gatherer(
             self._identify_waiting, name="identify", batch_max=GROUP_DOCUMENTS_MAX, queue_max=QUEUE_DOCUMENTS_MAX
         )
@@ -53,14 +46,14 @@ class Identities:
         """
         if len(documents) > DOCUMENTS_MAX:
             raise ValueError(f"{len(documents)} documents in one call, at most {DOCUMENTS_MAX}")
-        asked = [(blind_index(self._index_key, document), str(document.type)) for document in documents]
+        asked = [(self._keys.index(document), str(document.type)) for document in documents]
         if len(asked) == 1:
             return [await self._gatherer.submit(asked[0])]
         return await asyncio.gather(*map(self._gatherer.submit, asked))
 
     async def find(self, document: Document) -> UUID | None:
         """The `person_id` of a document; None for one that was never seen. Raises: Unavailable, if the key server is away."""
-        return await key_server.find(self._pool, blind_index(self._index_key, document))
+        return await key_server.find(self._pool, self._keys.index(document), self._keys)
 
     async def people_after(self, person_id: UUID, *, limit: int) -> list[UUID]:
         """Whoever a document leads to, in order of their ids. Raises: Unavailable, if the key server is away."""
@@ -70,8 +63,8 @@ class Identities:
         """Finish what is waiting, then stop."""
         await self._gatherer.close()
 
-    async def _identify_waiting(self, asked: list[tuple[bytes, str]]) -> list[UUID]:
+    async def _identify_waiting(self, asked: list[tuple[BlindIndex, str]]) -> list[UUID]:
         indexes, types = zip(*asked, strict=True)
-        people = await key_server.identify(self._pool, indexes, types)
+        people = await key_server.identify(self._pool, indexes, types, self._keys)
         passing(CrashPoint.PERSON_IDENTIFIED)
         return people

@@ -14,11 +14,13 @@ import asyncpg
 from pydantic import Field, SecretStr
 
 from chassis.disks import watch
+from chassis.index_keys import IndexKeys
 from chassis.kafka import admit, provision
 from chassis.migrations import KEYS, migrate
+from chassis.reindexing import IndexKeyIsAnother, NeverAlone, reindex
 from chassis.rewrapping import rewrap
 from chassis.sealing import KeyEncryption
-from chassis.settings import Key, OutsideSettings, Port, key_bytes
+from chassis.settings import Key, Keys, OutsideSettings, Port, key_bytes, keys_bytes
 from chassis.telemetry import configure_logging
 from contracts.event import SHARDS
 from contracts.topics import EVENT_TOPICS, TOPICS
@@ -38,6 +40,8 @@ class InstallationSettings(OutsideSettings):
     """As the services are told; for `rewrap-keys` only, as the next one."""
     other_key_encryption_key: Key | None = None
     """As the services are told."""
+    index_key: Keys | None = None
+    """As the services are told; for `reindex-documents` only."""
     kafka_bootstrap: str | None = None
     """The brokers, where the operator comes without a name and may do everything."""
     kafka_passwords: Mapping[str, SecretStr] = {}
@@ -80,6 +84,25 @@ async def rewrap_keys(settings: InstallationSettings) -> int:
     return 1 if rewrapped.closed else 0
 
 
+async def reindex_documents(settings: InstallationSettings) -> int:
+    """Have every document found under the last index key, which all services know, and under nothing else. 1: it cannot be."""
+    if settings.keys_dsn is None or settings.index_key is None:
+        return _not_told("GATEHOUSE_KEYS_DSN or GATEHOUSE_INDEX_KEY")
+    connection = await asyncpg.connect(settings.keys_dsn.get_secret_value(), server_settings={"statement_timeout": "0"})
+    try:
+        reindexed = await reindex(connection, IndexKeys(*keys_bytes(settings.index_key)))
+    except IndexKeyIsAnother:
+        print("not the index key that the services have, or not one key more than count", file=sys.stderr)
+        return 1
+    except NeverAlone:
+        print("somebody is always in the way: repeat it, it goes on", file=sys.stderr)
+        return 1
+    finally:
+        await connection.close()
+    print(f"{reindexed.carried:,} documents indexed anew, {reindexed.dropped:,} old indexes dropped")
+    return 0
+
+
 async def provision_brokers(settings: InstallationSettings) -> int:
     """Make every topic, every user and every rule that `contracts/topics.py` grants."""
     if settings.kafka_bootstrap is None:
@@ -104,6 +127,7 @@ async def watch_disks(settings: InstallationSettings) -> int:
 COMMANDS: Mapping[str, Callable[[InstallationSettings], Coroutine[Any, Any, int]]] = {
     "migrate-keys": migrate_keys,
     "provision-brokers": provision_brokers,
+    "reindex-documents": reindex_documents,
     "rewrap-keys": rewrap_keys,
     "watch-disks": watch_disks,
 }

@@ -17,11 +17,15 @@ from enum import StrEnum
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from chassis.database import ACQUIRE_TIMEOUT_S, Connection
 from chassis.faults import Unavailable
+from chassis.index_keys import BlindIndex, IndexKeys
 
 RETRY_AFTER_S = 1
+
+log = structlog.get_logger()
 
 
 class KeyServerUnavailable(Unavailable):
@@ -67,19 +71,23 @@ class Access:
         return self.purpose is Purpose.REVEAL
 
 
-async def identify(pool: asyncpg.Pool, blind_indexes: Sequence[bytes], document_types: Sequence[str]) -> list[UUID]:
+async def identify(pool: asyncpg.Pool, indexes: Sequence[BlindIndex], document_types: Sequence[str], keys: IndexKeys) -> list[UUID]:
     """The person of each document, in order; an unknown document becomes a new person. Raises: KeyServerUnavailable."""
+    newest = [index.newest for index in indexes]
+    former = None if keys.generation == 1 else [index.former for index in indexes]
     with _unavailable_if_silent():
         async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-            person_ids: list[UUID] = await connection.fetchval("SELECT identify($1, $2)", blind_indexes, document_types)
+            query = "SELECT identify($1, $2, $3, $4::smallint, $5)"
+            person_ids: list[UUID] = await connection.fetchval(query, newest, former, document_types, keys.generation, keys.marks)
     return person_ids
 
 
-async def find(pool: asyncpg.Pool, blind_index: bytes) -> UUID | None:
+async def find(pool: asyncpg.Pool, index: BlindIndex, keys: IndexKeys) -> UUID | None:
     """The person of a document; None: nobody's, as far as is known. Raises: KeyServerUnavailable."""
     with _unavailable_if_silent():
         async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-            person_id: UUID | None = await connection.fetchval("SELECT find_person($1)", blind_index)
+            query = "SELECT find_person($1, $2, $3::smallint, $4)"
+            person_id: UUID | None = await connection.fetchval(query, index.newest, index.former, keys.generation, keys.marks)
     return person_id
 
 
@@ -166,4 +174,7 @@ def _unavailable_if_silent() -> Iterator[None]:
     ) as error:
         if isinstance(error, ValueError):
             raise  # The driver could not encode an argument: our mistake, not the server's.
+        raise KeyServerUnavailable(retry_after_s=RETRY_AFTER_S) from error
+    except asyncpg.ObjectNotInPrerequisiteStateError as error:
+        log.error("key_server.index_key_is_another")  # To make a new person of somebody who is known would be worse.
         raise KeyServerUnavailable(retry_after_s=RETRY_AFTER_S) from error

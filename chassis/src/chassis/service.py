@@ -20,6 +20,7 @@ from chassis.consumer import TopicFeed
 from chassis.database import WORKER_ACQUIRE_TIMEOUT_S, create_pool
 from chassis.event_store import EventStore
 from chassis.identity import Identities
+from chassis.index_keys import IndexKeys
 from chassis.kafka import ProducerHolder, make_producer
 from chassis.leases import Leases, Work
 from chassis.measuring import Measure
@@ -28,7 +29,7 @@ from chassis.probes import Check
 from chassis.projector import ForeignLog, OwnLog, Projector, Source
 from chassis.relay import LOOK_S, Publisher, Relay, TopicPublisher
 from chassis.sealing import Sealing
-from chassis.settings import ServiceSettings, key_bytes
+from chassis.settings import ServiceSettings, key_bytes, keys_bytes
 from chassis.shard_heads import ShardHeads
 from chassis.subscribers import Policy, Subscriber
 from chassis.tables import ReadModel
@@ -69,7 +70,7 @@ class Machinery(Generic[S]):
         """Raises: NotConfigured."""
         if self.key_server is None or self.settings.index_key is None:
             raise NotConfigured("GATEHOUSE_KEYS_DSN, GATEHOUSE_INDEX_KEY")
-        return Identities(self.key_server, index_key=key_bytes(self.settings.index_key))
+        return Identities(self.key_server, IndexKeys(*keys_bytes(self.settings.index_key)))
 
     @cached_property
     def sealing(self) -> Sealing:

@@ -24,22 +24,39 @@ from chassis.kafka import Brokers
 from contracts.event import SHARDS
 
 KEY_BYTES = 32
+KEYS_MAX = 64
 SECRETS_FOLDER = "/run/secrets"
 SECRETS_FOLDER_VARIABLE = "GATEHOUSE_SECRETS_FOLDER"
 
 
 def _is_key(value: SecretStr) -> SecretStr:
+    _insist_on_key(value.get_secret_value())
+    return value
+
+
+def _are_keys(value: SecretStr) -> SecretStr:
+    keys = value.get_secret_value().split()
+    if not 0 < len(keys) <= KEYS_MAX:
+        raise ValueError(f"not one to {KEYS_MAX} keys")
+    for key in keys:
+        _insist_on_key(key)
+    return value
+
+
+def _insist_on_key(text: str) -> None:
     try:
-        decoded = base64.b64decode(value.get_secret_value(), validate=True)
+        decoded = base64.b64decode(text, validate=True)
     except binascii.Error:
         raise ValueError("not base64") from None
     if len(decoded) != KEY_BYTES:
         raise ValueError(f"not {KEY_BYTES} bytes")
-    return value
 
 
 Key = Annotated[SecretStr, AfterValidator(_is_key)]
 """32 random bytes in base64, e.g. from `openssl rand -base64 32`."""
+
+Keys = Annotated[SecretStr, AfterValidator(_are_keys)]
+"""One such key or several, with white space between them."""
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -47,6 +64,11 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 def key_bytes(key: SecretStr) -> bytes:
     """The 32 bytes of a `Key`."""
     return base64.b64decode(key.get_secret_value())
+
+
+def keys_bytes(keys: SecretStr) -> list[bytes]:
+    """32 bytes for each of `Keys`."""
+    return [base64.b64decode(each) for each in keys.get_secret_value().split()]
 
 
 def _with_password(dsn: SecretStr | str, password: SecretStr | str) -> SecretStr:
@@ -128,8 +150,9 @@ class ServiceSettings(OutsideSettings):
     """Wraps the data keys on the key server. Held by services that seal or unseal, never by the key server."""
     other_key_encryption_key: Key | None = None
     """Opens what it wrapped, and wraps nothing: the key that was, or the one to come, while `key_encryption_key` is changed."""
-    index_key: Key | None = None
-    """Key of the blind index over document numbers. Held by services that identify people."""
+    index_key: Keys | None = None
+    """Key of the blind index over document numbers; and after it, once it was changed, those on top of it, the newest last. Held by
+    services that identify people."""
     database_bytes_max: Annotated[int, Field(gt=0)] = 100 * 2**30
     """How large the database may become, for the alarm that tells how many days are left. Nothing stops it there."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
