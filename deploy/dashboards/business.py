@@ -12,6 +12,11 @@ def today(happened: str, *labels: str) -> str:
     return f"sum{by} (max by (district, station) (gatehouse_{happened}_today))"
 
 
+def now(what: str, label: str) -> str:
+    """How many there are, likewise."""
+    return f"sum by ({label}) (max by (district, station) (gatehouse_station_{what}))"
+
+
 PAGE = Page(
     uid="gatehouse-business",
     title="Sites today",
@@ -31,10 +36,15 @@ PAGE = Page(
         Row(
             "By district and station",
             [
-                Bars("Entries by district", Query(today("entries", "district"), "{{district}}")),
-                Bars("Entries by station", Query(f"topk(20, {today('entries', 'station')})", "{{station}}")),
-                Bars("Pre-registrations by station", Query(f"topk(20, {today('pre_registrations', 'station')})", "{{station}}")),
-                Bars("Refusals by station", Query(f"topk(20, {today('refusals', 'station')})", "{{station}}")),
+                Bars(f"{title} by {label}", Query(f"topk(20, {asked(what, label)})", f"{{{{{label}}}}}"))
+                for title, asked, what in (
+                    ("Pre-registrations", today, "pre_registrations"),
+                    ("Entries", today, "entries"),
+                    ("Refusals", today, "refusals"),
+                    ("Banned and still on site", now, "banned_on_site"),
+                    ("Without a report of today", now, "missing_reports"),
+                )
+                for label in ("district", "station")
             ],
         ),
         Row(

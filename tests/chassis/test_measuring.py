@@ -6,8 +6,10 @@ import asyncio
 from contextlib import suppress
 
 import asyncpg
+import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
+from chassis import contract_places
 from chassis.event_store import EventStore
 from chassis.measuring import LabelledGauge, Measure, Positions, Sizes
 from chassis.subscribers import Policy
@@ -143,3 +145,11 @@ class TestLabelledGauge:
         gauge.tell({("浦东",): 3, ("虹口",): 5})
         gauge.tell({("虹口",): 6})
         assert (None, 6) == tuple(registry.get_sample_value("entries", {"station": each}) for each in ("浦东", "虹口"))
+
+
+class TestByStation:
+    def test_tells_those_with_most_by_name_and_the_others_as_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(contract_places, "STATIONS_TOLD_MAX", 2)
+        counted = [("310109", "虹口", 1), ("310115", "浦东", 7), ("310109", "北外滩", 2), ("310109", "四川北路", 1)]
+        told = {("310115", "浦东"): 7, ("310109", "北外滩"): 2, ("310109", "其他"): 2}
+        assert told == contract_places.by_station(counted)

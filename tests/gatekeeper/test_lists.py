@@ -338,10 +338,14 @@ class TestRoster:
         await count_bans(pool)
         before = await count_banned_on_site(pool)
         assert before == measured("gatehouse_banned_on_site")
+        where = {"district": "310151", "station": station}
+        assert 1 == measured("gatehouse_station_banned_on_site", **where)
         assert 1 <= (measured("gatehouse_banned_people", disposition="suspected") or 0)
         await site.do("exits", banned)
         await site.list("roster")
         assert ({}, before - 1) == (await who_has_to_leave(Role.STATION_OFFICER, **officer), await count_banned_on_site(pool))
+        await count_bans(pool)
+        assert 0 == measured("gatehouse_station_banned_on_site", **where)
 
     async def test_is_paged(self, site: Site) -> None:
         people = {await site.expects(imported(on_site=False)) for _ in range(3)}

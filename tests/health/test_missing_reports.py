@@ -254,6 +254,8 @@ class TestListSupervisedMissingReports:
         assert ([{"contract_no": one, **counts}, {"contract_no": other, **counts}], None) == (answer["items"], answer["next"])
         named = [(await officer.get(f"/v1/missing-reports/{no}")).json()["items"] for no in (one, other, done)]
         assert [[str(people[1])], [str(people[2])], []] == named
+        await count_missing(running.parts.pool, SystemClock())
+        assert 2 == measured("gatehouse_station_missing_reports", district="310151", station=station)
         assert 404 == (await officer.get(f"/v1/missing-reports/{places[3][0]}")).status_code
         assert 403 == (await site.get("/v1/missing-reports")).status_code
 

@@ -13,7 +13,8 @@ from uuid import UUID
 import asyncpg
 from prometheus_client import Gauge
 
-from chassis.contract_places import WITHIN
+from chassis.contract_places import WITHIN, by_station
+from chassis.measuring import LabelledGauge
 from contracts.access import Reach
 from contracts.health import Disposition
 from gatekeeper.read_models.roster import BANNED_PEOPLE
@@ -22,6 +23,13 @@ COUNT_EVERY_S = 5.0
 """An alarm needs no younger number: whoever asks is answered from the rows."""
 BANNED_ON_SITE = Gauge(
     "gatehouse_banned_on_site", "People with a ban who have not left. The same of every worker: take the greatest."
+)
+BANNED_AT_STATIONS = LabelledGauge(
+    Gauge(
+        "gatehouse_station_banned_on_site",
+        "The same by where their sites hang: somebody on several counts on each. The same of every worker: take the greatest.",
+        ["district", "station"],
+    )
 )
 BANNED = Gauge(
     "gatehouse_banned_people", "People with a ban, wherever they are. The same of every worker: take the greatest.", ["disposition"]
@@ -63,9 +71,18 @@ async def count_banned_on_site(pool: asyncpg.Pool) -> int:
     return count
 
 
+AT_STATIONS = f"""
+SELECT p.district, p.station_name, count(b.person_id)
+FROM contract_place_v1 AS p
+LEFT JOIN (roster_v1 AS r JOIN {BANNED_PEOPLE} AS b USING (person_id)) ON r.contract_no = p.contract_no AND r.on_site
+GROUP BY 1, 2
+"""
+
+
 async def count_bans(pool: asyncpg.Pool) -> None:
     """Tell the numbers as metrics."""
     BANNED_ON_SITE.set(await count_banned_on_site(pool))
+    BANNED_AT_STATIONS.tell(by_station(map(tuple, await pool.fetch(AT_STATIONS))))
     rows = await pool.fetch("SELECT disposition, count(*) FROM banned_v1 GROUP BY disposition")
     banned = {row["disposition"]: row["count"] for row in rows}
     for disposition in set(Disposition) - {Disposition.ADMISSIBLE}:

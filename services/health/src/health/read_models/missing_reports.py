@@ -17,6 +17,8 @@ import asyncpg
 from prometheus_client import Gauge
 
 from chassis.clock import Clock
+from chassis.contract_places import by_station
+from chassis.measuring import LabelledGauge
 from chassis.subscribers import Fact
 from chassis.tables import Fold, Key, ReadModel, Rows, Table
 from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outcome, PaperEntryRecorded
@@ -142,6 +144,13 @@ FOLLOWED_PEOPLE = Gauge(
     "gatehouse_followed_people", "People expected or on site. As of the last minutes, the same of every worker: take the greatest."
 )
 MISSING = Gauge("gatehouse_missing_reports", "How many of them have no health report of today. As of the last minutes, likewise.")
+MISSING_AT_STATIONS = LabelledGauge(
+    Gauge(
+        "gatehouse_station_missing_reports",
+        "The same by where their contracts hang: somebody on several counts on each. As of the last minutes, likewise.",
+        ["district", "station"],
+    )
+)
 
 NUMBERS = """
 SELECT count(*) AS followed, count(*) FILTER (WHERE r.person_id IS NULL) AS missing
@@ -150,13 +159,26 @@ FROM (
     WHERE greatest(expected_since, entered_at) > coalesce(left_at, '-infinity')
 ) AS f LEFT JOIN (SELECT DISTINCT person_id FROM reported_v2 WHERE day = $1) AS r USING (person_id)
 """
+# Every station is told, also where nobody is missing.
+AT_STATIONS = """
+WITH missing AS (
+    SELECT contract_no, count(*) AS people FROM followed_person_v2 AS f
+    WHERE greatest(expected_since, entered_at) > coalesce(left_at, '-infinity')
+      AND NOT EXISTS (SELECT FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $1)
+    GROUP BY contract_no
+)
+SELECT p.district, p.station_name, coalesce(sum(m.people), 0)::bigint
+FROM contract_place_v1 AS p LEFT JOIN missing AS m USING (contract_no) GROUP BY 1, 2
+"""
 
 
 async def count_missing(pool: asyncpg.Pool, clock: Clock) -> None:
     """Tell the numbers of today in Shanghai as metrics."""
-    (row,) = await pool.fetch(NUMBERS, shanghai_date(clock.now()), timeout=COUNT_S_MAX)
+    today = shanghai_date(clock.now())
+    (row,) = await pool.fetch(NUMBERS, today, timeout=COUNT_S_MAX)
     FOLLOWED_PEOPLE.set(row["followed"])
     MISSING.set(row["missing"])
+    MISSING_AT_STATIONS.tell(by_station(map(tuple, await pool.fetch(AT_STATIONS, today, timeout=COUNT_S_MAX))))
 
 
 @dataclass(frozen=True, slots=True)

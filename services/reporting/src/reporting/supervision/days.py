@@ -9,6 +9,7 @@ from datetime import date, datetime
 import asyncpg
 from prometheus_client import Gauge
 
+from chassis.contract_places import OTHER_STATIONS, STATIONS_TOLD_MAX
 from chassis.measuring import LabelledGauge
 from reporting.supervision.filters import SHOWN, ContractFilter, fetch_matching
 
@@ -33,11 +34,8 @@ ORDER BY each
 
 
 COUNT_EVERY_S = 60.0
-STATIONS_TOLD_MAX = 200
-"""Those with most contracts; further ones are told as one."""
-OTHER_STATIONS = "其他"
 
-# By contract, so that each is one look at the key, whatever days there are.
+# By contract, so that each is one look at the key, whatever days there are. Told by name are the stations with most contracts.
 TODAY = """
 WITH ranked AS (
     SELECT station_name, row_number() OVER (ORDER BY count(*) DESC, station_name) AS place
