@@ -11,7 +11,7 @@ from contracts.access import Role
 from portal.languages import CHINESE
 from portal.upstream.calls import Caller
 from portal.upstream.health import CONTRACTS_LOOKED_AT, PAGE_ROWS, SUPERVISED_ROWS
-from portal.upstream.reporting import PEOPLE_ASKED_MAX, Reporting
+from portal.upstream.reporting import PEOPLE_ASKED_MAX, ROWS_ASKED_MAX, Reporting
 from reporting import query_api
 from tests.portal.browsing import Browser
 from tests.portal.stand_ins import CONTRACT, PAGE_BYTES_MAX, PEOPLE_ROW, PERSON, TABLE, StandIns, app_of, supervisor
@@ -110,7 +110,8 @@ class TestPeopleOf:
         asked = [each.url.params.get_list("person_id") for each in services.sent("GET", EMPLOYMENTS)]
         assert [PEOPLE_ASKED_MAX, PEOPLE_ASKED_MAX, 20] == [len(each) for each in asked]
         assert [str(each) for each in people] == [each for some in asked for each in some]
-        assert query_api.PEOPLE_ASKED_MAX == PEOPLE_ASKED_MAX
+        assert (query_api.PEOPLE_ASKED_MAX, query_api.ROWS_MAX) == (PEOPLE_ASKED_MAX, ROWS_ASKED_MAX)
+        assert {str(ROWS_ASKED_MAX)} == {each.url.params["limit"] for each in services.sent("GET", EMPLOYMENTS)}
 
     async def test_turns_the_pages_of_those_with_several_contracts(self, services: StandIns, reporting: Reporting) -> None:
         services.answers["GET", EMPLOYMENTS] = (200, {**TABLE, "rows": [PEOPLE_ROW], "total": 100, "pages": 7})

@@ -130,6 +130,14 @@ class TestEmployments:
         for asked in (people[:1], people[1:]):
             assert {*asked} == {row["person_id"] for row in await city.rows(EMPLOYMENTS, person_id=asked)}
 
+    async def test_come_on_pages_as_long_as_is_asked(self, city: City) -> None:
+        site = await on_new_site(city)
+        for _ in range(3):
+            await city.knows(somebody(), facts.pre_registered(contract_no=site))
+        told = [(await city.caller().get(EMPLOYMENTS, of_contract=site, limit=2, page=page)).json() for page in (1, 2)]
+        assert ["共2页 显示1到2,共3记录", "共2页 显示3到3,共3记录"] == [each["page_text"] for each in told]
+        assert (2, 3) == (told[0]["pages"], len({row["person_id"] for each in told for row in each["rows"]}))
+
     async def test_have_a_row_for_each_employer(self, city: City) -> None:
         site, person = await on_new_site(city), somebody()
         of_other = facts.pre_registered(contract_no=site).model_copy(update={"employer_credit_code": OTHER_EMPLOYER})

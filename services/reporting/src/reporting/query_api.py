@@ -24,7 +24,7 @@ from contracts.people import PersonKind
 from contracts.texts import VISIBLE_TEXT_CHARS_MAX
 from contracts.trades import TradeCode
 from reporting.supervision.contracts import Order, employers_of, supervision_table
-from reporting.supervision.filters import ContractFilter, page_text, pages_of
+from reporting.supervision.filters import PAGE_ROWS, ContractFilter, page_text, pages_of
 from reporting.supervision.firms import FirmKind, firms
 from reporting.supervision.people import EmploymentFilter, People, PeopleSet, PersonRow, employments, people
 from reporting.supervision.unmasking import Identity, NamesFound, masked, named
@@ -32,8 +32,8 @@ from reporting.wired import Wired, wired
 
 PAGE_MAX = 100_000
 TOKENS_MAX = 4
-PEOPLE_ASKED_MAX = 50
 """Logs that one answer may be asked to have seen."""
+PEOPLE_ASKED_MAX, ROWS_MAX = 50, 200
 
 router = Router(prefix="/v1/supervision", tags=["supervision"])
 
@@ -307,10 +307,12 @@ async def list_employments(
     banned: bool | None = None,
     person_id: Annotated[list[UUID] | None, Query(max_length=PEOPLE_ASKED_MAX, description="Of these people alone.")] = None,
     page: Page = 1,
+    limit: Annotated[int, Query(ge=1, le=ROWS_MAX, description="Rows of a page.")] = PAGE_ROWS,
 ) -> PeopleAnswer:
     """用工查询: a row a person, contract and employer, masked. With `on_site` and `banned`: who has to leave."""
     of = EmploymentFilter(employer, person_kind, trade, disposition, on_site, banned, person_id)
-    return await _people(parts, caller, await employments(parts.pool, wanted, of, page=page), page)
+    found = await employments(parts.pool, wanted, of, page=page, rows_max=limit)
+    return await _people(parts, caller, found, page, limit)
 
 
 # --- Search -----------------------------------------------------------------------------------------------------------
@@ -358,10 +360,10 @@ async def _search(parts: Wired, caller: Principal, body: PersonSearchBody, wante
     return await named(parts.pool, parts.sealing, body.contract_no, body.name, actor=caller.subject)
 
 
-async def _people(parts: Wired, caller: Principal, found: People, page: int) -> PeopleAnswer:
+async def _people(parts: Wired, caller: Principal, found: People, page: int, page_rows: int = PAGE_ROWS) -> PeopleAnswer:
     shown = await masked(parts.sealing, found.rows, actor=caller.subject)
     rows = [_person(row, identity) for row, identity in zip(found.rows, shown, strict=True)]
-    return PeopleAnswer(**_page(found.as_of, found.total, page, len(rows)), rows=rows)
+    return PeopleAnswer(**_page(found.as_of, found.total, page, len(rows), page_rows), rows=rows)
 
 
 def _person(row: PersonRow, identity: Identity) -> PersonAnswer:
@@ -370,11 +372,11 @@ def _person(row: PersonRow, identity: Identity) -> PersonAnswer:
     return PersonAnswer(**{**told, **own, "employer_credit_code": row.employer_credit_code or None})
 
 
-def _page(as_of: datetime, total: int, page: int, rows: int) -> dict[str, Any]:
+def _page(as_of: datetime, total: int, page: int, rows: int, page_rows: int = PAGE_ROWS) -> dict[str, Any]:
     return {
         "as_of": as_of,
         "total": total,
         "page": page,
-        "pages": pages_of(total),
-        "page_text": page_text(total, page=page, rows=rows),
+        "pages": pages_of(total, page_rows),
+        "page_text": page_text(total, page=page, rows=rows, page_rows=page_rows),
     }

@@ -15,8 +15,10 @@ from portal.upstream.calls import Caller, Calls
 SERVICE = "reporting"
 PEOPLE_ASKED_MAX = 50
 """At once; more is refused."""
+ROWS_ASKED_MAX = 200
+"""About them, in one answer: a row a contract and employer, and few people have several."""
 PAGES_OF_PEOPLE_MAX = 20
-"""Turned for those: a row a contract and employer, and few people have several."""
+"""Turned for those who have."""
 
 
 class Header(BaseModel):
@@ -184,7 +186,7 @@ class Reporting:
         """Who they are, masked, as far as the supervisor reaches them; on one contract or on any."""
         found, asked = dict[UUID, PersonRow](), [str(each) for each in dict.fromkeys(people)]
         for begin in range(0, len(asked), PEOPLE_ASKED_MAX):
-            some = {"person_id": asked[begin : begin + PEOPLE_ASKED_MAX], "of_contract": of_contract}
+            some = {"person_id": asked[begin : begin + PEOPLE_ASKED_MAX], "of_contract": of_contract, "limit": ROWS_ASKED_MAX}
             found |= await self.all_of(some, pages_max=PAGES_OF_PEOPLE_MAX)
         return found
 

@@ -95,16 +95,17 @@ async def fetch_matching(pool: asyncpg.Pool, statement: str, wanted: ContractFil
         return rows
 
 
-def rows_before(page: int) -> int:
+def rows_before(page: int, page_rows: int = PAGE_ROWS) -> int:
     """How many rows stand on the pages before this one, counted from 1."""
-    return (page - 1) * PAGE_ROWS
+    return (page - 1) * page_rows
 
 
-def pages_of(total: int) -> int:
-    return -(-total // PAGE_ROWS)
+def pages_of(total: int, page_rows: int = PAGE_ROWS) -> int:
+    return -(-total // page_rows)
 
 
-def page_text(total: int, *, page: int, rows: int) -> str:
+def page_text(total: int, *, page: int, rows: int, page_rows: int = PAGE_ROWS) -> str:
     """`共1页 显示1到2,共2记录`, with so many rows on this page."""
-    first, last = (rows_before(page) + 1, rows_before(page) + rows) if rows else (0, 0)
-    return f"共{pages_of(total)}页 显示{first}到{last},共{total}记录"
+    before = rows_before(page, page_rows)
+    first, last = (before + 1, before + rows) if rows else (0, 0)
+    return f"共{pages_of(total, page_rows)}页 显示{first}到{last},共{total}记录"
