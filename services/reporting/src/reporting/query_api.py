@@ -33,7 +33,7 @@ from reporting.wired import Wired, wired
 PAGE_MAX = 100_000
 TOKENS_MAX = 4
 """Logs that one answer may be asked to have seen."""
-PEOPLE_ASKED_MAX, ROWS_MAX = 50, 200
+PEOPLE_ASKED_MAX, ROWS_MAX = 100, 200
 
 router = Router(prefix="/v1/supervision", tags=["supervision"])
 

@@ -13,10 +13,9 @@ from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError
 from portal.pages.health import Accompanies, people_of, person_of
-from portal.upstream.ban_reviews import DueReviews, Grounds, Objection
+from portal.upstream.ban_reviews import Grounds, Objection
 from portal.upstream.calls import UpstreamAway, UpstreamRefused, known
 from portal.upstream.registration import Correction
-from portal.upstream.reporting import PersonRow
 from portal.visits import PAGE, Visit, page
 
 router = Router(tags=["pages"])
@@ -34,27 +33,14 @@ async def list_ban_reviews(visit: Visit, after: UUID | None = None) -> Response:
     return visit.render("ban_reviews.html", due=due, people=people)
 
 
-@dataclass(frozen=True)
-class Supervised:
-    """Some bans that are due, and who that is, masked."""
-
-    due: DueReviews
-    known: Mapping[UUID, PersonRow]
-
-
-async def supervised_ban_reviews(visit: Visit, *, after: UUID | None = None) -> Supervised:
-    """As many as one page of supervision shows."""
-    services = visit.services()
-    due = await services.ban_reviews.supervised(after=after)
-    return Supervised(due, await services.reporting.people_of([each.person_id for each in due.items]))
-
-
 @router.get("/supervision/ban-reviews", **PAGE)
 @page(Action.QUERY_SUPERVISION)
 async def list_supervised_ban_reviews(visit: Visit, after: UUID | None = None) -> Response:
     """Bans that those responsible on the sites have not looked at again."""
-    reviews = await supervised_ban_reviews(visit, after=after)
-    return visit.render("supervision_ban_reviews.html", found=reviews.due, known=reviews.known)
+    services = visit.services()
+    found = await services.ban_reviews.supervised(after=after)
+    known = await services.reporting.people_of([each.person_id for each in found.items])
+    return visit.render("supervision_ban_reviews.html", found=found, known=known)
 
 
 @router.get(OF_PERSON, **PAGE)

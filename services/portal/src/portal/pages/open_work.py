@@ -10,9 +10,8 @@ from starlette.responses import Response
 
 from chassis.web import Router
 from contracts.access import Action
-from portal.pages.supervised_paper_entries import Entries, supervised_paper_entries
 from portal.upstream.health import SUPERVISED_ROWS
-from portal.upstream.open_work import AwaitingByContract, UnsettledByContract
+from portal.upstream.open_work import AwaitingByContract, PaperEntries, UnsettledByContract
 from portal.visits import PAGE, Visit, page
 
 router = Router(tags=["pages"])
@@ -35,14 +34,12 @@ class SupervisedWork:
 
     awaiting: AwaitingByContract
     unsettled: UnsettledByContract
-    entries: Entries
+    entries: PaperEntries
 
 
 async def supervised_work(visit: Visit) -> SupervisedWork:
     work = visit.services().open_work
-    return SupervisedWork(
-        *await asyncio.gather(work.awaiting_by_contract(), work.unsettled_by_contract(), supervised_paper_entries(visit))
-    )
+    return SupervisedWork(*await asyncio.gather(work.awaiting_by_contract(), work.unsettled_by_contract(), work.paper_entries()))
 
 
 @router.get("/supervision/awaiting-forms", **PAGE)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from uuid import UUID
 
 from starlette.responses import Response
@@ -15,28 +14,11 @@ from portal import labels
 from portal.forms import FieldError
 from portal.languages import _
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.open_work import PaperEntries
-from portal.upstream.reporting import PersonRow
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/supervision/paper-entries", tags=["pages"])
 
 FIELDS = {"/finding": "finding", "/measure": "measure", "measure-is-missing": "measure"}
-
-
-@dataclass(frozen=True)
-class Entries:
-    """Some of them, and who went in, masked."""
-
-    found: PaperEntries
-    known: Mapping[UUID, PersonRow]
-
-
-async def supervised_paper_entries(visit: Visit, *, is_settled: bool = False, after: str | None = None) -> Entries:
-    """As many as one page of supervision shows."""
-    services = visit.services()
-    found = await services.open_work.paper_entries(is_settled=is_settled, after=after)
-    return Entries(found, await services.reporting.people_of([each.person_id for each in found.items]))
 
 
 @router.get("", **PAGE)
@@ -45,11 +27,10 @@ async def list_supervised_paper_entries(
     visit: Visit, state: str = "", after: str | None = None, done: str | None = None
 ) -> Response:
     """Whom two people let in on paper, though a rule forbade it: those to be looked at, or those that were."""
-    is_settled = state == "settled"
-    entries = await supervised_paper_entries(visit, is_settled=is_settled, after=after)
-    return visit.render(
-        "supervision_paper_entries.html", found=entries.found, known=entries.known, is_settled=is_settled, done=done
-    )
+    is_settled, services = state == "settled", visit.services()
+    found = await services.open_work.paper_entries(is_settled=is_settled, after=after)
+    known = await services.reporting.people_of([each.person_id for each in found.items])
+    return visit.render("supervision_paper_entries.html", found=found, known=known, is_settled=is_settled, done=done)
 
 
 @router.get("/{person_id}/{attempt_id}", **PAGE)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import Query
 from starlette.responses import Response
 
 from chassis.web import Router
 from contracts.access import Action, may
-from portal.pages.ban_reviews import supervised_ban_reviews
 from portal.pages.health import people_of
 from portal.pages.open_work import supervised_work
 from portal.pages.supervision import Narrowed, context_of
 from portal.upstream.ban_reviews import DueReviews
-from portal.upstream.gatekeeper import Attempts, BannedPage, Roster
-from portal.upstream.health import SUPERVISED_ROWS, IsolationEnds
-from portal.upstream.reporting import PersonRow
+from portal.upstream.gatekeeper import Attempts, Roster
+from portal.upstream.health import SUPERVISED_ROWS
 from portal.upstream.review_items import ReviewItems
-from portal.upstream.services import Services
 from portal.visits import PAGE, Visit, page
 
 router = Router(tags=["pages"])
@@ -87,13 +82,18 @@ async def show_supervised_today(
     """The same over all sites, with the course of the last days."""
     services = visit.services()
     reporting = services.reporting
-    (banned, ends, known), missing, course, stations, reviews, work = await asyncio.gather(
-        _to_see_to(services),
+    banned, ends, reviews, work, missing, course, stations = await asyncio.gather(
+        services.gatekeeper.banned_on_site(limit=BANNED_MAX),
+        services.health.isolation_ends(None, limit=SUPERVISED_ROWS),
+        services.ban_reviews.supervised(),
+        supervised_work(visit),
         services.health.first_missing(),
         reporting.days({**narrowed, "days": days}),
         reporting.stations(),
-        supervised_ban_reviews(visit),
-        supervised_work(visit),
+    )
+    # Neither the gate nor health can read names.
+    known = await reporting.people_of(
+        [each.person_id for section in (banned, ends, reviews, work.entries) for each in section.items]
     )
     context: dict[str, Any] = {
         "banned": banned,
@@ -106,12 +106,3 @@ async def show_supervised_today(
         "work": work,
     }
     return visit.render("supervision_today.html", days=days, rows_max=SUPERVISED_ROWS, **context, **context_of(narrowed))
-
-
-async def _to_see_to(services: Services) -> tuple[BannedPage, IsolationEnds, Mapping[UUID, PersonRow]]:
-    """Who has to leave, who may come back, and who that is: the gate and health cannot read names."""
-    banned, ends = await asyncio.gather(
-        services.gatekeeper.banned_on_site(limit=BANNED_MAX), services.health.isolation_ends(None, limit=SUPERVISED_ROWS)
-    )
-    people = [*(each.person_id for each in banned.items), *(each.person_id for each in ends.items)]
-    return banned, ends, await services.reporting.people_of(people)

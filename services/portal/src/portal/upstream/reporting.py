@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from portal.upstream.calls import Caller, Calls
 
 SERVICE = "reporting"
-PEOPLE_ASKED_MAX = 50
+PEOPLE_ASKED_MAX = 100
 """At once; more is refused."""
 ROWS_ASKED_MAX = 200
 """About them, in one answer: a row a contract and employer, and few people have several."""

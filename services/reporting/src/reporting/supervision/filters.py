@@ -28,6 +28,8 @@ MATCHES = """
 
 SHOWN = f"shown AS (SELECT c.* FROM supervision_contract_v1 AS c WHERE {MATCHES})"
 """The contracts, for a WITH."""
+SHOWN_OF_FEW = SHOWN.replace(" AS (", " AS NOT MATERIALIZED (", 1)
+"""The same where it may be a few people who are looked for: their contracts are then found by number, instead of all by each."""
 
 IS_ON_SITE = "(m.inside OR (m.imported_on_site_at IS NOT NULL AND (m.left_at IS NULL OR m.imported_on_site_at > m.left_at)))"
 """As `Member.on_site` has it, of a row `m` of `membership_v1`."""

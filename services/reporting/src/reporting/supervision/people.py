@@ -19,6 +19,7 @@ from reporting.supervision.filters import (
     PAGE_ROWS,
     PEOPLE_COUNTED,
     SHOWN,
+    SHOWN_OF_FEW,
     ContractFilter,
     fetch_matching,
     rows_before,
@@ -132,7 +133,7 @@ ORDER BY e.person_id, e.employer_credit_code
 
 # Only what is asked for stands in the statement, so that a search for one person does not pass over all others.
 EMPLOYMENTS = f"""
-WITH {SHOWN}, found AS (
+WITH {SHOWN_OF_FEW}, found AS (
     SELECT m.contract_no, m.person_id, e.employer_credit_code
     FROM shown
     JOIN membership_v1 AS m USING (contract_no)
