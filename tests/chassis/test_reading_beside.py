@@ -6,16 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar, Literal
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
 from chassis import consumer as consumer_module
+from chassis import intake as intake_module
 from chassis import projector as projector_module
 from chassis.consumer import Batch, TopicFeed, TopicOffset
-from chassis.database import Connection
+from chassis.crash_points import CrashPoint
+from chassis.database import DATABASE_ERRORS, Connection
 from chassis.event_store import EventStore
 from chassis.kafka import make_producer
-from chassis.progress import NOTHING, Progress
+from chassis.leases import LeaseLost
+from chassis.progress import NOTHING, PositionsMoved, Progress
 from chassis.projector import ForeignLog, OwnLog
 from chassis.shard_heads import ShardHeads
 from chassis.subscribers import Fact
@@ -29,11 +33,14 @@ from tests.chassis.test_projector import (
     PARTITION,
     PARTITIONS,
     TAKEN,
+    TOKEN,
     Taken,
     Topic,
     by_shard,
     counted,
+    ended,
     has_reached,
+    is_halted,
     position,
     positions_taken,
     projecting,
@@ -180,6 +187,109 @@ class TestWhoIsNew:
             assert (HAD, 15) == tuple(projector.reached[name, "other", PARTITION] for name in ("taken_v1", NEW))
 
 
+ONE_HINDERED = {
+    "a lock": "SET LOCAL lock_timeout = '20ms'; SELECT pg_advisory_xact_lock(7)",
+    "a time-out": "SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(60)",
+    "a deadlock": "DO $$ BEGIN RAISE deadlock_detected; END $$",
+    "a full disk": "DO $$ BEGIN RAISE disk_full; END $$",
+}
+"""What may be in the way of one transaction, and of nobody else's."""
+
+
+class Hindered:
+    """A read model in whose way something is, from its third batch until the test takes it away."""
+
+    def __init__(self, statement: str) -> None:
+        self.statement, self.batches, self.is_over = statement, 0, False
+
+    async def __call__(self, connection: Connection, facts: Sequence[Fact[Counted]]) -> None:
+        self.batches += 1
+        if self.batches > 2 and not self.is_over:
+            await connection.execute(self.statement)
+
+
+class TestWhoIsHindered:
+    """What may pass by itself is waited for by whoever is behind alone."""
+
+    @pytest.mark.parametrize("statement", ONE_HINDERED.values(), ids=ONE_HINDERED.keys())
+    async def test_holds_up_nobody_and_joins_them_once_it_is_over(self, log: LogDatabase, statement: str) -> None:
+        topic, hindered = await had(log), Hindered(statement)
+        projector = projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER, after_writing=hindered), source=topic)
+        async with projecting(projector) as task:
+            await log.owner.execute("SELECT pg_advisory_lock(7)")
+            await eventually(lambda: hindered.batches > 4)
+            news(topic)
+            await eventually(lambda: has_reached(log, PARTITION, HAD + 1))
+            assert {("other/behind", PARTITION): "hindered"} == projector.halts
+            assert (True, False) == (is_halted("other/behind"), is_halted()), "operators are told of whoever is behind"
+            assert (10, False) == (await position(log, PARTITION, NEW), task.done())
+
+            await log.owner.execute("SELECT pg_advisory_unlock(7)")
+            hindered.is_over = True
+            await eventually(lambda: has_reached(log, PARTITION, HAD + 1, NEW))
+            news(topic)
+            await eventually(lambda: is_shared(log))
+            assert {} == projector.halts
+            assert not is_halted("other/behind")
+
+        assert HAD == topic.follows[0], "the others went on where they were"
+        assert 2 == len(topic.follows), "they began once more, when it joined them, and never else"
+        await each_once(log, HAD + 2)
+
+    async def test_goes_on_in_the_middle_of_a_batch_whose_first_half_is_stored(self, log: LogDatabase) -> None:
+        topic = await had(log)
+        topic.batch_size, locked = 20, 2
+
+        async def fail(connection: Connection, facts: Sequence[Fact[Counted]]) -> None:
+            nonlocal locked
+            if len(facts) > 5:
+                raise ValueError
+            if locked and facts[0].event.amount == 11:
+                locked -= 1
+                raise asyncpg.LockNotAvailableError
+
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER, fail), source=topic)) as task:
+            await eventually(lambda: has_reached(log, PARTITION, HAD, NEW))
+            assert (0, False) == (locked, task.done())
+        await each_once(log, HAD)
+
+    @pytest.mark.parametrize("what", ["another's lease", "positions that moved", "a lost connection", "a commit nobody heard of"])
+    async def test_ends_with_the_others_where_nobody_knows_what_is_stored(
+        self, log: LogDatabase, monkeypatch: pytest.MonkeyPatch, what: str
+    ) -> None:
+        topic = await had(log)
+        topic.given_beside = gate = Gate(3)
+
+        async def cut(connection: Connection, facts: Sequence[Fact[Counted]]) -> None:
+            if what == "a lost connection" and gate.opened.is_set():
+                await log.owner.execute("SELECT pg_terminate_backend($1)", await connection.fetchval("SELECT pg_backend_pid()"))
+
+        def answer_is_lost(point: CrashPoint) -> None:
+            if what == "a commit nobody heard of" and gate.opened.is_set() and point is CrashPoint.INTAKE_COMMITTED:
+                raise TimeoutError
+
+        monkeypatch.setattr(intake_module, "passing", answer_is_lost)
+        projector = projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER, after_writing=cut), source=topic)
+        async with projecting(projector) as task:
+            await asyncio.wait_for(gate.came.wait(), timeout=10)
+            if what == "another's lease":
+                await log.owner.execute("UPDATE lease SET token = token + 1")
+            if what == "positions that moved":
+                await log.owner.execute("UPDATE position SET last_pos = 5, last_event_id = NULL WHERE subscriber = $1", NEW)
+                await log.owner.execute("DELETE FROM taken WHERE reader = $1 AND pos > 5", NEW)
+            gate.opened.set()
+            gate.through = HAD
+            with pytest.raises((LeaseLost, PositionsMoved, *DATABASE_ERRORS)):
+                await ended(task)
+
+        await log.owner.execute("UPDATE lease SET token = $1", TOKEN)
+        monkeypatch.setattr(intake_module, "passing", lambda point: None)
+        topic.given_beside = None
+        async with projecting(projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER), source=topic)):
+            await eventually(lambda: has_reached(log, PARTITION, HAD, NEW))
+        await each_once(log, HAD)
+
+
 class TestOwnLog:
     async def test_is_read_beside_the_others_while_it_grows(self, log: LogDatabase, store: EventStore) -> None:
         streams = [in_shard(shard) for shard in range(PARTITION, SHARDS, PARTITIONS)]
@@ -264,6 +374,6 @@ class TestAdmit:
     ) -> None:
         """He may be ahead; and what was read of another topic says nothing of this one."""
         level = Progress(SERVICE, 0, {"level_v1": {0: NOTHING}}, TopicOffset(*theirs))
-        level.admit(Progress(SERVICE, 0, {"behind_v1": {0: NOTHING}}, TopicOffset(*his), keeps_offset=False))
+        level.admit(Progress(SERVICE, 0, {"behind_v1": {0: NOTHING}}, TopicOffset(*his), is_behind=True))
         assert next_offset == (level.next_offset, level.next_offset.topic_id)
         assert {"level_v1", "behind_v1"} == level.lasts.keys()

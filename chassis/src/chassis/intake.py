@@ -36,7 +36,19 @@ class RacedForEver(Exception):
     """Somebody else's facts came first again and again."""
 
 
+HINDERS_ONE = (
+    TimeoutError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,
+    Unavailable,
+    RacedForEver,
+)
+"""Of what is transient: the transaction is undone, and nobody else need have had the same."""
+
 TRANSIENT = (
+    *HINDERS_ONE,
     LeaseLost,
     PositionsMoved,
     OSError,
@@ -45,13 +57,8 @@ TRANSIENT = (
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.TransactionRollbackError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
-    Unavailable,
-    RacedForEver,
 )
 """Says nothing about the events: the lease is given back, and whoever takes it tries again."""
 

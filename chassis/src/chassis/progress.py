@@ -124,8 +124,8 @@ class Progress:
     """Subscriber → shard → the last event taken in."""
     next_offset: TopicOffset = BEGINNING
     """Where reading goes on, as far as known."""
-    keeps_offset: bool = True
-    """Whether it is stored: not while these are behind, because it is the others' then."""
+    is_behind: bool = False
+    """These follow the others of their source. Their offset is not stored then: it is the others'."""
 
     @classmethod
     async def load(
@@ -158,7 +158,7 @@ class Progress:
         level = {name: lasts for name, lasts in self.lasts.items() if all(lasts[shard].pos == furthest[shard] for shard in lasts)}
         ahead, offset = (level, self.next_offset) if level else (self.lasts, BEGINNING)
         behind = {name: lasts for name, lasts in self.lasts.items() if name not in ahead}
-        return replace(self, lasts=ahead, next_offset=offset), Progress(self.source, self.partition, behind, keeps_offset=False)
+        return replace(self, lasts=ahead, next_offset=offset), Progress(self.source, self.partition, behind, is_behind=True)
 
     def admit(self, other: Progress) -> None:
         """The other's subscribers read with these from now on, from where the earlier of both was to go on. That may be these: what
@@ -215,7 +215,7 @@ class Progress:
         )
         if await connection.fetchval(MOVE_POSITIONS, self.source, *map(list, zip(*rows, strict=True))) < len(rows):
             raise PositionsMoved(self.source, self.partition)
-        if step.next_offset is not None and self.keeps_offset:
+        if step.next_offset is not None and not self.is_behind:
             await connection.execute(STORE_OFFSET, self.source, self.partition, int(step.next_offset), step.next_offset.topic_id)
 
     def take(self, step: Step) -> None:

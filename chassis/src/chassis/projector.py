@@ -26,7 +26,7 @@ import structlog
 
 from chassis.consumer import BEGINNING, Batch, TopicFeed, TopicOffset
 from chassis.event_store import EventStore
-from chassis.intake import Intake, is_transient
+from chassis.intake import HINDERS_ONE, Intake, is_transient
 from chassis.leases import Lease, Work
 from chassis.metrics import HALTED
 from chassis.parking import Parking, TooManyParked
@@ -49,6 +49,7 @@ REASONS: Mapping[type[Exception], str] = {
     WrongEpoch: "wrong-epoch",
     UnknownVersion: "unknown-version",
     TooManyParked: "too-many-parked",
+    **dict.fromkeys(HINDERS_ONE, "hindered"),
 }
 """Why a partition halts, as codes. Anything else is `cannot-apply`: the database, or the code, fails with any event."""
 
@@ -250,8 +251,8 @@ class Projector:
         stuck: Exception | None = None
         try:
             while True:
-                await intake.parking.load()
                 try:
+                    await intake.parking.load()
                     async with aclosing(source.follow(progress.partition, progress.lowest(), offset)) as batches:  # type: ignore[type-var]
                         async for batch in batches:
                             async with limit, turn:
@@ -270,7 +271,8 @@ class Projector:
                         log.warning("projector.scans_anew", source=progress.source, partition=progress.partition)
                         continue
                 except Exception as error:
-                    if is_transient(error):
+                    # Whoever is behind waits alone for what may be in his way alone.
+                    if is_transient(error) and not (progress.is_behind and isinstance(error, HINDERS_ONE)):
                         raise
                     offset, stuck = progress.next_offset, error
                 self._halt(progress, stuck)
@@ -310,7 +312,7 @@ class Projector:
 
 def _told_as(progress: Progress) -> str:
     """The source, and whether it is of those behind: they may halt where the others go on."""
-    return progress.source if progress.keeps_offset else f"{progress.source}/behind"
+    return f"{progress.source}/behind" if progress.is_behind else progress.source
 
 
 def _first(error: Exception) -> Exception:
