@@ -42,6 +42,7 @@ from tests.reporting.facts import (
 )
 
 CONTRACTS = "/v1/supervision/contracts"
+CHANGES_OF_NOBODY = "/v1/people/00000000-0000-0000-0000-000000000000/change-log"
 FIRMS = "/v1/supervision/firms"
 Service = InProcess[ServiceSettings]
 
@@ -259,13 +260,17 @@ class TestConsistency:
         registration(service, employer())
         assert 1 == (await asked).json()["header"]["employers"]
 
-    @pytest.mark.parametrize("service_name", ["registration", "gatekeeper", "health", "healthcloud-bridge"])
+    @pytest.mark.parametrize("service_name", ["registration", "gatekeeper", "health"])
     async def test_says_so_when_they_do_not_come(self, reader: Caller, service_name: str) -> None:
         response = await reader.get(CONTRACTS, seen=f"{service_name}/1/0:999999")
         assert (503, "unavailable", "1") == (*problem(response), response.headers["retry-after"])
 
     async def test_asks_nothing_of_a_log_that_shows_nothing_here(self, reader: Caller) -> None:
         assert 200 == (await reader.get(CONTRACTS, seen="police-bridge/1/0:999999")).status_code
+
+    async def test_asks_of_a_log_that_shows_something_elsewhere_only_there(self, reader: Caller) -> None:
+        asked = [await reader.get(path, seen="healthcloud-bridge/1/0:999999") for path in (CONTRACTS, CHANGES_OF_NOBODY)]
+        assert [200, 503] == [each.status_code for each in asked]
 
     @pytest.mark.parametrize("token", ["nonsense", "registration/1/0:1,gatekeeper/1/0:1", " ".join(["health/1/0:1"] * 5)])
     async def test_refuses_what_is_no_token(self, reader: Caller, token: str) -> None:

@@ -20,7 +20,7 @@ from chassis.reacting import Reactions
 from chassis.relay import OLDEST
 from chassis.service import Application, Machinery
 from chassis.shard_heads import reach_of
-from chassis.subscribers import Policy, Subscriber
+from chassis.subscribers import Policy, Subscriber, sources_of
 from chassis.tables import ReadModel
 from contracts.event import SHARDS
 
@@ -132,7 +132,7 @@ class Ops:
         return [
             Followed(each.name, isinstance(each, Policy), source, [reached.get((each.name, source, n), 0) for n in range(SHARDS)])
             for each in self.subscribers
-            for source in sorted({event.TYPE.split(".")[1] for event in each.subscribes})
+            for source in sorted(sources_of(each))
         ]
 
     async def ages_s(self) -> dict[str, float | None]:

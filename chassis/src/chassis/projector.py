@@ -33,8 +33,8 @@ from chassis.parking import Parking, TooManyParked
 from chassis.progress import AnotherHistory, Fork, Hole, Progress, WrongEpoch
 from chassis.reacting import Reactions
 from chassis.shard_heads import READ_EVENTS_MAX, ShardHeads, read_shard
-from chassis.subscribers import Policy, ReadModel, Subscriber, UnknownVersion
-from contracts.event import SHARDS, Event
+from chassis.subscribers import Policy, ReadModel, Subscriber, UnknownVersion, sources_of
+from contracts.event import SHARDS
 
 HALTED_PAUSE_S = 10.0
 """How long a halted partition waits before it tries again."""
@@ -183,7 +183,7 @@ class Projector:
         return [*self.read_models, *self.policies]
 
     def _subscribers_to(self, source: Source) -> Sequence[Subscriber]:
-        return [s for s in self._subscribers if any(_service_of(event) == source.name for event in s.subscribes)]
+        return [each for each in self._subscribers if source.name in sources_of(each)]
 
     async def _project(self, partition: int, lease: Lease) -> None:
         turn = asyncio.Lock()
@@ -335,8 +335,3 @@ def _where(stuck: Exception | None) -> dict[str, int]:
             return {"shard": stuck.shard, "pos": stuck.pos}
         case _:
             return {}
-
-
-def _service_of(event: type[Event]) -> str:
-    """The service that an event type belongs to: `gatehouse.<service>.<fact>.v<n>`."""
-    return event.TYPE.split(".")[1]

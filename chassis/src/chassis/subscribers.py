@@ -61,6 +61,11 @@ class Policy(Generic[C]):
 Subscriber = ReadModel | Policy[Any]
 
 
+def sources_of(subscriber: Subscriber) -> set[str]:
+    """The services whose events it takes in."""
+    return {event.TYPE.split(".")[1] for event in subscriber.subscribes}
+
+
 class UnknownVersion(Exception):
     """An event is subscribed to, but not in this version: its writer was released before its reader."""
 

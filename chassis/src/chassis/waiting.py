@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 
 import asyncpg
 
 from chassis.admission import aside
 from chassis.consistency import ConsistencyToken
 from chassis.faults import Unavailable
+from chassis.subscribers import ReadModel, sources_of
 
 WAIT_S_MAX = 2.0
 """How long an answer may wait for the facts that the client has seen. Then it is 503: never stale by accident."""
@@ -24,7 +25,12 @@ WHERE p.last_pos >= wanted.pos AND p.epoch >= $5
 """
 
 
-async def wait_for(pool: asyncpg.Pool, token: ConsistencyToken | None, *, subscribers: Sequence[str]) -> None:
+def following(source: str, read_models: Iterable[ReadModel]) -> list[str]:
+    """Those that take in the source's events, by name: of any other they can show nothing."""
+    return [each.name for each in read_models if source in sources_of(each)]
+
+
+async def wait_for(pool: asyncpg.Pool, token: ConsistencyToken | None, *, subscribers: Collection[str]) -> None:
     """Return once every subscriber (read model or policy) has come as far as the token. Without a token, at once.
 
     Raises: Unavailable after `WAIT_S_MAX`.
@@ -37,7 +43,7 @@ async def wait_for(pool: asyncpg.Pool, token: ConsistencyToken | None, *, subscr
         with aside():
             async with asyncio.timeout(WAIT_S_MAX):
                 while not await pool.fetchval(
-                    REACHED, list(subscribers), token.service, list(wanted), list(wanted.values()), token.epoch
+                    REACHED, sorted(set(subscribers)), token.service, list(wanted), list(wanted.values()), token.epoch
                 ):
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, POLL_S_MAX)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from chassis.auth import Principal, allowed, covers_contract
 from chassis.command_handling import Outcome, command_key
 from chassis.consistency import HEADER as CONSISTENCY_TOKEN
+from chassis.contract_places import CONTRACT_PLACES
 from chassis.event_store import CommandKey
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
@@ -27,7 +28,7 @@ from gatekeeper.domain.commands import RegisterExit
 from gatekeeper.domain.decider import PaperEntryIsInTheFuture, PaperEntryIsTooOld, PaperEntryNeedsTwoPeople, PersonIsNotOnSite
 from gatekeeper.domain.settling import Finding, Measure, MeasureIsMissing, PaperEntryIsSettled, PaperEntryIsUnknown
 from gatekeeper.domain.verdict import earliest
-from gatekeeper.read_models.paper_entries import contract_of_paper_entry
+from gatekeeper.read_models.paper_entries import PAPER_ENTRIES, contract_of_paper_entry
 from gatekeeper.wired import Wired, wired
 
 router = Router(prefix="/v1/contracts/{contract_no}", tags=["gate"])
@@ -214,7 +215,7 @@ async def settle_paper_entry(
 
     For the authorities that supervise the site: not for the site, which let the person in.
     """
-    await parts.wait_for_rows(seen)
+    await parts.wait_for(seen, PAPER_ENTRIES, CONTRACT_PLACES)
     contract_no = await contract_of_paper_entry(parts.pool, caller.reach, person_id, body.attempt_id)
     if contract_no is None:
         raise PaperEntryIsUnknown

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from chassis.auth import Principal, allowed, covers_contract
+from chassis.contract_places import CONTRACT_PLACES
 from chassis.faults import NotFound
 from chassis.history import Before, Item, Page, facts_of, next_before
 from chassis.web import Consistency, Router, etag
@@ -20,10 +21,10 @@ from contracts.firms import ContractNo
 from contracts.gatekeeper import EntryKind, ExitRegistered, Outcome, PaperEntryRecorded, Reason
 from gatekeeper.domain.same_person import record_here
 from gatekeeper.domain.verdict import Question, earliest, is_known_on, judge
-from gatekeeper.read_models.attempts import Listed, Place, Wanted, page_of_attempts
+from gatekeeper.read_models.attempts import ATTEMPTS, Listed, Place, Wanted, page_of_attempts
 from gatekeeper.read_models.banned_on_site import page_of_banned_on_site
-from gatekeeper.read_models.paper_entries import WantedOnPaper, count_paper_entries, page_of_paper_entries
-from gatekeeper.read_models.roster import RosterRow, page_of_roster, roster_counts
+from gatekeeper.read_models.paper_entries import PAPER_ENTRIES, WantedOnPaper, count_paper_entries, page_of_paper_entries
+from gatekeeper.read_models.roster import ROSTER, RosterRow, page_of_roster, roster_counts
 from gatekeeper.wired import Wired, wired
 
 ROWS_DEFAULT, ROWS_MAX = 50, 200
@@ -173,7 +174,7 @@ async def list_attempts(
 ) -> AttemptsAnswer:
     """进场请求: every attempt at this gate, admitted or refused, with all its reasons."""
     covers_contract(caller, contract_no)
-    await parts.wait_for_rows(seen)
+    await parts.wait_for(seen, ATTEMPTS, PAPER_ENTRIES)
     wanted = Wanted(kind, outcome, needs_review, person_id)
     rows = await page_of_attempts(parts.pool, contract_no, wanted, after=_place(after), limit=limit + 1)
     shown = rows[:limit]
@@ -232,7 +233,7 @@ async def list_supervised_paper_entries(
 ) -> SupervisedPaperEntriesAnswer:
     """待核: let in on paper although a reason forbade it, on all sites of a station, a district or the city, and what came of it.
     A site asks its attempts."""
-    await parts.wait_for_rows(seen)
+    await parts.wait_for(seen, PAPER_ENTRIES, CONTRACT_PLACES)
     reach, wanted = caller.reach, WantedOnPaper(is_settled, person_id)
     rows = await page_of_paper_entries(parts.pool, reach, wanted, after=_place(after), limit=limit + 1)
     shown = rows[:limit]
@@ -293,7 +294,7 @@ async def list_roster(
 ) -> RosterAnswer:
     """实名制名册. With `on_site` and `banned`: who has to leave. No names: the gate cannot read them."""
     covers_contract(caller, contract_no)
-    await parts.wait_for_rows(seen)
+    await parts.wait_for(seen, ROSTER)
     counts = await roster_counts(parts.pool, contract_no)
     rows = await page_of_roster(parts.pool, contract_no, on_site=on_site, banned=banned, after=after, limit=limit + 1)
     shown: Sequence[RosterRow] = rows[:limit]
@@ -372,7 +373,7 @@ async def list_banned_on_site(
     caller: Supervisor, seen: Consistency, parts: Parts, after: UUID = NOBODY, limit: Limit = ROWS_DEFAULT
 ) -> BannedOnSiteAnswer:
     """Whoever is banned and has not left yet, on all sites of a station, a district or the city. A site asks its roster."""
-    await parts.wait_for_rows(seen)
+    await parts.wait_for(seen, ROSTER, CONTRACT_PLACES)
     rows = await page_of_banned_on_site(parts.pool, caller.reach, after=after, limit=limit + 1)
     items = [BannedOnSiteItem.model_validate(row) for row in rows[:limit]]
     return BannedOnSiteAnswer(items=items, next=items[-1].person_id if len(rows) > limit else None)

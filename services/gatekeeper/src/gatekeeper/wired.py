@@ -12,14 +12,12 @@ from starlette.requests import Request
 from chassis.consistency import ConsistencyToken
 from chassis.identity import Identities
 from chassis.same_people import SAME_PEOPLE
-from chassis.waiting import wait_for
+from chassis.subscribers import ReadModel
+from chassis.waiting import following, wait_for
 from chassis.watched import Watched
 from contracts.policy import Policies
 from gatekeeper.gate import Gate
 from gatekeeper.read_models.adopted_policies import ADOPTED_POLICIES
-from gatekeeper.read_models.attempts import ATTEMPTS
-from gatekeeper.read_models.paper_entries import PAPER_ENTRIES
-from gatekeeper.read_models.roster import ROSTER
 
 CLEARANCE_POLICY = "clearance_v1"
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
@@ -37,23 +35,19 @@ class Wired:
     pool: asyncpg.Pool
     policies: Watched[Policies]
 
-    async def wait_for(self, seen: ConsistencyToken | None) -> None:
-        """Return once the gate knows what the token stands for. What it did itself it knows at once. Raises: Unavailable."""
-        if seen is not None and seen.service != self.gate.handler.service:
-            await wait_for(self.pool, seen, subscribers=READERS.get(seen.service, ()))
+    async def wait_for(self, seen: ConsistencyToken | None, *answering: ReadModel) -> None:
+        """Return once the gate knows what the token stands for, and the read models show it that the answer is read from. What it
+        did itself the gate knows at once. Raises: Unavailable."""
+        own = self.gate.handler.service
+        if seen is not None and seen.service != own:
+            await wait_for(self.pool, seen, subscribers=[*READERS.get(seen.service, ()), *following(seen.service, answering)])
             await self.policies.look()  # It may stand for a policy.
         else:
             await self.policies.ready()
-
-    async def wait_for_rows(self, seen: ConsistencyToken | None) -> None:
-        """Return once the gate's lists show what the token stands for. Raises: Unavailable."""
-        await self.wait_for(seen)
-        if seen is None:
-            return
-        if seen.service != self.gate.handler.service:
-            # Whatever followed from it stands in these shards of the own log by now.
-            seen = await self.gate.handler.token_of_shards(seen.positions)
-        await wait_for(self.pool, seen, subscribers=[ATTEMPTS.name, PAPER_ENTRIES.name, ROSTER.name])
+        if seen is not None and (rows := following(own, answering)):
+            # Whatever followed from another's facts stands in these shards of the own log by now.
+            made = seen if seen.service == own else await self.gate.handler.token_of_shards(seen.positions)
+            await wait_for(self.pool, made, subscribers=rows)
 
 
 async def wired(request: Request) -> Wired:

@@ -13,17 +13,19 @@ from fastapi import Depends, Query
 from pydantic import BaseModel
 
 from chassis.auth import Principal, allowed, covers_contract
+from chassis.consistency import ConsistencyToken
 from chassis.faults import NotFound
 from chassis.history import Limit
+from chassis.subscribers import ReadModel
 from chassis.web import Consistency, Router
 from contracts.access import Action, covers
 from contracts.firms import ContractNo
 from contracts.health import Disposition
 from contracts.times import Day, shanghai_date
 from health.query_api import Viewer
-from health.read_models.ban_reviews import page_of_due_reviews
-from health.read_models.isolation_ends import Whose, page_of_isolation_ends, places_of
-from health.read_models.missing_reports import missing_by_contract, page_of_missing
+from health.read_models.ban_reviews import BAN_REVIEWS, page_of_due_reviews
+from health.read_models.isolation_ends import ISOLATION_ENDS, Whose, page_of_isolation_ends, places_of
+from health.read_models.missing_reports import MISSING_REPORTS, missing_by_contract, page_of_missing
 from health.rehearsing import NOBODY
 from health.wired import Parts, Wired, own_firm
 
@@ -109,15 +111,18 @@ class Asked:
     """Which page of which people's list."""
 
     parts: Wired
+    seen: ConsistencyToken | None
     whose: Whose
     day: date
     after: UUID
     limit: int
 
     async def answer(
-        self, page_of: Callable[..., Awaitable[Sequence[Any]]], *, item: Callable[[Any], Any] = asdict
+        self, page_of: Callable[..., Awaitable[Sequence[Any]]], answering: ReadModel, *, item: Callable[[Any], Any] = asdict
     ) -> dict[str, Any]:
-        """The fields of a `DayList`. `page_of` reads at most `limit` items, each with its `person_id`, which orders them."""
+        """The fields of a `DayList`. `page_of` reads at most `limit` items, each with its `person_id`, which orders them: from this
+        read model, and those that say who is seen. Raises: Unavailable."""
+        await self.parts.wait_for(self.seen, answering)
         found = await page_of(self.parts.pool, self.day, self.whose, after=self.after, limit=self.limit + 1)
         items = found[: self.limit]
         following = items[-1].person_id if len(found) > self.limit else None
@@ -134,13 +139,13 @@ async def of_site(
     limit: Limit = 50,
 ) -> Asked:
     covers_contract(caller, contract_no)
-    return await _asked(Whose(contract_no=contract_no, employer=own_firm(caller)), seen, parts, on_day, after, limit)
+    return _asked(Whose(contract_no=contract_no, employer=own_firm(caller)), seen, parts, on_day, after, limit)
 
 
 async def of_authority(
     caller: Supervisor, seen: Consistency, parts: Parts, on_day: OnDay = None, after: UUID = NOBODY, limit: Limit = 50
 ) -> Asked:
-    return await _asked(_supervised_by(caller), seen, parts, on_day, after, limit)
+    return _asked(_supervised_by(caller), seen, parts, on_day, after, limit)
 
 
 async def of_supervised_site(
@@ -152,20 +157,19 @@ async def of_supervised_site(
     after: UUID = NOBODY,
     limit: Limit = 50,
 ) -> Asked:
-    asked = await _asked(Whose(contract_no=contract_no), seen, parts, on_day, after, limit)
+    await parts.wait_for(seen)
     place = (await places_of(parts.pool, [contract_no])).get(contract_no)
     if place is None or not covers(caller.role, caller.grants, place):
         raise NotFound
-    return asked
+    return _asked(Whose(contract_no=contract_no), seen, parts, on_day, after, limit)
 
 
 def _supervised_by(caller: Principal) -> Whose:
     return Whose(stations=caller.reach.stations, districts=caller.reach.districts)
 
 
-async def _asked(whose: Whose, seen: Consistency, parts: Wired, on_day: date | None, after: UUID, limit: int) -> Asked:
-    await parts.wait_for(seen)
-    return Asked(parts, whose, on_day or shanghai_date(parts.clock.now()), after, limit)
+def _asked(whose: Whose, seen: Consistency, parts: Wired, on_day: date | None, after: UUID, limit: int) -> Asked:
+    return Asked(parts, seen, whose, on_day or shanghai_date(parts.clock.now()), after, limit)
 
 
 OfSite = Annotated[Asked, Depends(of_site)]
@@ -176,7 +180,7 @@ OfSupervisedSite = Annotated[Asked, Depends(of_supervised_site)]
 @site.get("/missing-reports")
 async def list_missing_reports(asked: OfSite) -> MissingReportsAnswer:
     """未填报: who is expected or on site and has no health report of the day. A declared temperature is none."""
-    return MissingReportsAnswer(**await asked.answer(page_of_missing, item=attrgetter("person_id")))
+    return MissingReportsAnswer(**await asked.answer(page_of_missing, MISSING_REPORTS, item=attrgetter("person_id")))
 
 
 @supervised.get("/missing-reports")
@@ -189,7 +193,7 @@ async def list_supervised_missing_reports(
     limit: Limit = 50,
 ) -> MissingByContractAnswer:
     """未填报 on all contracts of a station, a district or the city: how many people of which contract."""
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, MISSING_REPORTS)
     day = on_day or shanghai_date(parts.clock.now())
     found = await missing_by_contract(parts.pool, day, _supervised_by(caller), after=after or "", limit=limit + 1)
     items = [MissingOnContractItem(**asdict(each)) for each in found[:limit] if each.missing]
@@ -200,28 +204,28 @@ async def list_supervised_missing_reports(
 @supervised.get("/missing-reports/{contract_no}")
 async def list_supervised_missing_people(asked: OfSupervisedSite) -> MissingReportsAnswer:
     """未填报 on one of those contracts: who it is."""
-    return MissingReportsAnswer(**await asked.answer(page_of_missing, item=attrgetter("person_id")))
+    return MissingReportsAnswer(**await asked.answer(page_of_missing, MISSING_REPORTS, item=attrgetter("person_id")))
 
 
 @site.get("/isolation-ends")
 async def list_isolation_ends(asked: OfSite) -> IsolationEndsAnswer:
     """隔离期满: of whose isolation this is the first free day. The latest end of all orders counts; other bans may stand."""
-    return IsolationEndsAnswer(**await asked.answer(page_of_isolation_ends))
+    return IsolationEndsAnswer(**await asked.answer(page_of_isolation_ends, ISOLATION_ENDS))
 
 
 @supervised.get("/isolation-ends")
 async def list_supervised_isolation_ends(asked: OfAuthority) -> IsolationEndsAnswer:
     """隔离期满 on all contracts of a station, a district or the city."""
-    return IsolationEndsAnswer(**await asked.answer(page_of_isolation_ends))
+    return IsolationEndsAnswer(**await asked.answer(page_of_isolation_ends, ISOLATION_ENDS))
 
 
 @site.get("/ban-reviews")
 async def list_ban_reviews(asked: OfSite) -> DueReviewsAnswer:
     """待复核: bans of this contract's people that are to be looked at by the day, and those that somebody objects to."""
-    return DueReviewsAnswer(**await asked.answer(page_of_due_reviews))
+    return DueReviewsAnswer(**await asked.answer(page_of_due_reviews, BAN_REVIEWS))
 
 
 @supervised.get("/ban-reviews")
 async def list_supervised_ban_reviews(asked: OfAuthority) -> DueReviewsAnswer:
     """待复核 on all contracts of a station, a district or the city."""
-    return DueReviewsAnswer(**await asked.answer(page_of_due_reviews))
+    return DueReviewsAnswer(**await asked.answer(page_of_due_reviews, BAN_REVIEWS))

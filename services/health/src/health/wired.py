@@ -20,7 +20,8 @@ from chassis.faults import NotFound
 from chassis.remembered import RememberedAnswers
 from chassis.same_people import SAME_PEOPLE
 from chassis.sealing import Sealing
-from chassis.waiting import wait_for
+from chassis.subscribers import ReadModel
+from chassis.waiting import following, wait_for
 from chassis.watched import Watched
 from contracts.access import EVERYWHERE, Action, Role, Site, covers, covers_employer, may
 from contracts.health import HealthEvent, PolicyAdopted, PolicyDrafted
@@ -34,18 +35,17 @@ from health.read_models.ban_reviews import BAN_REVIEWS
 from health.read_models.in_force import IN_FORCE, InForceWatch
 from health.read_models.isolation_ends import ISOLATION_ENDS, places_of
 from health.read_models.known_people import KNOWN_PEOPLE, KnownPerson, everywhere, of_contract, on_contract, told_on
-from health.read_models.missing_reports import MISSING_REPORTS
 from health.rehearsing import TodaysPeople
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "registration": (KNOWN_PEOPLE.name, SAME_PEOPLE.name, MISSING_REPORTS.name, ISOLATION_ENDS.name, ARRIVAL_POLICY),
+        "registration": (KNOWN_PEOPLE.name, SAME_PEOPLE.name, ISOLATION_ENDS.name, ARRIVAL_POLICY),
         "healthcloud-bridge": (DECLARED_POLICY,),
-        "gatekeeper": (IN_FORCE.name, MISSING_REPORTS.name),
-        "health": (MISSING_REPORTS.name, ISOLATION_ENDS.name, BAN_REVIEWS.name),
+        "gatekeeper": (IN_FORCE.name,),
+        "health": (BAN_REVIEWS.name, ISOLATION_ENDS.name),
     }
 )
-"""Service to what reads its events here."""
+"""Service to what reads its events here before anything is decided, or shown: whom the caller may see, and what the gates know."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,15 @@ class Wired:
     many: ManyPeople
     remembered: RememberedAnswers
 
-    async def wait_for(self, seen: ConsistencyToken | None) -> None:
-        """Return once health knows, and has judged, what the token stands for. Raises: Unavailable."""
+    async def wait_for(self, seen: ConsistencyToken | None, *answering: ReadModel) -> None:
+        """Return once health knows, and has judged, what the token stands for, and so do the read models that the answer is read
+        from. Raises: Unavailable."""
         if seen is not None and seen.service == self.handler.service:
             await self.policies.look()  # It may stand for a policy.
         else:
             await self.policies.ready()
         if seen is not None:
-            await wait_for(self.pool, seen, subscribers=READERS.get(seen.service, ()))
+            await wait_for(self.pool, seen, subscribers=[*READERS.get(seen.service, ()), *following(seen.service, answering)])
 
     async def require_known(self, caller: Principal, person_id: UUID, contract_no: str) -> None:
         """Return if the person is known on this contract of the caller's. Raises: NotFound."""

@@ -33,13 +33,13 @@ class Wired:
 
     async def wait_for(self, seen: ConsistencyToken | None) -> None:
         """Return once the feed holds what the token stands for. Raises: Unavailable."""
-        if seen is None or seen.service != FOLLOWED:
-            return
-        await wait_for(self.pool, seen, subscribers=[SHARING_POLICY, ERASING_POLICY])
-        # What the policy made of it stands at these heads or before; a person's shard is the same there and here.
-        heads = (await self.store.reach()).heads
-        made = ConsistencyToken.of(SERVICE_NAME, [heads[shard] for shard in seen.positions if heads[shard].pos])
-        await wait_for(self.pool, made, subscribers=[ARRIVALS.name])
+        if seen is not None and seen.service == FOLLOWED:
+            await wait_for(self.pool, seen, subscribers=[SHARING_POLICY, ERASING_POLICY])
+            # What the policy made of it stands at these heads or before; a person's shard is the same there and here.
+            heads = (await self.store.reach()).heads
+            seen = ConsistencyToken.of(SERVICE_NAME, [heads[shard] for shard in seen.positions if heads[shard].pos])
+        if seen is not None and seen.service == SERVICE_NAME:
+            await wait_for(self.pool, seen, subscribers=[ARRIVALS.name])
 
 
 async def wired(request: Request) -> Wired:

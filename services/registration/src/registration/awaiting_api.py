@@ -20,13 +20,18 @@ from contracts.identity import masked_name, masked_number
 from registration.awaiting_forms import BY_CONTRACT, AwaitingForm, Cursor, page_of_awaiting_forms
 from registration.domain.lacking import WaitsFor, waits_for
 from registration.query_api import ROWS_DEFAULT, ROWS_MAX, RegistrantAnswer, microseconds, moment, registrant_answer
-from registration.read_models.registrants import registrants_of
+from registration.read_models.family_members import FAMILY_MEMBERS
+from registration.read_models.pre_registrations import PRE_REGISTRATIONS
+from registration.read_models.registrants import FORMS_HANDED_IN, registrants_of
 from registration.supervised import ByContract, OfAuthority, OnContract, Supervisor, own_employer
 from registration.wired import Wired, wired
 
 site = Router(prefix="/v1/contracts/{contract_no}/awaiting-forms", tags=["pre-registrations"])
 
 supervised = Router(prefix="/v1/awaiting-forms", tags=["pre-registrations"])
+
+FORMS = (PRE_REGISTRATIONS, FAMILY_MEMBERS, FORMS_HANDED_IN)
+"""What these lists are read from."""
 
 Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
 Parts = Annotated[Wired, Depends(wired)]
@@ -90,14 +95,14 @@ async def list_awaiting_forms(
 ) -> AwaitingFormsAnswer:
     """Forms that are kept until a declaration appears that agrees with them: of people, and of family that comes along."""
     await parts.contract_of(caller, contract_no)
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, *FORMS)
     return await _page(parts, caller, contract_no, after, limit)
 
 
 @supervised.get("")
 async def list_supervised_awaiting_forms(asked: OfAuthority) -> AwaitingByContractAnswer:
     """The same on all contracts of a station, a district or the city: how many on which contract."""
-    return AwaitingByContractAnswer(**await asked.answer(BY_CONTRACT))
+    return AwaitingByContractAnswer(**await asked.answer(BY_CONTRACT, PRE_REGISTRATIONS, FAMILY_MEMBERS))
 
 
 @supervised.get("/{contract_no}")
@@ -110,7 +115,7 @@ async def list_awaiting_forms_of_supervised(
     limit: Limit = ROWS_DEFAULT,
 ) -> AwaitingFormsAnswer:
     """The same on one of those contracts: which forms."""
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, *FORMS)
     await parts.contract_of(caller, contract_no)
     return await _page(parts, caller, contract_no, after, limit)
 

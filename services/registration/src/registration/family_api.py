@@ -55,8 +55,8 @@ from registration.domain.pre_registration import PreRegistration
 from registration.kept_forms import kept
 from registration.linking import repeated
 from registration.query_api import RegistrantAnswer, registrant_answer
-from registration.read_models.family_members import FamilyMemberRow, family_of
-from registration.read_models.registrants import registrants_of
+from registration.read_models.family_members import FAMILY_MEMBERS, FamilyMemberRow, family_of
+from registration.read_models.registrants import FORMS_HANDED_IN, registrants_of
 from registration.wired import Wired, wired
 
 router = Router(prefix="/v1/contracts/{contract_no}/pre-registrations/{person_id}/family-members", tags=["family"])
@@ -199,7 +199,7 @@ async def list_family_members(
 ) -> FamilyAnswer:
     """预进场家属管理."""
     await _accompanied(parts, caller, contract_no, person_id)
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, FAMILY_MEMBERS, FORMS_HANDED_IN)
     rows = await family_of(parts.pool, contract_no, person_id)
     people = [row.person_id for row in rows]
     unsealer = await parts.sealing.unwrap(people, actor=caller.subject, purpose=Purpose.MASKED_PAGE)

@@ -16,6 +16,9 @@ from contracts.access import Action
 from contracts.firms import ContractNo
 from contracts.identity import masked_name, masked_number
 from registration.people_here import PersonHere, Standing, people_here
+from registration.read_models.family_members import FAMILY_MEMBERS
+from registration.read_models.pre_registrations import PRE_REGISTRATIONS
+from registration.read_models.roster_members import ROSTER_MEMBERS
 from registration.supervised import own_employer
 from registration.wired import Wired, wired
 
@@ -60,7 +63,7 @@ async def list_people_here(
 ) -> PeopleHereAnswer:
     """Who these people are here: expected, come along, or of the old roster. Whoever is nobody here is left out."""
     await parts.contract_of(caller, contract_no)
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, PRE_REGISTRATIONS, FAMILY_MEMBERS, ROSTER_MEMBERS)
     rows = await people_here(parts.pool, contract_no, person_id, employer=own_employer(caller))
     people = [row.person_id for row in rows]
     unsealer = await parts.sealing.unwrap(people, actor=caller.subject, purpose=Purpose.MASKED_PAGE)

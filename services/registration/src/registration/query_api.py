@@ -26,13 +26,14 @@ from contracts.streams import contract_stream
 from registration.domain.contract import ContractDetails
 from registration.domain.lacking import WaitsFor, waits_for
 from registration.read_models.pre_registrations import (
+    PRE_REGISTRATIONS,
     Cursor,
     PreRegistrationRow,
     State,
     page_of_pre_registrations,
     pre_registration_of,
 )
-from registration.read_models.registrants import RegistrantRow, registrants_of
+from registration.read_models.registrants import FORMS_HANDED_IN, RegistrantRow, registrants_of
 from registration.supervised import own_employer
 from registration.wired import Wired, wired
 
@@ -191,7 +192,7 @@ async def list_pre_registrations(
 ) -> PreRegistrationsAnswer:
     """The list of 进场预登记. `awaiting`: the form is kept until a declaration appears."""
     await parts.contract_of(caller, contract_no)
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, PRE_REGISTRATIONS, FORMS_HANDED_IN)
     rows = await page_of_pre_registrations(
         parts.pool, contract_no, state=state, employer=own_employer(caller), after=_cursor(after), limit=limit + 1
     )
@@ -207,7 +208,7 @@ async def read_pre_registration(
 ) -> PreRegistrationAnswer:
     """查看: one of them."""
     await parts.contract_of(caller, contract_no)
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, PRE_REGISTRATIONS, FORMS_HANDED_IN)
     row = await pre_registration_of(parts.pool, contract_no, person_id, employer=own_employer(caller))
     if row is None:
         raise NotFound

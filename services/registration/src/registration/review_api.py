@@ -26,11 +26,19 @@ from contracts.registration import PinnedDeclaration
 from contracts.review import ReviewItemKind
 from contracts.texts import VisibleText
 from registration.domain.review import ReviewItem, ReviewItemIsUnknown, SettleReviewItem
+from registration.read_models.declaration_versions import DECLARATION_VERSIONS
+from registration.read_models.pre_registrations import PRE_REGISTRATIONS
+from registration.read_models.presences import PRESENCES
+from registration.read_models.review_items import REVIEW_ITEMS
+from registration.read_models.review_settlements import REVIEW_SETTLEMENTS
 from registration.review_items import BY_CONTRACT, FoundItem, FoundPage, review_items
 from registration.supervised import ByContract, OfAuthority, OnContract, Supervisor, own_employer
 from registration.wired import Wired, wired
 
 PEOPLE_DEFAULT, PEOPLE_MAX = 50, 200
+
+ITEMS = (REVIEW_ITEMS, PRE_REGISTRATIONS, DECLARATION_VERSIONS, PRESENCES, REVIEW_SETTLEMENTS)
+"""What these lists are read from."""
 
 router = Router(prefix="/v1/contracts/{contract_no}/review-items", tags=["review items"])
 
@@ -127,7 +135,7 @@ async def list_review_items(
     """待核. Contradictions within the declaration that is relied on; a newer one that says otherwise; an entry that crossed a
     withdrawal. An item ends by itself when what it came from is put right, as by a correction that pins the newer one."""
     await parts.contract_of(caller, contract_no)
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, *ITEMS)
     page = await review_items(
         parts.pool,
         contract_no,
@@ -143,7 +151,7 @@ async def list_review_items(
 @supervised.get("")
 async def list_supervised_review_items(asked: OfAuthority) -> UnsettledByContractAnswer:
     """待核 on all contracts of a station, a district or the city: how much on which contract that nobody has looked at."""
-    return UnsettledByContractAnswer(**await asked.answer(BY_CONTRACT))
+    return UnsettledByContractAnswer(**await asked.answer(BY_CONTRACT, REVIEW_ITEMS, PRESENCES, REVIEW_SETTLEMENTS))
 
 
 @supervised.get("/{contract_no}")
@@ -157,7 +165,7 @@ async def list_review_items_of_supervised(
     limit: People = PEOPLE_DEFAULT,
 ) -> ReviewItemsAnswer:
     """待核 on one of those contracts: what there is to look at."""
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, *ITEMS)
     await parts.contract_of(caller, contract_no)
     page = await review_items(parts.pool, contract_no, employer=None, is_settled=is_settled, after=after, people_max=limit)
     return await _masked(parts, caller, contract_no, page)
@@ -189,7 +197,7 @@ async def list_settlements(
     """What was found about one person's items, as far as they are there. A note may say anything: it is for those who look, and
     that they read it is recorded."""
     await parts.contract_of(caller, contract_no)
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, *ITEMS)
     page = await review_items(parts.pool, contract_no, employer=None, person_id=person_id, people_max=1)
     if not page.items:
         raise ReviewItemIsUnknown
@@ -237,7 +245,7 @@ async def settle_review_item(
 ) -> SettlementReceipt:
     """Say that one has looked. Nothing else changes: a wrong detail is put right by a correction. Saying it again is 200."""
     await parts.contract_of(caller, contract_no)
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, *ITEMS)
     item = ReviewItem(body.kind, body.declaration_version)
     page = await review_items(parts.pool, contract_no, employer=None, person_id=person_id, people_max=1)
     if item not in [each.item for each in page.items]:

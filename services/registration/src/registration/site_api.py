@@ -45,8 +45,8 @@ from registration.domain.site import (
     SuppliesAreNotThoseSubmitted,
     days_of_cover,
 )
-from registration.read_models.presences import head_count
-from registration.read_models.supply_counts import SupplyCountRow, Told, page_of_supply_counts, supplies_of
+from registration.read_models.presences import PRESENCES, head_count
+from registration.read_models.supply_counts import SUPPLY_COUNTS, SupplyCountRow, Told, page_of_supply_counts, supplies_of
 from registration.wired import Wired, wired
 
 ROWS_DEFAULT, ROWS_MAX = 50, 200
@@ -271,7 +271,7 @@ async def list_supply_counts(
 ) -> SupplyCountsAnswer:
     """防疫物资: every count so far, and for how many days it is enough for the people who are on site now."""
     await parts.contract_of(caller, contract_no)
-    await parts.wait_for(seen)
+    await parts.wait_for(seen, SUPPLY_COUNTS, PRESENCES)
     _, site = await parts.sites.read(site_stream(contract_no))
     rows = await page_of_supply_counts(parts.pool, contract_no, before=before, limit=limit + 1)
     people = await head_count(parts.pool, contract_no)

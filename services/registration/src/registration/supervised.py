@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-import asyncpg
 from fastapi import Depends, Query
 from pydantic import BaseModel
 
 from chassis.auth import Principal, allowed
-from chassis.contract_places import WITHIN
+from chassis.consistency import ConsistencyToken
+from chassis.contract_places import CONTRACT_PLACES, WITHIN
+from chassis.subscribers import ReadModel
 from chassis.web import Consistency
 from contracts.access import Action, Reach, Role
 from contracts.firms import ContractNo
@@ -64,14 +65,16 @@ class ByContract(BaseModel, Generic[I]):
 class Asked:
     """Which page of which contracts."""
 
-    pool: asyncpg.Pool
+    parts: Wired
+    seen: ConsistencyToken | None
     reach: Reach
     after: str
     limit: int
 
-    async def answer(self, query: str) -> dict[str, Any]:
-        """The fields of a `ByContract`. The query is made `by_contract`."""
-        rows = await self.pool.fetch(query, *self.reach.bounds, self.after, self.limit + 1)
+    async def answer(self, query: str, *answering: ReadModel) -> dict[str, Any]:
+        """The fields of a `ByContract`. The query is made `by_contract`, and reads from these. Raises: Unavailable."""
+        await self.parts.wait_for(self.seen, CONTRACT_PLACES, *answering)
+        rows = await self.parts.pool.fetch(query, *self.reach.bounds, self.after, self.limit + 1)
         found = [row for row in rows if row["contract_no"] is not None]
         following = found[self.limit - 1]["contract_no"] if len(found) > self.limit else None
         return {"total": rows[0]["total"], "items": [dict(row) for row in found[: self.limit]], "next": following}
@@ -84,8 +87,7 @@ async def _asked(
     after: Annotated[ContractNo | None, Query(description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=CONTRACTS_MAX)] = CONTRACTS_DEFAULT,
 ) -> Asked:
-    await parts.wait_for(seen)
-    return Asked(parts.pool, caller.reach, after or "", limit)
+    return Asked(parts, seen, caller.reach, after or "", limit)
 
 
 OfAuthority = Annotated[Asked, Depends(_asked)]

@@ -16,12 +16,12 @@ from chassis.auth import Principal, covers_contract
 from chassis.clock import Clock
 from chassis.command_handling import CommandHandler
 from chassis.consistency import ConsistencyToken
-from chassis.contract_places import CONTRACT_PLACES
 from chassis.event_store import CommandKey, EventStore, KeyReused
 from chassis.faults import IdempotencyKeyReused, NotFound
 from chassis.identity import Identities
 from chassis.sealing import Sealing
-from chassis.waiting import wait_for
+from chassis.subscribers import ReadModel
+from chassis.waiting import following, wait_for
 from contracts.access import covers_employer
 from contracts.streams import contract_stream
 from registration.checklist_files import ChecklistFiles
@@ -35,30 +35,17 @@ from registration.imports.running import Imports
 from registration.linking import Linking
 from registration.policies import CLOSE_POLICY, TAKE_UP_POLICY
 from registration.pre_registering import PreRegistering
-from registration.read_models.declaration_versions import DECLARATION_VERSIONS
 from registration.read_models.declarations import DECLARATIONS, KnownDeclarations
 from registration.read_models.entries import ENTRIES
-from registration.read_models.family_members import FAMILY_MEMBERS
-from registration.read_models.pre_registrations import PRE_REGISTRATIONS
-from registration.read_models.presences import PRESENCES
-from registration.read_models.registrants import FORMS_HANDED_IN
-from registration.read_models.review_items import REVIEW_ITEMS
-from registration.read_models.review_settlements import REVIEW_SETTLEMENTS
-from registration.read_models.roster_members import ROSTER_MEMBERS
-from registration.read_models.supply_counts import SUPPLY_COUNTS
 from registration.reporting_contracts import ContractReporting
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "registration": (
-            *(CONTRACT_PLACES.name, FAMILY_MEMBERS.name, FORMS_HANDED_IN.name, PRE_REGISTRATIONS.name),
-            *(REVIEW_ITEMS.name, REVIEW_SETTLEMENTS.name, ROSTER_MEMBERS.name, SUPPLY_COUNTS.name),
-        ),
-        "healthcloud-bridge": (DECLARATIONS.name, DECLARATION_VERSIONS.name, REVIEW_ITEMS.name, TAKE_UP_POLICY),
-        "gatekeeper": (ENTRIES.name, PRESENCES.name, CLOSE_POLICY),
+        "healthcloud-bridge": (DECLARATIONS.name, TAKE_UP_POLICY),
+        "gatekeeper": (ENTRIES.name, CLOSE_POLICY),
     }
 )
-"""Service to what reads its events here. A token of any other service asks for nothing that an answer could show."""
+"""Service to what reads its events here before anything is decided."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +72,10 @@ class Wired:
     epidemic_ended_on: date | None
     """Day in Shanghai. None: it has not ended."""
 
-    async def wait_for(self, seen: ConsistencyToken | None) -> None:
-        """Return once the read models have seen it. Raises: Unavailable."""
+    async def wait_for(self, seen: ConsistencyToken | None, *answering: ReadModel) -> None:
+        """Return once what is decided on has seen it, and the read models that the answer is read from. Raises: Unavailable."""
         if seen is not None:
-            await wait_for(self.pool, seen, subscribers=READERS.get(seen.service, ()))
+            await wait_for(self.pool, seen, subscribers=[*READERS.get(seen.service, ()), *following(seen.service, answering)])
 
     async def require_own_key(self, key: CommandKey) -> None:
         """Return unless the key was used for another request. Raises: IdempotencyKeyReused."""

@@ -14,6 +14,7 @@ from chassis.faults import NotFound
 from chassis.web import Router
 from contracts.access import Action
 from reporting.query_api import Seen
+from reporting.read_models.changes import CHANGES_OF_PEOPLE
 from reporting.supervision.access_log import Line, access_log
 from reporting.supervision.change_log import Place, is_within_reach, page_of_changes
 from reporting.wired import Wired, wired
@@ -70,6 +71,7 @@ async def list_accesses(
 
     Erasure leaves it as it is: it names accounts, and nobody else.
     """
+    await parts.wait_for(seen, CHANGES_OF_PEOPLE)
     await _require_within_reach(parts, caller, person_id)
     found = await access_log(parts.pool, parts.sealing, person_id, before=before, limit=limit)
     items = [_item(each) for each in found]
@@ -143,6 +145,7 @@ async def list_changes(
 
     Erasure leaves it as it is, and stands in it.
     """
+    await parts.wait_for(seen, CHANGES_OF_PEOPLE)
     await _require_within_reach(parts, caller, person_id)
     rows = await page_of_changes(parts.pool, person_id, after=_place(after), limit=limit + 1)
     items = [ChangeItem.model_validate(row) for row in rows[:limit]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -54,8 +55,8 @@ async def _seen(
         ),
         WithJsonSchema({"type": "string", "pattern": f"^{TOKEN}( {TOKEN}){{0,{TOKENS_MAX - 1}}}$"}),
     ] = None,
-) -> None:
-    """Return once the read models have seen what the client has. The answer rests on two logs, hence the several tokens."""
+) -> Sequence[ConsistencyToken]:
+    """What the client has seen, once the tables of supervision have. The answer rests on two logs, hence the several tokens."""
     try:
         wanted = [ConsistencyToken.parse(token) for token in tokens.split(" ")] if tokens is not None else []
     except MalformedToken:
@@ -63,9 +64,10 @@ async def _seen(
     if len(wanted) > TOKENS_MAX:
         raise Refused(CONSISTENCY_TOKEN_MALFORMED)
     await parts.wait_for(wanted)
+    return wanted
 
 
-Seen = Annotated[None, Depends(_seen)]
+Seen = Annotated[Sequence[ConsistencyToken], Depends(_seen)]
 
 
 async def _wanted(

@@ -14,24 +14,20 @@ from chassis.consistency import ConsistencyToken
 from chassis.identity import Identities
 from chassis.same_people import SAME_PEOPLE
 from chassis.sealing import Sealing
-from chassis.waiting import wait_for
-from reporting.read_models.changes import CHANGES_OF_PEOPLE
+from chassis.subscribers import ReadModel
+from chassis.waiting import following, wait_for
 from reporting.read_models.contracts import SUPERVISED_CONTRACTS
 from reporting.read_models.employments import PEOPLE_EMPLOYED
 from reporting.read_models.people import PEOPLE_ON_CONTRACTS
 
 READERS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "registration": (
-            *(SUPERVISED_CONTRACTS.name, PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name, SAME_PEOPLE.name),
-            CHANGES_OF_PEOPLE.name,
-        ),
-        "gatekeeper": (PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name, CHANGES_OF_PEOPLE.name),
-        "health": (PEOPLE_EMPLOYED.name, CHANGES_OF_PEOPLE.name),
-        "healthcloud-bridge": (CHANGES_OF_PEOPLE.name,),
+        "registration": (SUPERVISED_CONTRACTS.name, PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name, SAME_PEOPLE.name),
+        "gatekeeper": (PEOPLE_ON_CONTRACTS.name, PEOPLE_EMPLOYED.name),
+        "health": (PEOPLE_EMPLOYED.name,),
     }
 )
-"""Service to the read models that take in its events. A token of any other asks for nothing that could show here."""
+"""Service to the read models that take in its events for the tables of supervision."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +38,15 @@ class Wired:
     sealing: Sealing
     identities: Identities
 
-    async def wait_for(self, seen: Sequence[ConsistencyToken]) -> None:
-        """Return once the read models have seen all of it. Raises: Unavailable."""
-        await asyncio.gather(*(wait_for(self.pool, token, subscribers=READERS.get(token.service, ())) for token in seen))
+    async def wait_for(self, seen: Sequence[ConsistencyToken], *answering: ReadModel) -> None:
+        """Return once all of it was seen for the tables, and by the read models that else the answer is read from.
+
+        Raises: Unavailable."""
+
+        def readers(source: str) -> list[str]:
+            return [*READERS.get(source, ()), *following(source, answering)]
+
+        await asyncio.gather(*(wait_for(self.pool, token, subscribers=readers(token.service)) for token in seen))
 
 
 async def wired(request: Request) -> Wired:
