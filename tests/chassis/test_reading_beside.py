@@ -86,6 +86,12 @@ async def each_once(log: LogDatabase, count: int) -> None:
         assert [(PARTITION, pos) for pos in range(1, count + 1)] == await positions_taken(log, reader)
 
 
+async def set_back(log: LogDatabase, pos: int) -> None:
+    """As a database that lost what it had not synced."""
+    await log.owner.execute("UPDATE position SET last_pos = $2, last_event_id = NULL WHERE subscriber = $1", NEW, pos)
+    await log.owner.execute("DELETE FROM taken WHERE reader = $1 AND pos > $2", NEW, pos)
+
+
 class Gate:
     """Lets batches through as far as it is told."""
 
@@ -166,7 +172,22 @@ class TestWhoIsNew:
             await eventually(lambda: is_shared(log))
 
         assert min(topic.follows) >= HAD - 3, topic.follows
+        assert topic.beside_follows[-1] >= stood - 2, "it went on about where it had been"
         await each_once(log, HAD + 1)
+
+    async def test_reads_from_the_beginning_where_something_was_published_twice_since(self, log: LogDatabase) -> None:
+        """So many records before the others are too few."""
+        records = counted(in_shard(PARTITION), *range(1, HAD + 1))
+        topic = Topic([*records[:30], *records[20:]], batch_size=5)
+        both = projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER), source=topic)
+        async with projecting(both):
+            await eventually(lambda: has_reached(log, PARTITION, HAD, NEW))
+        await set_back(log, 15)
+        async with projecting(both):
+            await eventually(lambda: has_reached(log, PARTITION, HAD, NEW))
+
+        assert [HAD + 10 - 25, 0] == topic.beside_follows
+        await each_once(log, HAD)
 
     async def test_that_cannot_go_on_halts_alone(self, log: LogDatabase) -> None:
         topic = await had(log)
@@ -275,8 +296,7 @@ class TestWhoIsHindered:
             if what == "another's lease":
                 await log.owner.execute("UPDATE lease SET token = token + 1")
             if what == "positions that moved":
-                await log.owner.execute("UPDATE position SET last_pos = 5, last_event_id = NULL WHERE subscriber = $1", NEW)
-                await log.owner.execute("DELETE FROM taken WHERE reader = $1 AND pos > 5", NEW)
+                await set_back(log, 5)
             gate.opened.set()
             gate.through = HAD
             with pytest.raises((LeaseLost, PositionsMoved, *DATABASE_ERRORS)):

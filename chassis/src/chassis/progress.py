@@ -151,14 +151,18 @@ class Progress:
     def divided(self) -> tuple[Progress, Progress]:
         """Those who stand where the furthest does, and whoever is behind: the stored offset is not for him.
 
-        All are of the first where none is the furthest everywhere: then all read from the beginning.
+        He begins as many records before it as he lacks events, where there are so many. If some were published twice, that is too
+        late, and shows as a hole. All are of the first where none is the furthest everywhere: then all read from the beginning.
         """
         each = list(self.lasts.values())
         furthest = {shard: max(lasts[shard].pos for lasts in each) for shard in each[0]}
         level = {name: lasts for name, lasts in self.lasts.items() if all(lasts[shard].pos == furthest[shard] for shard in lasts)}
         ahead, offset = (level, self.next_offset) if level else (self.lasts, BEGINNING)
-        behind = {name: lasts for name, lasts in self.lasts.items() if name not in ahead}
-        return replace(self, lasts=ahead, next_offset=offset), Progress(self.source, self.partition, behind, is_behind=True)
+        others = replace(self, lasts=ahead, next_offset=offset)
+        late = replace(self, lasts={name: lasts for name, lasts in self.lasts.items() if name not in ahead}, is_behind=True)
+        if late.lasts:
+            late.next_offset = TopicOffset(max(0, offset - late.events_to(others)), offset.topic_id)
+        return others, late
 
     def admit(self, other: Progress) -> None:
         """The other's subscribers read with these from now on, from where the earlier of both was to go on. That may be these: what
