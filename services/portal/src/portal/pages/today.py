@@ -82,14 +82,14 @@ async def show_supervised_today(
     """The same over all sites, with the course of the last days."""
     services = visit.services()
     reporting = services.reporting
-    banned, ends, reviews, work, missing, course, stations = await asyncio.gather(
-        services.gatekeeper.banned_on_site(limit=BANNED_MAX),
-        services.health.isolation_ends(None, limit=SUPERVISED_ROWS),
-        services.ban_reviews.supervised(),
-        supervised_work(visit),
-        services.health.first_missing(),
-        reporting.days({**narrowed, "days": days}),
-        reporting.stations(),
+    (banned, ends, reviews, work), (missing, course, stations) = await asyncio.gather(
+        asyncio.gather(
+            services.gatekeeper.banned_on_site(limit=BANNED_MAX),
+            services.health.isolation_ends(None, limit=SUPERVISED_ROWS),
+            services.ban_reviews.supervised(),
+            supervised_work(visit),
+        ),
+        asyncio.gather(services.health.first_missing(), reporting.days({**narrowed, "days": days}), reporting.stations()),
     )
     # Neither the gate nor health can read names.
     known = await reporting.people_of(
