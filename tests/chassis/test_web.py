@@ -128,9 +128,6 @@ class TestBadRequest:
     async def test_in_the_query_is_refused(self, client: httpx2.AsyncClient, query: str) -> None:
         assert 422 == (await client.get(f"{THINGS}?{query}")).status_code
 
-    async def test_with_too_many_query_parameters_is_refused(self, client: httpx2.AsyncClient) -> None:
-        assert 400 == (await client.get(THINGS + "?" + "colour=red&" * 101)).status_code
-
     async def test_uploading_too_much_is_refused(self, client: httpx2.AsyncClient) -> None:
         photos = f"/v1/contracts/{CONTRACT}/photos"
         assert 204 == (await client.post(photos, content=b"x" * 100_000)).status_code

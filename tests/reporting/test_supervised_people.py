@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -15,6 +15,7 @@ from contracts.access import Role
 from contracts.health import Disposition
 from contracts.same_person import PersonLinked, PersonUnlinked
 from devstack.databases import Database
+from reporting.query_api import PEOPLE_ASKED_MAX
 from tests.journeys.sites import somebody
 from tests.reporting import facts
 from tests.reporting.city import CONTRACTS, City, named, on_new_site
@@ -129,6 +130,11 @@ class TestEmployments:
         people = [str(await city.knows(named(name), facts.pre_registered(contract_no=site))) for name in names]
         for asked in (people[:1], people[1:]):
             assert {*asked} == {row["person_id"] for row in await city.rows(EMPLOYMENTS, person_id=asked)}
+
+    async def test_may_be_asked_for_of_as_many_people_as_the_document_says_beside_every_other_filter(self, city: City) -> None:
+        people, beside = [str(uuid4()) for _ in range(PEOPLE_ASKED_MAX)], {"of_contract": HONGKOU, "on_site": True, "limit": 200}
+        assert [] == await city.rows(EMPLOYMENTS, person_id=people, **beside)
+        assert 422 == (await city.caller().get(EMPLOYMENTS, person_id=[*people, str(uuid4())])).status_code
 
     async def test_come_on_pages_as_long_as_is_asked(self, city: City) -> None:
         site = await on_new_site(city)
