@@ -166,7 +166,8 @@ class _Operation:
             request = self._request("two idempotency keys", 400)
             yield replace(request, headers=(*request.headers, ("Idempotency-Key", CANARY)))
         if "If-Match" in self.parameters:
-            yield _with_header(replace(self._request("no If-Match", 428), code="if-match-missing"), "If-Match", None)
+            if self.parameters["If-Match"]["required"]:
+                yield _with_header(replace(self._request("no If-Match", 428), code="if-match-missing"), "If-Match", None)
             for value in ("*", "3", f'"{CANARY}"', 'W/"3"', '"-1"', '"1", "2"'):
                 malformed = replace(self._request(f"If-Match {value}", 400), code="if-match-malformed")
                 yield _with_header(malformed, "If-Match", value)

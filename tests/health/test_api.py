@@ -258,6 +258,26 @@ class TestChangeDisposition:
         assert (status, code) == problem(await operator.post(dispositions(person_id), body))
         assert before == await running.facts(person_id)
 
+    async def test_is_of_one_of_two_who_looked_at_the_same(
+        self, running: Running, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        looked_at = (await operator.get(dispositions(person_id))).headers["etag"]
+        suspected = BAN | {"contract_no": contract_no, "disposition": "suspected"}
+        first = await operator.post(dispositions(person_id), suspected, **{"If-Match": looked_at})
+        other = await operator.post(dispositions(person_id), BAN | {"contract_no": contract_no}, **{"If-Match": looked_at})
+        assert (201, (412, "version-mismatch")) == (first.status_code, problem(other))
+        assert first.headers["etag"] == other.headers["etag"]
+        decided = [each for each in await running.facts(person_id) if isinstance(each, DispositionChanged)]
+        assert [Disposition.SUSPECTED] == [each.disposition for each in decided]
+
+    async def test_sent_twice_is_answered_alike_although_it_was_based_on_what_it_replaced(
+        self, operator: Caller, person_id: UUID, contract_no: str
+    ) -> None:
+        looked_at = {"If-Match": (await operator.get(dispositions(person_id))).headers["etag"]}
+        body = BAN | {"contract_no": contract_no}
+        first, again = [await operator.post(dispositions(person_id), body, key="one", **looked_at) for _ in range(2)]
+        assert (201, first.json()) == (again.status_code, again.json())
+
     async def test_is_refused_out_of_suspicion_without_a_document(
         self, operator: Caller, person_id: UUID, contract_no: str
     ) -> None:

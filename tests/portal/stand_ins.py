@@ -200,6 +200,8 @@ class StandIns:
 
     # Of whichever service is asked there; or, with its name before the path, of this one.
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    then: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    """What is answered there from the second time on."""
     asked: list[httpx2.Request] = field(default_factory=list)
     remembered: dict[str, str] = field(default_factory=dict)
     is_away: bool = False
@@ -312,6 +314,8 @@ class StandIns:
             raise httpx2.ConnectError("down")
         path = request.url.path
         status, body = self.answers.get((request.method, f"{request.url.host}{path}")) or self.answers[request.method, path]
+        if follows := self.then.pop((request.method, path), None):
+            self.answers[request.method, path] = follows
         token = {"Consistency-Token": next(self.tokens)} if request.method == "POST" else {}
         return httpx2.Response(status, json=body, headers=token | {"ETag": f'"{BAN_VERSION}"'})
 
@@ -409,6 +413,7 @@ REPORT = {
     "reported_at": NOW,
 }
 DISPOSITION = {
+    "version": 10,
     "disposition": "quarantine_required",
     "isolation_from": "2020-02-18",
     "isolation_until": None,

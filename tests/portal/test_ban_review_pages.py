@@ -84,6 +84,7 @@ class TestReview:
         assert "已在全市所有工地的闸机生效" in page
         sent = {"contract_no": CONTRACT, "disposition": "admissible", "reason_code": "contact_ruled_out"}
         assert sent == services.body_of("POST", DISPOSITIONS)
+        assert [f'"{BAN_VERSION}"'] == [each.headers["If-Match"] for each in services.sent("POST", DISPOSITIONS)]
 
     async def test_of_nobody_who_is_banned_offers_nothing(self, services: StandIns, browser: Browser) -> None:
         _, told = services.answers["GET", DISPOSITIONS]

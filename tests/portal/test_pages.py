@@ -18,11 +18,13 @@ from portal.wiring import signing_key
 from tests.portal.browsing import Browser
 from tests.portal.stand_ins import (
     ACCESS,
+    BAN_VERSION,
     CHANGE,
     CONTRACT,
     DECLARATION,
     EMPLOYER,
     IDENTITY,
+    NOW,
     PAGE_BYTES_MAX,
     PERSON,
     PRE_REGISTRATION,
@@ -209,6 +211,20 @@ class TestMorningRound:
         assert "今天所有人都已登记健康状况" in (await browser.open(self.PATH)).text
 
 
+def decided_meanwhile(services: StandIns) -> Any:
+    """The person's dispositions once somebody else has lifted the ban."""
+    status, told = services.answers["GET", DISPOSITIONS]
+    lifted = {"version": 12, "disposition": "admissible", "reason_code": "recovered", "decided_by": ["user:4"]}
+    changed = {**told["items"][0], **lifted, "changed_at": "2020-02-18T09:00:00Z"}
+    return status, {**told, "disposition": "admissible", "items": [changed, *told["items"]]}
+
+
+def key_in(page: str) -> str:
+    found = re.search(r'name="key" value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
 class TestChangeDisposition:
     PATH = f"{SITE}/people/{PERSON}/dispositions"
 
@@ -226,6 +242,51 @@ class TestChangeDisposition:
         page = await browser.submit(self.PATH, disposition="admissible", reason_code="recovered", isolation_from="2020-02-18")
         assert "尚未确认在所有闸机生效" in page.text
         assert "isolation_from" not in services.body_of("POST", DISPOSITIONS), "an isolation goes with a ban only"
+
+    async def test_decides_over_nothing_that_came_after_the_page_was_opened(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(self.PATH)
+        services.answers["GET", DISPOSITIONS] = decided_meanwhile(services)
+        services.answers["POST", DISPOSITIONS] = refusal(412, "version-mismatch", "数据已被他人更新,请刷新后重试")
+        ban = {"disposition": "suspected", "reason_code": "symptoms_observed", "evidence": "咳嗽", "method": "hospital"}
+        page = (await browser.submit(self.PATH, **ban, isolation_from="2020-02-18")).text
+        for words in ("打开本页之后,处置方式已被更改", "现在的处置方式", "2020-02-18 17:00:00", "user:4"):
+            assert words in page
+        assert "请刷新后重试" not in page
+        for typed in (
+            'value="suspected" checked',
+            'value="symptoms_observed" selected',
+            'value="咳嗽"',
+            'value="hospital" selected',
+        ):
+            assert typed in page
+        assert [f'"{BAN_VERSION}"'] == [each.headers["If-Match"] for each in services.sent("POST", DISPOSITIONS)]
+
+    async def test_decides_when_it_is_sent_again_after_that_was_told(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(self.PATH)
+        services.answers["GET", DISPOSITIONS] = decided_meanwhile(services)
+        services.answers["POST", DISPOSITIONS] = refusal(412, "version-mismatch", "数据已被他人更新,请刷新后重试")
+        first = browser.page.text
+        assert "打开本页之后" in (await browser.submit(self.PATH, disposition="suspected")).text
+        services.answers["POST", DISPOSITIONS] = (200, {"in_force_at": NOW})
+        assert key_in(first) != key_in(browser.page.text)
+        assert "已在全市所有工地的闸机生效" in (await browser.submit(self.PATH, disposition="suspected")).text
+
+    async def test_passes_over_what_came_without_another_decision(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(self.PATH)
+        services.answers["POST", DISPOSITIONS] = refusal(412, "version-mismatch", "数据已被他人更新,请刷新后重试")
+        services.then["POST", DISPOSITIONS] = (200, {"in_force_at": NOW})
+        page = await browser.submit(self.PATH, disposition="admissible", reason_code="recovered")
+        assert "已在全市所有工地的闸机生效" in page.text
+        assert 2 == len(services.sent("POST", DISPOSITIONS))
+        assert 1 == len({each.headers["Idempotency-Key"] for each in services.sent("POST", DISPOSITIONS)})
+
+    async def test_tells_of_another_decision_beside_what_is_wrong_with_the_form(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(self.PATH)
+        services.answers["GET", DISPOSITIONS] = decided_meanwhile(services)
+        services.answers["POST", DISPOSITIONS] = refusal(422, "evidence-is-missing", "请填写处置依据")
+        page = (await browser.submit(self.PATH, disposition="suspected")).text
+        for words in ("打开本页之后", "请填写处置依据"):
+            assert words in page
 
 
 class TestGate:

@@ -214,6 +214,14 @@ IfMatch = Annotated[
 ]
 """The stream version that a change is based on: of a PUT, and of whatever must not pass over what its sender has not seen."""
 
+IfMatchWhereGiven = Annotated[
+    int | None,
+    Header(alias="If-Match", description="The `ETag` of the version that this change is based on: it is made of no other one."),
+    BeforeValidator(_version),
+    WithJsonSchema({"type": "string", "pattern": '^"[0-9]{1,19}"$'}),
+]
+"""The same of a change that is also made without it, by those who do not look first."""
+
 
 def etag(version: int) -> str:
     """The `ETag` of a stream version. Comes back in `If-Match`."""

@@ -13,7 +13,7 @@ from chassis.auth import Principal, allowed
 from chassis.history import VERSION_MAX, facts_of
 from chassis.preferences import PREFERENCE_APPLIED, Wait
 from chassis.strict_json import StrictModel
-from chassis.web import Router, problems
+from chassis.web import IfMatchWhereGiven, Router, problems
 from contracts.access import Action, Role
 from contracts.codes import Code, RegionCode
 from contracts.firms import ContractNo
@@ -222,15 +222,18 @@ async def _reported(
         ),
     },
 )
-async def change_disposition(person_id: UUID, body: DispositionBody, caller: Decider, wait: Wait, act: Acting) -> DispositionAnswer:
+async def change_disposition(
+    person_id: UUID, body: DispositionBody, caller: Decider, wait: Wait, act: Acting, based_on: IfMatchWhereGiven = None
+) -> DispositionAnswer:
     """处置方式. Holds for the person at every contract; 可进场 does not close an isolation order.
 
     With `Prefer: wait=5` it is answered once every gate knows it (200), or when the time is up (202). A repeat is answered
-    with the state of what stands.
+    with the state of what stands. `If-Match` is the `ETag` of the dispositions that were looked at: whoever sends it decides
+    over nothing that came after, a report among it (412), and looks again.
     """
     await act.require_known(caller, person_id, body.contract_no)
     command = await _sealed(body, person_id, caller, act.parts)
-    outcome = await act.handle(caller, command)
+    outcome = await act.handle(caller, command, based_on=based_on)
     (decided,) = await facts_of(act.parts.pool, person_id, [DispositionChanged], before=outcome.version + 1, limit=1)
     in_force_at = await act.parts.in_force.since(decided.recorded.event_id, within_s=wait or 0)
     if wait is not None:

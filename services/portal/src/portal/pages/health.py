@@ -16,7 +16,8 @@ from contracts.access import Action
 from contracts.times import SHANGHAI
 from portal.forms import FieldError, Form
 from portal.languages import _
-from portal.upstream.calls import UpstreamAway, UpstreamRefused
+from portal.upstream.calls import STATUS_CHANGED, UpstreamAway, UpstreamRefused
+from portal.upstream.health import Decided
 from portal.upstream.registration import FamilyMember, PersonHere, PreRegistration
 from portal.visits import PAGE, Visit, page
 
@@ -42,6 +43,9 @@ DISPOSITION_FIELDS = {
     "/evidence": "evidence",
     "/release_document": "release_document",
 }
+
+OVERTAKEN_BY_OTHERS_MAX = 3
+"""By reports and the like, which change no decision: the form is sent again on top of them."""
 
 
 @router.get("/health-reports", **PAGE)
@@ -126,24 +130,50 @@ async def change_disposition(visit: Visit, person_id: UUID, accompanies: Accompa
     decision = {"disposition": form.text("disposition"), "reason_code": form.text("reason_code")}
     body = {"contract_no": visit.contract_no, **decision, **optional}
     try:
-        decided = await visit.services().health.decide(person_id, body, key=form.text("key"))
+        decided = await _decide(visit, person_id, body)
     except (UpstreamRefused, UpstreamAway) as refused:
-        errors = visit.wrong(refused, DISPOSITION_FIELDS)
-        return await _dispositions(visit, person_id, errors=errors, key=visit.key_after(refused))
+        return await _dispositions(visit, person_id, refused=refused)
     return visit.go(_address(visit, person_id, "dispositions", done="in_force" if decided.in_force_at else "stored"))
 
 
+async def _decide(visit: Visit, person_id: UUID, body: Mapping[str, Any]) -> Decided:
+    """In place of the decision that the form was given out with. Raises: UpstreamRefused (412: there is another), UpstreamAway."""
+    health, form, version = visit.services().health, visit.form, visit.form.number("version")
+    for _again in range(OVERTAKEN_BY_OTHERS_MAX):
+        try:
+            return await health.decide(person_id, body, based_on=version, key=form.text("key"))
+        except UpstreamRefused as refused:
+            if refused.status != STATUS_CHANGED:
+                raise
+            # Sent before the version is looked at: a form that is sent twice gets the answer to its first.
+            found, version = await health.versioned_dispositions(person_id)
+            if found.decision != form.number("decision"):
+                raise
+    return await health.decide(person_id, body, based_on=version, key=form.text("key"))
+
+
 async def _dispositions(
-    visit: Visit, person_id: UUID, *, errors: Sequence[FieldError] = (), key: str | None = None, done: str | None = None
+    visit: Visit, person_id: UUID, *, refused: UpstreamRefused | UpstreamAway | None = None, done: str | None = None
 ) -> Response:
-    person, found = await asyncio.gather(person_of(visit, person_id), visit.services().health.dispositions(person_id))
+    """With what was typed. Where somebody decided since the form was given out, that is told, and the next 提交 replaces it."""
+    person, (found, version) = await asyncio.gather(
+        person_of(visit, person_id), visit.services().health.versioned_dispositions(person_id)
+    )
+    errors = visit.wrong(refused, DISPOSITION_FIELDS) if refused else []
+    overtaken_by = found.items[0] if refused and found.items and found.decision != visit.form.number("decision") else None
+    if overtaken_by:
+        message = visit.text(_("打开本页之后,处置方式已被更改。您填写的内容都在:请核对现在的处置方式,再次提交即以您填写的为准。"))
+        is_of_that = isinstance(refused, UpstreamRefused) and refused.status == STATUS_CHANGED
+        errors = [FieldError("", message), *([] if is_of_that else errors)]
     return visit.render(
         "dispositions.html",
         errors=errors,
         person=person,
         person_id=person_id,
         found=found,
-        key=key,
+        version=version,
+        overtaken_by=overtaken_by,
+        key=visit.key_after(refused) if refused else None,
         done=done,
     )
 

@@ -15,7 +15,7 @@ from contracts.access import Action
 from contracts.site_information import SUPPLIES_MAX, TEAM_MAX, checklist_type
 from portal.forms import FieldError, Form
 from portal.languages import _
-from portal.upstream.calls import File, UpstreamAway, UpstreamRefused
+from portal.upstream.calls import STATUS_CHANGED, File, UpstreamAway, UpstreamRefused
 from portal.upstream.site_information import EpidemicControl
 from portal.visits import PAGE, Visit, page
 
@@ -24,7 +24,6 @@ router = Router(prefix="/contracts/{contract_no}/epidemic-control", tags=["pages
 FORM_AROUND_FILE_BYTES_MAX = 4_096
 MEMBER, SUPPLY = ("name", "duty", "phone"), ("item", "unit", "quantity", "used")
 """Fields of a row: `team-0-name`, `supply-0-item`."""
-STATUS_CHANGED = 412
 
 
 @dataclass

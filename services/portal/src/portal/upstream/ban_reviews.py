@@ -11,18 +11,16 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from portal.upstream.calls import Caller, Calls
-from portal.upstream.health import SERVICE, SUPERVISED_ROWS, Disposition
+from portal.upstream.health import SERVICE, SUPERVISED_ROWS, Decisions, Disposition
 from portal.upstream.registration import CORRECTIONS_MAX, PAGE_ROWS, Correction, Corrections, Nothing
 
 GROUNDS_MAX = 20
 """The last decisions about somebody: more than a page need tell."""
 
 
-class Ban(BaseModel):
+class Ban(Decisions):
     """What stands, and what it came from."""
 
-    items: list[Disposition]
-    disposition: str
     review_on: date | None
     objects: bool
 

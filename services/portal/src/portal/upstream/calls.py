@@ -26,6 +26,9 @@ TOKEN_REUSED_S = 25.0
 """A token serves so long; then half its life is left for whoever reads it."""
 TOKENS_KEPT_MAX = 2_000
 
+STATUS_CHANGED = 412
+"""There is a newer version than the one that a change is based on."""
+
 KEPT_OF_DOWNLOADS = ("Content-Type", "Content-Disposition", "Content-Security-Policy", "X-Content-Type-Options")
 
 READS: Mapping[str, tuple[str, ...]] = {

@@ -43,6 +43,8 @@ class HealthReports(BaseModel):
 
 
 class Disposition(BaseModel):
+    version: int
+    """Of the decision, among all that is stored about the person."""
     disposition: str
     isolation_from: date | None
     isolation_until: date | None
@@ -55,10 +57,20 @@ class Disposition(BaseModel):
     in_force_at: datetime | None
 
 
-class Dispositions(BaseModel):
+class Decisions(BaseModel):
+    """What stands, and the decisions that led there, the last one first."""
+
     items: list[Disposition]
-    next_before: int | None
     disposition: str
+
+    @property
+    def decision(self) -> int:
+        """Which decision it is that stands; 0 where there never was one."""
+        return self.items[0].version if self.items else 0
+
+
+class Dispositions(Decisions):
+    next_before: int | None
 
 
 class Decided(BaseModel):
@@ -166,10 +178,18 @@ class Health:
     async def dispositions(self, person_id: UUID, *, limit: int = PAGE_ROWS) -> Dispositions:
         return await self.calls.get(self.caller, SERVICE, f"/v1/people/{person_id}/dispositions", Dispositions, limit=limit)
 
-    async def decide(self, person_id: UUID, body: Mapping[str, Any], *, key: str) -> Decided:
-        """处置方式. `in_force_at` is None where the gates did not know it within `IN_FORCE_WAIT_S`."""
+    async def versioned_dispositions(self, person_id: UUID) -> tuple[Dispositions, int]:
+        """Also the version that a decision is based on."""
         path = f"/v1/people/{person_id}/dispositions"
-        return await self.calls.post(self.caller, SERVICE, path, body, Decided, key=key, wait=IN_FORCE_WAIT_S)
+        return await self.calls.get_versioned(self.caller, SERVICE, path, Dispositions, limit=PAGE_ROWS)
+
+    async def decide(self, person_id: UUID, body: Mapping[str, Any], *, based_on: int, key: str) -> Decided:
+        """处置方式. `in_force_at` is None where the gates did not know it within `IN_FORCE_WAIT_S`.
+
+        Refused where anything came after what was looked at, if only a report (412).
+        """
+        path = f"/v1/people/{person_id}/dispositions"
+        return await self.calls.post(self.caller, SERVICE, path, body, Decided, key=key, wait=IN_FORCE_WAIT_S, based_on=based_on)
 
     async def isolation_orders(self, person_id: UUID, *, limit: int = PAGE_ROWS) -> list[IsolationOrder]:
         path = f"/v1/people/{person_id}/isolation-orders"
