@@ -59,6 +59,19 @@ class TestHistory:
         ):
             assert words in page
 
+    @pytest.mark.parametrize(
+        "answer", [refusal(405, "method-not-allowed", "不支持该请求方法"), refusal(404, "not-found", "未找到"), (503, {})]
+    )
+    async def test_tells_all_else_beside_a_gatekeeper_that_tells_no_exits(
+        self, services: StandIns, browser: Browser, answer: Any
+    ) -> None:
+        assert "退场记录暂时无法显示" not in (await browser.open(HISTORY)).text
+        services.answers["GET", f"/v1/contracts/{CONTRACT}/exits"] = answer
+        page = await browser.open(HISTORY)
+        assert 200 == page.status_code
+        for words in ("退场记录暂时无法显示", "两人书面放行", "来沪评估"):
+            assert words in page.text
+
     @pytest.mark.parametrize("path", [HISTORY, f"{SITE}/people/{PERSON}/health-reports"])
     async def test_says_that_a_report_counts_no_more(self, services: StandIns, browser: Browser, path: str) -> None:
         assert "已更正,不再计算" not in (await browser.open(path)).text

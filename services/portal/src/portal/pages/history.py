@@ -14,6 +14,7 @@ from chassis.web import Router
 from contracts.access import Action, may
 from portal.pages.ban_reviews import Words, words_about
 from portal.pages.health import Accompanies, person_of
+from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.gatekeeper import Attempts, Exits
 from portal.upstream.registration import FamilyMember, PreRegistration
 from portal.visits import PAGE, Visit, page
@@ -66,7 +67,7 @@ async def _history(visit: Visit, person_id: UUID, *, words: Words | None = None)
         *_told("order", orders, "ordered_at"),
         *_told("assessment", assessments.items, "assessed_at"),
         *_told("attempt", attempts.items, "recorded_at"),
-        *_told("exit", exits.items, "exited_at"),
+        *_told("exit", exits.items if exits else (), "exited_at"),
         *_told("correction", words.corrections if words else (), "corrected_at"),
     ]
     return visit.render(
@@ -80,8 +81,13 @@ async def _history(visit: Visit, person_id: UUID, *, words: Words | None = None)
         words=words,
         evidence={each.changed_at: each.evidence for each in words.grounds} if words else {},
         is_cut=bool(
-            reports.next_before or dispositions.next_before or assessments.next_before or attempts.next or exits.next_before
+            reports.next_before
+            or dispositions.next_before
+            or assessments.next_before
+            or attempts.next
+            or (exits and exits.next_before)
         ),
+        exits_are_told=exits is not None,
     )
 
 
@@ -94,14 +100,24 @@ def _registered(person: PreRegistration | FamilyMember) -> list[Happened]:
     return [handed_in, Happened(person.changed_at, "state", person)] if is_over else [handed_in]
 
 
-async def _at_the_gate(visit: Visit, contract_no: str, person_id: UUID) -> tuple[Attempts, Exits]:
+async def _at_the_gate(visit: Visit, contract_no: str, person_id: UUID) -> tuple[Attempts, Exits | None]:
     """Nothing for whoever may not see what the gate says."""
     if visit.principal is None or not may(visit.principal.role, Action.VIEW_CLEARANCE):
         return Attempts(items=[], next=None), Exits(items=[], next_before=None)
-    gate = visit.services().gatekeeper
-    return await asyncio.gather(
-        gate.attempts_of(contract_no, person_id, limit=SHOWN_MAX), gate.exits_of(contract_no, person_id, limit=SHOWN_MAX)
-    )
+    attempts = visit.services().gatekeeper.attempts_of(contract_no, person_id, limit=SHOWN_MAX)
+    return await asyncio.gather(attempts, _exits(visit, contract_no, person_id))
+
+
+async def _exits(visit: Visit, contract_no: str, person_id: UUID) -> Exits | None:
+    """None where the gatekeeper does not tell them: of the release before, it registers them there and lists none (405)."""
+    try:
+        return await visit.services().gatekeeper.exits_of(contract_no, person_id, limit=SHOWN_MAX)
+    except UpstreamAway:
+        return None
+    except UpstreamRefused as refused:
+        if refused.status not in (404, 405):
+            raise
+        return None
 
 
 def _told(kind: str, facts: Iterable[object], at: str) -> list[Happened]:
