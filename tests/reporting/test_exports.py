@@ -44,6 +44,17 @@ class TestExport:
         assert "2020-02-18 09:00:00" == told["进场时间"], "in Shanghai"
         assert 2 == len((await taken(city.caller(), table="employments", of_contract=site))[2:])
 
+    @pytest.mark.parametrize(
+        ("counted", "names"), [("registered", ["张*三", "李*"]), ("on_site", ["张*三"]), ("pre_registered", ["王*"])]
+    )
+    async def test_of_a_number_has_whom_it_counts_masked(self, city: City, counted: str, names: list[str]) -> None:
+        site = await on_new_site(city)
+        await city.knows(named("张小三"), facts.imported(contract_no=site, on_site=True))
+        await city.knows(named("李四"), facts.imported(contract_no=site))
+        await city.knows(named("王五"), facts.pre_registered(contract_no=site))
+        _, header, *rows = await taken(city.caller(), table="people", set=counted, of_contract=site)
+        assert sorted(names) == sorted(dict(zip(header, row, strict=True))["姓名"] for row in rows)
+
     async def test_of_contracts_has_the_numbers_of_the_screen_as_texts(self, city: City) -> None:
         site = await on_new_site(city)
         await city.knows(named("李四"), facts.imported(contract_no=site, on_site=True))
@@ -81,7 +92,15 @@ class TestExport:
         assert (409, "export-is-too-large") == (refused.status_code, refused.json()["code"])
 
     @pytest.mark.parametrize(
-        "body", [{}, {"table": "people"}, {"table": "contracts", "on_site": True}, {"table": "contracts", "x": 1}]
+        "body",
+        [
+            {},
+            {"table": "people"},
+            {"table": "people", "set": "on_site", "trade": "020"},
+            {"table": "employments", "set": "on_site"},
+            {"table": "contracts", "on_site": True},
+            {"table": "contracts", "x": 1},
+        ],
     )
     async def test_is_of_a_table_with_its_own_filters(self, city: City, body: dict[str, Any]) -> None:
         assert 422 == (await city.caller().post(EXPORTS, body)).status_code

@@ -20,9 +20,9 @@ from contracts.people import PersonKind
 from contracts.texts import VisibleText
 from contracts.trades import TradeCode
 from reporting.query_api import Seen, Supervisor
-from reporting.supervision.exporting import ExportIsTooLarge, export_contracts, export_employments
+from reporting.supervision.exporting import ExportIsTooLarge, export_contracts, export_employments, export_people
 from reporting.supervision.filters import ContractFilter
-from reporting.supervision.people import EmploymentFilter, employments
+from reporting.supervision.people import EmploymentFilter, PeopleSet, employments
 from reporting.supervision.unmasking import Reveal, RevealReason, revealed
 from reporting.wired import Wired, wired
 
@@ -81,8 +81,10 @@ async def reveal_person(body: RevealBody, caller: Revealer, seen: Seen, parts: P
 class ExportBody(StrictModel):
     """Which table, and which of its rows. The last six are of 用工查询 only."""
 
-    table: Literal["contracts", "employments"]
-    """合同查询 or 用工查询."""
+    table: Literal["contracts", "employments", "people"]
+    """合同查询, 用工查询, or the people behind a number."""
+    set: PeopleSet | None = None
+    """Whom that number counts: of `people`, and of these always."""
     contract_no: VisibleText | None = None
     """A part of it."""
     project_name: VisibleText | None = None
@@ -110,8 +112,10 @@ class ExportBody(StrictModel):
 
     @model_validator(mode="after")
     def _of_its_table(self) -> Self:
-        if self.table == "contracts" and self.employments != EmploymentFilter():
-            raise ValueError("contracts are not filtered by people")
+        if self.table != "employments" and self.employments != EmploymentFilter():
+            raise ValueError("only 用工查询 is filtered by people")
+        if (self.set is None) == (self.table == "people"):
+            raise ValueError("a number is told of people, and of nothing else")
         return self
 
 
@@ -130,6 +134,8 @@ async def export_table(body: ExportBody, caller: Supervisor, seen: Seen, parts: 
     )
     if body.table == "contracts":
         export = await export_contracts(parts.pool, wanted, by=caller)
+    elif body.set is not None:
+        export = await export_people(parts.pool, parts.sealing, body.set, wanted, by=caller)
     else:
         export = await export_employments(parts.pool, parts.sealing, wanted, body.employments, by=caller)
     headers = {"Content-Disposition": f'attachment; filename="{export.export_id}.xlsx"', "X-Content-Type-Options": "nosniff"}

@@ -27,7 +27,7 @@ from portal.visits import PAGE, Visit, page
 router = Router(prefix="/supervision", tags=["pages"])
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-TABLES = {"contracts": "合同查询", "employments": "用工查询"}
+TABLES = {"contracts": "合同查询", "employments": "用工查询", "people": "人员名单"}
 """What can be taken away, and how the file is called."""
 FILTERS = (
     *("contract_no", "project_name", "general_contractor", "station", "of_contract", "of_contractor", "of_employer"),
@@ -144,6 +144,8 @@ async def take_table(visit: Visit) -> Response:
     if table not in TABLES:
         raise NotFound
     given = {name: form.text(name) for name in FILTERS if form.text(name)}
+    if form.text("counted"):
+        given["set"] = form.text("counted")
     content = await visit.services().reporting.export({"table": table, **_typed(given)})
     now = visit.portal.clock.now().astimezone(SHANGHAI)
     return workbook(content, f"{TABLES[table]}-{now:%Y%m%d-%H%M}.xlsx")

@@ -20,7 +20,7 @@ from contracts.rejection import Rejection
 from contracts.times import SHANGHAI
 from reporting.supervision.contracts import Row, supervision_table
 from reporting.supervision.filters import ContractFilter
-from reporting.supervision.people import EmploymentFilter, PersonRow, employments
+from reporting.supervision.people import EmploymentFilter, People, PeopleSet, PersonRow, employments, people
 from reporting.supervision.unmasking import Identity, masked
 
 EXPORT_ROWS_MAX = 10_000
@@ -36,6 +36,9 @@ CONTRACT_HEADER = (
 PERSON_HEADER = (
     *("姓名", "证件号码", "合同报送编号", "项目名称", "用人单位", "人员类型", "工种"),
     *("预登记时间", "进场时间", "退场时间", "在场", "处置方式"),
+)
+COUNTED: Mapping[PeopleSet, str] = MappingProxyType(
+    {PeopleSet.PRE_REGISTERED: "预登记人", PeopleSet.REGISTERED: "总登记人数", PeopleSet.ON_SITE: "在场人数"}
 )
 KINDS: Mapping[str | None, str] = MappingProxyType({"worker": "作业人员", "manager": "现场管理人员"})
 DISPOSITIONS: Mapping[str, str] = MappingProxyType(
@@ -83,10 +86,22 @@ async def export_employments(
 ) -> Export:
     """用工查询, all rows of the filter, masked. Raises: ExportIsTooLarge."""
     found = await employments(pool, wanted, of, page=1, rows_max=EXPORT_ROWS_MAX)
+    return await _export_of_people(pool, sealing, "用工查询", found, by)
+
+
+async def export_people(
+    pool: asyncpg.Pool, sealing: Sealing, counted: PeopleSet, wanted: ContractFilter, *, by: Principal
+) -> Export:
+    """Exactly whom the number counts, masked. Raises: ExportIsTooLarge."""
+    found = await people(pool, counted, wanted, page=1, rows_max=EXPORT_ROWS_MAX)
+    return await _export_of_people(pool, sealing, COUNTED[counted], found, by)
+
+
+async def _export_of_people(pool: asyncpg.Pool, sealing: Sealing, name: str, found: People, by: Principal) -> Export:
     _require_room(found.total)
     shown = await masked(sealing, found.rows, actor=by.subject)
     rows = [_person(row, identity) for row, identity in zip(found.rows, shown, strict=True)]
-    return await _export(pool, _Sheet("用工查询", found.as_of, PERSON_HEADER, rows), by)
+    return await _export(pool, _Sheet(name, found.as_of, PERSON_HEADER, rows), by)
 
 
 def _require_room(rows: int) -> None:

@@ -224,11 +224,11 @@ _DECIDED: Mapping[Disposition | None, str] = MappingProxyType(
 """Of whoever nothing was decided about, too. All others are few, and found by their own rows."""
 
 
-async def people(pool: asyncpg.Pool, counted: PeopleSet, wanted: ContractFilter, *, page: int) -> People:
+async def people(pool: asyncpg.Pool, counted: PeopleSet, wanted: ContractFilter, *, page: int, rows_max: int = PAGE_ROWS) -> People:
     """Exactly whom the number counts, by contract: a row a person and contract, with the firm of that count."""
     rows = MEMBERS.format(is_in=_IN[counted])
     statement = PEOPLE.format(number=counted.value, counts=PEOPLE_COUNTED, rows=rows, employer=_EMPLOYER[counted])
-    return _people(await fetch_matching(pool, statement, wanted, rows_before(page), PAGE_ROWS))
+    return _people(await fetch_matching(pool, statement, wanted, rows_before(page, rows_max), rows_max))
 
 
 async def employments(
