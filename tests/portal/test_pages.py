@@ -308,6 +308,62 @@ class TestGate:
         assert "有 1 人被禁止进场" in page.text
         assert "退场已登记" in (await browser.submit(f"{SITE}/exits", person_id=str(PERSON))).text
 
+    @pytest.mark.parametrize(
+        ("counted", "asked"),
+        [
+            (None, {"on_site": "true"}),
+            ("banned", {"on_site": "true", "banned": "true"}),
+            ("registered", {}),
+        ],
+    )
+    async def test_opens_whom_each_number_of_the_roster_counts(
+        self, services: StandIns, browser: Browser, counted: str | None, asked: dict[str, str]
+    ) -> None:
+        roster = f"/v1/contracts/{CONTRACT}/roster"
+        path = f"{SITE}/exits?counted={counted}" if counted else f"{SITE}/exits"
+        assert f'href="{path}"' in (await browser.open(f"{SITE}/exits")).text
+        page = (await browser.open(path)).text
+        assert asked == {name: value for name, value in services.sent("GET", roster)[-1].url.params.items() if name != "limit"}
+        assert ("退场时间" in page) == (counted == "registered")
+
+    async def test_offers_no_exit_to_whoever_is_not_on_site(self, services: StandIns, browser: Browser) -> None:
+        roster = f"/v1/contracts/{CONTRACT}/roster"
+        _, told = services.answers["GET", roster]
+        left = {**told["items"][0], "on_site": False, "left_at": "2020-02-18T09:00:00Z", "disposition": None}
+        services.answers["GET", roster] = (200, {**told, "items": [left], "next": str(PERSON)})
+        page = (await browser.open(f"{SITE}/exits?counted=registered")).text
+        for words in ("不在场", "2020-02-18 17:00:00", f"counted=registered&amp;after={PERSON}"):
+            assert words in page
+        assert 'name="person_id"' not in page
+
+    async def test_knows_no_other_number(self, browser: Browser) -> None:
+        assert 404 == (await browser.open(f"{SITE}/exits?counted=everybody")).status_code
+
+
+class TestPrinting:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *(
+                f"{SITE}/{each}"
+                for each in ("today", "pre-registrations", "exits", "ban-reviews", "review-items", "awaiting-forms")
+            ),
+            *(f"{SITE}/people/{PERSON}/{each}" for each in ("health-reports", "history")),
+        ],
+    )
+    async def test_is_offered_on_a_list_of_a_site(self, browser: Browser, path: str) -> None:
+        assert 1 == (await browser.open(path)).text.count("data-print")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("today", "contracts", "employments", "people?counted=on_site", "firms?kind=employer", "missing-reports"),
+            *("isolation-ends", "ban-reviews", "awaiting-forms", "review-items", "paper-entries"),
+        ],
+    )
+    async def test_is_offered_on_a_list_of_supervision(self, services: StandIns, path: str) -> None:
+        assert 1 == (await Browser(app_of(services, supervisor)).open(f"/supervision/{path}")).text.count("data-print")
+
 
 class TestSession:
     async def test_reaches_the_contract_of_the_address_alone(self, services: StandIns) -> None:
@@ -488,6 +544,11 @@ class TestSupervision:
         taken = await browser.submit("/supervision/exports")
         assert {"table": "employments", "on_site": True, "trade": "020"} == services.body_of("POST", "/v1/exports")
         assert "attachment; filename*=UTF-8''%E7%94%A8%E5%B7%A5" in taken.headers["Content-Disposition"]
+
+    async def test_exports_whom_a_number_counts(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"/supervision/people?counted=on_site&of_contract={CONTRACT}")
+        await browser.submit("/supervision/exports")
+        assert {"table": "people", "set": "on_site", "of_contract": CONTRACT} == services.body_of("POST", "/v1/exports")
 
     async def test_says_why_there_is_no_export(self, services: StandIns, browser: Browser) -> None:
         title = "导出的记录过多,请缩小查询范围"

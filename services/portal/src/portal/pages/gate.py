@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
 
+from chassis.faults import NotFound
 from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
@@ -18,6 +19,12 @@ from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}", tags=["pages"])
 
+COUNTED: Mapping[str, Mapping[str, bool]] = {
+    "on_site": {"on_site": True},
+    "banned": {"on_site": True, "banned": True},
+    "registered": {},
+}
+"""A number of the page → of the roster, whom it counts."""
 FIELDS = {"/document": "document_number", "/document/type": "document_type", "/person_id": "document_number"}
 
 
@@ -43,10 +50,12 @@ async def register_entry(visit: Visit) -> Response:
 
 @router.get("/exits", **PAGE)
 @page(Action.ADMIT)
-async def show_exits(visit: Visit, after: str | None = None, done: str | None = None) -> Response:
-    """退场登记: who is on site."""
+async def show_exits(visit: Visit, counted: str = "on_site", after: str | None = None, done: str | None = None) -> Response:
+    """退场登记: who is on site; or everybody whom another number of the page counts."""
+    if counted not in COUNTED:
+        raise NotFound
     visit.form = Form({"document_type": ["citizen_id"]})
-    return await _exits(visit, after=after, done=done)
+    return await _exits(visit, counted=counted, after=after, done=done)
 
 
 @router.post("/exits", **PAGE)
@@ -80,6 +89,7 @@ async def _entry(visit: Visit, person_id: UUID | None, *, errors: Sequence[Field
 async def _exits(
     visit: Visit,
     *,
+    counted: str = "on_site",
     after: str | None = None,
     errors: Sequence[FieldError] = (),
     key: str | None = None,
@@ -87,13 +97,14 @@ async def _exits(
 ) -> Response:
     services, contract_no = visit.services(), str(visit.contract_no)
     roster, employers = await asyncio.gather(
-        services.gatekeeper.roster(contract_no, on_site=True, after=after),
+        services.gatekeeper.roster(contract_no, **COUNTED[counted], after=after),
         services.registration.employers(contract_no),
     )
     return visit.render(
         "exits.html",
         errors=errors,
         roster=roster,
+        counted=counted,
         people=await people_of(visit, [each.person_id for each in roster.items]),
         employers={each.credit_code: each.name for each in employers},
         key=key,
