@@ -69,6 +69,16 @@ class TestFamily:
         assert "家属登记已撤回" in (await browser.submit(f"{PATH}/{CHILD}/withdrawal", reason="登记有误")).text
         assert {"reason": "登记有误"} == services.body_of("POST", f"{FAMILY}/{CHILD}/withdrawal")
 
+    async def test_that_changed_meanwhile_is_withdrawn_only_when_that_was_told(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{PATH}/{CHILD}")
+        _, told = services.answers["GET", FAMILY]
+        changed = [each | {"changed_at": "2020-02-18T09:00:00Z"} for each in told["items"]]
+        services.answers["GET", FAMILY] = (200, told | {"items": changed})
+        page = (await browser.submit(f"{PATH}/{CHILD}/withdrawal", reason="登记有误")).text
+        assert ("打开本页之后,登记信息已有变动" in page, 'value="登记有误"' in page) == (True, True)
+        assert [] == services.sent("POST", f"{FAMILY}/{CHILD}/withdrawal")
+        assert "家属登记已撤回" in (await browser.submit(f"{PATH}/{CHILD}/withdrawal", reason="登记有误")).text
+
     @pytest.mark.parametrize(
         ("typed", "sent"), [({"name": "吴宁"}, {"name": "吴宁"}), ({"relation": "女儿", "mobile": " "}, {"relation": "女儿"})]
     )

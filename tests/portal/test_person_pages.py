@@ -159,6 +159,31 @@ class TestCorrect:
         first, again = services.sent("POST", CORRECTED)
         assert (first.content, first.headers["Idempotency-Key"]) == (again.content, again.headers["Idempotency-Key"])
 
+    @pytest.mark.parametrize(
+        ("elsewhere", "typed"),
+        [
+            ({"arrival_date": "2020-02-10"}, {"arrival_date": "2020-02-15"}),
+            ({"trade": "030"}, {"trade": "040"}),
+            ({"mobile": "139****0016"}, {"mobile": "13800000016"}),
+            ({"origin_code": "320100"}, {"origin_text": "武汉市"}),
+        ],
+    )
+    async def test_replaces_what_somebody_else_put_right_only_when_that_was_told(
+        self, services: StandIns, browser: Browser, elsewhere: dict[str, str], typed: dict[str, str]
+    ) -> None:
+        await browser.open(CORRECTIONS)
+        services.answers["GET", KNOWN] = (200, {**PRE_REGISTRATION, **elsewhere})
+        page = await browser.submit(CORRECTIONS, **{**SHOWN, **typed})
+        assert [] == services.sent("POST", CORRECTED)
+        assert "打开本页之后,此项已被更正" in page.text
+        assert f'value="{next(iter(typed.values()))}"' in page.text
+        assert "更正已登记" in (await browser.submit(CORRECTIONS, **{**SHOWN, **typed})).text
+
+    async def test_that_somebody_else_made_alike_is_no_other_one(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(CORRECTIONS)
+        services.answers["GET", KNOWN] = (200, {**PRE_REGISTRATION, "arrival_date": "2020-02-15"})
+        assert "更正已登记" in (await browser.submit(CORRECTIONS, **{**SHOWN, "arrival_date": "2020-02-15"})).text
+
     async def test_of_nothing_is_told_so(self, services: StandIns, browser: Browser) -> None:
         await browser.open(CORRECTIONS)
         assert "没有需要更正的内容" in (await browser.submit(CORRECTIONS, **SHOWN)).text

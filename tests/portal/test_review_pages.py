@@ -74,6 +74,15 @@ class TestSettle:
         looked = {"kind": "declaration_differs", "declaration_version": 2, "note": "已电话核实"}
         assert looked == services.body_of("POST", SETTLEMENTS)
 
+    async def test_by_somebody_else_meanwhile_says_so_and_keeps_what_was_typed(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(DIFFERENT)
+        settled = DIFFERS | {"settled": {"settled_by": "user:4", "settled_at": "2020-02-18T09:00:00Z"}}
+        services.answers["GET", ITEMS] = (200, {"items": [settled], "next": None})
+        services.answers["POST", SETTLEMENTS] = (200, {})
+        page = (await browser.submit(f"{DIFFERENT}/settlement", note="已电话核实")).text
+        for words in ("没有保存", "已电话核实", "user:4", "2020-02-18 17:00:00"):
+            assert words in page
+
     async def test_keeps_its_key_while_nobody_knows_what_became_of_it(self, services: StandIns, browser: Browser) -> None:
         services.answers["POST", SETTLEMENTS] = (503, {})
         await browser.open(DIFFERENT)

@@ -35,6 +35,8 @@ FIELDS = {
 }
 SHOWN = ("origin_code", "arrival_date", "person_kind", "trade", "employer")
 """Fields that come filled in. What each was filled in with goes along as `shown_…`."""
+TYPED = ("name", "mobile")
+"""Fields that come empty, for what is masked. What stood there goes along, too."""
 
 
 @router.get("", **PAGE)
@@ -52,10 +54,12 @@ async def correct_pre_registration(visit: Visit, person_id: UUID) -> Response:
     if not body:
         message = visit.text(_("没有需要更正的内容"))
         return await _correction(visit, person_id, typed=visit.form, errors=[FieldError("", message)])
-    key = visit.form.text("key")
+    key, registration, contract_no = visit.form.text("key"), visit.services().registration, str(visit.contract_no)
     try:
+        if overtaken := _overtaken(visit.form, await registration.pre_registration(contract_no, person_id)):
+            return await _correction(visit, person_id, typed=visit.form, overtaken=overtaken, key=key)
         correction = body | {"reason": visit.form.text("reason")}
-        await visit.services().registration.correct(str(visit.contract_no), person_id, correction, key=key)
+        await registration.correct(contract_no, person_id, correction, key=key)
     except (UpstreamRefused, UpstreamAway) as refused:
         wrong, next_key = visit.wrong(refused, FIELDS), visit.key_after(refused)
         return await _correction(visit, person_id, typed=visit.form, errors=wrong, key=next_key)
@@ -80,8 +84,22 @@ def _changed(form: Form) -> dict[str, Any]:
     return changed
 
 
+def _overtaken(form: Form, person: PreRegistration) -> list[str]:
+    """Of the fields that were typed into, those that somebody else put right meanwhile, and otherwise."""
+    now, typed = _shown(person), {name for name in SHOWN if form.text(name) != form.text(f"shown_{name}")}
+    typed |= {name for name in TYPED if form.text(name).strip()}
+    if form.text("origin_text").strip():
+        typed.add("origin_code")
+    return [
+        name
+        for name in (*TYPED, *SHOWN)
+        if name in typed and now.text(f"shown_{name}") != form.text(f"shown_{name}") and now.text(name) != form.text(name)
+    ]
+
+
 def _shown(person: PreRegistration) -> Form:
     """The form as it is given out."""
+    masked = {f"shown_{name}": [getattr(person, name) or ""] for name in TYPED}
     filled = {
         "origin_code": f"{person.origin_code[:2]}0000",
         "arrival_date": person.arrival_date.isoformat() if person.arrival_date else "",
@@ -89,7 +107,7 @@ def _shown(person: PreRegistration) -> Form:
         "trade": person.trade or "",
         "employer": person.employer_credit_code,
     }
-    return Form({name: [filled[each]] for each in SHOWN for name in (each, f"shown_{each}")})
+    return Form({name: [filled[each]] for each in SHOWN for name in (each, f"shown_{each}")} | masked)
 
 
 async def _correction(
@@ -98,19 +116,26 @@ async def _correction(
     *,
     typed: Form | None = None,
     errors: Sequence[FieldError] = (),
+    overtaken: Sequence[str] = (),
     key: str | None = None,
 ) -> Response:
     registration, contract_no = visit.services().registration, str(visit.contract_no)
     person, employers = await asyncio.gather(
         registration.pre_registration(contract_no, person_id), registration.employers(contract_no)
     )
-    visit.form = typed or _shown(person)
+    now = _shown(person)
+    if typed and overtaken:
+        typed = Form({**typed.values, **{f"shown_{name}": [now.text(f"shown_{name}")] for name in overtaken}})
+        message = visit.text(_("打开本页之后,此项已被更正。您填写的内容在:请在“查看”中核对现在的内容,再次提交即以您填写的为准。"))
+        errors = [FieldError(name, message) for name in overtaken]
+    visit.form = typed or now
     return visit.render(
         "correction.html",
         errors=errors,
         person=person,
         person_id=person_id,
         employers=employers,
-        shown=SHOWN,
+        shown=(*TYPED, *SHOWN),
+        overtaken=overtaken,
         key=key,
     )

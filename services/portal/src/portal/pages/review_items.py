@@ -11,6 +11,7 @@ from chassis.faults import NotFound
 from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError
+from portal.languages import _
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.review_items import ReviewItem
 from portal.visits import PAGE, Visit, page
@@ -61,11 +62,14 @@ async def show_review_item(visit: Visit, person_id: UUID, kind: str, declaration
 async def settle_review_item(visit: Visit, person_id: UUID, kind: str, declaration_version: int) -> Response:
     """核实: somebody has looked, and nothing else changes."""
     looked = {"kind": kind, "declaration_version": declaration_version, "note": visit.form.text("note")}
+    which = Which(person_id, kind, declaration_version)
     try:
-        await visit.services().reviews.settle(str(visit.contract_no), person_id, looked, key=visit.form.text("key"))
+        is_first = await visit.services().reviews.settle(str(visit.contract_no), person_id, looked, key=visit.form.text("key"))
     except (UpstreamRefused, UpstreamAway) as refused:
-        which = Which(person_id, kind, declaration_version)
         return await _item(visit, which, errors=visit.wrong(refused, {"/note": "note"}), key=visit.key_after(refused))
+    if not is_first:
+        message = visit.text(_("打开本页之后,该事项已由他人(或在另一页面)核实,以那一次为准。您填写的核实情况没有保存。"))
+        return await _item(visit, which, errors=[FieldError("", message)], unsaved=visit.form.text("note"))
     return visit.go(f"{visit.site}/review-items?done=settled")
 
 
@@ -93,7 +97,13 @@ async def show_note(visit: Visit, person_id: UUID, kind: str, declaration_versio
 
 
 async def _item(
-    visit: Visit, which: Which, *, errors: list[FieldError] | None = None, key: str | None = None, note: str | None = None
+    visit: Visit,
+    which: Which,
+    *,
+    errors: list[FieldError] | None = None,
+    key: str | None = None,
+    note: str | None = None,
+    unsaved: str = "",
 ) -> Response:
     return visit.render(
         "review_item.html",
@@ -101,4 +111,5 @@ async def _item(
         item=await which.found(visit),
         key=key,
         note=note,
+        unsaved=unsaved,
     )

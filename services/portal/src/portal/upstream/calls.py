@@ -26,6 +26,7 @@ TOKEN_REUSED_S = 25.0
 """A token serves so long; then half its life is left for whoever reads it."""
 TOKENS_KEPT_MAX = 2_000
 
+STATUS_CREATED = 201
 STATUS_CHANGED = 412
 """There is a newer version than the one that a change is based on."""
 
@@ -159,6 +160,14 @@ class Calls:
         headers |= {"If-Match": f'"{based_on}"'} if based_on is not None else {}
         response = await self._send(caller, service, "POST", path, json=dict(body), headers=headers)
         return _read(answer, response)
+
+    async def post_once(self, caller: Caller, service: str, path: str, body: Mapping[str, Any], *, key: str) -> bool:
+        """Do what is done once for all. Returns whether it was this that did it, and not another one before.
+
+        Raises: UpstreamRefused, UpstreamAway.
+        """
+        response = await self._send(caller, service, "POST", path, json=dict(body), headers={"Idempotency-Key": key})
+        return response.status_code == STATUS_CREATED
 
     async def put(self, caller: Caller, service: str, path: str, body: Mapping[str, Any], answer: type[A], *, based_on: int) -> A:
         """Put what was made from that version. Raises: UpstreamRefused (412: there is a newer one), UpstreamAway."""

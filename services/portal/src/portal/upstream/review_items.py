@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, RootModel
 
 from portal.upstream.calls import Caller, Calls
-from portal.upstream.registration import PAGE_ROWS, SERVICE, Nothing
+from portal.upstream.registration import PAGE_ROWS, SERVICE
 
 
 class Declared(BaseModel):
@@ -93,8 +93,9 @@ class Reviews:
     async def of_person(self, contract_no: str, person_id: UUID) -> list[ReviewItem]:
         return (await self.calls.get(self.caller, SERVICE, _path(contract_no), ReviewItems, person_id=person_id)).items
 
-    async def settle(self, contract_no: str, person_id: UUID, looked: Mapping[str, Any], *, key: str) -> None:
-        await self.calls.post(self.caller, SERVICE, f"{_path(contract_no)}/{person_id}/settlements", looked, Nothing, key=key)
+    async def settle(self, contract_no: str, person_id: UUID, looked: Mapping[str, Any], *, key: str) -> bool:
+        """Whether it is settled by this; False: it was before, and what was found is not kept."""
+        return await self.calls.post_once(self.caller, SERVICE, f"{_path(contract_no)}/{person_id}/settlements", looked, key=key)
 
     async def found_out(self, contract_no: str, person_id: UUID) -> list[FoundOut]:
         """What was written about this person's items. That it was read is recorded."""
