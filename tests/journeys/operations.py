@@ -109,15 +109,18 @@ def token_of(role: Role, *, key: OKPKey = SIGNING_KEY, age: timedelta = timedelt
 
 
 async def stored(where: Place) -> dict[str, str]:
-    """Everything that the service's database and the key server keep: table → its rows."""
+    """Everything that the service's database and the key server keep: table → a digest of its rows."""
     found: dict[str, str] = {}
     for database in (where.database, where.keys):
         connection = await asyncpg.connect(database.owner_dsn)
         try:
             tables = [row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-            for table in (table for table in tables if not OF_WORKERS.fullmatch(table)):
-                rows = await connection.fetchval(f"SELECT string_agg(t::text, E'\n' ORDER BY t::text) FROM {table} AS t")
-                found[f"{database.name}.{table}"] = rows or ""
+            digests = (
+                f"SELECT '{table}', md5(string_agg(t::text, E'\n' ORDER BY t::text)) FROM {table} AS t"
+                for table in tables
+                if not OF_WORKERS.fullmatch(table)
+            )
+            found |= {f"{database.name}.{table}": digest for table, digest in await connection.fetch(" UNION ALL ".join(digests))}
         finally:
             await connection.close()
     return found
