@@ -18,6 +18,7 @@ from contracts.gatekeeper import EntryAttempted, EntryKind, ExitRegistered, Outc
 from contracts.health import ReadingSource
 from contracts.registration import ContractReported
 from health.domain.commands import Correction
+from health.read_models import missing_reports
 from health.read_models.isolation_ends import Whose
 from health.read_models.missing_reports import MISSING_REPORTS, count_missing, page_of_missing
 from tests.health.facts import (
@@ -36,6 +37,7 @@ from tests.health.facts import (
     reported,
 )
 from tests.health.service import Running
+from tests.in_process import Caller
 from tests.journeys.worlds import example_of
 from tests.measured import measured
 from tests.told import fact
@@ -259,14 +261,35 @@ class TestListSupervisedMissingReports:
         assert 404 == (await officer.get(f"/v1/missing-reports/{places[3][0]}")).status_code
         assert 403 == (await site.get("/v1/missing-reports")).status_code
 
-    async def test_looks_at_so_many_contracts_at_a_time(self, running: Running, person_id: UUID) -> None:
-        district, numbers = "310116", sorted(f"W{uuid4().hex[:12]}" for _ in range(3))
-        facts = [example_of(ContractReported, contract_no=no, station_name="测试", district=district) for no in numbers]
-        contracts = running.registration.tell(*facts, stream_id=uuid4())
+    async def test_looks_at_so_many_contracts_at_a_time(
+        self, running: Running, person_id: UUID, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(missing_reports, "CONTRACTS_LOOKED_AT_MAX", 2)
+        caller, numbers = await supervised(running)
         seen = running.registration.tell(pre_registered(person_id, contract_no=numbers[2]))
-        caller = running.service.caller(Principal("district", Role.DISTRICT_SUPERVISOR, districts=frozenset({district})))
-        assert 200 == (await caller.get("/v1/missing-reports", seen=contracts)).status_code
-        first = (await caller.get("/v1/missing-reports", seen=seen, limit=2)).json()
+        first = (await caller.get("/v1/missing-reports", seen=seen)).json()
         assert ([], numbers[1]) == (first["items"], first["next"]), "where all reports are there, there is nothing to tell"
-        rest = (await caller.get("/v1/missing-reports", limit=2, after=first["next"])).json()
+        rest = (await caller.get("/v1/missing-reports", after=first["next"])).json()
         assert ([numbers[2]], None) == ([each["contract_no"] for each in rest["items"]], rest["next"])
+
+    @pytest.mark.parametrize(("limit", "pages"), [(1, [[1], [2]]), (2, [[1, 2]]), (3, [[1, 2]])])
+    async def test_tells_as_many_contracts_as_are_asked_for(self, running: Running, limit: int, pages: list[list[int]]) -> None:
+        caller, numbers = await supervised(running)
+        seen = running.registration.tell(*(pre_registered(uuid4(), contract_no=each) for each in numbers[1:]))
+        told: list[list[int]] = []
+        after = None
+        while not told or after:
+            page = (await caller.get("/v1/missing-reports", seen=seen, limit=limit, **({"after": after} if after else {}))).json()
+            told.append([numbers.index(each["contract_no"]) for each in page["items"]])
+            after = page["next"]
+        assert pages == told
+
+
+async def supervised(running: Running) -> tuple[Caller, list[str]]:
+    """The officer of a station with three contracts, and their numbers, in order."""
+    station, numbers = f"测试{uuid4().hex[:12]}", sorted(f"W{uuid4().hex[:12]}" for _ in range(3))
+    facts = [example_of(ContractReported, contract_no=no, station_name=station, district="310151") for no in numbers]
+    contracts = running.registration.tell(*facts, stream_id=uuid4())
+    officer = running.service.caller(Principal("officer", Role.STATION_OFFICER, stations=frozenset({station})))
+    assert 200 == (await officer.get("/v1/missing-reports", seen=contracts)).status_code
+    return officer, numbers

@@ -101,7 +101,7 @@ class MissingByContractAnswer(BaseModel):
     date: date
     """In Shanghai."""
     items: list[MissingOnContractItem]
-    """Of the contracts that were looked at, `limit` at most: fewer, or none, where all reports are there."""
+    """`limit` at most: fewer, or none, where on all contracts that one page looks at the reports are there."""
     next: str | None
     """`after` of the next page. None: all contracts within reach were looked at."""
 
@@ -195,9 +195,8 @@ async def list_supervised_missing_reports(
     """未填报 on all contracts of a station, a district or the city: how many people of which contract."""
     await parts.wait_for(seen, MISSING_REPORTS)
     day = on_day or shanghai_date(parts.clock.now())
-    found = await missing_by_contract(parts.pool, day, _supervised_by(caller), after=after or "", limit=limit + 1)
-    items = [MissingOnContractItem(**asdict(each)) for each in found[:limit] if each.missing]
-    following = found[limit - 1].contract_no if len(found) > limit else None
+    found, following = await missing_by_contract(parts.pool, day, _supervised_by(caller), after=after or "", limit=limit)
+    items = [MissingOnContractItem(**asdict(each)) for each in found]
     return MissingByContractAnswer(date=day, items=items, next=following)
 
 

@@ -211,27 +211,32 @@ WHERE f.contract_no = $1 AND f.person_id > $2
 ORDER BY f.person_id
 LIMIT $5
 """  # noqa: S608 - constants
-# Contracts first, and of each its own people: what a page costs depends on no other contract.
+CONTRACTS_LOOKED_AT_MAX = 50
+"""For one page, where nearly all reports are there: with 500 people each, 25,000 are asked about."""
+CONTRACTS = """
+SELECT contract_no FROM contract_place_v1
+WHERE contract_no > $1
+  AND ($2::text[] IS NULL OR station_name = ANY ($2))
+  AND ($3::text[] IS NULL OR district = ANY ($3))
+ORDER BY contract_no
+LIMIT $4
+"""
+# One contract after the other, and none behind the last that is told.
 BY_CONTRACT = f"""
 SELECT p.contract_no, counted.followed, counted.missing
-FROM (
-    SELECT contract_no FROM contract_place_v1
-    WHERE contract_no > $1
-      AND ($2::text[] IS NULL OR station_name = ANY ($2))
-      AND ($3::text[] IS NULL OR district = ANY ($3))
-    ORDER BY contract_no
-    LIMIT $4
-) AS p
+FROM unnest($1::text[]) WITH ORDINALITY AS p (contract_no, number)
 CROSS JOIN LATERAL (
     SELECT count(*) AS followed, count(*) - count(measured.day) AS missing
     FROM followed_person_v2 AS f
     JOIN known_person_v1 AS k USING (contract_no, person_id)
     LEFT JOIN LATERAL (
-        SELECT r.day FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $5 LIMIT 1
+        SELECT r.day FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $2 LIMIT 1
     ) AS measured ON true
     WHERE f.contract_no = p.contract_no AND {IS_FOLLOWED}
 ) AS counted
-ORDER BY p.contract_no
+WHERE counted.missing > 0
+ORDER BY p.number
+LIMIT $3
 """  # noqa: S608 - constants
 
 
@@ -243,8 +248,13 @@ async def page_of_missing(pool: asyncpg.Pool, day: date, whose: Whose, *, after:
 
 async def missing_by_contract(
     pool: asyncpg.Pool, day: date, whose: Whose, *, after: str, limit: int
-) -> Sequence[MissingOnContract]:
-    """The next `limit` contracts of an authority by number, also those where nobody is missing."""
+) -> tuple[Sequence[MissingOnContract], str | None]:
+    """An authority's next contracts by number on which somebody is missing, at most `limit`; and the last that was looked at,
+    None where there are no others."""
     _, _, stations, districts = whose.bounds
-    rows = await pool.fetch(BY_CONTRACT, after, stations, districts, limit, day)
-    return [MissingOnContract(**row) for row in rows]
+    there = await pool.fetch(CONTRACTS, after, stations, districts, CONTRACTS_LOOKED_AT_MAX + 1)
+    numbers = [each["contract_no"] for each in there]
+    looked_at = numbers[:CONTRACTS_LOOKED_AT_MAX]
+    found = [MissingOnContract(**row) for row in await pool.fetch(BY_CONTRACT, looked_at, day, limit)]
+    last = found[-1].contract_no if len(found) == limit else next(reversed(looked_at), None)
+    return found, last if numbers[-1:] != [last] else None

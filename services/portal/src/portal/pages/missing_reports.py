@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from chassis.web import Router
 from contracts.access import Action
-from portal.upstream.health import CONTRACTS_LOOKED_AT
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/supervision/missing-reports", tags=["pages"])
@@ -19,7 +18,7 @@ router = Router(prefix="/supervision/missing-reports", tags=["pages"])
 async def list_missing_reports(visit: Visit, after: str | None = None) -> Response:
     """Contracts by number, those where somebody has no report of today."""
     found = await visit.services().health.supervised_missing(after=after)
-    return visit.render("missing_reports.html", found=found, looked_at=CONTRACTS_LOOKED_AT)
+    return visit.render("missing_reports.html", found=found)
 
 
 @router.get("/{of_contract}", **PAGE)

@@ -89,7 +89,7 @@ async def show_supervised_today(
             services.ban_reviews.supervised(),
             supervised_work(visit),
         ),
-        asyncio.gather(services.health.first_missing(), reporting.days({**narrowed, "days": days}), reporting.stations()),
+        asyncio.gather(services.health.supervised_missing(), reporting.days({**narrowed, "days": days}), reporting.stations()),
     )
     # Neither the gate nor health can read names.
     known = await reporting.people_of(

@@ -19,8 +19,6 @@ ITEMS_MAX = 200
 PAGE_ROWS = 50
 SUPERVISED_ROWS = 15
 """As on all pages of supervision (manual, 2.9)."""
-CONTRACTS_LOOKED_AT = 50
-"""For one page: a station has hardly more, and 500 people each are 25,000 to ask about."""
 
 
 class HealthReport(BaseModel):
@@ -202,19 +200,11 @@ class Health:
         path = f"/v1/contracts/{contract_no}/missing-reports"
         return await self.calls.get(self.caller, SERVICE, path, MissingReports, after=after, limit=limit)
 
-    async def supervised_missing(self, *, after: str | None = None, looked_at: int = CONTRACTS_LOOKED_AT) -> MissingByContract:
-        """How many of which contract have no report of today. Where all reports are there, a page is short."""
-        return await self.calls.get(self.caller, SERVICE, "/v1/missing-reports", MissingByContract, after=after, limit=looked_at)
-
-    async def first_missing(self) -> MissingByContract:
-        """As many as a page of supervision shows, or more, looking at no more contracts than that takes and at some 50 at most."""
-        found = await self.supervised_missing(looked_at=SUPERVISED_ROWS)
-        for _ in range(SUPERVISED_ROWS, CONTRACTS_LOOKED_AT, SUPERVISED_ROWS):
-            if found.next is None or len(found.items) >= SUPERVISED_ROWS:
-                break
-            more = await self.supervised_missing(after=found.next, looked_at=SUPERVISED_ROWS)
-            found = more.model_copy(update={"items": [*found.items, *more.items]})
-        return found
+    async def supervised_missing(self, *, after: str | None = None) -> MissingByContract:
+        """How many of which contract have no report of today. Where nearly all reports are there, a page is short."""
+        return await self.calls.get(
+            self.caller, SERVICE, "/v1/missing-reports", MissingByContract, after=after, limit=SUPERVISED_ROWS
+        )
 
     async def supervised_missing_people(self, contract_no: str, *, after: UUID | None = None) -> MissingReports:
         """Who that is on one of them."""
