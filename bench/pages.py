@@ -35,7 +35,7 @@ from devstack.settings import Settings
 from devstack.story.callers import Caller
 from devstack.suite import throwaway_state
 from devstack.tokens import Account, token
-from portal.digests import Digests
+from portal.digests import Digests, UserKeys
 from portal.operators import SiteGrant
 from portal.session import SESSION_COOKIE, VISITOR_COOKIE
 from portal.users import Supervisor, Users
@@ -223,7 +223,7 @@ async def _cookies(stack: Stack, who: str) -> str:
         await create_pool(stack.databases["portal"].app_dsn, application_name="bench", size_max=1) as pool,
         httpx2.AsyncClient(base_url=stack.url("portal"), trust_env=False) as client,
     ):
-        users = Users(pool, Digests(key_bytes(SecretStr(stack.state.key("user-key")))))
+        users = Users(pool, Digests(UserKeys(key_bytes(SecretStr(stack.state.key("user-key"))))))
         if who == SITE:
             return await _site_user(client, users)
         return await _supervisor(client, users, stack, who)

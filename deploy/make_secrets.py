@@ -1,8 +1,8 @@
 """Makes the secrets of one installation, a file each: those that are missing, and the lists that repeat them.
 
 `python3 deploy/make_secrets.py [FOLDER] [--police 310115 …]` needs nothing but Python. It never changes a secret that is
-there; to change one, delete its file, run this again, and start everything again (docs/operations.md). `--index-key-on-top` alone
-adds to one that is there: SECURITY.md says when.
+there; to change one, delete its file, run this again, and start everything again (docs/operations.md). `--index-key-on-top`
+and `--user-key-on-top` alone add to one that is there: SECURITY.md says when.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ LOGS = ("gatekeeper", "health", "healthcloud_bridge", "police_bridge", "registra
 PASSWORD_BYTES, KEY_BYTES = 24, 32
 OTHERS = ("healthcloud_api_key", "grafana_admin")
 KEYS = ("key_encryption_key", "other_key_encryption_key", "index_key", "signing_key", "retiring_signing_key", "user_key")
+ON_TOP = ("index_key", "user_key")
+"""Those that are changed by another on top of them."""
 SERVERS: Mapping[str, Sequence[str]] = {
     "logs": [f"database_{package}{ending}" for package in LOGS for ending in ("", "_owner")],
     "keys": [*(f"keys_{package}" for package in LOGS), "keys_portal", "keys_keys_owner"],
@@ -45,9 +47,9 @@ def make(folder: Path, *, police: Sequence[str] = ()) -> None:
     _write(folder / "kafka_users", json.dumps(dict(_by_user(folder, users)), indent=1) + "\n")
 
 
-def put_index_key_on_top(folder: Path) -> None:
+def put_on_top(file: Path) -> None:
     """Another key after those that are there. None of them may ever be taken away."""
-    _write(folder / "index_key", f"{(folder / 'index_key').read_text().strip()}\n{_key()}")
+    _write(file, f"{file.read_text().strip()}\n{_key()}")
 
 
 def _key() -> str:
@@ -77,11 +79,15 @@ def main() -> None:
     parser.add_argument(
         "--police", nargs="*", default=[], metavar="CODE", help="districts whose police reads its topic on Kafka, or `city`"
     )
-    parser.add_argument("--index-key-on-top", action="store_true", help="begin to change index_key: SECURITY.md")
+    for name in ON_TOP:
+        option = f"--{name.replace('_', '-')}-on-top"
+        parser.add_argument(
+            option, dest="on_top", action="append_const", const=name, default=[], help=f"begin to change {name}: SECURITY.md"
+        )
     given = parser.parse_args()
     make(given.folder, police=given.police)
-    if given.index_key_on_top:
-        put_index_key_on_top(given.folder)
+    for name in given.on_top:
+        put_on_top(given.folder / name)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from devstack.parts import Parts
 from devstack.ports import HOST, free_port
 from devstack.processes import Process
 from devstack.state import State
-from portal.digests import Digests
+from portal.digests import Digests, UserKeys
 from portal.operators import SiteGrant
 from portal.session import Session
 from portal.users import Users
@@ -112,7 +112,7 @@ async def site(installation: JourneyStack) -> AsyncIterator[Site]:
 
 async def grant(stack: JourneyStack, contract_no: str) -> None:
     async with await create_pool(stack.databases["portal"].app_dsn, application_name="test", size_max=1) as pool:
-        users = Users(pool, Digests(key_bytes(SecretStr(stack.state.key("user-key")))))
+        users = Users(pool, Digests(UserKeys(key_bytes(SecretStr(stack.state.key("user-key"))))))
         for each in (each for each in demo.SITE_ACCOUNTS if each.role in (Role.SITE_OPERATOR, Role.PROJECT_LEAD)):
             grants = [SiteGrant(contract_no, each.role)]
             await users.put_site_user(document_number=each.number, mobile=each.mobile, grants=grants)

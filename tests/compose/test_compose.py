@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from chassis.testing.wait import eventually
-from deploy.make_secrets import make, put_index_key_on_top
+from deploy.make_secrets import make, put_on_top
 from devstack.story import play_at
 from devstack.story.cast import HONGKOU
 from devstack.tokens import Account
@@ -258,7 +258,7 @@ class TestOperation:
         await composition.recreate(*sealing)
 
     async def test_takes_another_index_key_on_top_and_knows_whoever_was_known(self, composition: Composition) -> None:
-        put_index_key_on_top(composition.secrets_folder)
+        put_on_top(composition.secrets_folder / "index_key")
         await composition.recreate(*(name for name in composition.stay if "index_key" in secrets_of(name)))
         said = composition.compose("run", "--rm", "-T", REINDEXES)
         assert re.search(r"^[1-9][\d,]* documents indexed anew, [1-9][\d,]* old indexes dropped", said, re.MULTILINE), said

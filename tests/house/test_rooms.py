@@ -72,6 +72,7 @@ OWN_ROOMS: dict[str, dict[str, str]] = {
         "session.py": "who sits in front of a browser",
         "key_ages.py": "only the portal signs tokens, and only browsers are shown a certificate",
         "digests.py": "what is compared and never read back",
+        "user_keys.py": "how the key of those digests is changed",
         "visits.py": "what is around every page, as chassis.endpoint is around every endpoint",
         "forms.py": "what a browser sends, which is no JSON",
         "upstream": "the services as pages ask them",

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from chassis.settings import keys_bytes
-from deploy.make_secrets import KEYS, make, put_index_key_on_top
+from deploy.make_secrets import KEYS, ON_TOP, make, put_on_top
 
 
 @pytest.fixture
@@ -38,13 +38,15 @@ class TestSecrets:
     def test_of_32_bytes_make_a_key(self, folder: Path, name: str) -> None:
         assert 32 == len(base64.b64decode((folder / name).read_text(), validate=True))
 
-    def test_have_another_index_key_on_top_of_those_that_are_there(self, folder: Path) -> None:
-        (before,) = keys_bytes(SecretStr((folder / "index_key").read_text()))
-        put_index_key_on_top(folder)
-        put_index_key_on_top(folder)
-        first, *later = keys_bytes(SecretStr((folder / "index_key").read_text()))
+    @pytest.mark.parametrize("name", ON_TOP)
+    def test_have_another_key_on_top_of_those_that_are_there(self, folder: Path, name: str) -> None:
+        file = folder / name
+        (before,) = keys_bytes(SecretStr(file.read_text()))
+        put_on_top(file)
+        put_on_top(file)
+        first, *later = keys_bytes(SecretStr(file.read_text()))
         assert (before, 3) == (first, len({first, *later}))
-        assert 0o444 == stat.S_IMODE((folder / "index_key").stat().st_mode)
+        assert 0o444 == stat.S_IMODE(file.stat().st_mode)
 
     def test_are_listed_for_whoever_makes_the_roles(self, folder: Path) -> None:
         (folder / "database_health").unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
@@ -43,11 +44,20 @@ def granted() -> Granted:
 
 @pytest.fixture
 async def app(portal_database: Database, granted: Granted, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
+    async with started(portal_database, granted, monkeypatch, user_key=SEED) as app:
+        yield app
+
+
+@asynccontextmanager
+async def started(
+    database: Database, granted: Granted, monkeypatch: pytest.MonkeyPatch, *, user_key: str
+) -> AsyncIterator[FastAPI]:
+    """A portal that was told this key, or these."""
     transport = httpx2.MockTransport(granted.answer)
     monkeypatch.setattr(wiring, "_client", lambda: httpx2.AsyncClient(transport=transport))
-    monkeypatch.setenv("GATEHOUSE_DATABASE_DSN", portal_database.app_dsn)
+    monkeypatch.setenv("GATEHOUSE_DATABASE_DSN", database.app_dsn)
     monkeypatch.setenv("GATEHOUSE_SIGNING_KEY", SEED)
-    monkeypatch.setenv("GATEHOUSE_USER_KEY", SEED)
+    monkeypatch.setenv("GATEHOUSE_USER_KEY", user_key)
     monkeypatch.setenv("GATEHOUSE_MESSAGE_GATEWAY_URL", "http://nowhere")
     monkeypatch.setenv("GATEHOUSE_RETIRING_SIGNING_KEY", OLD_SEED)
     async with machinery(SERVICE, Settings()) as parts:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from chassis.clock import SystemClock
 from chassis.web import create_app
 from contracts.access import Role
-from portal.digests import Digests
+from portal.digests import Digests, UserKeys
 from portal.operators import SiteGrant
 from portal.rendering import Renderer
 from portal.session import Session, Sessions
@@ -729,7 +729,7 @@ def app_of(stand_ins: StandIns, session: Callable[[], Session] = operator) -> Fa
     """The pages, with that session for whoever comes."""
     key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
     settings = Settings(database_dsn="nowhere", signing_key=key, user_key=key)  # type: ignore[arg-type]
-    digests = Digests(bytes(32))
+    digests = Digests(UserKeys(bytes(32)))
     sessions = Sessions(MagicMock(), digests, MagicMock(), MagicMock())
 
     async def of(request: Request) -> Session:

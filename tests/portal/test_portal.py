@@ -150,7 +150,7 @@ class TestCommandLine:
         told = {"GATEHOUSE_DOCUMENT_NUMBER": number, "GATEHOUSE_MOBILE": "+86 13800009999"}
         await run(portal_database, "site-user-put", "--role", "project_lead", "--contract", "W1", "--contract", "W2", **told)
         users: Users = app.state.portal.users
-        user_id = await users.site_user_of(*users.digests_of(number, "13800009999"))
+        user_id = await users.site_user_of(document_number=number, mobile="13800009999")
         assert user_id
         assert [SiteGrant("W1", Role.PROJECT_LEAD), SiteGrant("W2", Role.PROJECT_LEAD)] == await users.grants_of(user_id)
 

@@ -16,7 +16,7 @@ from contracts.access import Role
 from devstack.services import Stack
 from devstack.state import State
 from devstack.story.cast import CONTRACTS, HONGKOU, PUDONG, citizen_id
-from portal.digests import Digests
+from portal.digests import Digests, UserKeys
 from portal.operators import SiteGrant
 from portal.users import Supervisor, Users
 
@@ -62,7 +62,7 @@ async def put_accounts(stack: Stack) -> None:
     """Make them, or make them anew."""
     pool = await create_pool(stack.databases["portal"].app_dsn, application_name="devstack", size_max=1)
     async with pool:
-        users = Users(pool, Digests(key_bytes(SecretStr(stack.state.key("user-key")))))
+        users = Users(pool, Digests(UserKeys(key_bytes(SecretStr(stack.state.key("user-key"))))))
         for each in SITE_ACCOUNTS:
             await users.put_site_user(document_number=each.number, mobile=each.mobile, grants=each.grants)
         for supervisor in SUPERVISORS:

@@ -15,12 +15,12 @@ import asyncpg
 from chassis.auth import Principal
 from chassis.database import create_pool
 from chassis.runner import main
-from chassis.settings import key_bytes
+from chassis.settings import keys_bytes
 from contracts.access import SCOPES, Role, Scope
 from contracts.identity import DocumentType, canonical_number, parse_mobile
 from contracts.times import shanghai_date
 from portal.accounts import put_client
-from portal.digests import Digests
+from portal.digests import Digests, UserKeys
 from portal.operators import SiteGrant
 from portal.settings import Settings
 from portal.users import Supervisor, Users
@@ -59,7 +59,7 @@ async def supervisor_put(given: Namespace, pool: asyncpg.Pool) -> None:
 
 
 def _users(pool: asyncpg.Pool) -> Users:
-    return Users(pool, Digests(key_bytes(Settings().user_key)))
+    return Users(pool, Digests(UserKeys(*keys_bytes(Settings().user_key))))
 
 
 def _secret(variable: str) -> str:

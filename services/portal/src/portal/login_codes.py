@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from chassis.faults import TooManyRequests
+from portal import user_keys
 from portal.digests import Digests
 from portal.message_gateway import Message, Outbox
 from portal.operators import Operators
@@ -48,61 +49,63 @@ class LoginCodes:
 
     async def ask(self, *, document_number: str, mobile: str) -> Challenge:
         """A challenge; the code is on its way if there is such a user. Raises: TooManyRequests, Unavailable, UpstreamAway."""
-        document, phone = self._users.digests_of(document_number, mobile)
-        await self._bound(document)
-        user_id = await self._users.site_user_of(document, phone)
+        await self._bound(document_number)
+        user_id = await self._users.site_user_of(document_number=document_number, mobile=mobile)
         rights = await self._operators.look_up(document_number=document_number, mobile=mobile)
         if rights.operator is not None and (user_id or rights.grants):
             user_id = await self._users.put_operator(user_id, rights.operator, document_number=document_number, mobile=mobile)
         made = Challenge(secrets.token_urlsafe(24), f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}")
-        await self._pool.execute(
-            """
-            INSERT INTO login_code (challenge_digest, user_id, document_digest, mobile_digest, code_digest)
-            VALUES ($1, $2, $3, $4, $5)
-            """,
-            self._digests.of("challenge", made.challenge_id),
-            user_id,
-            document,
-            phone,
-            self._digests.of("code", made.challenge_id, made.code),
-        )
+        async with self._pool.acquire() as connection, connection.transaction():
+            digests = await user_keys.counting(connection, self._digests)
+            await connection.execute(
+                """
+                INSERT INTO login_code (challenge_digest, user_id, document_digest, mobile_digest, code_digest)
+                VALUES ($1, $2, $3, $4, $5)
+                """,
+                digests.of("challenge", made.challenge_id),
+                user_id,
+                digests.of("document", document_number),
+                digests.of("mobile", mobile),
+                digests.of("code", made.challenge_id, made.code),
+            )
         text = f"【工地防疫实名制】验证码 {made.code},{CODE_MINUTES} 分钟内有效。"
         self._outbox.put(Message(mobile, text) if user_id else None)
         return made
 
     async def redeem(self, challenge_id: str, *, document_number: str, mobile: str, code: str) -> UUID | None:
-        """Whoever the code proves to be. It opens once, for the number and mobile that it was asked with."""
-        document, phone = self._users.digests_of(document_number, mobile)
+        """Whoever the code proves to be. It opens once, for the number and mobile that it was asked with. Raises: Unavailable."""
         user_id: UUID | None = await self._pool.fetchval(
             """
             DELETE FROM login_code
-            WHERE challenge_digest = $1 AND document_digest = $2 AND mobile_digest = $3 AND code_digest = $4
+            WHERE challenge_digest = ANY ($1) AND document_digest = ANY ($2)
+              AND mobile_digest = ANY ($3) AND code_digest = ANY ($4)
               AND failures < $5 AND sent_at > clock_timestamp() - make_interval(mins => $6)
             RETURNING user_id
             """,
-            self._digests.of("challenge", challenge_id),
-            document,
-            phone,
-            self._digests.of("code", challenge_id, code),
+            self._digests.either("challenge", challenge_id),
+            self._digests.either("document", document_number),
+            self._digests.either("mobile", mobile),
+            self._digests.either("code", challenge_id, code),
             FAILURES_MAX,
             CODE_MINUTES,
         )
         if user_id is None:
+            await user_keys.insist(self._pool, self._digests)
             await self._pool.execute(
-                "UPDATE login_code SET failures = failures + 1 WHERE challenge_digest = $1",
-                self._digests.of("challenge", challenge_id),
+                "UPDATE login_code SET failures = failures + 1 WHERE challenge_digest = ANY ($1)",
+                self._digests.either("challenge", challenge_id),
             )
         return user_id
 
-    async def _bound(self, document: bytes) -> None:
+    async def _bound(self, document_number: str) -> None:
         """Raises: TooManyRequests."""
         await self._pool.execute("DELETE FROM login_code WHERE sent_at < clock_timestamp() - $1::interval", CODES_WITHIN)
         row = await self._pool.fetchrow(
             """
             SELECT count(*) AS codes, extract(epoch FROM clock_timestamp() - max(sent_at))::float8 AS last_s
-            FROM login_code WHERE document_digest = $1
+            FROM login_code WHERE document_digest = ANY ($1)
             """,
-            document,
+            self._digests.either("document", document_number),
         )
         codes, last_s = (row["codes"], row["last_s"]) if row else (0, None)
         if last_s is not None and last_s < PAUSE_S:

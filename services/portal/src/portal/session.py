@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from chassis.auth import Principal
 from contracts.access import Action, Role, may
+from portal import user_keys
 from portal.digests import Digests
 from portal.operators import Operators, Rights, SiteGrant
 from portal.users import Supervisor, Users
@@ -96,34 +97,37 @@ class Sessions:
         With `gate_contract_no` it is a turnstile's: never idle, for workers come all day and nobody is there to sign in again.
         """
         name = secrets.token_urlsafe(32)
-        await self._pool.execute("DELETE FROM session WHERE began_at < clock_timestamp() - $1::interval", SESSION_LIFE)
-        await self._pool.execute(
-            "INSERT INTO session (session_digest, user_id, account, gate_contract_no) VALUES ($1, $2, $3, $4)",
-            self._digests.of("session", name),
-            user_id,
-            account,
-            gate_contract_no,
-        )
+        async with self._pool.acquire() as connection, connection.transaction():
+            digests = await user_keys.counting(connection, self._digests)
+            await connection.execute("DELETE FROM session WHERE began_at < clock_timestamp() - $1::interval", SESSION_LIFE)
+            await connection.execute(
+                "INSERT INTO session (session_digest, user_id, account, gate_contract_no) VALUES ($1, $2, $3, $4)",
+                digests.of("session", name),
+                user_id,
+                account,
+                gate_contract_no,
+            )
         set_cookie(response, SESSION_COOKIE, name, life=SESSION_LIFE)
 
     async def of(self, request: Request) -> Session | None:
-        """The session that the browser names, if it is still good, with what it may now. Raises: UpstreamAway."""
+        """The session that the browser names, if it is still good, with what it may now. Raises: UpstreamAway, Unavailable."""
         name = request.cookies.get(SESSION_COOKIE, "")
         if not name or len(name) > COOKIE_CHARS_MAX:
             return None
         row = await self._pool.fetchrow(
             """
             UPDATE session SET used_at = CASE WHEN $4 THEN clock_timestamp() ELSE used_at END
-            WHERE session_digest = $1 AND began_at > clock_timestamp() - $3::interval
+            WHERE session_digest = ANY ($1) AND began_at > clock_timestamp() - $3::interval
                 AND (used_at > clock_timestamp() - $2::interval OR gate_contract_no IS NOT NULL)
             RETURNING *
             """,
-            self._digests.of("session", name),
+            self._digests.either("session", name),
             SESSION_IDLE,
             SESSION_LIFE,
             BY_ITSELF not in request.headers,
         )
         if row is None:
+            await user_keys.insist(self._pool, self._digests)
             return None
         grants = await self._grants_of(row["user_id"]) if row["user_id"] else ()
         supervisor = await self._users.supervisor_of(row["account"]) if row["account"] else None
@@ -140,23 +144,23 @@ class Sessions:
             """
             UPDATE session
             SET seen = seen || jsonb_build_object($2::text, jsonb_build_array(extract(epoch FROM clock_timestamp()), $3::text))
-            WHERE session_digest = $1
+            WHERE session_digest = ANY ($1)
             """,
-            session.digest,
+            self._digests.either_of_stored(session.digest),
             service,
             token,
         )
 
     async def end(self, request: Request, response: Response) -> None:
         name = request.cookies.get(SESSION_COOKIE, "")
-        await self._pool.execute("DELETE FROM session WHERE session_digest = $1", self._digests.of("session", name))
+        await self._pool.execute("DELETE FROM session WHERE session_digest = ANY ($1)", self._digests.either("session", name))
         response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
 
     # --- Forms come from our own pages ---------------------------------------------------------------------------------
 
     def form_token(self, visitor: str) -> str:
         """What a form of this browser carries."""
-        return self._digests.of("form", visitor).hex()
+        return self._digests.of_first("form", visitor).hex()
 
     def is_ours(self, visitor: str, token: str) -> bool:
         """Whether the form is one that we gave to this browser."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from chassis.settings import Key, ServiceSettings
+from chassis.settings import Key, Keys, ServiceSettings
 from portal.addresses import is_among
 
 
@@ -29,9 +29,9 @@ class Settings(ServiceSettings):
     """Seed of the Ed25519 key that tokens are signed with. Only the portal has it."""
     retiring_signing_key: Key | None = None
     """Seed of the key before it, published a while longer: for a minute after the last process changed to the new one."""
-    user_key: Key
-    """Key of the digests by which users and sessions are found, and of one-time passwords' seeds. Only the portal has it. With
-    another key nobody can sign in until accounts are put anew."""
+    user_key: Keys
+    """Key of the digests by which users and sessions are found, and of one-time passwords' seeds; and after it, once it was
+    changed, those on top of it, the newest last. Only the portal has it."""
     registration_url: str = "http://127.0.0.1:8101"
     """Where registration is."""
     health_url: str = "http://127.0.0.1:8102"

@@ -16,9 +16,11 @@ import asyncpg
 import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.exceptions import InvalidTag
 
 from chassis.faults import Unavailable
 from contracts.access import Role
+from portal import user_keys
 from portal.digests import Digests
 from portal.operators import Operator, SiteGrant
 
@@ -55,8 +57,8 @@ class Users:
 
     async def put_site_user(self, *, document_number: str, mobile: str, grants: Sequence[SiteGrant]) -> None:
         """Make the account, or give it another mobile and other grants. Grants that are not named are gone."""
-        document, phone = self.digests_of(document_number, mobile)
         async with self._pool.acquire() as connection, connection.transaction():
+            digests = await user_keys.counting(connection, self._digests)
             user_id = await connection.fetchval(
                 """
                 INSERT INTO site_user (user_id, document_digest, mobile_digest) VALUES ($1, $2, $3)
@@ -66,8 +68,8 @@ class Users:
                 RETURNING user_id
                 """,
                 uuid4(),
-                document,
-                phone,
+                digests.of("document", document_number),
+                digests.of("mobile", mobile),
             )
             await connection.execute("DELETE FROM site_grant WHERE user_id = $1", user_id)
             await connection.executemany(
@@ -79,30 +81,32 @@ class Users:
         """Make the account, or give it other secrets and another reach. It is not locked any more. Raises: ValueError."""
         if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
             raise ValueError(f"a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")
-        await self._pool.execute(
-            """
-            INSERT INTO supervisor (account, password_hash, totp_secret, role, stations, districts) VALUES ($1, $2, $3, $4, $5, $6)
-            ON CONFLICT (account) DO UPDATE SET
-                password_hash = excluded.password_hash, totp_secret = excluded.totp_secret, role = excluded.role,
-                stations = excluded.stations, districts = excluded.districts, failures = 0, locked_until = NULL,
-                changed_at = clock_timestamp()
-            """,
-            supervisor.account,
-            await asyncio.to_thread(self._hasher.hash, password),
-            self._digests.locked_away(totp_secret, owner=supervisor.account),
-            supervisor.role.value,
-            sorted(supervisor.stations),
-            sorted(supervisor.districts),
-        )
+        password_hash = await asyncio.to_thread(self._hasher.hash, password)
+        async with self._pool.acquire() as connection, connection.transaction():
+            digests = await user_keys.counting(connection, self._digests)
+            await connection.execute(
+                """
+                INSERT INTO supervisor (account, password_hash, totp_secret, role, stations, districts)
+                VALUES ($1, $2, $3, $4, $5, $6)
+                ON CONFLICT (account) DO UPDATE SET
+                    password_hash = excluded.password_hash, totp_secret = excluded.totp_secret, role = excluded.role,
+                    stations = excluded.stations, districts = excluded.districts, failures = 0, locked_until = NULL,
+                    changed_at = clock_timestamp()
+                """,
+                supervisor.account,
+                password_hash,
+                digests.locked_away(totp_secret, owner=supervisor.account),
+                supervisor.role.value,
+                sorted(supervisor.stations),
+                sorted(supervisor.districts),
+            )
 
-    def digests_of(self, document_number: str, mobile: str) -> tuple[bytes, bytes]:
-        """By which a user of sites is found."""
-        return self._digests.of("document", document_number), self._digests.of("mobile", mobile)
-
-    async def site_user_of(self, document: bytes, mobile: bytes) -> UUID | None:
+    async def site_user_of(self, *, document_number: str, mobile: str) -> UUID | None:
         """Whoever has both."""
         found: UUID | None = await self._pool.fetchval(
-            "SELECT user_id FROM site_user WHERE document_digest = $1 AND mobile_digest = $2", document, mobile
+            "SELECT user_id FROM site_user WHERE document_digest = ANY ($1) AND mobile_digest = ANY ($2)",
+            self._digests.either("document", document_number),
+            self._digests.either("mobile", mobile),
         )
         return found
 
@@ -113,19 +117,21 @@ class Users:
             query = "UPDATE site_user SET operator_id = $2, mobile_fingerprint = $3 WHERE user_id = $1"
             await self._pool.execute(query, user_id, *names)
             return user_id
-        made: UUID = await self._pool.fetchval(
-            """
-            INSERT INTO site_user (user_id, document_digest, mobile_digest, operator_id, mobile_fingerprint)
-            VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT (document_digest) DO UPDATE SET
-                operator_id = excluded.operator_id, mobile_fingerprint = excluded.mobile_fingerprint
-            RETURNING user_id
-            """,
-            uuid4(),
-            self._digests.of("operator", document_number, mobile),
-            self._digests.of("mobile", mobile),
-            *names,
-        )
+        async with self._pool.acquire() as connection, connection.transaction():
+            digests = await user_keys.counting(connection, self._digests)
+            made: UUID = await connection.fetchval(
+                """
+                INSERT INTO site_user (user_id, document_digest, mobile_digest, operator_id, mobile_fingerprint)
+                VALUES ($1, $2, $3, $4, $5)
+                ON CONFLICT (document_digest) DO UPDATE SET
+                    operator_id = excluded.operator_id, mobile_fingerprint = excluded.mobile_fingerprint
+                RETURNING user_id
+                """,
+                uuid4(),
+                digests.of("operator", document_number, mobile),
+                digests.of("mobile", mobile),
+                *names,
+            )
         return made
 
     async def operator_of(self, user_id: UUID) -> Operator | None:
@@ -151,7 +157,12 @@ class Users:
         right = await self._verifies(row["password_hash"] if row else self._hash_of_nobody, password)
         if row is None:
             return False
-        step = self._step_of(self._digests.opened(row["totp_secret"], owner=account), code, now)
+        try:
+            seed = self._digests.opened(row["totp_secret"], owner=account)
+        except InvalidTag:
+            await user_keys.insist(self._pool, self._digests)
+            return False  # Whoever put it had a key that nobody has any more.
+        step = self._step_of(seed, code, now)
         if row["locked_until"] is not None and row["locked_until"] > now:
             return False
         if not right or step is None or not await self._takes(account, step):

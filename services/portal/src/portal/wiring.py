@@ -11,10 +11,10 @@ from joserfc.jwk import OKPKey
 
 from chassis.measuring import Measure
 from chassis.service import Application, Machinery, NotConfigured, Service
-from chassis.settings import key_bytes
+from chassis.settings import key_bytes, keys_bytes
 from portal import token_api
 from portal.accounts import Accounts
-from portal.digests import Digests
+from portal.digests import Digests, UserKeys
 from portal.key_ages import LOOK_EVERY_S, KeyAges
 from portal.login_codes import LoginCodes
 from portal.message_gateway import ConsoleGateway, HttpGateway, MessageGateway, Outbox
@@ -52,6 +52,7 @@ from portal.settings import Settings
 from portal.throttle import Throttle
 from portal.token_api import TokenIssuer
 from portal.upstream.calls import ANSWER_S_MAX, CONNECT_S_MAX, CONNECTIONS_MAX, Calls, TokenDesk
+from portal.user_keys import REHASH_USERS
 from portal.users import Users
 from portal.wired import Portal
 
@@ -120,7 +121,7 @@ def wire(parts: Machinery[Settings]) -> Application:
 
 def _portal(parts: Machinery[Settings], key: OKPKey) -> Portal:
     settings = parts.settings
-    digests = Digests(key_bytes(settings.user_key))
+    digests = Digests(UserKeys(*keys_bytes(settings.user_key)))
     users = Users(parts.pool, digests)
     outbox = Outbox(_gateway(settings))
     calls = Calls(_client(), _urls(settings), TokenDesk(key, parts.clock))
@@ -175,4 +176,5 @@ SERVICE = Service(
     migrations=[Path(__file__).parent / "migrations"],
     wire=wire,
     has_log=False,
+    operations=[REHASH_USERS],
 )
