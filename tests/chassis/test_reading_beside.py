@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import ClassVar, Literal
 
 import asyncpg
@@ -18,9 +19,9 @@ from chassis.crash_points import CrashPoint
 from chassis.database import DATABASE_ERRORS, Connection
 from chassis.event_store import EventStore
 from chassis.kafka import make_producer
-from chassis.leases import LeaseLost
+from chassis.leases import Lease, LeaseLost
 from chassis.progress import NOTHING, PositionsMoved, Progress
-from chassis.projector import ForeignLog, OwnLog
+from chassis.projector import ForeignLog, OwnLog, lease_name
 from chassis.shard_heads import ShardHeads
 from chassis.subscribers import Fact
 from chassis.testing.wait import eventually
@@ -199,6 +200,60 @@ class TestWhoIsNew:
             assert {("other/behind", PARTITION): "unknown-version"} == projector.halts
         assert {} == projector.halts
 
+    async def test_in_several_partitions_leaves_the_database_to_the_others(
+        self, log: LogDatabase, store: EventStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It has few transactions at once, and whoever waits for his turn among those behind holds up nobody."""
+        monkeypatch.setattr(projector_module, "BEHIND_AT_ONCE", 1)
+        monkeypatch.setattr(projector_module, "READ_EVENTS_MAX", 5)
+        partitions = (1, 2)
+        streams = [in_shard(each) for each in partitions]
+        await log.owner.execute("INSERT INTO lease (name, token) VALUES ('project/02', $1)", TOKEN)
+        heads, told = ShardHeads(log.pool), 0
+
+        async def tell(times: int) -> None:
+            nonlocal told
+            for _ in range(times):
+                await asyncio.gather(*(store.append(append_of(stream, at=told)) for stream in streams))
+                told += 1
+
+        @asynccontextmanager
+        async def projecting_both(*read_models: Taken) -> AsyncIterator[None]:
+            works = projector_of(log, *read_models, source=OwnLog(SERVICE, log.pool, heads)).works()
+            names = [lease_name(each) for each in partitions]
+            tasks = [asyncio.ensure_future(works[name](Lease(name, TOKEN))) for name in names]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+
+        async def all_have(reader: str, *shards: int) -> bool:
+            return {told} == {await position(log, shard, reader, SERVICE) for shard in shards}
+
+        polling = asyncio.create_task(heads.run())
+        await tell(20)
+        async with projecting_both(Taken()):
+            await eventually(lambda: all_have("taken_v1", *partitions))
+        at_work: list[int] = []
+        opened = asyncio.Event()
+
+        async def hold(connection: Connection, facts: Sequence[Fact[Counted]]) -> None:
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            at_work.append(facts[0].recorded.shard)
+            await opened.wait()
+
+        async with projecting_both(Taken(), Taken(NEW, after_writing=hold)):
+            await eventually(lambda: at_work)
+            await tell(1)
+            await eventually(lambda: all_have("taken_v1", *({*partitions} - {at_work[0]})))
+            assert 1 == len(at_work)
+            opened.set()
+            await eventually(lambda: all_have(NEW, *partitions))
+            assert {*partitions} == {*at_work}, "invalid: it was behind in one alone"
+        polling.cancel()
+
     async def test_is_told_of_apart_from_the_others(self, log: LogDatabase) -> None:
         topic = await had(log)
         topic.given_beside = gate = Gate(3)
@@ -256,6 +311,24 @@ class TestWhoIsHindered:
         assert HAD == topic.follows[0], "the others went on where they were"
         assert 2 == len(topic.follows), "they began once more, when it joined them, and never else"
         await each_once(log, HAD + 2)
+
+    async def test_does_not_join_them_before_it_is_over(self, log: LogDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Though it is near by now, as where much comes at once: it would take them with it."""
+        topic, hindered = await had(log), Hindered(ONE_HINDERED["a deadlock"])
+        projector = projector_of(log, Taken(subscribes=OTHER), Taken(NEW, OTHER, after_writing=hindered), source=topic)
+        async with projecting(projector) as task:
+            await eventually(lambda: hindered.batches > 3)
+            monkeypatch.setattr(projector_module, "NEAR_EVENTS", 2 * HAD)
+            tried = hindered.batches
+            await eventually(lambda: hindered.batches > tried + 2)
+            news(topic)
+            await eventually(lambda: has_reached(log, PARTITION, HAD + 1))
+            assert ({("other/behind", PARTITION): "hindered"}, False) == (projector.halts, task.done())
+            assert [HAD] == topic.follows, "nobody has joined"
+
+            hindered.is_over = True
+            await eventually(lambda: has_reached(log, PARTITION, HAD + 1, NEW))
+        await each_once(log, HAD + 1)
 
     async def test_goes_on_in_the_middle_of_a_batch_whose_first_half_is_stored(self, log: LogDatabase) -> None:
         topic = await had(log)

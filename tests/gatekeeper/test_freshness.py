@@ -172,6 +172,15 @@ class TestKeeper:
         await gate.takes_in("health", 1)
         assert await gate.moves()
 
+    @pytest.mark.parametrize(("source", "late"), [(source, reader) for source in SOURCES for reader in READERS[source]])
+    async def test_waits_for_each_on_whom_a_verdict_rests(self, gate: Gate, source: str, late: str) -> None:
+        """He may be behind alone, as whoever was halted and reads beside the others since."""
+        gate.logs[source].heads[SHARD] = (1, 1)
+        gate.reached |= {(reader, source, SHARD): 1 for reader in READERS[source] if reader != late}
+        assert await gate.stands()
+        gate.reaches(source, 1)
+        assert await gate.moves()
+
     @pytest.mark.parametrize(
         ("epoch", "head", "reason"),
         [
