@@ -10,7 +10,8 @@ APPENDS, OVERTAKEN = "gatehouse_appends_total", 'outcome="conflict"'
 PAGE = Page(
     uid="gatehouse-event-way",
     title="The way of an event",
-    description="From the command to the rows that answer for it. Runbooks: log-closed, relay-stuck, projection-old, halted.",
+    description="From the command to the rows that answer for it."
+    " Runbooks: log-closed, relay-stuck, projection-old, halted, foreign-records.",
     rows=[
         Row(
             "Now",

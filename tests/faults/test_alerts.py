@@ -36,6 +36,7 @@ BROKEN: Mapping[str, Mapping[Wrong, Sequence[str]]] = {
     "topics, processes and others": {
         wrongs.police_silent: ["PoliceBehind"],
         wrongs.hole_in_a_topic: ["ProjectionHalted"],
+        wrongs.foreign_record: ["ForeignRecords"],
         wrongs.commands_in_each_others_way: ["AppendConflicts"],
         wrongs.topic_deleted: ["TopicLost"],
         wrongs.healthcloud_away: ["HealthCloudAway"],

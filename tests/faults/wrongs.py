@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx2
-from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -116,6 +116,20 @@ async def topic_deleted(stack: FaultStack, here: Town) -> AsyncIterator[None]:
         await asyncio.to_thread(deleted.result)
     await asyncio.to_thread(provision, stack.kafka.bootstrap, [topic], prefix=stack.stack.topic_prefix)
     yield
+
+
+@asynccontextmanager
+async def foreign_record(stack: FaultStack, here: Town) -> AsyncIterator[None]:
+    """By the operator's door, where whoever comes may do everything. docs/runbooks/foreign-records.md, 1: `verify` names it, and
+    nothing else; it is over by itself."""
+    producer = Producer({"bootstrap.servers": stack.kafka.bootstrap, "log_level": 0})
+    producer.produce(EVENT_TOPICS["registration"].full_name(stack.stack.topic_prefix), b"written by nobody", key=b"of nobody")
+    assert 0 == await asyncio.to_thread(producer.flush, COMMAND_S_MAX)
+    yield
+    with suppress(children.ChildEnded):  # It ends with 1, for there is a difference.
+        await operate(stack, "registration", "verify")
+    said = stack.stack.state.log("registration-verify").read_text()
+    assert re.search(r"^Partition \d+, offset \d+: no event of ours\.\nregistration: 1 differences\.$", said, re.MULTILINE), said
 
 
 @asynccontextmanager

@@ -137,6 +137,11 @@ CASES = [
         {series("gatehouse_parked_events", "gatekeeper", subscriber="clearance_v1"): "0x4 2x4 0x8"},
         {"1m": QUIET, "1m45s": [{"service": "gatekeeper", "subscriber": "clearance_v1"}], "3m": QUIET},
     ),
+    Case(
+        "ForeignRecords",
+        {series("gatehouse_consumer_quarantined_total", "reporting"): "0x8 2x80"},
+        {"1m": QUIET, "3m": [{"service": "reporting"}], "15m": QUIET},
+    ),
     # One command in eleven is usual; one in three is not, where it is more than a handful.
     Case(
         "AppendConflicts",
