@@ -248,7 +248,8 @@ class TestListSupervisedMissingReports:
         site = running.caller(Role.SITE_OPERATOR, one)
         reading = {"contract_no": one, "read_at": datetime.now(UTC).isoformat(), "reading_celsius": 36.5, "symptoms": ["none"]}
         assert 200 == (await site.get(f"/v1/contracts/{one}/missing-reports", seen=seen)).status_code
-        stored = await site.post(f"/v1/people/{people[0]}/health-reports", reading)
+        path = f"/v1/people/{people[0]}/health-reports"
+        _, stored = [await site.post(path, reading | {"reading_celsius": each}) for each in (36.5, 36.6)]
         officer = running.service.caller(Principal("officer", Role.STATION_OFFICER, stations=frozenset({station})))
         assert 200 == (await officer.get("/v1/missing-reports", seen=contracts)).status_code
         answer = (await officer.get("/v1/missing-reports", seen=stored.headers["consistency-token"])).json()

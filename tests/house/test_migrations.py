@@ -22,6 +22,7 @@ INDEX = re.compile(r"\bCREATE\s+(?:UNIQUE\s+)?INDEX\s+(?!CONCURRENTLY\b)[\w\s]*?
 TABLE = re.compile(r"\bCREATE\s+(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?([\w.]+)", re.IGNORECASE)
 BEFORE_THE_FIRST_RELEASE = {
     "gatekeeper_0004_contract_places.sql",
+    "health_0012_reports_of_a_day.sql",
     "healthcloud_bridge_0003_followed.sql",
     "keys_0003_access_of_person.sql",
     "log_0004_forget_answers.sql",

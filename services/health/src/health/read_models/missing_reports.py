@@ -226,12 +226,10 @@ BY_CONTRACT = f"""
 SELECT p.contract_no, counted.followed, counted.missing
 FROM unnest($1::text[]) WITH ORDINALITY AS p (contract_no, number)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS followed, count(*) - count(measured.day) AS missing
+    SELECT count(DISTINCT f.person_id) AS followed, count(DISTINCT f.person_id) FILTER (WHERE r.day IS NULL) AS missing
     FROM followed_person_v2 AS f
     JOIN known_person_v1 AS k USING (contract_no, person_id)
-    LEFT JOIN LATERAL (
-        SELECT r.day FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $2 LIMIT 1
-    ) AS measured ON true
+    LEFT JOIN reported_v2 AS r ON r.person_id = f.person_id AND r.day = $2
     WHERE f.contract_no = p.contract_no AND {IS_FOLLOWED}
 ) AS counted
 WHERE counted.missing > 0
