@@ -89,13 +89,14 @@ def with_examples(operations: Sequence[Operation]) -> dict[str, Any]:
     document: dict[str, Any] = copy.deepcopy(dict(operations[0].document))
     for operation in operations:
         good, described = operation.example.good, document["paths"][operation.path][operation.method.lower()]
-        given = {**good.path, **good.query, "If-Match": '"1"', "Idempotency-Key": f"example-{operation.name}"}
+        headers = {"Consistency-Token": f"{operation.place.running.parts.name}/1/0:0", "If-Match": '"1"'}
+        given = {**good.path, **good.query, **headers, "Idempotency-Key": f"example-{operation.name}"}
         for parameter in described.get("parameters", ()):
             if parameter["name"] in given:
                 parameter["example"] = given[parameter["name"]]
-            if parameter["name"] == "Consistency-Token":
+            if parameter["name"] in headers:
                 # schemathesis 4.32 sends `0` where a header's pattern asks for anything but letters and digits.
-                parameter["schema"] = {"enum": [f"{operation.place.running.parts.name}/1/0:0"]}
+                parameter["schema"] = {"enum": [headers[parameter["name"]]]}
         if good.body is not None:
             described["requestBody"]["content"]["application/json"]["example"] = good.body
     return document
