@@ -28,6 +28,7 @@ from chassis.tables import ReadModel, Rows
 from chassis.twin_tables import TwinTables, owner_pool
 from contracts.event import SHARDS, Recorded, record_headers
 from devstack.databases import Database
+from tests.at_work import at_work
 from tests.chassis.log_database import LogDatabase, opened_log
 from tests.chassis.tallies import SERVICE, append_of, in_shard
 from tests.chassis.tally_rows import MADE, MODEL, TABLES, OtherCounted
@@ -86,14 +87,8 @@ class Service:
         projector = Projector(
             pool=self.log.pool, sources=sources, read_models=[model], policies=[], partitions=PARTITIONS, store=self.store
         )
-        works = [Leases(self.log.pool, projector.works()).run(), heads.run(), feed.run()]
-        tasks = [asyncio.create_task(work) for work in works]
-        try:
+        async with at_work(Leases(self.log.pool, projector.works()).run(), heads.run(), feed.run()):
             yield projector
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
 
     async def is_level(self) -> bool:
         """The read model has taken in everything."""
@@ -136,13 +131,8 @@ async def rebuild(
     owner_dsn: str, bootstrap: str, topic: str, tell: Callable[[str], None], bar: Bar | None = None
 ) -> AsyncIterator[Rebuild]:
     feed = TopicFeed(bootstrap, {OTHER: topic})
-    fetching = asyncio.create_task(feed.run())
-    try:
-        async with owner_pool(owner_dsn, TwinTables(MODEL).new) as owner:
-            yield Rebuild(MODEL, owner, SERVICE, {OTHER: feed}, PARTITIONS, tell, bar or Bar())
-    finally:
-        fetching.cancel()
-        await asyncio.wait([fetching])
+    async with at_work(feed.run()), owner_pool(owner_dsn, TwinTables(MODEL).new) as owner:
+        yield Rebuild(MODEL, owner, SERVICE, {OTHER: feed}, PARTITIONS, tell, bar or Bar())
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ from chassis.shard_heads import ShardHeads
 from chassis.subscribers import Fact
 from chassis.testing.wait import eventually
 from contracts.event import SHARDS, record_headers
+from tests.at_work import at_work
 from tests.chassis.log_database import LogDatabase
 from tests.chassis.tallies import SERVICE, Counted, append_of, in_shard
 from tests.chassis.tally_topics import make_topic, started
@@ -221,13 +222,8 @@ class TestWhoIsNew:
         async def projecting_both(*read_models: Taken) -> AsyncIterator[None]:
             works = projector_of(log, *read_models, source=OwnLog(SERVICE, log.pool, heads)).works()
             names = [lease_name(each) for each in partitions]
-            tasks = [asyncio.ensure_future(works[name](Lease(name, TOKEN))) for name in names]
-            try:
+            async with at_work(*(works[name](Lease(name, TOKEN)) for name in names)):
                 yield
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
 
         async def all_have(reader: str, *shards: int) -> bool:
             return {told} == {await position(log, shard, reader, SERVICE) for shard in shards}
@@ -236,22 +232,22 @@ class TestWhoIsNew:
         await tell(20)
         async with projecting_both(Taken()):
             await eventually(lambda: all_have("taken_v1", *partitions))
-        at_work: list[int] = []
+        busy: list[int] = []
         opened = asyncio.Event()
 
         async def hold(connection: Connection, facts: Sequence[Fact[Counted]]) -> None:
             await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            at_work.append(facts[0].recorded.shard)
+            busy.append(facts[0].recorded.shard)
             await opened.wait()
 
         async with projecting_both(Taken(), Taken(NEW, after_writing=hold)):
-            await eventually(lambda: at_work)
+            await eventually(lambda: busy)
             await tell(1)
-            await eventually(lambda: all_have("taken_v1", *({*partitions} - {at_work[0]})))
-            assert 1 == len(at_work)
+            await eventually(lambda: all_have("taken_v1", *({*partitions} - {busy[0]})))
+            assert 1 == len(busy)
             opened.set()
             await eventually(lambda: all_have(NEW, *partitions))
-            assert {*partitions} == {*at_work}, "invalid: it was behind in one alone"
+            assert {*partitions} == {*busy}, "invalid: it was behind in one alone"
         polling.cancel()
 
     async def test_is_told_of_apart_from_the_others(self, log: LogDatabase) -> None:

@@ -13,8 +13,8 @@ from chassis.service import Machinery, Service, machinery, worker
 from chassis.settings import ServiceSettings
 from contracts.event import record_headers
 from contracts.topics import EVENT_TOPICS
+from tests.at_work import at_work
 from tests.chassis.tally_topics import read_events, started
-from tests.health.service import cancel
 from tests.told import recorded
 
 REGISTRATION = EVENT_TOPICS["registration"]
@@ -53,8 +53,5 @@ async def running_worker(service: Service[Any], settings: ServiceSettings) -> As
         async with worker(service, parts, application) as running:
             assert running.heads is not None
             own = [task(running) for task in application.worker_tasks]
-            tasks = list(map(asyncio.create_task, [running.leases.run(), running.feed.run(), running.heads.run(), *own]))
-            try:
+            async with at_work(running.leases.run(), running.feed.run(), running.heads.run(), *own):
                 yield parts
-            finally:
-                await cancel(tasks)

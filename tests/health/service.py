@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from contracts.access import Role
 from contracts.event import Event, Recorded
 from contracts.registry import decode
 from devstack.databases import Database
+from tests.at_work import at_work
 from tests.in_process import SIGNING_KEY, Caller, InProcess, in_process
 from tests.told import Told
 
@@ -98,17 +98,8 @@ async def running_service(
     service: Service[Any], database: Database, keys: Database, own: Mapping[str, Any] | None = None
 ) -> AsyncIterator[Running]:
     """Up until the block ends, with what runs beside its api."""
-    async with in_process(service, settings_of(service, database, keys, own or {})) as running:
-        tasks = [asyncio.create_task(task()) for task in running.application.api_tasks]
-        try:
-            yield Running(running, keys)
-        finally:
-            await cancel(tasks)
-
-
-async def cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Stop them, and wait until they have."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
+    async with (
+        in_process(service, settings_of(service, database, keys, own or {})) as running,
+        at_work(*(task() for task in running.application.api_tasks)),
+    ):
+        yield Running(running, keys)

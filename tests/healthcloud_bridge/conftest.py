@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -21,7 +20,8 @@ from healthcloud_bridge import circuit, poller
 from healthcloud_bridge.circuit import CircuitState
 from healthcloud_bridge.client import HealthCloudUnavailable
 from healthcloud_bridge.wiring import SERVICE
-from tests.health.service import Running, cancel, running_service
+from tests.at_work import at_work
+from tests.health.service import Running, running_service
 from tests.healthcloud_bridge.upstream import API_KEY, Upstream, simulator
 
 LOOKUPS_PER_HOUR_MAX = 100
@@ -68,13 +68,13 @@ async def service(
     async with running_service(SERVICE, database, keys["healthcloud_bridge"], own) as running:
         # They need no fence, and so no real lease.
         polls = {name: work for name, work in running.application.works.items() if name.startswith("poll/")}
-        polling = [asyncio.create_task(_poll(work, Lease(name, token=1))) for name, work in polls.items()]
+        polling = (_poll(work, Lease(name, token=1)) for name, work in polls.items())
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(circuit, "OPEN_S_MIN", 0.05)
             patched.setattr(circuit, "OPEN_S_MAX", 0.2)
             patched.setattr(poller, "BACKOFF_S_MAX", 0.3)
-            yield running
-        await cancel(polling)
+            async with at_work(*polling):
+                yield running
 
 
 async def _poll(work: Work, lease: Lease) -> None:

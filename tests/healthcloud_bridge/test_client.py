@@ -16,7 +16,7 @@ from contracts.citizen_id import check_character
 from contracts.identity import Document, DocumentType
 from healthcloud_bridge import client
 from healthcloud_bridge.client import HealthCloud, HealthCloudUnavailable
-from tests.health.service import cancel
+from tests.at_work import at_work
 from tests.healthcloud_bridge.upstream import API_KEY, Upstream, form, free_port, simulator
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -43,11 +43,8 @@ async def health_cloud(upstream: Upstream) -> AsyncIterator[HealthCloud]:
 @asynccontextmanager
 async def asking(url: str, *, api_key: str = API_KEY) -> AsyncIterator[HealthCloud]:
     asked = HealthCloud(url, api_key=api_key)
-    kept = asyncio.create_task(asked.keep())
-    try:
+    async with at_work(asked.keep()):
         yield asked
-    finally:
-        await cancel([kept])
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -27,6 +26,7 @@ from police_bridge.domain.commands import PoliceBridgeCommand
 from police_bridge.settings import PoliceBridgeSettings
 from police_bridge.wired import FOLLOWED
 from police_bridge.wiring import PERSON, SERVICE
+from tests.at_work import at_work
 from tests.in_process import SIGNING_KEY, Caller
 from tests.police_bridge.facts import Seal
 from tests.told import Told
@@ -115,18 +115,6 @@ async def projecting(running: Running, *, read_model: bool = True) -> AsyncItera
     )
     async with at_work(Leases(parts.pool, projector.works()).run(), parts.heads.run()):
         yield
-
-
-@asynccontextmanager
-async def at_work(*coroutines: Any) -> AsyncIterator[None]:
-    """These run beside the block."""
-    tasks = [asyncio.ensure_future(each) for each in coroutines]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
 
 
 @asynccontextmanager

@@ -19,9 +19,10 @@ from devstack.databases import Database
 from police_bridge.clearing import Clearing
 from police_bridge.read_models.erasures import pending
 from police_bridge.wiring import SERVICE
+from tests.at_work import at_work
 from tests.conftest import MakeDatabase
 from tests.police_bridge.facts import HONGKOU, PLAIN, PUDONG, erase, share
-from tests.police_bridge.service import PARTITIONS, Running, at_work, police_bridge, projecting
+from tests.police_bridge.service import PARTITIONS, Running, police_bridge, projecting
 from tests.police_bridge.topics import make_topics, read_topic
 
 WITHIN_S = 30.0

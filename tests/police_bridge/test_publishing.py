@@ -28,6 +28,7 @@ from police_bridge import publishing
 from police_bridge.publishing import PolicePublisher
 from police_bridge.rendering import Renderer
 from police_bridge.wiring import SERVICE
+from tests.at_work import at_work
 from tests.conftest import MakeDatabase
 from tests.police_bridge.facts import (
     ELSEWHERE,
@@ -41,7 +42,7 @@ from tests.police_bridge.facts import (
     share,
     withdraw,
 )
-from tests.police_bridge.service import PARTITIONS, Running, at_work, police_bridge
+from tests.police_bridge.service import PARTITIONS, Running, police_bridge
 from tests.police_bridge.topics import as_sent, make_topics, read_topic
 from tests.told import recorded
 
