@@ -111,10 +111,16 @@ class TestPoller:
         self, running: Running, upstream: Upstream, number: str
     ) -> None:
         await upstream.declare(form(number))
-        told = await expected(running.parts, number)
+        told = await expected(running.parts, number, at=datetime.now(UTC) - timedelta(days=7))
         running.registration.tell(told)
         assert [1] == await eventually(lambda: versions(running, told.person_id))
 
+        async def is_settled() -> bool:
+            """That round says when he is due next; before, it would take back that he is due now."""
+            due = await due_in(running, told.person_id)
+            return due is not None and due > timedelta(seconds=poller.CLAIM_S)
+
+        await eventually(is_settled)
         await upstream.declare(form(number, 是否湖北出发="是"))
         await time_passes(running, told.person_id)
         assert await eventually(lambda: _is(running, told.person_id, [1, 2]))
