@@ -55,6 +55,21 @@ class TestDays:
         ]
         assert dict(zip(days, expected, strict=True)) == await days_of(city, of_contract=site)
 
+    async def test_of_the_whole_city_are_those_of_all_contracts(self, city: City) -> None:
+        before = await days_of(city)
+        sites = [await on_new_site(city), await on_new_site(city, station="浦东")]
+        for site in sites:
+            for event in (
+                entry(site, at=NOW, outcome=Outcome.REFUSED),
+                facts.on_paper(contract_no=site, at=NOW - timedelta(days=1)),
+                facts.left(contract_no=site, at=NOW),
+            ):
+                await city.tell(event)
+        after, here = await days_of(city), [await days_of(city, of_contract=site) for site in sites]
+        grown = {day: {each: after[day][each] - before[day][each] for each in NOTHING} for day in after}
+        assert {day: {each: sum(site[day][each] for site in here) for each in NOTHING} for day in after} == grown
+        assert 4 == sum(each["refused"] + each["exited"] for each in grown.values())
+
     async def test_of_today_are_told_by_station_as_metrics(self, city: City, monkeypatch: pytest.MonkeyPatch) -> None:
         station = f"测试{uuid4().hex[:8]}"
         site = await on_new_site(city)

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from chassis.web import Router
 from reporting.query_api import Contracts, Parts, Seen, Supervisor
-from reporting.read_models.days import DAYS_OF_CONTRACTS
 from reporting.supervision.contracts import stations_within
-from reporting.supervision.days import DAYS_MAX, course
+from reporting.supervision.days import DAYS_MAX, course, course_read_from
 
 DAYS_DEFAULT = 14
 
@@ -60,6 +59,6 @@ async def list_days(
     wanted: Contracts, seen: Seen, parts: Parts, days: Annotated[int, Query(ge=1, le=DAYS_MAX)] = DAYS_DEFAULT
 ) -> CourseAnswer:
     """How many were pre-registered, admitted, refused and left on each day, over all contracts of the filter."""
-    await parts.wait_for(seen, DAYS_OF_CONTRACTS)
+    await parts.wait_for(seen, course_read_from(wanted))
     found = await course(parts.pool, wanted, days=days)
     return CourseAnswer(as_of=found.as_of, days=[DayAnswer.model_validate(each) for each in found.days])

@@ -11,27 +11,35 @@ from prometheus_client import Gauge
 
 from chassis.contract_places import OTHER_STATIONS, STATIONS_TOLD_MAX
 from chassis.measuring import LabelledGauge
+from chassis.subscribers import ReadModel
+from reporting.read_models.days import DAYS_OF_CITY, DAYS_OF_CONTRACTS
 from reporting.supervision.filters import SHOWN, ContractFilter, fetch_matching
 
 DAYS_MAX = 90
 
-COURSE = f"""
-WITH {SHOWN}, today AS (
+
+def _course(rows: str, *, days: str, given: str = "") -> str:
+    """The query over these rows `d` of so many days; `given` is what of a WITH they need."""
+    return f"""
+WITH {given} today AS (
     SELECT (statement_timestamp() AT TIME ZONE 'Asia/Shanghai')::date AS day
 ), happened AS (
     SELECT d.day, sum(d.pre_registered) AS pre_registered, sum(d.entered) AS entered, sum(d.refused) AS refused,
            sum(d.exited) AS exited
-    FROM day_v1 AS d JOIN shown USING (contract_no), today
-    WHERE d.day > today.day - $10::integer AND d.day <= today.day
+    FROM {rows}, today
+    WHERE d.day > today.day - {days} AND d.day <= today.day
     GROUP BY d.day
 )
 SELECT statement_timestamp() AS as_of, each::date AS day, coalesce(pre_registered, 0)::bigint AS pre_registered,
        coalesce(entered, 0)::bigint AS entered, coalesce(refused, 0)::bigint AS refused, coalesce(exited, 0)::bigint AS exited
-FROM today CROSS JOIN generate_series(today.day - $10::integer + 1, today.day, '1 day') AS each
+FROM today CROSS JOIN generate_series(today.day - {days} + 1, today.day, '1 day') AS each
 LEFT JOIN happened ON happened.day = each::date
 ORDER BY each
 """
 
+
+COURSE_OF_CITY = _course("day_of_city_v1 AS d", days="$1::integer")
+COURSE_OF_CONTRACTS = _course("day_v1 AS d JOIN shown USING (contract_no)", days="$10::integer", given=f"{SHOWN},")
 
 COUNT_EVERY_S = 60.0
 
@@ -93,8 +101,17 @@ class Course:
     days: Sequence[DayRow]
 
 
+def course_read_from(wanted: ContractFilter) -> ReadModel:
+    """What `course` answers from."""
+    return DAYS_OF_CITY if wanted.is_everything else DAYS_OF_CONTRACTS
+
+
 async def course(pool: asyncpg.Pool, wanted: ContractFilter, *, days: int) -> Course:
     """The last so many days, today's the last one."""
-    found = await fetch_matching(pool, COURSE, wanted, days)
+    found = (
+        await pool.fetch(COURSE_OF_CITY, days)
+        if wanted.is_everything
+        else await fetch_matching(pool, COURSE_OF_CONTRACTS, wanted, days)
+    )
     rows = [DayRow(each["day"], each["pre_registered"], each["entered"], each["refused"], each["exited"]) for each in found]
     return Course(found[0]["as_of"], rows)

@@ -84,6 +84,11 @@ class ContractFilter:
             self.employer,
         )
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether each contract there is matches."""
+        return all(each is None for each in self.parameters)
+
 
 async def fetch_matching(pool: asyncpg.Pool, statement: str, wanted: ContractFilter, *others: object) -> Sequence[asyncpg.Record]:
     """The statement's rows; `others` are its parameters from $10 on.
