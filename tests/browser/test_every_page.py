@@ -66,6 +66,7 @@ OF_SUPERVISION = {
     "supervision-today": "/supervision/today",
     "supervision-missing-reports": "/supervision/missing-reports",
     "supervision-missing-people": f"/supervision/missing-reports/{CONTRACT}",
+    "supervision-followed-people": f"/supervision/missing-reports/{CONTRACT}/followed",
     "supervision-ban-reviews": "/supervision/ban-reviews",
     "supervision-awaiting-forms": "/supervision/awaiting-forms",
     "supervision-awaiting-of": f"/supervision/awaiting-forms/{CONTRACT}",

@@ -257,9 +257,14 @@ class TestListSupervisedMissingReports:
         assert ([{"contract_no": one, **counts}, {"contract_no": other, **counts}], None) == (answer["items"], answer["next"])
         named = [(await officer.get(f"/v1/missing-reports/{no}")).json()["items"] for no in (one, other, done)]
         assert [[str(people[1])], [str(people[2])], []] == named
+        followed = [(await officer.get(f"/v1/missing-reports/{no}/followed")).json()["items"] for no in (one, other, done)]
+        of_one = [{"person_id": str(people[0]), "reported": True}, {"person_id": str(people[1]), "reported": False}]
+        of_other = [{"person_id": str(people[0]), "reported": True}, {"person_id": str(people[2]), "reported": False}]
+        assert [of_one, of_other, []] == followed, "as many as are counted, reported twice or not"
         await count_missing(running.parts.pool, SystemClock())
         assert 2 == measured("gatehouse_station_missing_reports", district="310151", station=station)
-        assert 404 == (await officer.get(f"/v1/missing-reports/{places[3][0]}")).status_code
+        for path in (f"/v1/missing-reports/{places[3][0]}", f"/v1/missing-reports/{places[3][0]}/followed"):
+            assert 404 == (await officer.get(path)).status_code
         assert 403 == (await site.get("/v1/missing-reports")).status_code
 
     async def test_looks_at_so_many_contracts_at_a_time(
@@ -272,6 +277,21 @@ class TestListSupervisedMissingReports:
         assert ([], numbers[1]) == (first["items"], first["next"]), "where all reports are there, there is nothing to tell"
         rest = (await caller.get("/v1/missing-reports", after=first["next"])).json()
         assert ([numbers[2]], None) == ([each["contract_no"] for each in rest["items"]], rest["next"])
+
+    async def test_opens_page_by_page_whoever_is_followed_and_nobody_who_left(self, running: Running) -> None:
+        caller, (site, *_) = await supervised(running)
+        people = sorted((uuid4() for _ in range(4)), key=str)
+        gone = people.pop()
+        seen = running.registration.tell(*(pre_registered(each, contract_no=site) for each in (*people, gone)))
+        path = f"/v1/missing-reports/{site}/followed"
+        assert 4 == len((await caller.get(path, seen=seen)).json()["items"])
+        await told(running, [left(gone, site, datetime.now(UTC) + HOUR)])
+        first = (await caller.get(path, limit=2)).json()
+        rest = (await caller.get(path, limit=2, after=first["next"])).json()
+        named = [each["person_id"] for each in (*first["items"], *rest["items"])]
+        assert ([str(each) for each in people], None) == (named, rest["next"])
+        (counted,) = (await caller.get("/v1/missing-reports")).json()["items"]
+        assert len(named) == counted["followed"]
 
     @pytest.mark.parametrize(("limit", "pages"), [(1, [[1], [2]]), (2, [[1, 2]]), (3, [[1, 2]])])
     async def test_tells_as_many_contracts_as_are_asked_for(self, running: Running, limit: int, pages: list[list[int]]) -> None:

@@ -121,6 +121,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "list_missing_reports": "view_site contract",
         "list_supervised_missing_reports": "query_supervision list",
         "list_supervised_missing_people": "query_supervision contract",
+        "list_followed_people": "query_supervision contract",
         "list_isolation_ends": "view_site contract",
         "list_supervised_isolation_ends": "query_supervision -",
         "list_policies": "view_policies -",

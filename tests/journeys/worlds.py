@@ -383,6 +383,7 @@ async def health(running: InProcess[Any]) -> Examples:
         "list_missing_reports": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),
         "list_supervised_missing_reports": Example(Good(query={"limit": "5", "date": TODAY.isoformat()})),
         "list_supervised_missing_people": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),
+        "list_followed_people": Example(Good({"contract_no": OWN}, query={"limit": "5", "date": TODAY.isoformat()})),
         "clarify_travel": Example(Good({**somebody, "version": "1"}, body=answer), 201, [{**answer, "stopover_code": "420100"}]),
         "withdraw_isolation_order": Example(
             Good({**somebody, "order_id": order["order_id"]}, body=withdrawal), 204, [{**withdrawal, "reason_code": "other"}]

@@ -643,6 +643,14 @@ SUPERVISION: dict[tuple[str, str], Answer] = {
         200,
         {"date": "2020-02-18", "items": [str(PERSON), str(CHILD)], "next": None},
     ),
+    ("GET", f"/v1/missing-reports/{CONTRACT}/followed"): (
+        200,
+        {
+            "date": "2020-02-18",
+            "items": [{"person_id": str(PERSON), "reported": True}, {"person_id": str(CHILD), "reported": False}],
+            "next": None,
+        },
+    ),
     ("GET", "/v1/ban-reviews"): (200, DUE_REVIEWS),
     ("GET", "/v1/awaiting-forms"): (
         200,

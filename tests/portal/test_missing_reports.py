@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 import pytest
@@ -18,6 +19,7 @@ from tests.portal.stand_ins import CONTRACT, PAGE_BYTES_MAX, PEOPLE_ROW, PERSON,
 
 TODAY, LIST = "/supervision/today", "/supervision/missing-reports"
 PEOPLE = f"{LIST}/{CONTRACT}"
+FOLLOWED = f"{PEOPLE}/followed"
 BY_CONTRACT, OF_CONTRACT = "/v1/missing-reports", f"/v1/missing-reports/{CONTRACT}"
 EMPLOYMENTS = "/v1/supervision/employments"
 
@@ -36,7 +38,8 @@ class TestMissingReports:
     @pytest.mark.parametrize("path", [TODAY, LIST])
     async def test_are_counted_by_contract_and_every_number_opens_its_list(self, browser: Browser, path: str) -> None:
         page = (await browser.open(path)).text
-        for words in ("今天还没有健康登记", f'href="{PEOPLE}">3<', f'href="/supervision/contracts/{CONTRACT}"'):
+        opened = (f'href="{FOLLOWED}">13<', f'href="{PEOPLE}">3<', f'href="/supervision/contracts/{CONTRACT}"')
+        for words in ("今天还没有健康登记", *opened):
             assert words in page
 
     async def test_come_second_after_whoever_has_to_leave(self, browser: Browser) -> None:
@@ -69,13 +72,30 @@ class TestMissingReports:
             assert str(words) in page
         assert {(CONTRACT,)} == {tuple(each.url.params.get_list("of_contract")) for each in services.sent("GET", EMPLOYMENTS)}
 
+    async def test_open_with_those_who_are_reported_where_all_are_counted(self, services: StandIns, browser: Browser) -> None:
+        page = (await browser.open(FOLLOWED)).text
+        for words in (PEOPLE_ROW["name"], "今天应有健康登记的人员", f'href="/supervision/people/{PERSON}"', "可能为携带家属"):
+            assert str(words) in page
+        assert ["good", "warn"] == re.findall(r'<span class="tag (good|warn)">[是否]<', page), "one is reported, one is not"
+        assert {(CONTRACT,)} == {tuple(each.url.params.get_list("of_contract")) for each in services.sent("GET", EMPLOYMENTS)}
+
+    async def test_go_on_with_the_next_of_all_who_are_counted(self, services: StandIns, browser: Browser) -> None:
+        of_all = f"{OF_CONTRACT}/followed"
+        _, told = services.answers["GET", of_all]
+        services.answers["GET", of_all] = (200, told | {"next": str(PERSON)})
+        assert f'href="{FOLLOWED}?after={PERSON}"' in (await browser.open(FOLLOWED)).text
+        await browser.open(f"{FOLLOWED}?after={PERSON}")
+        assert str(PERSON) == services.sent("GET", of_all)[-1].url.params["after"]
+
     async def test_stay_light_on_the_heaviest_page(self, services: StandIns, browser: Browser) -> None:
         services.answers["GET", BY_CONTRACT] = (200, by_contract(SUPERVISED_ROWS, next=CONTRACT))
         team = [str(UUID(int=1_000 + number)) for number in range(PAGE_ROWS)]
         services.answers["GET", OF_CONTRACT] = (200, {"date": "2020-02-18", "items": team, "next": team[-1]})
+        counted = [{"person_id": each, "reported": False} for each in team]
+        services.answers["GET", f"{OF_CONTRACT}/followed"] = (200, {"date": "2020-02-18", "items": counted, "next": team[-1]})
         rows = [PEOPLE_ROW | {"person_id": each, "name": "阿卜杜热合曼·*"} for each in team]
         services.answers["GET", EMPLOYMENTS] = (200, {**TABLE, "rows": rows, "total": len(rows)})
-        for path in (TODAY, LIST, PEOPLE):
+        for path in (TODAY, LIST, PEOPLE, FOLLOWED):
             assert len((await browser.open(path)).content) < PAGE_BYTES_MAX, path
 
 

@@ -25,7 +25,7 @@ from contracts.times import Day, shanghai_date
 from health.query_api import Viewer
 from health.read_models.ban_reviews import BAN_REVIEWS, page_of_due_reviews
 from health.read_models.isolation_ends import ISOLATION_ENDS, Whose, page_of_isolation_ends, places_of
-from health.read_models.missing_reports import MISSING_REPORTS, missing_by_contract, page_of_missing
+from health.read_models.missing_reports import MISSING_REPORTS, missing_by_contract, page_of_followed, page_of_missing
 from health.rehearsing import NOBODY
 from health.wired import Parts, Wired, own_firm
 
@@ -83,6 +83,18 @@ class DueReviewsAnswer(DayList[DueReviewItem]):
 
 class MissingReportsAnswer(DayList[UUID]):
     """Some of those who have no health report of the day: their `person_id`s."""
+
+
+class FollowedPersonItem(BaseModel):
+    """Somebody who is expected or on site."""
+
+    person_id: UUID
+    reported: bool
+    """Whether there is a health report of the day."""
+
+
+class FollowedPeopleAnswer(DayList[FollowedPersonItem]):
+    """Some of those whose health is to be reported on the day."""
 
 
 class MissingOnContractItem(BaseModel):
@@ -204,6 +216,12 @@ async def list_supervised_missing_reports(
 async def list_supervised_missing_people(asked: OfSupervisedSite) -> MissingReportsAnswer:
     """未填报 on one of those contracts: who it is."""
     return MissingReportsAnswer(**await asked.answer(page_of_missing, MISSING_REPORTS, item=attrgetter("person_id")))
+
+
+@supervised.get("/missing-reports/{contract_no}/followed")
+async def list_followed_people(asked: OfSupervisedSite) -> FollowedPeopleAnswer:
+    """应登记: whom `followed` counts on one of those contracts, and whether each is reported."""
+    return FollowedPeopleAnswer(**await asked.answer(page_of_followed, MISSING_REPORTS))
 
 
 @site.get("/isolation-ends")

@@ -189,6 +189,15 @@ class MissingPerson:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowedPerson:
+    """Somebody who is expected or on site."""
+
+    person_id: UUID
+    reported: bool
+    """Whether somebody has measured him."""
+
+
+@dataclass(frozen=True, slots=True)
 class MissingOnContract:
     """How far a contract's reports of a day have come."""
 
@@ -210,6 +219,14 @@ WHERE f.contract_no = $1 AND f.person_id > $2
   AND NOT EXISTS (SELECT FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $4)
 ORDER BY f.person_id
 LIMIT $5
+"""  # noqa: S608 - constants
+# Whom `followed` counts in `BY_CONTRACT`.
+PAGE_OF_FOLLOWED = f"""
+SELECT f.person_id, EXISTS (SELECT FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $3) AS reported
+FROM followed_person_v2 AS f JOIN known_person_v1 AS k USING (contract_no, person_id)
+WHERE f.contract_no = $1 AND f.person_id > $2 AND {IS_FOLLOWED}
+ORDER BY f.person_id
+LIMIT $4
 """  # noqa: S608 - constants
 CONTRACTS_LOOKED_AT_MAX = 50
 """For one page, where nearly all reports are there: with 500 people each, 25,000 are asked about."""
@@ -242,6 +259,12 @@ async def page_of_missing(pool: asyncpg.Pool, day: date, whose: Whose, *, after:
     """At most `limit` people of the contract without a report of that day, by `person_id`. With an employer: its own only."""
     rows = await pool.fetch(PAGE, whose.contract_no, after, whose.employer, day, limit)
     return [MissingPerson(**row) for row in rows]
+
+
+async def page_of_followed(pool: asyncpg.Pool, day: date, whose: Whose, *, after: UUID, limit: int) -> Sequence[FollowedPerson]:
+    """At most `limit` people of the contract who are expected or on site, by `person_id`; who of them has a report of that day."""
+    rows = await pool.fetch(PAGE_OF_FOLLOWED, whose.contract_no, after, day, limit)
+    return [FollowedPerson(**row) for row in rows]
 
 
 async def missing_by_contract(

@@ -129,6 +129,17 @@ class MissingReports(BaseModel):
     next: UUID | None
 
 
+class Followed(BaseModel):
+    person_id: UUID
+    reported: bool
+
+
+class FollowedPeople(BaseModel):
+    date: date
+    items: list[Followed]
+    next: UUID | None
+
+
 class MissingOnContract(BaseModel):
     contract_no: str
     followed: int
@@ -210,6 +221,11 @@ class Health:
         """Who that is on one of them."""
         path = f"/v1/missing-reports/{contract_no}"
         return await self.calls.get(self.caller, SERVICE, path, MissingReports, after=after, limit=PAGE_ROWS)
+
+    async def supervised_followed_people(self, contract_no: str, *, after: UUID | None = None) -> FollowedPeople:
+        """Whose reports are asked for there today, whether they are there or not."""
+        path = f"/v1/missing-reports/{contract_no}/followed"
+        return await self.calls.get(self.caller, SERVICE, path, FollowedPeople, after=after, limit=PAGE_ROWS)
 
     async def isolation_ends(self, contract_no: str | None, *, after: UUID | None = None, limit: int = ITEMS_MAX) -> IsolationEnds:
         """隔离期满 today: of a contract; None: on all that a supervisor reaches."""
