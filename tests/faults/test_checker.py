@@ -176,7 +176,7 @@ class TestCheck:
             async with (
                 _damaged(stack, "reporting", "UPDATE people_count_v1 SET on_site = on_site + {0}"),
                 _damaged(stack, "gatekeeper", "UPDATE roster_v1 SET on_site = NOT on_site"),
-                _damaged(stack, "health", "UPDATE known_person_v1 SET rostered_for = replace(rostered_for, {1}, {2})"),
+                _damaged(stack, "health", "UPDATE known_person_v1 SET rostered_for = translate(rostered_for, {1}, {2})"),
             ):
                 wrong = (await check(stack, here.diary)).wrong
             assert ["people_count_v1", "roster_v1", "known_person_v1"] == [sentence.partition(":")[0] for sentence in wrong]
