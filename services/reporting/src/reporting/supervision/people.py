@@ -239,9 +239,10 @@ async def employments(
     asked = "".join(f" AND {condition.format(f'${n}')}" for n, (condition, _) in enumerate(conditions, 12))
     beside = "LEFT JOIN disposition_v1 AS d USING (person_id)" if of.disposition or of.banned is not None else ""
     statement = EMPLOYMENTS.format(asked=asked, beside=beside) if conditions else ALL_EMPLOYMENTS
-    return _people(
-        await fetch_matching(pool, statement, wanted, (page - 1) * rows_max, rows_max, *(value for _, value in conditions))
-    )
+    others = rows_before(page, rows_max), rows_max, *(value for _, value in conditions)
+    if of.people is not None:  # They lead the way, whatever else was asked: one plan is right for all, and made once.
+        return _people(await pool.fetch(statement, *wanted.parameters, *others))
+    return _people(await fetch_matching(pool, statement, wanted, *others))
 
 
 async def sealed_names(pool: asyncpg.Pool, contract_no: str, *, after: UUID | None, limit: int) -> Sequence[tuple[UUID, str]]:
