@@ -14,6 +14,7 @@ from joserfc.jwk import OKPKey
 
 from chassis.auth import Principal
 from chassis.clock import SystemClock
+from chassis.release import RELEASE_VARIABLE
 from contracts.access import Role
 from portal import labels
 from portal.languages import CHINESE
@@ -49,6 +50,11 @@ class TestPage:
         page = (await browser.open("/ops")).text
         for words in (*SERVICES, PLACE, "有数据流等待处理", "docs/runbooks/parked.md", "people_on_contract_v1", "第 2 版"):
             assert words in page
+
+    async def test_of_all_services_shows_the_portals_own_release(self, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(RELEASE_VARIABLE, "of-the-portal")
+        page = (await browser.open("/ops")).text
+        assert "<dt>版本</dt><dd>of-the-portal</dd>" in page
 
     @pytest.mark.parametrize("service", SERVICES)
     async def test_of_one_shows_who_holds_what_since_when(self, browser: Browser, service: str) -> None:
