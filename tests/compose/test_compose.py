@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from datetime import date
 from functools import partial
 from http import HTTPStatus
 
@@ -15,7 +16,7 @@ import pytest
 from chassis.testing.wait import eventually
 from deploy.make_secrets import make, put_on_top
 from devstack.story import play_at
-from devstack.story.cast import HONGKOU
+from devstack.story.cast import HONGKOU, Person, citizen_id
 from devstack.tokens import Account
 from tests.compose.composition import TIMEOUT_S, Composition
 from tests.compose.conftest import say
@@ -24,6 +25,7 @@ from tests.compose.on_call import on_call
 from tests.compose.runbooks import FOLDER, command, commands
 from tests.compose.wrongs import banned_on_site, event_parked, process_down
 from tests.house.test_compose import ASKED, CONTAINERS, DATABASES, DISKS, OURS, REINDEXES, REWRAPS, SIMULATOR, secrets_of
+from tests.journeys.browser import Browser
 from tests.prometheus.dashboards import DASHBOARDS, expressions
 from tests.prometheus.rules import ALERTS, metrics_of
 
@@ -41,6 +43,10 @@ EXIT_CODES = {"erase-everybody": 2, "/etc/gatehouse/postgres/restore.sh": 1}
 """Of what runbooks say to do where nothing is wrong, for what must not be done then: the epidemic lasts, the server runs."""
 REBUILDS = command("rebuild.md", "rebuild")
 RESTORES = command("restore.md", "/etc/gatehouse/postgres/restore.sh")
+REHASHES = command("restore.md", "rehash-users")
+SITE_USERS = [
+    Person("测试", citizen_id(region="310109", born=date(1980, 5, 20), order=each), f"139000001{each}") for each in (11, 13)
+]
 WITH_LOGS = ("registration", "health", "gatekeeper", "healthcloud-bridge", "police-bridge")
 
 
@@ -65,6 +71,14 @@ async def issued(composition: Composition) -> str:
 def logs_in(composition: Composition, role: str, password: str) -> bool:
     dsn = f"postgresql://{role}:{password}@127.0.0.1/{role}"
     return "here" in composition.inside("logs-postgres", ["psql", "--command", "SELECT 'here'", dsn], check=False)
+
+
+def lets_sign_in(composition: Composition, person: Person) -> None:
+    composition.inside(
+        "portal-api",
+        ["python3", "-m", "portal", "site-user-put", "--role", "site_operator", "--contract", HONGKOU],
+        told={"GATEHOUSE_DOCUMENT_NUMBER": person.number, "GATEHOUSE_MOBILE": person.mobile},
+    )
 
 
 async def gone(left: Callable[[], Awaitable[Collection[object]]]) -> None:
@@ -264,6 +278,20 @@ class TestOperation:
         assert re.search(r"^[1-9][\d,]* documents indexed anew, [1-9][\d,]* old indexes dropped", said, re.MULTILINE), said
         async with under_load(composition) as load:
             await load.goes_on()
+
+    async def test_takes_another_user_key_on_top_and_signs_nobody_out(self, composition: Composition) -> None:
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
+            signed_in, known = Browser(client, composition.urls["portal"]), Browser(client, composition.urls["portal"])
+            for person in SITE_USERS:
+                lets_sign_in(composition, person)
+            assert await signed_in.signs_in(SITE_USERS[0])
+            put_on_top(composition.secrets_folder / "user_key")
+            await composition.recreate("portal-api")
+            said = await asyncio.to_thread(composition.types, REHASHES)
+            assert re.search(r'"portal\.users_rehashed".*"rows_count": ?[1-9]', said), said
+            await signed_in.open("/contracts")
+            assert "/contracts" == signed_in.path
+            assert await known.signs_in(SITE_USERS[1])
 
     async def test_has_the_same_everywhere_afterwards(self, composition: Composition) -> None:
         await composition.healthy()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from html import unescape
 
+import httpx2
+
 from chassis.testing.wait import eventually
 from devstack.story.cast import Person
 from tests.journeys.sites import WITHIN_S, Site
@@ -15,11 +17,12 @@ HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 class Browser:
     """Somebody in front of the portal's pages. Cookies that are for https only it gives back by itself."""
 
-    def __init__(self, site: Site) -> None:
-        self._portal = site.stack.url("portal")
-        self._client = site.client
+    def __init__(self, client: httpx2.AsyncClient, portal: str) -> None:
+        """`portal`: its URL."""
+        self._client = client
+        self._portal = portal
         self._cookies: dict[str, str] = {}
-        self.page = ""
+        self.page = self.path = ""
         self.trace_id = ""
         """Of what was sent last."""
 
@@ -36,7 +39,7 @@ class Browser:
         await self.open("/login")
         await self.submit("/login/code", **typed)
         [code] = re.findall(r'id="shown-code">([0-9]{6})<', self.page)
-        return await self.submit("/login", **typed, code=code) == 200 and "/contracts" == self._path
+        return await self.submit("/login", **typed, code=code) == 200 and "/contracts" == self.path
 
     async def _go(self, method: str, path: str, **more: object) -> int:
         cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
@@ -48,7 +51,7 @@ class Browser:
             self.trace_id = response.headers["traceparent"].split("-")[1]
         if response.status_code == 303:
             return await self._go("GET", response.headers["location"])
-        self.page, self._path = response.text, path
+        self.page, self.path = response.text, path
         return response.status_code
 
 

@@ -37,7 +37,7 @@ async def test_a_project_lead_grants_and_withdraws_what_others_may_do(site: Site
 
 
 async def test_who_was_granted_the_contract_chooses_it_until_that_is_withdrawn(site: Site) -> None:
-    operator, browser = somebody(), Browser(site)
+    operator, browser = somebody(), Browser(site.client, site.stack.url("portal"))
     operator_id = await granted(site, operator)
     contract = f"/contracts/{site.contract_no}/pre-registrations"
 

@@ -43,7 +43,7 @@ def without_cause(spans: Collection[Told]) -> set[str]:
 
 
 async def test_one_trace_follows_a_form_from_the_browser_into_every_read_model(site: Site, collector: Collector) -> None:
-    operator, worker, browser = somebody(), somebody(), Browser(site)
+    operator, worker, browser = somebody(), somebody(), Browser(site.client, site.stack.url("portal"))
     await site.declares(worker)
     await granted(site, operator)
     assert await browser.signs_in(operator)
