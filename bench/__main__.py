@@ -17,6 +17,7 @@ MEASUREMENTS = (
     "projector",
     "rebuild",
     "restore",
+    "restore_apart",
     "supervision",
     "pages",
     "rehearsal",

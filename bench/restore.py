@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from signal import SIGKILL
 from uuid import uuid4
 
 import asyncpg
 
 from bench.load import percentile
+from bench.lost_server import LostServer, took
 from bench.place import SECONDS, Place
 from bench.relay import PARTITIONS, all_published, fill, relaying
 from bench.store import append
@@ -28,11 +25,9 @@ from chassis.migrations import LOG, WORK, migrate
 from chassis.probes import NotReady
 from chassis.relay import OLDEST
 from chassis.restore import Examination
-from chassis.testing.wait import eventually
 from contracts.topics import Topic
-from devstack.backups import Backups
 from devstack.databases import Database, provide_database
-from devstack.postgres import LOGS, EmbeddedPostgres
+from devstack.postgres import LOGS
 
 BACKED_UP, ARCHIVED, PUBLISHED = 100_000, 50_000, 25_000
 """Events in the base backup, in the WAL up to the time that is restored to, and later, which only the topic gives back."""
@@ -41,17 +36,14 @@ DISTRICT_PER_SECOND = 50
 """Commands in the worst second of a district (docs/operations.md)."""
 LOOK_S = 0.005
 """Between two looks at the age of what is not published yet."""
-ARCHIVED_S_MAX = 60.0
 TOPIC = Topic("bench.restore.v1", owner="bench", carries="bench", readers=(), partitions=PARTITIONS, retention_ms=None)
-MB = 1_000_000
 
 
 @dataclass
-class Server:
-    """One that can be lost, with one log, which is relayed."""
+class Log:
+    """One that is relayed, on a server that can be lost."""
 
-    postgres: EmbeddedPostgres
-    backups: Backups
+    server: LostServer
     database: Database
     bootstrap: str
 
@@ -65,47 +57,33 @@ class Server:
             async with relaying(pool, self.bootstrap, TOPIC):
                 await all_published(pool)
 
-    async def archive(self) -> datetime:
-        """What was written so far. A time after it."""
-        connection = await asyncpg.connect(self.postgres.dsn)
-        now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-        name = await connection.fetchval("SELECT pg_walfile_name(pg_switch_wal())")
-        await connection.close()
-        await eventually((self.postgres.backups / "wal" / f"{name}.gz").exists, within_s=ARCHIVED_S_MAX)
-        return now
-
-    async def lose(self) -> None:
-        self.postgres.child.send(SIGKILL)
-        await self.postgres.stop()
-        shutil.rmtree(self.postgres.data)
-
 
 async def measure(place: Place) -> Sequence[Row]:
     bootstrap = place.parts.kafka.bootstrap
     await asyncio.to_thread(provision, bootstrap, [TOPIC], prefix="")
-    postgres = EmbeddedPostgres(place.state, "restored", size=LOGS)
-    await postgres.start()
-    database = await provide_database(postgres.dsn, place.state, "bench_restore")
-    await migrate(database.owner_dsn, [LOG, WORK])
-    server = Server(postgres, Backups(postgres, kept_days=1, log=place.state.log("backups")), database, bootstrap)
+    server = LostServer.at(place, "restored", size=LOGS)
+    await server.postgres.start()
     try:
-        usual, at_most = await _lost_with_it(server, per_second=DISTRICT_PER_SECOND), await _lost_with_it(server)
+        database = await provide_database(server.postgres.dsn, place.state, "bench_restore")
+        await migrate(database.owner_dsn, [LOG, WORK])
+        log = Log(server, database, bootstrap)
+        usual, at_most = await _lost_with_it(log, per_second=DISTRICT_PER_SECOND), await _lost_with_it(log)
         return [
             Row(
                 f"lost with a disk: oldest unpublished event, {DISTRICT_PER_SECOND} commands a second, p99", usual, "ms", None, "–"
             ),
             Row(f"…, as many as {WRITERS} writers get in, p99", at_most, "ms", None, "–"),
-            *await _restored(server),
+            *await _restored(log),
         ]
     finally:
-        await postgres.stop()
+        await server.postgres.stop()
 
 
-async def _lost_with_it(server: Server, *, per_second: float | None = None) -> float:
+async def _lost_with_it(log: Log, *, per_second: float | None = None) -> float:
     """What is acknowledged and not published yet, whenever somebody looks: p99, in ms. Commands come so fast, or as fast as they
     are taken."""
     ages_ms: list[float] = []
-    async with await server.opened() as pool, relaying(pool, server.bootstrap, TOPIC):
+    async with await log.opened() as pool, relaying(pool, log.bootstrap, TOPIC):
         store = await EventStore.open(pool)
         began = time.perf_counter()
         end = began + SECONDS
@@ -128,22 +106,22 @@ async def _lost_with_it(server: Server, *, per_second: float | None = None) -> f
     return percentile(ages_ms, 99)
 
 
-async def _restored(server: Server) -> Sequence[Row]:
-    await server.grow(BACKED_UP)
-    backup_s = await _took(server.backups.make())
-    await server.grow(ARCHIVED)
+async def _restored(log: Log) -> Sequence[Row]:
+    server = log.server
+    await log.grow(BACKED_UP)
+    backup_s = await took(server.backups.make())
+    await log.grow(ARCHIVED)
     until = await server.archive()
-    await server.grow(PUBLISHED)
+    await log.grow(PUBLISHED)
     await server.archive()
-    size_mb = _megabytes(max((server.postgres.backups / "base").iterdir()))
+    size_mb = server.base_mb
     await server.lose()
     began = time.perf_counter()
-    put_back_s = await _took(server.backups.put_back(until))
-    wal_s = await _took(server.postgres.start())
-    async with await server.opened() as pool:
+    put_back_s, wal_s = await server.bring_back(until)
+    async with await log.opened() as pool:
         store = await EventStore.open(pool)
-        examination = Examination(pool, store, service="bench", address=server.bootstrap, topic=TOPIC.name, kinds={})
-        complete_s = await _took(_opened(examination))
+        examination = Examination(pool, store, service="bench", address=log.bootstrap, topic=TOPIC.name, kinds={})
+        complete_s = await took(_opened(examination))
         if not isinstance(await store.append(append(uuid4(), epoch=store.epoch)), Appended):
             raise AssertionError("a new stream cannot conflict")
         all_s = time.perf_counter() - began
@@ -167,14 +145,3 @@ async def _opened(examination: Examination) -> None:
         with suppress(NotReady):
             await examination.check()
             return
-
-
-async def _took(work: Awaitable[object]) -> float:
-    """Seconds."""
-    began = time.perf_counter()
-    await work
-    return time.perf_counter() - began
-
-
-def _megabytes(folder: Path) -> float:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / MB

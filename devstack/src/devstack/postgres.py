@@ -101,10 +101,12 @@ def server_user() -> str | None:
 class EmbeddedPostgres:
     """One cluster with its data in the state folder. Starts again on what an earlier run left, however that ended."""
 
-    def __init__(self, state: State, name: str, *, size: Size, port: int = 0) -> None:
-        """`port` is wished for, 0 for any; what it got stays the same over all starts. Raises: MissingPart."""
+    def __init__(self, state: State, name: str, *, size: Size, port: int = 0, archived_after_s: int = 60) -> None:
+        """`port` is wished for, 0 for any; what it got stays the same over all starts. WAL is archived when it is so old, at the
+        latest. Raises: MissingPart."""
         self.name = name
         self._size = size
+        self._archived_after_s = archived_after_s
         self._user = server_user()
         uid = os.getuid() if self._user is None else pwd.getpwnam(self._user).pw_uid
         self._home = state.folder_of_user(f"postgres-{name}", uid)
@@ -232,7 +234,7 @@ class EmbeddedPostgres:
             "fsync": "on",
             "archive_mode": "on",
             "archive_command": self._archive_command(),
-            "archive_timeout": "60s",
+            "archive_timeout": f"{self._archived_after_s}s",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] %q%u@%d ",
