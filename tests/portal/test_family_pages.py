@@ -15,6 +15,11 @@ CORRECTIONS = f"{PATH}/{CHILD}/corrections"
 TYPED = {"document_type": "citizen_id", "document_number": "420106201507250161", "name": "吴小宁", "relation": "子女"}
 
 
+def changed_meanwhile(services: StandIns, elsewhere: dict[str, str | None]) -> None:
+    _, told = services.answers["GET", FAMILY]
+    services.answers["GET", FAMILY] = (200, told | {"items": [each | elsewhere for each in told["items"]]})
+
+
 class TestFamily:
     async def test_is_listed_with_what_can_be_done(self, browser: Browser) -> None:
         page = (await browser.open(PATH)).text
@@ -71,9 +76,7 @@ class TestFamily:
 
     async def test_that_changed_meanwhile_is_withdrawn_only_when_that_was_told(self, services: StandIns, browser: Browser) -> None:
         await browser.open(f"{PATH}/{CHILD}")
-        _, told = services.answers["GET", FAMILY]
-        changed = [each | {"changed_at": "2020-02-18T09:00:00Z"} for each in told["items"]]
-        services.answers["GET", FAMILY] = (200, told | {"items": changed})
+        changed_meanwhile(services, {"changed_at": "2020-02-18T09:00:00Z"})
         page = (await browser.submit(f"{PATH}/{CHILD}/withdrawal", reason="登记有误")).text
         assert ("打开本页之后,登记信息已有变动" in page, 'value="登记有误"' in page) == (True, True)
         assert [] == services.sent("POST", f"{FAMILY}/{CHILD}/withdrawal")
@@ -96,6 +99,42 @@ class TestFamily:
         services.answers["POST", f"{FAMILY}/{CHILD}/corrections"] = refusal(409, "name-differs-from-declaration", "姓名不一致")
         page = await browser.submit(CORRECTIONS, name="吴宁", reason="登记有误")
         assert ('href="#name"' in page.text, 'value="吴宁"' in page.text) == (True, True)
+
+    @pytest.mark.parametrize(
+        ("elsewhere", "typed"),
+        [
+            ({"name": "武*宁"}, {"name": "吴宁"}),
+            ({"relation": "侄女"}, {"relation": "女儿"}),
+            ({"mobile": None}, {"mobile": "13800000016"}),
+        ],
+    )
+    async def test_is_corrected_over_what_somebody_else_put_right_only_when_that_was_told(
+        self, services: StandIns, browser: Browser, elsewhere: dict[str, str | None], typed: dict[str, str]
+    ) -> None:
+        await browser.open(CORRECTIONS)
+        changed_meanwhile(services, elsewhere)
+        page = (await browser.submit(CORRECTIONS, **typed, reason="登记有误")).text
+        (name, value), sent = *typed.items(), f"{FAMILY}/{CHILD}/corrections"
+        for words in ("打开本页之后,此项已被更正", f'href="#{name}"', f'value="{value}"', 'value="登记有误"', "现在的内容"):
+            assert words in page
+        assert [] == services.sent("POST", sent)
+        assert "更正已登记" in (await browser.submit(CORRECTIONS, **typed, reason="登记有误")).text
+        assert typed | {"reason": "登记有误"} == services.body_of("POST", sent)
+
+    @pytest.mark.parametrize("elsewhere", [{"relation": "女儿"}, {"name": "武*宁"}], ids=["alike", "of another field"])
+    async def test_is_corrected_at_once_where_nobody_put_the_same_right_otherwise(
+        self, services: StandIns, browser: Browser, elsewhere: dict[str, str | None]
+    ) -> None:
+        await browser.open(CORRECTIONS)
+        changed_meanwhile(services, elsewhere)
+        assert "更正已登记" in (await browser.submit(CORRECTIONS, relation="女儿", reason="登记有误")).text
+
+    async def test_is_told_of_what_was_put_right_also_after_another_mistake(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(CORRECTIONS)
+        services.answers["POST", f"{FAMILY}/{CHILD}/corrections"] = refusal(422, "invalid-request", "有误", ("/reason", "missing"))
+        await browser.submit(CORRECTIONS, relation="女儿")
+        changed_meanwhile(services, {"relation": "侄女"})
+        assert "打开本页之后,此项已被更正" in (await browser.submit(CORRECTIONS, relation="女儿", reason="登记有误")).text
 
     async def test_is_nobody_who_does_not_come_along(self, browser: Browser) -> None:
         assert 404 == (await browser.open(f"{PATH}/{PERSON}")).status_code

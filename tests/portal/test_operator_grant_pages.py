@@ -60,6 +60,26 @@ class TestOperators:
         assert "权限已收回" in (await desk.submit(f"{PATH}/{OPERATOR}/withdrawal", reason="已调离")).text
         assert {"reason": "已调离"} == services.body_of("POST", f"{GRANTS}/{OPERATOR}/withdrawal")
 
+    @pytest.mark.parametrize("anew", [{"granted_at": "2020-02-18T09:00:00Z", "role": "employer_registrar"}])
+    async def test_that_were_granted_anew_meanwhile_are_withdrawn_only_when_that_was_told(
+        self, services: StandIns, desk: Browser, anew: dict[str, str]
+    ) -> None:
+        path = f"{PATH}/{OPERATOR}"
+        await desk.open(path)
+        _, told = services.answers["GET", GRANTS]
+        changed = [each | anew if each["operator_id"] == str(OPERATOR) else each for each in told["items"]]
+        services.answers["GET", GRANTS] = (200, {"items": changed})
+        page = (await desk.submit(f"{path}/withdrawal", reason="已调离")).text
+        for words in ("打开本页之后,该人员的权限已有变动", 'value="已调离"', "用工单位"):
+            assert words in page
+        assert [] == services.sent("POST", f"{GRANTS}/{OPERATOR}/withdrawal")
+        assert "权限已收回" in (await desk.submit(f"{path}/withdrawal", reason="已调离")).text
+
+    async def test_that_were_withdrawn_by_the_same_form_are_answered_alike(self, services: StandIns, desk: Browser) -> None:
+        await desk.open(f"{PATH}/{OPERATOR}")
+        services.answers["GET", GRANTS] = (200, {"items": []})
+        assert "权限已收回" in (await desk.submit(f"{PATH}/{OPERATOR}/withdrawal", reason="已调离")).text
+
     async def test_are_nobody_whom_the_contract_does_not_know(self, desk: Browser) -> None:
         assert 404 == (await desk.open(f"{PATH}/{UUID(int=1)}")).status_code
 

@@ -37,6 +37,7 @@ SHOWN = ("origin_code", "arrival_date", "person_kind", "trade", "employer")
 """Fields that come filled in. What each was filled in with goes along as `shown_…`."""
 TYPED = ("name", "mobile")
 """Fields that come empty, for what is masked. What stood there goes along, too."""
+OVERTAKEN = _("打开本页之后,此项已被更正。您填写的内容在:请在“查看”中核对现在的内容,再次提交即以您填写的为准。")
 
 
 @router.get("", **PAGE)
@@ -126,8 +127,7 @@ async def _correction(
     now = _shown(person)
     if typed and overtaken:
         typed = Form({**typed.values, **{f"shown_{name}": [now.text(f"shown_{name}")] for name in overtaken}})
-        message = visit.text(_("打开本页之后,此项已被更正。您填写的内容在:请在“查看”中核对现在的内容,再次提交即以您填写的为准。"))
-        errors = [FieldError(name, message) for name in overtaken]
+        errors = [FieldError(name, visit.text(OVERTAKEN)) for name in overtaken]
     visit.form = typed or now
     return visit.render(
         "correction.html",

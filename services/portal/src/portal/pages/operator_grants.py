@@ -13,9 +13,10 @@ from chassis.faults import NotFound
 from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
+from portal.languages import _
 from portal.pages.declarations import document_of
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
-from portal.upstream.operator_grants import OperatorChanges
+from portal.upstream.operator_grants import Operator, OperatorChanges
 from portal.visits import PAGE, Visit, page
 
 router = Router(tags=["pages"])
@@ -76,14 +77,27 @@ async def show_operator(visit: Visit, operator_id: UUID) -> Response:
 @page(Action.GRANT_OPERATOR)
 async def withdraw_operator(visit: Visit, operator_id: UUID) -> Response:
     """It counts with his next page."""
+    grants, contract_no, form = visit.services().operator_grants, str(visit.contract_no), visit.form
     try:
-        await visit.services().operator_grants.withdraw(
-            str(visit.contract_no), operator_id, reason=visit.form.text("reason"), key=visit.form.text("key")
-        )
+        if overtaken := _granted_meanwhile(visit, _one_of(await grants.operators(contract_no), operator_id)):
+            return await _operator(visit, operator_id, errors=overtaken)
+        await grants.withdraw(contract_no, operator_id, reason=form.text("reason"), key=form.text("key"))
     except (UpstreamRefused, UpstreamAway) as refused:
         wrong = visit.wrong(refused, {"/reason": "reason"})
         return await _operator(visit, operator_id, errors=wrong, key=visit.key_after(refused))
     return visit.go(f"{visit.site}/operators?done=withdrawn")
+
+
+def _one_of(operators: Sequence[Operator], operator_id: UUID) -> Operator | None:
+    return next((each for each in operators if each.operator_id == operator_id), None)
+
+
+def _granted_meanwhile(visit: Visit, operator: Operator | None) -> list[FieldError]:
+    """What there is to say where the form was given out for another grant. Whoever may nothing any more is answered as at first."""
+    if operator is None or visit.form.text("granted_at") == operator.granted_at.isoformat():
+        return []
+    message = _("打开本页之后,该人员的权限已有变动,没有收回。您填写的内容都在:请核对下面的信息,仍要收回的请再次提交。")
+    return [FieldError("", visit.text(message))]
 
 
 async def _operators(
@@ -108,7 +122,7 @@ async def _operator(visit: Visit, operator_id: UUID, *, errors: Sequence[FieldEr
     operators, employers = await asyncio.gather(
         services.operator_grants.operators(contract_no), services.registration.employers(contract_no)
     )
-    operator = next((each for each in operators if each.operator_id == operator_id), None)
+    operator = _one_of(operators, operator_id)
     if operator is None:
         raise NotFound
     names = {each.credit_code: each.name for each in employers}
