@@ -64,6 +64,7 @@ OF_SUPERVISION = {
     "supervision-people": "/supervision/people?counted=pre_registered",
     "supervision-person": f"/supervision/people/{PERSON}",
     "supervision-today": "/supervision/today",
+    "supervision-day": "/supervision/days/2020-02-28?counted=pre_registered",
     "supervision-missing-reports": "/supervision/missing-reports",
     "supervision-missing-people": f"/supervision/missing-reports/{CONTRACT}",
     "supervision-followed-people": f"/supervision/missing-reports/{CONTRACT}/followed",

@@ -155,6 +155,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "read_supervised_contract": "query_supervision contract",
         "list_stations": "query_supervision -",
         "list_days": "query_supervision -",
+        "list_contracts_of_day": "query_supervision -",
         "list_firms": "query_supervision -",
         "list_people": "query_supervision list",
         "list_employments": "query_supervision list",

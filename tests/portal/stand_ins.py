@@ -634,6 +634,17 @@ SUPERVISION: dict[tuple[str, str], Answer] = {
             ],
         },
     ),
+    ("GET", "/v1/supervision/days/2020-02-28"): (
+        200,
+        {
+            **PAGE,
+            "total": 1,
+            "page_text": "共1页 显示1到1,共1记录",
+            "day": "2020-02-28",
+            "times": 3,
+            "rows": [{"contract_no": CONTRACT, "project_name": SECOND_ROW["project_name"], "times": 3}],
+        },
+    ),
     ("GET", "/v1/isolation-ends"): (200, ISOLATION_ENDS),
     ("GET", "/v1/missing-reports"): (
         200,

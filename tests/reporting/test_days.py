@@ -13,6 +13,7 @@ from contracts.gatekeeper import EntryKind, Outcome
 from contracts.times import shanghai_date
 from reporting.supervision import days
 from reporting.supervision.days import count_today
+from reporting.supervision.filters import PAGE_ROWS
 from tests.measured import measured
 from tests.reporting import facts
 from tests.reporting.city import City, on_new_site
@@ -32,6 +33,14 @@ def entry(contract_no: str, *, at: datetime, **more: Any) -> Any:
     return facts.attempted(contract_no=contract_no, **more).model_copy(
         update={"attempted_at": at, "person_id": uuid4(), "attempt_id": uuid4()}
     )
+
+
+async def of_new_station(city: City, contracts: int) -> tuple[str, list[str]]:
+    """A station that no other test has, and the numbers of its contracts, in order."""
+    station, numbers = f"测试{uuid4().hex[:8]}", sorted(f"W{uuid4().hex[:12]}" for _ in range(contracts))
+    for each in numbers:
+        await city.tell(facts.reported(each).model_copy(update={"station_name": station}))
+    return station, numbers
 
 
 class TestDays:
@@ -92,6 +101,37 @@ class TestDays:
         officer = city.caller(Role.STATION_OFFICER, stations=frozenset({"虹口"}))
         answer = (await officer.get(DAYS, of_contract=site, days=1)).json()
         assert [0] == [each["entered"] for each in answer["days"]]
+
+    async def test_open_the_contracts_on_which_it_happened_as_often_as_the_number_says(self, city: City) -> None:
+        station, sites = await of_new_station(city, 3)
+        for site, times in zip(sites, (2, 0, 1), strict=True):
+            for _ in range(times):
+                await city.tell(entry(site, at=NOW, outcome=Outcome.REFUSED))
+            await city.tell(entry(site, at=NOW - timedelta(days=1), outcome=Outcome.REFUSED))
+            await city.tell(entry(site, at=NOW))
+        today = shanghai_date(NOW).isoformat()
+        number = (await days_of(city, station=station))[today]["refused"]
+        answer = (await city.caller().get(f"{DAYS}/{today}", station=station, counted="refused")).json()
+        assert [(sites[0], 2), (sites[2], 1)] == [(each["contract_no"], each["times"]) for each in answer["rows"]]
+        assert (3, number, 2, today) == (number, answer["times"], answer["total"], answer["day"])
+
+    async def test_open_page_by_page_with_the_whole_number_on_each(self, city: City) -> None:
+        station, sites = await of_new_station(city, PAGE_ROWS + 1)
+        for site in sites:
+            await city.tell(facts.left(contract_no=site, at=NOW))
+        path = f"{DAYS}/{shanghai_date(NOW)}"
+        pages = [(await city.caller().get(path, station=station, counted="exited", page=n)).json() for n in (1, 2, 3)]
+        assert sites == [row["contract_no"] for page in pages for row in page["rows"]]
+        assert [(PAGE_ROWS + 1, PAGE_ROWS + 1, 2)] * 3 == [(page["times"], page["total"], page["pages"]) for page in pages]
+
+    async def test_open_nothing_beyond_reach_and_no_number_that_is_none(self, city: City) -> None:
+        site = await on_new_site(city, station="浦东")
+        await city.tell(entry(site, at=NOW))
+        officer = city.caller(Role.STATION_OFFICER, stations=frozenset({"虹口"}))
+        path = f"{DAYS}/{shanghai_date(NOW)}"
+        answer = (await officer.get(path, of_contract=site, counted="entered")).json()
+        assert ([], 0, 0) == (answer["rows"], answer["times"], answer["total"])
+        assert 422 == (await city.caller().get(path, counted="banned")).status_code
 
     @pytest.mark.parametrize("days", [0, 91])
     async def test_are_so_many_at_most(self, city: City, days: int) -> None:

@@ -1,4 +1,4 @@
-"""Beside the manual's tables: which stations there are to choose from, and the course of the last days."""
+"""Beside the manual's tables: which stations there are to choose from, the course of the last days, and what its numbers count."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 
 from chassis.web import Router
-from reporting.query_api import Contracts, Parts, Seen, Supervisor
+from contracts.times import Day
+from reporting.query_api import Contracts, Page, PageAnswer, Parts, Seen, Supervisor, page_fields
+from reporting.read_models.days import DAYS_OF_CONTRACTS
 from reporting.supervision.contracts import stations_within
 from reporting.supervision.days import DAYS_MAX, course, course_read_from
+from reporting.supervision.days_by_contract import Happened, contracts_of_day
 
 DAYS_DEFAULT = 14
 
@@ -62,3 +65,34 @@ async def list_days(
     await parts.wait_for(seen, course_read_from(wanted))
     found = await course(parts.pool, wanted, days=days)
     return CourseAnswer(as_of=found.as_of, days=[DayAnswer.model_validate(each) for each in found.days])
+
+
+class ContractOfDayAnswer(BaseModel):
+    """A contract on which it happened."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    contract_no: str
+    project_name: str
+    times: int
+
+
+class ContractsOfDayAnswer(PageAnswer):
+    """Where it happened on the day, by the contract's number."""
+
+    day: date
+    times: int
+    """On all pages: the number of the course that was opened."""
+    rows: list[ContractOfDayAnswer]
+
+
+@router.get("/days/{day}")
+async def list_contracts_of_day(
+    day: Day, wanted: Contracts, seen: Seen, parts: Parts, counted: Happened, page: Page = 1
+) -> ContractsOfDayAnswer:
+    """On which contracts of the filter happened what that number of the day counts, and how often. Sums are kept, and no people."""
+    await parts.wait_for(seen, DAYS_OF_CONTRACTS)
+    found = await contracts_of_day(parts.pool, day, counted, wanted, page=page)
+    rows = [ContractOfDayAnswer.model_validate(each) for each in found.rows]
+    told = page_fields(found.as_of, found.total, page, len(rows))
+    return ContractsOfDayAnswer(**told, day=day, times=found.times, rows=rows)

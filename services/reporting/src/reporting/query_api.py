@@ -279,7 +279,7 @@ async def list_firms(wanted: Contracts, seen: Seen, parts: Parts, kind: FirmKind
     """总包单位(n) or 用工单位(n) of the header, under the same filter: each firm once, by its credit code."""
     found = await firms(parts.pool, kind, wanted, page=page)
     rows = [FirmAnswer.model_validate(row) for row in found.rows]
-    return FirmsAnswer(**_page(found.as_of, found.total, page, len(rows)), rows=rows)
+    return FirmsAnswer(**page_fields(found.as_of, found.total, page, len(rows)), rows=rows)
 
 
 @router.get("/people")
@@ -365,7 +365,7 @@ async def _search(parts: Wired, caller: Principal, body: PersonSearchBody, wante
 async def _people(parts: Wired, caller: Principal, found: People, page: int, page_rows: int = PAGE_ROWS) -> PeopleAnswer:
     shown = await masked(parts.sealing, found.rows, actor=caller.subject)
     rows = [_person(row, identity) for row, identity in zip(found.rows, shown, strict=True)]
-    return PeopleAnswer(**_page(found.as_of, found.total, page, len(rows), page_rows), rows=rows)
+    return PeopleAnswer(**page_fields(found.as_of, found.total, page, len(rows), page_rows), rows=rows)
 
 
 def _person(row: PersonRow, identity: Identity) -> PersonAnswer:
@@ -374,7 +374,7 @@ def _person(row: PersonRow, identity: Identity) -> PersonAnswer:
     return PersonAnswer(**{**told, **own, "employer_credit_code": row.employer_credit_code or None})
 
 
-def _page(as_of: datetime, total: int, page: int, rows: int, page_rows: int = PAGE_ROWS) -> dict[str, Any]:
+def page_fields(as_of: datetime, total: int, page: int, rows: int, page_rows: int = PAGE_ROWS) -> dict[str, Any]:
     return {
         "as_of": as_of,
         "total": total,

@@ -1,8 +1,9 @@
-"""实名制和台账管理 → 实名制作业人员信息查询: 合同查询, 用工查询, and the list behind every number."""
+"""实名制和台账管理 → 实名制作业人员信息查询: 合同查询, 用工查询, and the list behind every number, those of 走势 among them."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from portal.visits import PAGE, Visit, page
 router = Router(prefix="/supervision", tags=["pages"])
 
 SETS = ("pre_registered", "registered", "on_site")
+HAPPENED = ("pre_registered", "entered", "refused", "exited")
 
 
 def filled(**given: str | int | None) -> dict[str, str]:
@@ -104,6 +106,19 @@ async def list_people(
         raise NotFound
     found = await visit.services().reporting.people({**narrowed, "set": counted, "page": page})
     return visit.render("supervision_people.html", found=found, counted=counted, **context_of({**narrowed, "counted": counted}))
+
+
+@router.get("/days/{day}", **PAGE)
+@page(Action.QUERY_SUPERVISION)
+async def list_contracts_of_day(
+    visit: Visit, day: date, counted: str, narrowed: Narrowed, days: int | None = None, page: int = 1
+) -> Response:
+    """On which contracts happened what a number of 走势 counts: of `days`, to which it leads back."""
+    if counted not in HAPPENED:
+        raise NotFound
+    found = await visit.services().reporting.contracts_of_day(day, {**narrowed, "counted": counted, "page": page})
+    wanted = {**narrowed, "counted": counted, **filled(days=days)}
+    return visit.render("supervision_day.html", found=found, day=day, counted=counted, **context_of(wanted))
 
 
 @router.get("/employments", **PAGE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Query
 from starlette.responses import Response
@@ -95,7 +96,9 @@ async def show_supervised_today(
     known = await reporting.people_of(
         [each.person_id for section in (banned, ends, reviews, work.entries) for each in section.items]
     )
+    kept = urlencode(narrowed | ({"days": str(days)} if days != DAYS_DEFAULT else {}))
     context: dict[str, Any] = {
+        "kept": f"&{kept}" if kept else "",
         "banned": banned,
         "missing": missing,
         "ends": ends,

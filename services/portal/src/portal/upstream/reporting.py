@@ -158,6 +158,18 @@ class Course(BaseModel):
     days: list[Day]
 
 
+class ContractOfDay(BaseModel):
+    contract_no: str
+    project_name: str
+    times: int
+
+
+class ContractsOfDay(_Page):
+    times: int
+    """On all pages."""
+    rows: list[ContractOfDay]
+
+
 class Stations(BaseModel):
     stations: list[str]
 
@@ -206,6 +218,10 @@ class Reporting:
     async def days(self, wanted: Mapping[str, Any]) -> Course:
         """The course of the last days."""
         return await self.calls.get(self.caller, SERVICE, "/v1/supervision/days", Course, **wanted)
+
+    async def contracts_of_day(self, day: date, wanted: Mapping[str, Any]) -> ContractsOfDay:
+        """Where happened what a number of the course counts."""
+        return await self.calls.get(self.caller, SERVICE, f"/v1/supervision/days/{day}", ContractsOfDay, **wanted)
 
     async def search(self, who: Mapping[str, Any]) -> Found:
         """By a whole document, or by a part of a name on one contract."""
