@@ -34,6 +34,7 @@ from tests.portal.stand_ins import (
     app_of,
     attempt,
     here,
+    lead,
     operator,
     refusal,
     registrar,
@@ -363,6 +364,16 @@ class TestPrinting:
     )
     async def test_is_offered_on_a_list_of_supervision(self, services: StandIns, path: str) -> None:
         assert 1 == (await Browser(app_of(services, supervisor)).open(f"/supervision/{path}")).text.count("data-print")
+
+
+class TestExporting:
+    @pytest.mark.parametrize("session", [lead, operator, registrar], ids=["lead", "operator", "registrar"])
+    async def test_is_for_nobody_of_a_site(self, services: StandIns, session: Callable[[], Session]) -> None:
+        browser = Browser(app_of(services, session))
+        for path in ("today", "pre-registrations", "review-items", "awaiting-forms"):
+            assert "data-download" not in (await browser.open(f"{SITE}/{path}")).text
+        assert 403 == (await browser.submit("/supervision/exports", table="people", counted="on_site")).status_code
+        assert [] == services.sent("POST", "/v1/exports")
 
 
 class TestSession:
