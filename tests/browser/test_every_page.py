@@ -41,6 +41,7 @@ OF_SITES = {
     "morning-round": f"{SITE}/morning-round?done=12",
     "today": f"{SITE}/today",
     "awaiting-forms": f"{SITE}/awaiting-forms",
+    "isolation-ends": f"{SITE}/isolation-ends",
     "review-items": f"{SITE}/review-items?done=settled",
     "review-item": f"{SITE}/review-items/{PERSON}/declaration_differs/2",
     "review-item-settled": f"{SITE}/review-items/{PERSON}/declaration_contradicts/1",

@@ -60,6 +60,28 @@ class TestFormsThatWaitOnASite:
         assert "郑*兰" in (await Browser(app_of(services, registrar)).open(f"{SITE}/awaiting-forms")).text
 
 
+class TestIsolationThatEndsOnASite:
+    ENDS = f"/v1/contracts/{CONTRACT}/isolation-ends"
+
+    @pytest.mark.parametrize("path", [TODAY, f"{SITE}/isolation-ends"])
+    async def test_names_who_may_come_in_and_opens_his_entry(self, browser: Browser, path: str) -> None:
+        page = (await browser.open(path)).text
+        assert "起算日 2020-02-04" in page
+        assert f'href="{SITE}/entries?person={PERSON}"' in page
+
+    async def test_names_all_on_pages_that_go_on(self, services: StandIns, browser: Browser) -> None:
+        assert f'href="{SITE}/isolation-ends"' in (await browser.open(TODAY)).text
+        status, body = services.answers["GET", self.ENDS]
+        services.answers["GET", self.ENDS] = (status, {**body, "next": str(PERSON)})
+        assert f'href="{SITE}/isolation-ends?after={PERSON}"' in (await browser.open(f"{SITE}/isolation-ends")).text
+        await browser.open(f"{SITE}/isolation-ends?after={PERSON}")
+        assert str(PERSON) == services.sent("GET", self.ENDS)[-1].url.params["after"]
+
+    async def test_says_where_it_is_nobody_s(self, services: StandIns, browser: Browser) -> None:
+        services.answers["GET", self.ENDS] = (200, {"date": "2020-02-18", "items": [], "next": None})
+        assert '<p class="empty">没有。</p>' in (await browser.open(f"{SITE}/isolation-ends")).text
+
+
 class TestWhoRegistered:
     @pytest.mark.parametrize(("path", "by"), [("", "user:7"), ("?", None)])
     async def test_stands_on_the_list_and_on_the_page_of_one(self, browser: Browser, path: str, by: str | None) -> None:

@@ -347,7 +347,15 @@ class TestPrinting:
         [
             *(
                 f"{SITE}/{each}"
-                for each in ("today", "pre-registrations", "exits", "ban-reviews", "review-items", "awaiting-forms")
+                for each in (
+                    "today",
+                    "pre-registrations",
+                    "exits",
+                    "ban-reviews",
+                    "review-items",
+                    "awaiting-forms",
+                    "isolation-ends",
+                )
             ),
             *(f"{SITE}/people/{PERSON}/{each}" for each in ("health-reports", "history")),
         ],

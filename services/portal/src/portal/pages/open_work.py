@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from chassis.web import Router
 from contracts.access import Action
-from portal.upstream.health import SUPERVISED_ROWS
+from portal.pages.health import people_of
+from portal.upstream.health import PAGE_ROWS, SUPERVISED_ROWS
 from portal.upstream.open_work import AwaitingByContract, PaperEntries, UnsettledByContract
 from portal.visits import PAGE, Visit, page
 
@@ -23,6 +24,15 @@ async def list_awaiting_forms(visit: Visit, after: str | None = None) -> Respons
     """等待健康云登记: people and family, whoever waits longest first."""
     found = await visit.services().open_work.awaiting(str(visit.contract_no), after=after)
     return visit.render("awaiting_forms.html", found=found)
+
+
+@router.get("/contracts/{contract_no}/isolation-ends", **PAGE)
+@page(Action.VIEW_SITE)
+async def list_isolation_ends(visit: Visit, after: UUID | None = None) -> Response:
+    """今天隔离期满, by `person_id`."""
+    found = await visit.services().health.isolation_ends(str(visit.contract_no), after=after, limit=PAGE_ROWS)
+    people = await people_of(visit, [each.person_id for each in found.items])
+    return visit.render("isolation_ends.html", found=found, people=people)
 
 
 # --- 监督 -------------------------------------------------------------------------------------------------------------
