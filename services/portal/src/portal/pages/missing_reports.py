@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from starlette.responses import Response
 
 from chassis.web import Router
 from contracts.access import Action
+from portal.upstream.health import FollowedPeople, MissingReports
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/supervision/missing-reports", tags=["pages"])
@@ -25,27 +27,29 @@ async def list_missing_reports(visit: Visit, after: str | None = None) -> Respon
 @router.get("/{of_contract}", **PAGE)
 @page(Action.QUERY_SUPERVISION)
 async def list_missing_people(visit: Visit, of_contract: str, after: UUID | None = None) -> Response:
-    """Those of one contract, masked. Family who come along are nobody's employees: reporting does not know them."""
-    services = visit.services()
-    found = await services.health.supervised_missing_people(of_contract, after=after)
-    known = await services.reporting.people_of(found.items, of_contract=of_contract)
-    shown: dict[str, Any] = {"found": found, "people": found.items, "known": known, "reported": None, "of_contract": of_contract}
-    return visit.render("missing_reports_people.html", **shown)
+    """Those of one contract."""
+    found = await visit.services().health.supervised_missing_people(of_contract, after=after)
+    return await _people(visit, of_contract, found, found.items)
 
 
 @router.get("/{of_contract}/followed", **PAGE)
 @page(Action.QUERY_SUPERVISION)
 async def list_followed_people(visit: Visit, of_contract: str, after: UUID | None = None) -> Response:
     """应登记: everybody whom the number of a contract counts, and who of them is reported."""
-    services = visit.services()
-    found = await services.health.supervised_followed_people(of_contract, after=after)
+    found = await visit.services().health.supervised_followed_people(of_contract, after=after)
     reported = {each.person_id: each.reported for each in found.items}
-    known = await services.reporting.people_of(list(reported), of_contract=of_contract)
-    shown: dict[str, Any] = {
-        "found": found,
-        "people": list(reported),
-        "known": known,
-        "reported": reported,
-        "of_contract": of_contract,
-    }
-    return visit.render("missing_reports_people.html", **shown)
+    return await _people(visit, of_contract, found, list(reported), reported=reported)
+
+
+async def _people(
+    visit: Visit,
+    of_contract: str,
+    found: MissingReports | FollowedPeople,
+    people: Sequence[UUID],
+    *,
+    reported: Mapping[UUID, bool] | None = None,
+) -> Response:
+    """Masked. Family who come along are nobody's employees: reporting does not know them."""
+    known = await visit.services().reporting.people_of(people, of_contract=of_contract)
+    told: dict[str, Any] = {"people": people, "known": known, "reported": reported, "of_contract": of_contract}
+    return visit.render("missing_reports_people.html", found=found, **told)
