@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from chassis import consumer as consumer_module
+from chassis import kafka
 from chassis.broker import Broker, TopicMissing
 from chassis.consumer import BEGINNING, INBOX_BATCHES_MAX, Batch, Inbox, TopicFeed, TopicOffset
 from chassis.kafka import make_consumer, make_producer
@@ -302,7 +303,7 @@ class TestCatchingUp:
                 turns += 1
                 await asyncio.sleep(0)
 
-        monkeypatch.setattr(consumer_module, "make_consumer", make)
+        monkeypatch.setattr(kafka, "make_consumer", make)
         await publish(records_of(in_shard(0), *range(1, 201)))
         async with feeding(kafka_bootstrap, topic) as feed:
             taking_turns = asyncio.create_task(take_turns())
@@ -418,7 +419,7 @@ class TestFailure:
             made.append(consumer)
             return consumer
 
-        monkeypatch.setattr(consumer_module, "make_consumer", make)
+        monkeypatch.setattr(kafka, "make_consumer", make)
         monkeypatch.setattr(consumer_module, "BATCH_RECORDS_MAX", 5)
         await publish(records_of(in_shard(0), *range(1, 31)))
         async with feeding(kafka_bootstrap, topic) as feed:
@@ -438,7 +439,7 @@ class TestFailure:
             tried.append(bootstrap)
             return make_consumer("127.0.0.1:1" if len(tried) < 3 else bootstrap)
 
-        monkeypatch.setattr(consumer_module, "make_consumer", make)
+        monkeypatch.setattr(kafka, "make_consumer", make)
         await publish(records_of(in_shard(0), 1))
         async with feeding(kafka_bootstrap, topic) as feed:
             assert [1] == await received(feed.open(SERVICE, 0, at=BEGINNING), 1)

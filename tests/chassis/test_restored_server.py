@@ -239,7 +239,7 @@ class TestFilesThatTookCommandsSince:
             examination = await server.examination(service.log, service.store)
             with capture_logs() as logs:
                 await examination.begin()
-                monkeypatch.delattr(restore, "make_consumer")  # Its topic is not read again so soon.
+                monkeypatch.delattr(restore, "consuming")  # Its topic is not read again so soon.
                 await examination.begin()
                 await service.log.owner.fetchval("SELECT pg_advisory_lock($1)", restore.LOCK_ID)
                 monkeypatch.setattr(restore, "UNDECIDED_S", 0.0)

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from chassis.broker import Broker, BrokerSilent, TopicMissing
-from chassis.kafka import STOP_S, Address, make_consumer
+from chassis.kafka import Address, consuming
 from chassis.metrics import QUARANTINED
 from contracts.event import HEADERS, SHARDS, NotAnEvent, Recorded, recorded_from_headers
 
@@ -152,26 +152,22 @@ class TopicFeed:
     async def run(self) -> None:
         """Fetch until cancelled. A broker that cannot be reached is tried again."""
         while True:
-            consumer = make_consumer(self._address)
             try:
-                async with asyncio.timeout(POLL_S_MAX):
-                    await consumer.start()
-                self._assignment_changed.set()
-                while True:
-                    if time.monotonic() >= self._check_at:
-                        await self._check()
-                    await self._poll(consumer)
-                    # What is fetched already comes without any waiting: others must have their turn, and a transaction of
-                    # theirs its next statement, before `idle_in_transaction_session_timeout`.
-                    await asyncio.sleep(0)
+                async with consuming(self._address, start_s=POLL_S_MAX) as consumer:
+                    self._assignment_changed.set()
+                    while True:
+                        if time.monotonic() >= self._check_at:
+                            await self._check()
+                        await self._poll(consumer)
+                        # What is fetched already comes without any waiting: others must have their turn, and a transaction of
+                        # theirs its next statement, before `idle_in_transaction_session_timeout`.
+                        await asyncio.sleep(0)
             except _TopicChanged:
                 # The client may hold records and metadata of the topic that is gone.
                 log.error("consumer.topic_changed", what_follows="everything is read again")
             except (KafkaError, OSError) as error:
                 log.warning("consumer.restarted", error_type=type(error).__name__)
                 await asyncio.sleep(PAUSE_S)
-            finally:
-                await _stop(consumer)
 
     async def _check(self) -> None:
         """Is each topic the one that it was, and does the feed beside run? Raises: _TopicChanged; BrokerSilent where nobody has
@@ -261,11 +257,3 @@ def _check_key(event: Recorded, key: bytes | None) -> None:
         raise NotAnEvent(str(error)) from None
     if key != stream_id or shard != event.shard:
         raise NotAnEvent("another stream's")
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    try:
-        async with asyncio.timeout(STOP_S):
-            await consumer.stop()
-    except (TimeoutError, KafkaError, OSError) as error:
-        log.warning("consumer.not_stopped", error_type=type(error).__name__)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +110,17 @@ def make_consumer(address: Address) -> AIOKafkaConsumer:
     )
 
 
+@asynccontextmanager
+async def consuming(address: Address, *, start_s: float) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer, connected within this time; stopped afterwards. Raises: KafkaError, OSError, TimeoutError."""
+    consumer = make_consumer(address)
+    try:
+        await _start(consumer, start_s)
+        yield consumer
+    finally:
+        await _stop(consumer)
+
+
 class ProducerHolder:
     """The process's one producer. After any failed batch it is dropped and a new one is made.
 
@@ -128,8 +140,7 @@ class ProducerHolder:
             if self._producer is None:
                 producer = self._make()
                 try:
-                    async with asyncio.timeout(START_S):
-                        await producer.start()
+                    await _start(producer, START_S)
                 except BaseException:
                     self._abandon(producer)
                     raise
@@ -154,12 +165,27 @@ class ProducerHolder:
         task.add_done_callback(self._stopping.discard)
 
 
-async def _stop(producer: AIOKafkaProducer) -> None:
+async def _start(client: AIOKafkaConsumer | AIOKafkaProducer, within_s: float) -> None:
+    """Raises: KafkaError, OSError, TimeoutError.
+
+    Whoever is cut off meanwhile waits until the client has ended it, `STOP_S` at most: cancelled while it asks which brokers there
+    are, it would leave that connection open, which nobody else can close (aiokafka 0.14, `AIOKafkaClient.bootstrap`).
+    """
+    starting = asyncio.ensure_future(client.start())
+    try:
+        async with asyncio.timeout(within_s):
+            await asyncio.shield(starting)
+    finally:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(starting, return_exceptions=True), STOP_S)
+
+
+async def _stop(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     try:
         async with asyncio.timeout(STOP_S):
-            await producer.stop()
+            await client.stop()
     except (TimeoutError, KafkaError, OSError) as error:
-        log.warning("kafka.producer_not_stopped", error_type=type(error).__name__)
+        log.warning("kafka.client_not_stopped", client=type(client).__name__, error_type=type(error).__name__)
 
 
 def provision(address: Address, topics: Sequence[Topic], *, prefix: str, replication: int = 1) -> None:

@@ -20,7 +20,7 @@ import math
 from argparse import ArgumentParser, Namespace
 from array import array
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ from chassis.broker import Broker, TopicSeen
 from chassis.crash_points import CrashPoint, passing
 from chassis.database import DATABASE_ERRORS, Connection, create_pool
 from chassis.event_store import EventStore
-from chassis.kafka import STOP_S, Address, make_consumer
+from chassis.kafka import Address, consuming
 from chassis.metrics import LOG_CLOSED
 from chassis.probes import NotReady
 from chassis.service import Service
@@ -280,10 +280,7 @@ class Examination:
             return
         # What was given up once is not taken back by somebody who comes later.
         self._epoch_min = await self._pool.fetchval(EPOCH_MIN)
-        consumer = make_consumer(self._address)
-        try:
-            async with asyncio.timeout(FETCH_S_MAX):
-                await consumer.start()
+        async with consuming(self._address, start_s=FETCH_S_MAX) as consumer:
             consumer.assign(list(ranges))
             for partition, (first, _) in ranges.items():
                 consumer.seek(partition, first)
@@ -297,10 +294,6 @@ class Examination:
                     yield [event for record in records if (event := self._own(record)) is not None]
                     if records[-1].offset + 1 >= left[partition][1]:
                         del left[partition]
-        finally:
-            with suppress(TimeoutError):  # It is dropped either way, and what it was dropped for must not be hidden.
-                async with asyncio.timeout(STOP_S):
-                    await consumer.stop()
 
     def _own(self, record: Any) -> Recorded | None:
         """An event of this log; None for anything else that lies in its topic."""

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from chassis.database import create_pool
-from chassis.kafka import STOP_S, make_consumer
+from chassis.kafka import consuming
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from chassis.shard_heads import shard_heads
@@ -196,12 +196,10 @@ def _event(record: ConsumerRecord) -> Recorded | None:
 
 async def _read(settings: ServiceSettings, topic: str) -> AsyncIterator[Sequence[ConsumerRecord]]:
     """Every record of the topic, from the first to the last that there is now, those of a partition in order."""
-    consumer = make_consumer(settings.brokers)
     partitions = [TopicPartition(topic, n) for n in range(settings.partitions)]
-    try:
+    async with consuming(settings.brokers, start_s=READ_S_MAX) as consumer:
+        consumer.assign(partitions)
         async with asyncio.timeout(READ_S_MAX):
-            await consumer.start()
-            consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
         while unread := [partition for partition in partitions if await _position(consumer, partition) < ends[partition]]:
             async with asyncio.timeout(READ_S_MAX):
@@ -209,9 +207,6 @@ async def _read(settings: ServiceSettings, topic: str) -> AsyncIterator[Sequence
                     pass  # The deadline ends it.
             for records in polled.values():
                 yield records
-    finally:
-        async with asyncio.timeout(STOP_S):
-            await consumer.stop()
 
 
 async def _position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
