@@ -112,17 +112,17 @@ class TestDays:
         today = shanghai_date(NOW).isoformat()
         number = (await days_of(city, station=station))[today]["refused"]
         answer = (await city.caller().get(f"{DAYS}/{today}", station=station, counted="refused")).json()
-        assert [(sites[0], 2), (sites[2], 1)] == [(each["contract_no"], each["times"]) for each in answer["rows"]]
+        assert [(sites[2], 2), (sites[0], 1)] == [(each["contract_no"], each["times"]) for each in answer["rows"]]
         assert (3, number, 2, today) == (number, answer["times"], answer["total"], answer["day"])
 
     async def test_open_page_by_page_with_the_whole_number_on_each(self, city: City) -> None:
         station, sites = await of_new_station(city, PAGE_ROWS + 1)
-        for site in sites:
+        for site in (*sites, sites[-1]):
             await city.tell(facts.left(contract_no=site, at=NOW))
         path = f"{DAYS}/{shanghai_date(NOW)}"
         pages = [(await city.caller().get(path, station=station, counted="exited", page=n)).json() for n in (1, 2, 3)]
-        assert sites == [row["contract_no"] for page in pages for row in page["rows"]]
-        assert [(PAGE_ROWS + 1, PAGE_ROWS + 1, 2)] * 3 == [(page["times"], page["total"], page["pages"]) for page in pages]
+        assert [sites[-1], *sites[:-1]] == [row["contract_no"] for page in pages for row in page["rows"]]
+        assert [(PAGE_ROWS + 2, PAGE_ROWS + 1, 2)] * 3 == [(page["times"], page["total"], page["pages"]) for page in pages]
 
     async def test_open_nothing_beyond_reach_and_no_number_that_is_none(self, city: City) -> None:
         site = await on_new_site(city, station="浦东")

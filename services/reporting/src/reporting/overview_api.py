@@ -78,11 +78,11 @@ class ContractOfDayAnswer(BaseModel):
 
 
 class ContractsOfDayAnswer(PageAnswer):
-    """Where it happened on the day, by the contract's number."""
+    """Where it happened on the day: where most, comes first; of equal ones, by the contract's number."""
 
     day: date
     times: int
-    """On all pages: the number of the course that was opened."""
+    """On all pages: the number of the course, as far as the contracts are known here. The whole city's has the others, too."""
     rows: list[ContractOfDayAnswer]
 
 

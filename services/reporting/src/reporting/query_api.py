@@ -218,7 +218,7 @@ class PageAnswer(BaseModel):
     as_of: datetime
     """When it stood so, UTC."""
     total: int
-    """Rows on all pages: the number that was opened."""
+    """Rows on all pages."""
     page: int
     pages: int
     page_text: str

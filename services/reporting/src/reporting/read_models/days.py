@@ -54,6 +54,8 @@ RowOf: TypeAlias = Callable[[Rows, str, date, int], Day | DayOfCity]
 
 
 def _counted_in(row_of: RowOf) -> Mapping[type[Event], Fold]:
+    """The folds, each adding to the row that `row_of` gives."""
+
     def row(rows: Rows, event: Any, at: datetime, partition: int) -> Day | DayOfCity:
         return row_of(rows, event.contract_no, shanghai_date(at), partition)
 
@@ -92,4 +94,5 @@ DAYS_OF_CITY = ReadModel(
     tables=(CITY_DAYS,),
     folds=_counted_in(lambda rows, _, day, partition: rows.total(CITY_DAYS, day, partition)),
 )
-"""One row a day and partition: for whoever looks at all contracts, so that a fortnight of a city is some two hundred rows."""
+"""One row a day and partition: for whoever looks at all contracts, so that a fortnight of a city is some two hundred rows. Also of
+contracts that are not known here yet, which no filter and no list finds."""

@@ -240,7 +240,8 @@ async def employments(
     beside = "LEFT JOIN disposition_v1 AS d USING (person_id)" if of.disposition or of.banned is not None else ""
     statement = EMPLOYMENTS.format(asked=asked, beside=beside) if conditions else ALL_EMPLOYMENTS
     others = rows_before(page, rows_max), rows_max, *(value for _, value in conditions)
-    if of.people is not None:  # They lead the way, whatever else was asked: one plan is right for all, and made once.
+    # They lead the way, whatever else was asked: one plan is right for all, and after five that a connection made it keeps one.
+    if of.people is not None:
         return _people(await pool.fetch(statement, *wanted.parameters, *others))
     return _people(await fetch_matching(pool, statement, wanted, *others))
 
