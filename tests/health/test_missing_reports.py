@@ -20,7 +20,7 @@ from contracts.registration import ContractReported
 from health.domain.commands import Correction
 from health.read_models import missing_reports
 from health.read_models.isolation_ends import Whose
-from health.read_models.missing_reports import MISSING_REPORTS, count_missing, page_of_missing
+from health.read_models.missing_reports import MISSING_REPORTS, count_missing, page_of_followed, page_of_missing
 from tests.health.facts import (
     EMPLOYER,
     NOW,
@@ -114,6 +114,15 @@ class TestMissingReports:
         assert [person_id] == await missing(running, contract_no)
         await told(running, [pre_registration_withdrawn(person_id, contract_no=contract_no)])
         assert [] == await missing(running, contract_no)
+
+    @pytest.mark.parametrize("page_of", [page_of_missing, page_of_followed])
+    async def test_are_asked_of_an_employer_for_its_own_people(
+        self, running: Running, person_id: UUID, contract_no: str, page_of: Any
+    ) -> None:
+        await told(running, [pre_registered(person_id, contract_no=contract_no)])
+        asked = [Whose(contract_no=contract_no, employer=each) for each in (None, EMPLOYER, OTHER_EMPLOYER)]
+        found = [await page_of(running.parts.pool, TODAY, each, after=NOBODY, limit=10) for each in asked]
+        assert [[person_id], [person_id], []] == [[each.person_id for each in page] for page in found]
 
     @pytest.mark.parametrize("way_in", [entered, entered_on_paper])
     async def test_are_asked_of_whoever_is_on_site(self, running: Running, person_id: UUID, contract_no: str, way_in: Any) -> None:

@@ -94,7 +94,7 @@ class FollowedPersonItem(BaseModel):
 
 
 class FollowedPeopleAnswer(DayList[FollowedPersonItem]):
-    """Some of those whose health is to be reported on the day."""
+    """Some of those who are expected or on site now; `reported` is of the day."""
 
 
 class MissingOnContractItem(BaseModel):

@@ -209,25 +209,15 @@ class MissingOnContract:
 
 
 IS_FOLLOWED = "greatest(f.expected_since, f.entered_at) > coalesce(f.left_at, '-infinity')"
-# The employer's people where an employer asks; known_person_v1 says whose they are.
-PAGE = f"""
-SELECT f.person_id
-FROM followed_person_v2 AS f JOIN known_person_v1 AS k USING (contract_no, person_id)
-WHERE f.contract_no = $1 AND f.person_id > $2
-  AND {IS_FOLLOWED}
-  AND ($3::text IS NULL OR $3 IN (k.pre_registered_for, k.rostered_for))
-  AND NOT EXISTS (SELECT FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $4)
-ORDER BY f.person_id
-LIMIT $5
-"""  # noqa: S608 - constants
-# Whom `followed` counts in `BY_CONTRACT`.
-PAGE_OF_FOLLOWED = f"""
-SELECT f.person_id, EXISTS (SELECT FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $3) AS reported
+IS_REPORTED = "EXISTS (SELECT FROM reported_v2 AS r WHERE r.person_id = f.person_id AND r.day = $4)"
+# Whom `followed` counts in `BY_CONTRACT`. The employer's people where an employer asks; known_person_v1 says whose they are.
+FOLLOWED_THERE = f"""
 FROM followed_person_v2 AS f JOIN known_person_v1 AS k USING (contract_no, person_id)
 WHERE f.contract_no = $1 AND f.person_id > $2 AND {IS_FOLLOWED}
-ORDER BY f.person_id
-LIMIT $4
-"""  # noqa: S608 - constants
+  AND ($3::text IS NULL OR $3 IN (k.pre_registered_for, k.rostered_for))
+"""
+PAGE = f"SELECT f.person_id {FOLLOWED_THERE} AND NOT {IS_REPORTED} ORDER BY f.person_id LIMIT $5"
+PAGE_OF_FOLLOWED = f"SELECT f.person_id, {IS_REPORTED} AS reported {FOLLOWED_THERE} ORDER BY f.person_id LIMIT $5"
 CONTRACTS_LOOKED_AT_MAX = 50
 """For one page, where nearly all reports are there: with 500 people each, 25,000 are asked about."""
 CONTRACTS = """
@@ -262,8 +252,8 @@ async def page_of_missing(pool: asyncpg.Pool, day: date, whose: Whose, *, after:
 
 
 async def page_of_followed(pool: asyncpg.Pool, day: date, whose: Whose, *, after: UUID, limit: int) -> Sequence[FollowedPerson]:
-    """At most `limit` people of the contract who are expected or on site, by `person_id`; who of them has a report of that day."""
-    rows = await pool.fetch(PAGE_OF_FOLLOWED, whose.contract_no, after, day, limit)
+    """The same of all who are expected or on site, and who of them has a report of that day."""
+    rows = await pool.fetch(PAGE_OF_FOLLOWED, whose.contract_no, after, whose.employer, day, limit)
     return [FollowedPerson(**row) for row in rows]
 
 
