@@ -155,7 +155,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "read_supervised_contract": "query_supervision contract",
         "list_stations": "query_supervision -",
         "list_days": "query_supervision -",
-        "list_contracts_of_day": "query_supervision -",
+        "list_contracts_of_day": "query_supervision list",
         "list_firms": "query_supervision -",
         "list_people": "query_supervision list",
         "list_employments": "query_supervision list",
@@ -218,7 +218,8 @@ class Cell:
         if self.about in SOMEBODY_S:
             good = about(good, self.names if names is None else names)
         if self.about is About.LIST:
-            good = replace(good, query={name: value for name, value in good.query.items() if name == "set"})
+            asked = self.operation.parameters
+            good = replace(good, query={name: value for name, value in good.query.items() if asked[name].get("required")})
         version = await self.operation.version(good)
         request = self.operation.request(str(self), 0, good, key=str(uuid4()), version=version)
         return await answer(self.operation, with_token(request, token_of(self.role)))

@@ -478,7 +478,7 @@ async def reporting(running: InProcess[Any]) -> Examples:
     return {
         "list_stations": Example(Good()),
         "list_days": Example(Good()),
-        "list_contracts_of_day": Example(Good({"day": "2020-02-18"}, query={"counted": "entered", "page": "1"})),
+        "list_contracts_of_day": Example(Good({"day": "2020-02-19"}, query={"counted": "entered", "page": "1"})),
         "list_firms": Example(Good(query={"kind": "employer"})),
         "list_people": Example(Good(query={"set": "on_site"})),
         "list_employments": Example(Good(query={"on_site": "true", "employer": EMPLOYER})),

@@ -101,10 +101,16 @@ class TestDays:
         officer = city.caller(Role.STATION_OFFICER, stations=frozenset({"虹口"}))
         answer = (await officer.get(DAYS, of_contract=site, days=1)).json()
         assert [0] == [each["entered"] for each in answer["days"]]
+        of_nobody_else = [
+            city.caller(Role.STATION_OFFICER, stations=frozenset({f"测试{uuid4().hex[:8]}"})),
+            city.caller(Role.DISTRICT_SUPERVISOR, districts=frozenset({"310151"})),
+        ]
+        for caller in of_nobody_else:
+            assert {**NOTHING, "day": shanghai_date(NOW).isoformat()} == (await caller.get(DAYS, days=1)).json()["days"][0]
 
     async def test_open_the_contracts_on_which_it_happened_as_often_as_the_number_says(self, city: City) -> None:
         station, sites = await of_new_station(city, 3)
-        for site, times in zip(sites, (2, 0, 1), strict=True):
+        for site, times in zip(sites, (1, 0, 2), strict=True):
             for _ in range(times):
                 await city.tell(entry(site, at=NOW, outcome=Outcome.REFUSED))
             await city.tell(entry(site, at=NOW - timedelta(days=1), outcome=Outcome.REFUSED))
