@@ -27,8 +27,9 @@ screens: venv ## Every page of the portal in Chromium, looked at and kept as sma
 test-compose: venv ## docker-compose.yml for real: the manual's example, somebody called, each container restarted under load
 	@$(BIN)/python -m pytest tests/compose --capture no -o faulthandler_timeout=1800 $(ARGS)
 
+# Twenty minutes until a test is said to hang: printing all stacks of one that takes longer than five once ended Python, on a busy machine, by a segmentation fault.
 faults: venv ## Every fault on the whole system, with the long ones; ARGS="-k clocks" for a part of it, SEED=… ROUNDS=… for the combined ones, RELEASE=1: all of it, or it fails
-	@$(if $(SEED),GATEHOUSE_FAULTS_SEED=$(SEED)) $(if $(ROUNDS),GATEHOUSE_FAULTS_ROUNDS=$(ROUNDS)) $(BIN)/python -m devstack test -- tests/faults $(if $(RELEASE),--nothing-skipped) $(ARGS)
+	@$(if $(SEED),GATEHOUSE_FAULTS_SEED=$(SEED)) $(if $(ROUNDS),GATEHOUSE_FAULTS_ROUNDS=$(ROUNDS)) $(BIN)/python -m devstack test -- tests/faults -o faulthandler_timeout=1200 $(if $(RELEASE),--nothing-skipped) $(ARGS)
 
 check: venv ## Lint, format, types, imports, generated files, house rules
 	$(BIN)/ruff check .
