@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,28 +47,26 @@ class Prometheus:
 
     client: httpx2.AsyncClient
     child: Child
-    told: set[str] = field(default_factory=set)
-    """Alerts that fired at one of our looks."""
 
     async def has_told(self, alerts: Collection[str]) -> Left:
-        """Whether each of these has fired, now or before."""
-        await self._look()
-        return Left(sorted(set(alerts) - self.told))
+        """Whether each of these has fired, now or before: some are over before the next thing is broken."""
+        told = await self._asked("query", query='last_over_time(ALERTS{alertstate="firing"}[1d])')
+        return Left(sorted(set(alerts) - {each["metric"]["alertname"] for each in told["result"]} if told else alerts))
 
     async def is_quiet(self, alerts: Collection[str]) -> Left:
         """Whether none of these fires, or is about to."""
-        known = await self._look()
-        return Left(["nobody answers"] if known is None else sorted(known & set(alerts)))
+        known = await self._asked("alerts")
+        return Left(
+            sorted({each["labels"]["alertname"] for each in known["alerts"]} & set(alerts)) if known else ["nobody answers"]
+        )
 
-    async def _look(self) -> set[str] | None:
-        """Alerts that fire or are about to; None while it starts."""
+    async def _asked(self, what: str, **query: str) -> Any:
+        """What it answers; None while it starts."""
         self.child.insist()
         try:
-            found = (await self.client.get("/api/v1/alerts")).raise_for_status().json()["data"]["alerts"]
+            return (await self.client.get(f"/api/v1/{what}", params=query)).raise_for_status().json()["data"]
         except httpx2.HTTPError:
             return None
-        self.told |= {each["labels"]["alertname"] for each in found if each["state"] == "firing"}
-        return {each["labels"]["alertname"] for each in found}
 
 
 @asynccontextmanager

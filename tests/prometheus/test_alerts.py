@@ -86,6 +86,11 @@ CASES = [
         {series("gatehouse_relay_topics_lost_total", "health"): "0x8 16x80"},
         {"1m": QUIET, "3m": [HEALTH], "15m": QUIET},
     ),
+    Case(
+        "TopicLost",
+        {series("gatehouse_relay_topics_lost_total", "health"): "_x8 2x80"},
+        {"1m": QUIET, "3m": [HEALTH], "15m": QUIET},
+    ),
     # Two streams of facts: where both grow the reader keeps up; then its second partition stands still, and later catches up.
     Case(
         "ProjectionOld",
@@ -140,6 +145,11 @@ CASES = [
     Case(
         "ForeignRecords",
         {series("gatehouse_consumer_quarantined_total", "reporting"): "0x8 2x80"},
+        {"1m": QUIET, "3m": [{"service": "reporting"}], "15m": QUIET},
+    ),
+    Case(
+        "ForeignRecords",
+        {series("gatehouse_consumer_quarantined_total", "reporting"): "_x8 2x80"},
         {"1m": QUIET, "3m": [{"service": "reporting"}], "15m": QUIET},
     ),
     # One command in eleven is usual; one in three is not, where it is more than a handful.
