@@ -130,7 +130,7 @@ class _Operation:
             headers["Authorization"] = f"Bearer {self.token}"
         if "Idempotency-Key" in self.parameters:
             headers["Idempotency-Key"] = "sweep-1"
-        if "If-Match" in self.parameters:
+        if self.parameters.get("If-Match", {}).get("required"):
             headers["If-Match"] = '"1"'
         content = b""
         if self.schema is not None:

@@ -57,6 +57,11 @@ class Operation:
         return [role for role in Role if actions and all(role in ALLOWED[action] for action in actions)]
 
     @property
+    def is_based_on_a_version(self) -> bool:
+        """Always. What may be, or may not, is asked for without."""
+        return bool(self.parameters.get("If-Match", {}).get("required"))
+
+    @property
     def token(self) -> str | None:
         return token_of(self.allowed[0]) if self.allowed else None
 
@@ -72,7 +77,7 @@ class Operation:
 
     async def version(self, good: Good) -> str:
         """What one bases a change on who has just read it; of what asks for none, nothing is read."""
-        if "If-Match" not in self.parameters:
+        if not self.is_based_on_a_version:
             return NOT_THERE
         headers = {"Authorization": f"Bearer {self.token}"}
         read = await self.place.running.client.get(self.shown_at.format(**good.path), headers=headers)
@@ -87,7 +92,7 @@ class Operation:
             headers["Content-Type"] = "application/json"
         if "Idempotency-Key" in self.parameters:
             headers["Idempotency-Key"] = key
-        if "If-Match" in self.parameters:
+        if self.is_based_on_a_version:
             headers["If-Match"] = version
         query = "&".join(f"{name}={value}" for name, value in good.query.items())
         url = self.path.format(**good.path) + ("?" + query if query else "")

@@ -89,7 +89,9 @@ def with_examples(operations: Sequence[Operation]) -> dict[str, Any]:
     document: dict[str, Any] = copy.deepcopy(dict(operations[0].document))
     for operation in operations:
         good, described = operation.example.good, document["paths"][operation.path][operation.method.lower()]
-        headers = {"Consistency-Token": f"{operation.place.running.parts.name}/1/0:0", "If-Match": '"1"'}
+        takes_etag = "[0-9a-f]{16}" in str(operation.parameters.get("If-Match"))
+        based_on = '"0123456789abcdef"' if takes_etag else '"1"'
+        headers = {"Consistency-Token": f"{operation.place.running.parts.name}/1/0:0", "If-Match": based_on}
         given = {**good.path, **good.query, **headers, "Idempotency-Key": f"example-{operation.name}"}
         for parameter in described.get("parameters", ()):
             if parameter["name"] in given:

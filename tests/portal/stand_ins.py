@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
@@ -37,6 +37,9 @@ NOW, GRANTED_UNTIL = "2020-02-18T07:44:35Z", "2020-02-18T07:44:40Z"
 PAGE_BYTES_MAX = 100_000
 """Of HTML: on the line of a site office that is some seconds."""
 
+ETAG, OTHER_ETAG = "0123456789abcdef", "fedcba9876543210"
+"""Of what is shown of whoever is expected, or comes along; and of what stands there when somebody has changed it."""
+
 Answer = tuple[int, Any]
 
 REGISTRANT = {"account": "user:7", "role": "employer_registrar", "registered_at": NOW}
@@ -57,6 +60,7 @@ PRE_REGISTRATION = {
     "taken_up": True,
     "registered_by": REGISTRANT,
     "changed_at": NOW,
+    "etag": ETAG,
 }
 AWAITED = PRE_REGISTRATION | {
     "person_id": str(WAITING),
@@ -79,6 +83,7 @@ FAMILY_MEMBER = {
     "waits_for": None,
     "registered_by": None,
     "changed_at": NOW,
+    "etag": ETAG,
 }
 FAMILY_AWAITED = FAMILY_MEMBER | {
     "person_id": str(WAITING_CHILD),
@@ -773,3 +778,10 @@ def app_of(stand_ins: StandIns, session: Callable[[], Session] = operator) -> Fa
     app = create_app(service="portal", title="Portal", routers=PAGES, authenticator=None)
     app.state.portal = portal
     return app
+
+
+def assert_based_on_what_was_seen(sent: Sequence[httpx2.Request]) -> None:
+    """First of what the page was opened with, then, as another command, of what it told had come instead."""
+    first, again = sent
+    assert (f'"{ETAG}"', f'"{OTHER_ETAG}"') == (first.headers["If-Match"], again.headers["If-Match"])
+    assert first.headers["Idempotency-Key"] != again.headers["Idempotency-Key"]

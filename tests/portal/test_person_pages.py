@@ -14,12 +14,14 @@ from tests.portal.stand_ins import (
     CHILD,
     CONTRACT,
     EMPLOYER,
+    OTHER_ETAG,
     PAGE_BYTES_MAX,
     PERSON,
     PRE_REGISTRATION,
     SITE,
     StandIns,
     app_of,
+    assert_based_on_what_was_seen,
     refusal,
     registrar,
 )
@@ -159,30 +161,22 @@ class TestCorrect:
         first, again = services.sent("POST", CORRECTED)
         assert (first.content, first.headers["Idempotency-Key"]) == (again.content, again.headers["Idempotency-Key"])
 
-    @pytest.mark.parametrize(
-        ("elsewhere", "typed"),
-        [
-            ({"arrival_date": "2020-02-10"}, {"arrival_date": "2020-02-15"}),
-            ({"trade": "030"}, {"trade": "040"}),
-            ({"mobile": "139****0016"}, {"mobile": "13800000016"}),
-            ({"origin_code": "320100"}, {"origin_text": "武汉市"}),
-        ],
-    )
-    async def test_replaces_what_somebody_else_put_right_only_when_that_was_told(
-        self, services: StandIns, browser: Browser, elsewhere: dict[str, str], typed: dict[str, str]
+    async def test_of_what_somebody_else_put_right_is_made_only_when_that_was_told(
+        self, services: StandIns, browser: Browser
     ) -> None:
         await browser.open(CORRECTIONS)
+        elsewhere = {"arrival_date": "2020-02-10", "trade": "030", "etag": OTHER_ETAG}
         services.answers["GET", KNOWN] = (200, {**PRE_REGISTRATION, **elsewhere})
-        page = await browser.submit(CORRECTIONS, **{**SHOWN, **typed})
-        assert [] == services.sent("POST", CORRECTED)
-        assert "打开本页之后,此项已被更正" in page.text
-        assert f'value="{next(iter(typed.values()))}"' in page.text
-        assert "更正已登记" in (await browser.submit(CORRECTIONS, **{**SHOWN, **typed})).text
-
-    async def test_that_somebody_else_made_alike_is_no_other_one(self, services: StandIns, browser: Browser) -> None:
-        await browser.open(CORRECTIONS)
-        services.answers["GET", KNOWN] = (200, {**PRE_REGISTRATION, "arrival_date": "2020-02-15"})
-        assert "更正已登记" in (await browser.submit(CORRECTIONS, **{**SHOWN, "arrival_date": "2020-02-15"})).text
+        services.answers["POST", CORRECTED] = refusal(412, "registration-has-changed", "登记信息已有变动")
+        services.then["POST", CORRECTED] = (201, {})
+        page = await browser.submit(CORRECTIONS, **{**SHOWN, "trade": "040", "mobile": "13800000016"})
+        for words in ("打开本页之后,登记信息已有变动", 'value="13800000016"', 'value="登记有误"', 'value="2020-02-10"'):
+            assert words in page.text
+        as_shown = {**SHOWN, "arrival_date": "2020-02-10", "trade": "040", "mobile": "13800000016"}
+        assert "更正已登记" in (await browser.submit(CORRECTIONS, **as_shown)).text
+        assert_based_on_what_was_seen(services.sent("POST", CORRECTED))
+        told = {"mobile": "13800000016", "person_kind": "worker", "trade": "040", "reason": "登记有误"}
+        assert told == services.body_of("POST", CORRECTED), "what somebody else put right is left alone"
 
     async def test_of_nothing_is_told_so(self, services: StandIns, browser: Browser) -> None:
         await browser.open(CORRECTIONS)

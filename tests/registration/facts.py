@@ -30,7 +30,8 @@ from registration.domain.corrections import Correct
 from registration.domain.declaration import Declaration, declaration_of
 from registration.domain.erasure import Erase
 from registration.domain.form import Form, Left
-from registration.domain.person import Close, PreRegister, Withdraw
+from registration.domain.person import PreRegister
+from registration.domain.pre_registration import Close, Withdraw
 from registration.domain.roster import ImportRosterMember
 from registration.domain.waiting import TakeUp
 

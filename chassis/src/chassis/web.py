@@ -222,6 +222,17 @@ IfMatchWhereGiven = Annotated[
 ]
 """The same of a change that is also made without it, by those who do not look first."""
 
+IfSeen = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        pattern='^"[0-9a-f]{16}"$',
+        description="The `etag` of what this change is based on, in quotes: it is made of nothing else.",
+    ),
+    AfterValidator(lambda etag: etag and etag.strip('"')),
+]
+"""The same of a part of a stream, which has no version of its own but says what it is."""
+
 
 def etag(version: int) -> str:
     """The `ETag` of a stream version. Comes back in `If-Match`."""

@@ -148,6 +148,9 @@ class Visit:
             return [
                 FieldError("", self.text(_("这张表单已经提交过,现在填写的内容与当时不同。请核对;确认要另行登记的,请再次提交。")))
             ]
+        if is_overtaken(refused):
+            message = _("打开本页之后,登记信息已有变动,没有登记您的更改。您填写的内容都在:请核对现在的信息,仍要更改的请再次提交。")
+            return [FieldError("", self.text(message))]
         told = [
             FieldError(field, flaw_title(code, self.language))
             for pointer, code in refused.errors
@@ -165,6 +168,11 @@ class Visit:
 
     def trouble(self, status: int, title: str, detail: str | None = None) -> Response:
         return self.render("trouble.html", status=status, title=title, detail=detail)
+
+
+def is_overtaken(refused: UpstreamRefused | UpstreamAway) -> bool:
+    """Whether somebody changed meanwhile what the form was made of."""
+    return isinstance(refused, UpstreamRefused) and refused.code == "registration-has-changed"
 
 
 def _field_of(pointer: str, fields: Mapping[str, str]) -> str | None:

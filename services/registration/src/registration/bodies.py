@@ -1,4 +1,4 @@
-"""Contracts and people as clients say them: in the body of a request, or in a row of a file."""
+"""Contracts, people and their family as clients say them: in the body of a request, or in a row of a file."""
 
 from __future__ import annotations
 
@@ -160,3 +160,35 @@ class CorrectionBody(StrictModel):
             declaration_version=self.declaration_version,
             reason=self.reason,
         )
+
+
+class FamilyMemberBody(StrictModel):
+    """携带家属登记."""
+
+    document: Document
+    name: PersonName
+    relation: VisibleText | None = None
+    """What the family member is to the accompanied person."""
+    mobile: Mobile | None = None
+    """手机号. Counts only where the declaration has none; of a child the accompanied person's."""
+    declaration_version: DeclarationVersion | None = None
+    """The declaration that was shown (获取健康云信息), if one was."""
+
+
+class FamilyCorrectionBody(StrictModel):
+    """What was wrong, as it ought to be. What is absent stays; a wrong document is not corrected, but withdrawn."""
+
+    name: PersonName | None = None
+    """姓名. It must agree with the latest declaration."""
+    relation: VisibleText | None = None
+    mobile: Mobile | None = None
+    """手机号."""
+    declaration_version: DeclarationVersion | None = None
+    """The latest declaration, to be relied on from now on."""
+    reason: VisibleText
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set - {"reason"}:
+            raise ValueError("nothing is corrected")
+        return self

@@ -17,7 +17,7 @@ from chassis.consistency import ConsistencyToken
 from chassis.event_store import CommandKey
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
-from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unchanged
+from chassis.web import Consistency, IdempotencyKey, IfSeen, Router, etag, problems, unchanged
 from contracts.access import Action, Role, covers_employer
 from contracts.firms import ContractNo
 from contracts.texts import VisibleText
@@ -41,9 +41,10 @@ from registration.domain.person import (
     PersonHasEntered,
     PersonIsNotPreRegistered,
     PersonIsOnTooManyContracts,
-    Withdraw,
 )
+from registration.domain.pre_registration import Withdraw
 from registration.domain.same_person import PersonHasTooManyDocuments, ReplacedIsNotWithdrawn, ReplacingIsForTheSite
+from registration.domain.seen import RegistrationHasChanged
 from registration.domain.station import StationWorksElsewhere
 from registration.kept_forms import kept
 from registration.read_models.entries import last_entered_at
@@ -179,6 +180,7 @@ async def pre_register(
         DeclarationHasChanged,
         NameDiffersFromDeclaration,
         DetailsAreCorrectedTooOften,
+        RegistrationHasChanged,
     ),
 )
 async def correct_pre_registration(
@@ -190,6 +192,7 @@ async def correct_pre_registration(
     seen: Consistency,
     parts: Parts,
     response: Response,
+    based_on: IfSeen = None,
 ) -> PreRegistrationReceipt:
     """Put right what was typed, or rely on the latest declaration. The police is told, and the arrival is judged anew; until
     then the gate refuses. What changes nothing is 200."""
@@ -200,7 +203,8 @@ async def correct_pre_registration(
             raise EmployerIsMissing
         contract.require_employer(body.employer_credit_code)
     await parts.wait_for(seen)
-    outcome = await parts.correcting.correct(person_id, contract_no, body.to_correction(), key=_key(caller, key))
+    typed = body.to_correction()
+    outcome = await parts.correcting.correct(person_id, contract_no, typed, based_on=based_on, key=_key(caller, key))
     _tell(response, outcome, await parts.people.token_after(outcome))
     _, person = await parts.people.read(person_id)
     version = person.pre_registrations[contract_no].declaration_version
@@ -217,7 +221,7 @@ class WithdrawalBody(StrictModel):
     "/contracts/{contract_no}/pre-registrations/{person_id}/withdrawal",
     status_code=204,
     tags=["pre-registrations"],
-    responses=problems(PersonHasEntered, PersonIsNotPreRegistered),
+    responses=problems(PersonHasEntered, PersonIsNotPreRegistered, RegistrationHasChanged),
 )
 async def withdraw_pre_registration(
     contract_no: ContractNo,
@@ -228,6 +232,7 @@ async def withdraw_pre_registration(
     seen: Consistency,
     parts: Parts,
     response: Response,
+    based_on: IfSeen = None,
 ) -> None:
     """Withdraw a mistaken pre-registration before entry, or a form that waits. Sending it twice withdraws once."""
     await parts.contract_of(caller, contract_no)
@@ -240,6 +245,7 @@ async def withdraw_pre_registration(
         reason=sealer.seal(person_id, "reason", body.reason),
         entered_at=await last_entered_at(parts.pool, contract_no, person_id),
         at=parts.clock.now(),
+        based_on=based_on,
     )
     outcome = await parts.people.handle(person_id, command, key=_key(caller, key))
     _tell(response, outcome, await parts.people.token_after(outcome), status=204)

@@ -41,7 +41,9 @@ class Correcting:
     declarations: KnownDeclarations
     clock: Clock
 
-    async def correct(self, person_id: UUID, contract_no: str, typed: TypedCorrection, *, key: CommandKey) -> Outcome[PersonEvent]:
+    async def correct(
+        self, person_id: UUID, contract_no: str, typed: TypedCorrection, *, based_on: str | None, key: CommandKey
+    ) -> Outcome[PersonEvent]:
         """Raises: what the person's decider refuses; StreamIsErased; IdempotencyKeyReused; Unavailable."""
         sealer = await self.sealing.sealer_for([person_id])
         footing = Footing(typed.person_kind, typed.trade) if typed.person_kind else None
@@ -58,6 +60,7 @@ class Correcting:
             declaration=await self.declarations.latest(person_id),
             reason=sealer.seal(person_id, "reason", typed.reason),
             at=self.clock.now(),
+            based_on=based_on,
         )
         return await self.people.handle(person_id, command, key=key)
 

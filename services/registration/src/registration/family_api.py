@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Self
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,13 +23,13 @@ from chassis.key_server import Purpose
 from chassis.sealing import Unsealer
 from chassis.strict_json import StrictModel
 from chassis.telemetry import request_context
-from chassis.web import Consistency, IdempotencyKey, Router, etag, problems, unchanged
+from chassis.web import Consistency, IdempotencyKey, IfSeen, Router, etag, problems, unchanged
 from contracts.access import Action, covers_employer
-from contracts.codes import DeclarationVersion
 from contracts.firms import ContractNo
-from contracts.identity import Document, Mobile, PersonName, masked_mobile, masked_name, masked_number
+from contracts.identity import masked_mobile, masked_name, masked_number
 from contracts.registration import FamilyDeclarationAwaited, FamilyMemberPreRegistered
 from contracts.texts import VisibleText
+from registration.bodies import FamilyCorrectionBody, FamilyMemberBody
 from registration.domain.corrections import DetailsAreCorrectedTooOften, Name, PreRegistrationIsNotOpen
 from registration.domain.declaration import (
     DeclarationHasChanged,
@@ -52,6 +52,7 @@ from registration.domain.family import (
 from registration.domain.lacking import WaitsFor, waits_for
 from registration.domain.person import PersonEvent, PersonIsNotPreRegistered, PersonIsOnTooManyContracts
 from registration.domain.pre_registration import PreRegistration
+from registration.domain.seen import FAMILY_FORM, RegistrationHasChanged, etag_of
 from registration.kept_forms import kept
 from registration.linking import repeated
 from registration.query_api import RegistrantAnswer, registrant_answer
@@ -65,19 +66,6 @@ Viewer = Annotated[Principal, Depends(allowed(Action.VIEW_SITE))]
 Registrar = Annotated[Principal, Depends(allowed(Action.PRE_REGISTER))]
 Withdrawer = Annotated[Principal, Depends(allowed(Action.WITHDRAW_PRE_REGISTRATION))]
 Parts = Annotated[Wired, Depends(wired)]
-
-
-class FamilyMemberBody(StrictModel):
-    """携带家属登记."""
-
-    document: Document
-    name: PersonName
-    relation: VisibleText | None = None
-    """What the family member is to the accompanied person."""
-    mobile: Mobile | None = None
-    """手机号. Counts only where the declaration has none; of a child the accompanied person's."""
-    declaration_version: DeclarationVersion | None = None
-    """The declaration that was shown (获取健康云信息), if one was."""
 
 
 class FamilyMemberReceipt(BaseModel):
@@ -110,31 +98,14 @@ class FamilyMemberAnswer(BaseModel):
     """Who handed the form in last. None: it was told before that was kept."""
     changed_at: datetime
     """When it came to this state, UTC."""
+    etag: str
+    """For `If-Match` of a correction, or a withdrawal, of what is shown here."""
 
 
 class FamilyAnswer(BaseModel):
     """预进场家属管理: all of them, the first to come first."""
 
     items: list[FamilyMemberAnswer]
-
-
-class FamilyCorrectionBody(StrictModel):
-    """What was wrong, as it ought to be. What is absent stays; a wrong document is not corrected, but withdrawn."""
-
-    name: PersonName | None = None
-    """姓名. It must agree with the latest declaration."""
-    relation: VisibleText | None = None
-    mobile: Mobile | None = None
-    """手机号."""
-    declaration_version: DeclarationVersion | None = None
-    """The latest declaration, to be relied on from now on."""
-    reason: VisibleText
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.model_fields_set - {"reason"}:
-            raise ValueError("nothing is corrected")
-        return self
 
 
 class FamilyWithdrawalBody(StrictModel):
@@ -224,6 +195,7 @@ async def list_family_members(
         NameDiffersFromDeclaration,
         PersonIsNotPreRegistered,
         PreRegistrationIsNotOpen,
+        RegistrationHasChanged,
     ),
 )
 async def correct_family_member(
@@ -236,6 +208,7 @@ async def correct_family_member(
     seen: Consistency,
     parts: Parts,
     response: Response,
+    based_on: IfSeen = None,
 ) -> FamilyMemberReceipt:
     """Put right what was typed, or rely on the latest declaration. The police is told, and the arrival is judged anew. What
     changes nothing is 200."""
@@ -253,6 +226,7 @@ async def correct_family_member(
         declaration=await parts.declarations.latest(member_id),
         reason=sealer.seal(member_id, "reason", body.reason),
         at=parts.clock.now(),
+        based_on=based_on,
     )
     outcome = await parts.people.handle(member_id, command, key=_key(caller, key))
     await _tell(parts, response, outcome)
@@ -261,7 +235,11 @@ async def correct_family_member(
     return _receipt(member_id, await _as_it_stands(parts, member_id, contract_no))
 
 
-@router.post("/{member_id}/withdrawal", status_code=204, responses=problems(FamilyMemberIsUnknown, PersonIsNotPreRegistered))
+@router.post(
+    "/{member_id}/withdrawal",
+    status_code=204,
+    responses=problems(FamilyMemberIsUnknown, PersonIsNotPreRegistered, RegistrationHasChanged),
+)
 async def withdraw_family_member(
     contract_no: ContractNo,
     person_id: UUID,
@@ -272,6 +250,7 @@ async def withdraw_family_member(
     seen: Consistency,
     parts: Parts,
     response: Response,
+    based_on: IfSeen = None,
 ) -> None:
     """Withdraw a mistaken family member, also to register what was wrong anew. Sending it twice withdraws once."""
     await require_family_member(parts, caller, contract_no, person_id, member_id)
@@ -283,6 +262,7 @@ async def withdraw_family_member(
         contract_no=contract_no,
         reason=sealer.seal(member_id, "reason", body.reason),
         at=parts.clock.now(),
+        based_on=based_on,
     )
     await _tell(parts, response, await parts.people.handle(member_id, command, key=_key(caller, key)))
 
@@ -391,4 +371,5 @@ def _masked(
         waits_for=lacks,
         registered_by=handed_in,
         changed_at=row.changed_at,
+        etag=etag_of(row, FAMILY_FORM, row.state, row.declaration_version),
     )

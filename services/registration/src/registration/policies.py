@@ -15,7 +15,7 @@ from chassis.subscribers import Fact, Policy
 from contracts.gatekeeper import ExitRegistered
 from contracts.healthcloud_bridge import DeclarationReceived
 from registration.domain.declaration import declaration_of
-from registration.domain.person import Close
+from registration.domain.pre_registration import Close
 from registration.domain.waiting import TakeUp
 
 TAKE_UP_POLICY = "take_up_v1"

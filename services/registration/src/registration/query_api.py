@@ -25,6 +25,7 @@ from contracts.identity import Document, masked_mobile, masked_name, masked_numb
 from contracts.streams import contract_stream
 from registration.domain.contract import ContractDetails
 from registration.domain.lacking import WaitsFor, waits_for
+from registration.domain.seen import FORM, etag_of
 from registration.read_models.pre_registrations import (
     PRE_REGISTRATIONS,
     Cursor,
@@ -163,6 +164,8 @@ class PreRegistrationAnswer(BaseModel):
     """Who handed the form in last. None: it was told before that was kept."""
     changed_at: datetime
     """When it came to this state, UTC."""
+    etag: str
+    """For `If-Match` of a correction, or a withdrawal, of what is shown here."""
 
 
 class PreRegistrationsAnswer(BaseModel):
@@ -262,6 +265,7 @@ def _answer(
         taken_up=row.taken_up,
         registered_by=handed_in,
         changed_at=row.changed_at,
+        etag=etag_of(row, FORM, row.state, row.declaration_version),
     )
 
 

@@ -16,7 +16,7 @@ from portal.languages import _
 from portal.pages.pre_registrations import origin_of
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.registration import PreRegistration
-from portal.visits import PAGE, Visit, page
+from portal.visits import PAGE, Visit, is_overtaken, page
 
 router = Router(prefix="/contracts/{contract_no}/pre-registrations/{person_id}/corrections", tags=["pages"])
 
@@ -35,9 +35,6 @@ FIELDS = {
 }
 SHOWN = ("origin_code", "arrival_date", "person_kind", "trade", "employer")
 """Fields that come filled in. What each was filled in with goes along as `shown_…`."""
-TYPED = ("name", "mobile")
-"""Fields that come empty, for what is masked. What stood there goes along, too."""
-OVERTAKEN = _("打开本页之后,此项已被更正。您填写的内容在:请在“查看”中核对现在的内容,再次提交即以您填写的为准。")
 
 
 @router.get("", **PAGE)
@@ -55,24 +52,22 @@ async def correct_pre_registration(visit: Visit, person_id: UUID) -> Response:
     if not body:
         message = visit.text(_("没有需要更正的内容"))
         return await _correction(visit, person_id, typed=visit.form, errors=[FieldError("", message)])
-    key, registration, contract_no = visit.form.text("key"), visit.services().registration, str(visit.contract_no)
+    correction = body | {"reason": visit.form.text("reason")}
+    based_on, key = visit.form.text("etag"), visit.form.text("key")
     try:
-        if overtaken := _overtaken(visit.form, await registration.pre_registration(contract_no, person_id)):
-            return await _correction(visit, person_id, typed=visit.form, overtaken=overtaken, key=key)
-        correction = body | {"reason": visit.form.text("reason")}
-        await registration.correct(contract_no, person_id, correction, key=key)
+        await visit.services().registration.correct(str(visit.contract_no), person_id, correction, based_on=based_on, key=key)
     except (UpstreamRefused, UpstreamAway) as refused:
         wrong, next_key = visit.wrong(refused, FIELDS), visit.key_after(refused)
-        return await _correction(visit, person_id, typed=visit.form, errors=wrong, key=next_key)
+        return await _correction(visit, person_id, typed=visit.form, errors=wrong, overtaken=is_overtaken(refused), key=next_key)
     return visit.go(f"{visit.site}/pre-registrations/{person_id}?done=corrected")
 
 
 def _changed(form: Form) -> dict[str, Any]:
     """Against what was shown: against what holds by now, it would undo what somebody else put right meanwhile."""
-    differs = {name for name in SHOWN if form.text(name) != form.text(f"shown_{name}")}
+    differs = _typed_into(form)
     kind, trade = form.text("person_kind"), form.text("trade")
     changed: dict[str, Any] = {name: form.text(name) for name in ("name", "mobile") if form.text(name).strip()}
-    if form.text("origin_text").strip() or "origin_code" in differs:
+    if "origin_code" in differs:
         changed["origin"] = origin_of(form)
     if form.text("arrival_date") and "arrival_date" in differs:
         changed["arrival_date"] = form.text("arrival_date")
@@ -85,22 +80,14 @@ def _changed(form: Form) -> dict[str, Any]:
     return changed
 
 
-def _overtaken(form: Form, person: PreRegistration) -> list[str]:
-    """Of the fields that were typed into, those that somebody else put right meanwhile, and otherwise."""
-    now, typed = _shown(person), {name for name in SHOWN if form.text(name) != form.text(f"shown_{name}")}
-    typed |= {name for name in TYPED if form.text(name).strip()}
-    if form.text("origin_text").strip():
-        typed.add("origin_code")
-    return [
-        name
-        for name in (*TYPED, *SHOWN)
-        if name in typed and now.text(f"shown_{name}") != form.text(f"shown_{name}") and now.text(name) != form.text(name)
-    ]
+def _typed_into(form: Form) -> set[str]:
+    """Of what came filled in. To where somebody comes from belongs a text that came empty."""
+    typed = {name for name in SHOWN if form.text(name) != form.text(f"shown_{name}")}
+    return typed | {"origin_code"} if form.text("origin_text").strip() else typed
 
 
 def _shown(person: PreRegistration) -> Form:
     """The form as it is given out."""
-    masked = {f"shown_{name}": [getattr(person, name) or ""] for name in TYPED}
     filled = {
         "origin_code": f"{person.origin_code[:2]}0000",
         "arrival_date": person.arrival_date.isoformat() if person.arrival_date else "",
@@ -108,7 +95,13 @@ def _shown(person: PreRegistration) -> Form:
         "trade": person.trade or "",
         "employer": person.employer_credit_code,
     }
-    return Form({name: [filled[each]] for each in SHOWN for name in (each, f"shown_{each}")} | masked)
+    return Form({name: [filled[each]] for each in SHOWN for name in (each, f"shown_{each}")} | {"etag": [person.etag]})
+
+
+def _shown_anew(typed: Form, person: PreRegistration) -> Form:
+    """What was typed stays. All else is as it is by now."""
+    kept = {name: [typed.text(name)] for name in _typed_into(typed)}
+    return Form({**typed.values, **_shown(person).values, **kept})
 
 
 async def _correction(
@@ -117,25 +110,24 @@ async def _correction(
     *,
     typed: Form | None = None,
     errors: Sequence[FieldError] = (),
-    overtaken: Sequence[str] = (),
+    overtaken: bool = False,
     key: str | None = None,
 ) -> Response:
     registration, contract_no = visit.services().registration, str(visit.contract_no)
     person, employers = await asyncio.gather(
         registration.pre_registration(contract_no, person_id), registration.employers(contract_no)
     )
-    now = _shown(person)
-    if typed and overtaken:
-        typed = Form({**typed.values, **{f"shown_{name}": [now.text(f"shown_{name}")] for name in overtaken}})
-        errors = [FieldError(name, visit.text(OVERTAKEN)) for name in overtaken]
-    visit.form = typed or now
+    if typed is None:
+        visit.form = _shown(person)
+    elif overtaken:
+        visit.form = _shown_anew(typed, person)
     return visit.render(
         "correction.html",
         errors=errors,
         person=person,
         person_id=person_id,
         employers=employers,
-        shown=(*TYPED, *SHOWN),
+        shown=SHOWN,
         overtaken=overtaken,
         key=key,
     )

@@ -14,7 +14,6 @@ from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
 from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, kept, shown_declaration
-from portal.pages.pre_registrations import changed_meanwhile
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.registration import Correction, FamilyMember, PreRegistration
 from portal.visits import PAGE, Visit, page
@@ -99,13 +98,10 @@ async def show_family_member(visit: Visit, person_id: UUID, member_id: UUID, don
 @page(Action.WITHDRAW_PRE_REGISTRATION)
 async def withdraw_family_member(visit: Visit, person_id: UUID, member_id: UUID) -> Response:
     """A mistaken family member, with a reason; also to register what was wrong anew."""
-    form, registration, contract_no = visit.form, visit.services().registration, str(visit.contract_no)
+    registration, contract_no = visit.services().registration, str(visit.contract_no)
+    reason, based_on, key = [visit.form.text(name) for name in ("reason", "etag", "key")]
     try:
-        _accompanied, member = await member_of(visit, person_id, member_id)
-        if overtaken := changed_meanwhile(visit, member):
-            return await _member(visit, person_id, member_id, errors=overtaken)
-        reason, key = form.text("reason"), form.text("key")
-        await registration.withdraw_family_member(contract_no, person_id, member_id, reason=reason, key=key)
+        await registration.withdraw_family_member(contract_no, person_id, member_id, reason=reason, based_on=based_on, key=key)
     except (UpstreamRefused, UpstreamAway) as refused:
         wrong = visit.wrong(refused, {"/reason": "reason"})
         return await _member(visit, person_id, member_id, errors=wrong, key=visit.key_after(refused))

@@ -13,10 +13,9 @@ from chassis.web import Router
 from contracts.access import Action
 from portal.forms import FieldError, Form
 from portal.labels import PRE_REGISTRATION_STATES, PROVINCES
-from portal.languages import _
 from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, kept, shown_declaration
 from portal.upstream.calls import UpstreamAway, UpstreamRefused, known
-from portal.upstream.registration import Correction, FamilyMember, PreRegistration
+from portal.upstream.registration import Correction
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/contracts/{contract_no}/pre-registrations", tags=["pages"])
@@ -105,23 +104,11 @@ async def withdraw(visit: Visit, person_id: UUID) -> Response:
     """A mistaken pre-registration, before entry, with a reason."""
     registration, contract_no = visit.services().registration, str(visit.contract_no)
     try:
-        if overtaken := changed_meanwhile(visit, await registration.pre_registration(contract_no, person_id)):
-            return await _detail(visit, person_id, errors=overtaken)
-        await registration.withdraw(contract_no, person_id, reason=visit.form.text("reason"), key=visit.form.text("key"))
+        reason, based_on, key = [visit.form.text(name) for name in ("reason", "etag", "key")]
+        await registration.withdraw(contract_no, person_id, reason=reason, based_on=based_on, key=key)
     except (UpstreamRefused, UpstreamAway) as refused:
         return await _detail(visit, person_id, errors=visit.wrong(refused, {"/reason": "reason"}), key=visit.key_after(refused))
     return visit.go(f"{visit.site}/pre-registrations?done=withdrawn")
-
-
-def changed_meanwhile(visit: Visit, person: PreRegistration | FamilyMember) -> list[FieldError]:
-    """What there is to say where the form was given out for what is another one by now: registered anew, or corrected.
-
-    What is withdrawn is not: whoever sends his form again is answered as at first.
-    """
-    if person.state == "withdrawn" or visit.form.text("changed_at") == person.changed_at.isoformat():
-        return []
-    message = _("打开本页之后,登记信息已有变动,没有撤回。您填写的内容都在:请核对下面的信息,仍要撤回的请再次提交。")
-    return [FieldError("", visit.text(message))]
 
 
 @router.post("/{person_id}/grounds", **PAGE)

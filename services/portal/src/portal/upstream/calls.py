@@ -149,15 +149,16 @@ class Calls:
         *,
         key: str | None,
         wait: int = 0,
-        based_on: int | None = None,
+        based_on: int | str | None = None,
     ) -> A:
-        """Do something once, however often it is sent under this key; with a version, only if there is no newer one.
+        """Do something once, however often it is sent under this key; based on a version, or on an `etag` in what was read, only
+        where that still holds.
 
-        Raises: UpstreamRefused (412: there is), UpstreamAway.
+        Raises: UpstreamRefused (412: it does not), UpstreamAway.
         """
         headers = {"Idempotency-Key": key} if key else {}
         headers |= {"Prefer": f"wait={wait}"} if wait else {}
-        headers |= {"If-Match": f'"{based_on}"'} if based_on is not None else {}
+        headers |= {"If-Match": f'"{based_on}"'} if based_on not in (None, "") else {}
         response = await self._send(caller, service, "POST", path, json=dict(body), headers=headers)
         return _read(answer, response)
 

@@ -79,6 +79,8 @@ class PreRegistration(BaseModel):
     taken_up: bool
     registered_by: Registrant | None
     changed_at: datetime
+    etag: str = ""
+    """What a change is based on that is made of this. Empty: registration is of the release before, and does not compare."""
 
 
 class PreRegistrationPage(BaseModel):
@@ -105,6 +107,8 @@ class FamilyMember(BaseModel):
     """Of a form that waits: what it lacks."""
     registered_by: Registrant | None
     changed_at: datetime
+    etag: str = ""
+    """What a change is based on that is made of this. Empty: registration is of the release before, and does not compare."""
 
 
 class Family(BaseModel):
@@ -190,9 +194,11 @@ class Registration:
     async def pre_register(self, contract_no: str, form: Mapping[str, Any], *, key: str) -> PreRegistered:
         return await self.calls.post(self.caller, SERVICE, _expected(contract_no), form, PreRegistered, key=key)
 
-    async def correct(self, contract_no: str, person_id: UUID, correction: Mapping[str, Any], *, key: str) -> None:
+    async def correct(
+        self, contract_no: str, person_id: UUID, correction: Mapping[str, Any], *, key: str, based_on: str = ""
+    ) -> None:
         path = f"{_expected(contract_no)}/{person_id}/corrections"
-        await self.calls.post(self.caller, SERVICE, path, correction, Nothing, key=key)
+        await self.calls.post(self.caller, SERVICE, path, correction, Nothing, key=key, based_on=based_on)
 
     async def corrections(self, contract_no: str, person_id: UUID, *, accompanies: UUID | None = None) -> list[Correction]:
         """What was put right about somebody whom the contract knows, the last one first. That it was read is recorded."""
@@ -200,9 +206,9 @@ class Registration:
         path = f"{whose}/corrections"
         return (await self.calls.get(self.caller, SERVICE, path, Corrections, limit=CORRECTIONS_MAX)).items
 
-    async def withdraw(self, contract_no: str, person_id: UUID, *, reason: str, key: str) -> None:
+    async def withdraw(self, contract_no: str, person_id: UUID, *, reason: str, based_on: str, key: str) -> None:
         path = f"{_expected(contract_no)}/{person_id}/withdrawal"
-        await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key)
+        await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key, based_on=based_on)
 
     # --- 携带家属 ------------------------------------------------------------------------------------------------------
 
@@ -213,14 +219,16 @@ class Registration:
         await self.calls.post(self.caller, SERVICE, _family(contract_no, person_id), form, Nothing, key=key)
 
     async def correct_family_member(
-        self, contract_no: str, person_id: UUID, member_id: UUID, correction: Mapping[str, Any], *, key: str
+        self, contract_no: str, person_id: UUID, member_id: UUID, correction: Mapping[str, Any], *, based_on: str, key: str
     ) -> None:
         path = f"{_family(contract_no, person_id)}/{member_id}/corrections"
-        await self.calls.post(self.caller, SERVICE, path, correction, Nothing, key=key)
+        await self.calls.post(self.caller, SERVICE, path, correction, Nothing, key=key, based_on=based_on)
 
-    async def withdraw_family_member(self, contract_no: str, person_id: UUID, member_id: UUID, *, reason: str, key: str) -> None:
+    async def withdraw_family_member(
+        self, contract_no: str, person_id: UUID, member_id: UUID, *, reason: str, based_on: str, key: str
+    ) -> None:
         path = f"{_family(contract_no, person_id)}/{member_id}/withdrawal"
-        await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key)
+        await self.calls.post(self.caller, SERVICE, path, {"reason": reason}, Nothing, key=key, based_on=based_on)
 
 
 def _expected(contract_no: str) -> str:

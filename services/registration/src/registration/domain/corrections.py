@@ -17,6 +17,7 @@ from contracts.rejection import Rejection
 from contracts.sealing import Sealed
 from registration.domain.declaration import Declaration, DeclarationHasChanged, NameDiffersFromDeclaration
 from registration.domain.form import Form, expected, form_of
+from registration.domain.seen import FORM, require_seen
 
 CORRECTIONS_MAX = 50
 """Of one pre-registration: every one is judged anew and told to the police."""
@@ -64,6 +65,8 @@ class Correct:
     """The latest one that is known."""
     reason: Sealed
     at: datetime
+    based_on: str | None = None
+    """`etag_of` what was seen (`registration.domain.seen`). None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class DetailsAreCorrectedTooOften(Rejection):
 
 def correct(command: Correct, details: Details) -> Sequence[PersonDetailsCorrected]:
     """Texts are sealed and cannot be compared: typed once more, they are corrected once more."""
+    require_seen(command.based_on, details.form, FORM, "open", details.declaration.version)
     version, name = command.declaration_version, command.name
     declaration = relied_on(version, name, command.declaration, details.declaration, details.form.name_fingerprint)
     form = _put_right(command, details.form)

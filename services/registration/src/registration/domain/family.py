@@ -29,6 +29,7 @@ from registration.domain.corrections import (
 from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing
 from registration.domain.form import Left
 from registration.domain.lacking import WaitsFor, waits_for
+from registration.domain.seen import FAMILY_FORM, require_seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ class CorrectFamilyMember:
     """The family member's latest one that is known."""
     reason: Sealed
     at: datetime
+    based_on: str | None = None
+    """`etag_of` what was seen (`registration.domain.seen`). None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ class WithdrawFamilyMember:
     contract_no: str
     reason: Sealed
     at: datetime
+    based_on: str | None = None
+    """`etag_of` what was seen (`registration.domain.seen`). None: it does not say."""
 
 
 FamilyChange = CorrectFamilyMember | WithdrawFamilyMember
@@ -221,6 +226,7 @@ def change(command: FamilyChange, known: FamilyMember | None) -> Sequence[Family
 def _withdraw(command: WithdrawFamilyMember, known: FamilyMember) -> Sequence[FamilyMemberWithdrawn]:
     if known.state == "withdrawn":
         return []
+    require_seen(command.based_on, known.form, FAMILY_FORM, known.state, known.declaration_version)
     return [
         FamilyMemberWithdrawn(
             person_id=command.person_id,
@@ -237,6 +243,7 @@ def _correct(command: CorrectFamilyMember, known: FamilyMember) -> Sequence[Fami
     """Texts are sealed and cannot be compared: typed once more, they are corrected once more."""
     if known.state != "open" or known.declaration is None or known.pre_registered_at is None:
         raise PreRegistrationIsNotOpen
+    require_seen(command.based_on, known.form, FAMILY_FORM, known.state, known.declaration_version)
     version, name, form = command.declaration_version, command.name, known.form
     declaration = relied_on(version, name, command.declaration, known.declaration, form.name_fingerprint)
     if name is not None:

@@ -30,15 +30,15 @@ from contracts.registration import (
 from contracts.rejection import Rejection
 from contracts.review import ReviewItemSettled
 from contracts.same_person import PersonLinked, PersonUnlinked, SameAs
-from contracts.sealing import Sealed
 from registration.domain import family, review, same_person, waiting
 from registration.domain.corrections import Correct, PreRegistrationIsNotOpen, correct, details_of
 from registration.domain.declaration import Declaration, DeclarationHasChanged, MobileIsMissing
 from registration.domain.erasure import Erase, PersonIsErased, erase
 from registration.domain.form import Form, Left, expected, kept_form_of
 from registration.domain.lacking import WaitsFor, waits_for
-from registration.domain.pre_registration import PreRegistration
+from registration.domain.pre_registration import Close, PreRegistration, Withdraw
 from registration.domain.roster import ImportRosterMember, import_member
+from registration.domain.seen import FORM, require_seen
 from registration.domain.waiting import TakeUp
 
 # --- What happened and what may be asked ------------------------------------------------------------------------------
@@ -59,27 +59,6 @@ class PreRegister:
     """Whether the registrar may register this firm's people only."""
     replaces: frozenset[UUID] = frozenset()
     """The records of whoever was registered under a wrong document: the same person's. None where that was said before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Withdraw:
-    """The pre-registration, or the form that waits for a declaration, was a mistake."""
-
-    person_id: UUID
-    contract_no: str
-    reason: Sealed
-    entered_at: datetime | None
-    """When the gate last admitted the person here, as far as is known."""
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """The person left the site for good (退场登记)."""
-
-    person_id: UUID
-    contract_no: str
-    exited_at: datetime
 
 
 PersonCommand = (
@@ -276,6 +255,7 @@ def _correct(command: Correct, person: Person) -> Sequence[PersonDetailsCorrecte
 def _withdraw(command: Withdraw, person: Person) -> Sequence[PersonEvent]:
     known, form = person.pre_registrations.get(command.contract_no), person.awaited.get(command.contract_no)
     if form is not None:
+        require_seen(command.based_on, form, FORM, "awaiting", None)
         return waiting.withdraw(command.person_id, form, command.reason, command.at)
     if command.contract_no in person.withdrawn_forms:
         return []
@@ -285,6 +265,7 @@ def _withdraw(command: Withdraw, person: Person) -> Sequence[PersonEvent]:
         return []
     if known.state == "closed" or _is_in(person, known, command):
         raise PersonHasEntered
+    require_seen(command.based_on, known.details.form, FORM, known.state, known.declaration_version)
     return [
         PreRegistrationWithdrawn(
             person_id=command.person_id,
