@@ -21,6 +21,7 @@ from tests.portal.stand_ins import (
     WAITING_CHILD,
     StandIns,
     app_of,
+    here,
     registrar,
     supervisor,
 )
@@ -66,8 +67,14 @@ class TestIsolationThatEndsOnASite:
     @pytest.mark.parametrize("path", [TODAY, f"{SITE}/isolation-ends"])
     async def test_names_who_may_come_in_and_opens_his_entry(self, browser: Browser, path: str) -> None:
         page = (await browser.open(path)).text
-        assert "起算日 2020-02-04" in page
-        assert f'href="{SITE}/entries?person={PERSON}"' in page
+        for words in ("吴*江", "起算日 2020-02-04", f'href="{SITE}/entries?person={PERSON}"'):
+            assert words in page
+
+    @pytest.mark.parametrize("path", [TODAY, f"{SITE}/isolation-ends"])
+    async def test_opens_no_entry_of_family(self, services: StandIns, browser: Browser, path: str) -> None:
+        services.answers["GET", f"/v1/contracts/{CONTRACT}/people"] = (200, {"items": [here(PERSON, "family")]})
+        page = (await browser.open(path)).text
+        assert ("起算日 2020-02-04" in page, "/entries?person=" in page) == (True, False)
 
     async def test_names_all_on_pages_that_go_on(self, services: StandIns, browser: Browser) -> None:
         assert f'href="{SITE}/isolation-ends"' in (await browser.open(TODAY)).text

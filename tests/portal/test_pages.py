@@ -728,7 +728,7 @@ class TestToday:
 
 
 class TestNames:
-    @pytest.mark.parametrize("path", ["today", "exits", "morning-round"])
+    @pytest.mark.parametrize("path", ["today", "exits", "morning-round", "isolation-ends"])
     async def test_are_asked_at_once_for_all_of_a_page(self, services: StandIns, browser: Browser, path: str) -> None:
         people = f"/v1/contracts/{CONTRACT}/people"
         assert "吴*江" in (await browser.open(f"{SITE}/{path}")).text
@@ -737,7 +737,7 @@ class TestNames:
         services.answers["GET", people] = (200, {"items": []})
         assert "未知" in (await browser.open(f"{SITE}/{path}")).text
 
-    @pytest.mark.parametrize("path", ["today", "morning-round"])
+    @pytest.mark.parametrize("path", ["today", "morning-round", "isolation-ends"])
     async def test_are_those_of_family_and_of_the_old_roster_too(self, services: StandIns, browser: Browser, path: str) -> None:
         services.answers["GET", f"/v1/contracts/{CONTRACT}/people"] = (200, {"items": [here(PERSON, "family")]})
         assert "吴*江" in (page := (await browser.open(f"{SITE}/{path}")).text)
