@@ -48,11 +48,13 @@ async def test_a_table_is_printed_without_what_is_for_the_screen(pages_of_superv
         assert (await desk.page.pdf(format="A4", landscape=True)).startswith(b"%PDF")
 
 
-@pytest.mark.parametrize("path", ["today", "pre-registrations", "exits?counted=registered", "review-items", "awaiting-forms"])
+@pytest.mark.parametrize(
+    "path", ["today", "pre-registrations", "exits?counted=registered", "review-items", "awaiting-forms", "isolation-ends"]
+)
 async def test_a_list_of_a_site_is_printed_from_its_button(pages_of_a_site: str, chromium: Browser, path: str) -> None:
     async with Desk.opened(pages_of_a_site, chromium) as desk:
         await desk.page.goto(f"{SITE}/{path}")
         await expect(desk.page.get_by_role("button", name="打印")).to_be_visible()
         await desk.page.emulate_media(media="print")
-        for gone in await desk.page.locator("nav, footer, button, a.button, form.card").all():
+        for gone in await desk.page.locator("nav, footer, button, a.button, form.card, td .links, .tasks li > a").all():
             await expect(gone).to_be_hidden()
