@@ -10,6 +10,8 @@ from uuid import UUID
 import pytest
 from joserfc import jwt
 
+from contracts.access import Action, Role, may
+from portal.operators import SiteGrant
 from portal.pages.health import celsius
 from portal.pages.morning_round import PEOPLE_MAX
 from portal.session import Session
@@ -34,7 +36,6 @@ from tests.portal.stand_ins import (
     app_of,
     attempt,
     here,
-    lead,
     operator,
     refusal,
     registrar,
@@ -368,6 +369,7 @@ class TestPrinting:
         [
             *("today", "contracts", "employments", "people?counted=on_site", "firms?kind=employer", "missing-reports"),
             *("isolation-ends", "ban-reviews", "awaiting-forms", "review-items", "paper-entries"),
+            *("days/2020-02-28?counted=entered", f"missing-reports/{CONTRACT}/followed"),
         ],
     )
     async def test_is_offered_on_a_list_of_supervision(self, services: StandIns, path: str) -> None:
@@ -375,11 +377,17 @@ class TestPrinting:
 
 
 class TestExporting:
-    @pytest.mark.parametrize("session", [lead, operator, registrar], ids=["lead", "operator", "registrar"])
-    async def test_is_for_nobody_of_a_site(self, services: StandIns, session: Callable[[], Session]) -> None:
-        browser = Browser(app_of(services, session))
-        for path in ("today", "pre-registrations", "review-items", "awaiting-forms"):
-            assert "data-download" not in (await browser.open(f"{SITE}/{path}")).text
+    @pytest.mark.parametrize("path", ["contracts", "employments", "people?counted=on_site"])
+    async def test_is_offered_on_a_table_of_supervision(self, services: StandIns, path: str) -> None:
+        assert 1 == (await Browser(app_of(services, supervisor)).open(f"/supervision/{path}")).text.count("data-download")
+
+    @pytest.mark.parametrize("role", [each for each in Role if may(each, Action.VIEW_SITE)])
+    async def test_is_for_nobody_of_a_site(self, services: StandIns, role: Role) -> None:
+        grants = (SiteGrant(CONTRACT, role, EMPLOYER if role is Role.EMPLOYER_REGISTRAR else None),)
+        browser = Browser(app_of(services, lambda: Session(b"", UUID(int=1), None, grants, {})))
+        for path in ("today", "pre-registrations", "review-items", "awaiting-forms", "isolation-ends"):
+            page = await browser.open(f"{SITE}/{path}")
+            assert (200, False) == (page.status_code, "data-download" in page.text), path
         assert 403 == (await browser.submit("/supervision/exports", table="people", counted="on_site")).status_code
         assert [] == services.sent("POST", "/v1/exports")
 
