@@ -63,3 +63,8 @@ class TestContractsOfDay:
     @pytest.mark.parametrize("counted", ["banned", ""])
     async def test_are_those_of_a_number_that_is_counted(self, browser: Browser, counted: str) -> None:
         assert 404 == (await browser.open(f"{DAY}?counted={counted}")).status_code
+
+    @pytest.mark.parametrize("days", [0, 91])
+    async def test_lead_back_to_as_many_days_as_are_shown(self, browser: Browser, days: int) -> None:
+        opened = [(await browser.open(path)).status_code for path in (f"{DAY}?counted=entered&days={days}", f"{TODAY}?days={days}")]
+        assert [422, 422] == opened

@@ -281,6 +281,13 @@ CORRECTED_FIELDS: Mapping[str, str] = {
     "employer_credit_code": _("用人单位"),
     "declaration_version": _("所依据的健康云上报(次数)"),
 }
+HAPPENED: Mapping[str, str] = {
+    "pre_registered": _("进场预登记"),
+    "entered": _("进场"),
+    "refused": _("拒绝进场"),
+    "exited": _("退场"),
+}
+"""What 走势 counts of a day."""
 SERVICES: Mapping[str, str] = {
     "registration": _("登记"),
     "health": _("健康"),

@@ -7,18 +7,20 @@ from datetime import date
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Depends
+from fastapi import Depends, Query
 from starlette.responses import Response
 
 from chassis.faults import NotFound
 from chassis.web import Router
 from contracts.access import Action
+from portal import labels
 from portal.visits import PAGE, Visit, page
 
 router = Router(prefix="/supervision", tags=["pages"])
 
 SETS = ("pre_registered", "registered", "on_site")
-HAPPENED = ("pre_registered", "entered", "refused", "exited")
+DAYS_MAX = 90
+"""Of 走势."""
 
 
 def filled(**given: str | int | None) -> dict[str, str]:
@@ -111,10 +113,15 @@ async def list_people(
 @router.get("/days/{day}", **PAGE)
 @page(Action.QUERY_SUPERVISION)
 async def list_contracts_of_day(
-    visit: Visit, day: date, counted: str, narrowed: Narrowed, days: int | None = None, page: int = 1
+    visit: Visit,
+    day: date,
+    counted: str,
+    narrowed: Narrowed,
+    days: Annotated[int | None, Query(ge=1, le=DAYS_MAX)] = None,
+    page: int = 1,
 ) -> Response:
     """On which contracts happened what a number of 走势 counts: of `days`, to which it leads back."""
-    if counted not in HAPPENED:
+    if counted not in labels.HAPPENED:
         raise NotFound
     found = await visit.services().reporting.contracts_of_day(day, {**narrowed, "counted": counted, "page": page})
     wanted = {**narrowed, "counted": counted, **filled(days=days)}

@@ -13,7 +13,7 @@ from chassis.web import Router
 from contracts.access import Action, may
 from portal.pages.health import people_of
 from portal.pages.open_work import supervised_work
-from portal.pages.supervision import Narrowed, context_of
+from portal.pages.supervision import DAYS_MAX, Narrowed, context_of
 from portal.upstream.ban_reviews import DueReviews
 from portal.upstream.gatekeeper import Attempts, Roster
 from portal.upstream.health import SUPERVISED_ROWS
@@ -26,7 +26,7 @@ NAMED_MAX = 10
 """People of a section that are named; behind the others there is a page of their own."""
 BANNED_MAX = 50
 """Of those who have to leave; behind the others there is 用工查询."""
-DAYS_MAX, DAYS_DEFAULT = 90, 14
+DAYS_DEFAULT = 14
 
 
 @router.get("/contracts/{contract_no}/today", **PAGE)
