@@ -266,10 +266,11 @@ class TestListSupervisedMissingReports:
         assert ([{"contract_no": one, **counts}, {"contract_no": other, **counts}], None) == (answer["items"], answer["next"])
         named = [(await officer.get(f"/v1/missing-reports/{no}")).json()["items"] for no in (one, other, done)]
         assert [[str(people[1])], [str(people[2])], []] == named
-        followed = [(await officer.get(f"/v1/missing-reports/{no}/followed")).json()["items"] for no in (one, other, done)]
+        answers = [(await officer.get(f"/v1/missing-reports/{no}/followed")).json() for no in (one, other, done)]
         of_one = [{"person_id": str(people[0]), "reported": True}, {"person_id": str(people[1]), "reported": False}]
         of_other = [{"person_id": str(people[0]), "reported": True}, {"person_id": str(people[2]), "reported": False}]
-        assert [of_one, of_other, []] == followed, "as many as are counted, reported twice or not"
+        assert [of_one, of_other, []] == [each["items"] for each in answers], "as many as are counted, reported twice or not"
+        assert [(2, 1), (2, 1), (0, 0)] == [(each["followed"], each["missing"]) for each in answers]
         await count_missing(running.parts.pool, SystemClock())
         assert 2 == measured("gatehouse_station_missing_reports", district="310151", station=station)
         for path in (f"/v1/missing-reports/{places[3][0]}", f"/v1/missing-reports/{places[3][0]}/followed"):
@@ -300,7 +301,7 @@ class TestListSupervisedMissingReports:
         named = [each["person_id"] for each in (*first["items"], *rest["items"])]
         assert ([str(each) for each in people], None) == (named, rest["next"])
         (counted,) = (await caller.get("/v1/missing-reports")).json()["items"]
-        assert len(named) == counted["followed"]
+        assert [len(named)] * 3 == [each["followed"] for each in (first, rest, counted)], "on each page, of all"
 
     @pytest.mark.parametrize(("limit", "pages"), [(1, [[1], [2]]), (2, [[1, 2]]), (3, [[1, 2]])])
     async def test_tells_as_many_contracts_as_are_asked_for(self, running: Running, limit: int, pages: list[list[int]]) -> None:

@@ -664,6 +664,8 @@ SUPERVISION: dict[tuple[str, str], Answer] = {
         {
             "date": "2020-02-18",
             "items": [{"person_id": str(PERSON), "reported": True}, {"person_id": str(CHILD), "reported": False}],
+            "followed": 13,
+            "missing": 3,
             "next": None,
         },
     ),

@@ -74,10 +74,23 @@ class TestMissingReports:
 
     async def test_open_with_those_who_are_reported_where_all_are_counted(self, services: StandIns, browser: Browser) -> None:
         page = (await browser.open(FOLLOWED)).text
-        for words in (PEOPLE_ROW["name"], "今天应有健康登记的人员", f'href="/supervision/people/{PERSON}"', "可能为携带家属"):
+        for words in (PEOPLE_ROW["name"], "今天已登记", f'href="/supervision/people/{PERSON}"', "可能为携带家属"):
             assert str(words) in page
         assert ["good", "warn"] == re.findall(r'<span class="tag (good|warn)">[是否]<', page), "one is reported, one is not"
         assert {(CONTRACT,)} == {tuple(each.url.params.get_list("of_contract")) for each in services.sent("GET", EMPLOYMENTS)}
+
+    @pytest.mark.parametrize(
+        ("path", "number", "other"),
+        [
+            (PEOPLE, "未登记人数(3)", f'<a href="{FOLLOWED}">应登记人数(13)</a>'),
+            (FOLLOWED, "应登记人数(13)", f'<a href="{PEOPLE}">未登记人数(3)</a>'),
+        ],
+    )
+    async def test_are_headed_by_the_number_that_was_opened_and_lead_to_the_other(
+        self, browser: Browser, path: str, number: str, other: str
+    ) -> None:
+        page = (await browser.open(path)).text
+        assert ([number], True) == (re.findall("<h1[^>]*>([^<]+)</h1>", page), other in page)
 
     async def test_go_on_with_the_next_of_all_who_are_counted(self, services: StandIns, browser: Browser) -> None:
         of_all = f"{OF_CONTRACT}/followed"
@@ -92,7 +105,8 @@ class TestMissingReports:
         team = [str(UUID(int=1_000 + number)) for number in range(PAGE_ROWS)]
         services.answers["GET", OF_CONTRACT] = (200, {"date": "2020-02-18", "items": team, "next": team[-1]})
         counted = [{"person_id": each, "reported": False} for each in team]
-        services.answers["GET", f"{OF_CONTRACT}/followed"] = (200, {"date": "2020-02-18", "items": counted, "next": team[-1]})
+        told = {"date": "2020-02-18", "items": counted, "followed": 500, "missing": 500, "next": team[-1]}
+        services.answers["GET", f"{OF_CONTRACT}/followed"] = (200, told)
         rows = [PEOPLE_ROW | {"person_id": each, "name": "阿卜杜热合曼·*"} for each in team]
         services.answers["GET", EMPLOYMENTS] = (200, {**TABLE, "rows": rows, "total": len(rows)})
         for path in (TODAY, LIST, PEOPLE, FOLLOWED):

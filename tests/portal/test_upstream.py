@@ -70,6 +70,8 @@ ANSWERS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (healths.IsolationOrder, health.query_api.IsolationOrderItem),
     (healths.Assessment, health.query_api.AssessmentItem),
     (healths.MissingReports, health.lists_api.MissingReportsAnswer),
+    (healths.FollowedPeople, health.lists_api.FollowedPeopleAnswer),
+    (healths.Followed, health.lists_api.FollowedPersonItem),
     (healths.MissingByContract, health.lists_api.MissingByContractAnswer),
     (healths.MissingOnContract, health.lists_api.MissingOnContractItem),
     (bans.Ban, health.query_api.DispositionPage),

@@ -25,7 +25,7 @@ from contracts.times import Day, shanghai_date
 from health.query_api import Viewer
 from health.read_models.ban_reviews import BAN_REVIEWS, page_of_due_reviews
 from health.read_models.isolation_ends import ISOLATION_ENDS, Whose, page_of_isolation_ends, places_of
-from health.read_models.missing_reports import MISSING_REPORTS, missing_by_contract, page_of_followed, page_of_missing
+from health.read_models.missing_reports import MISSING_REPORTS, counted_on, missing_by_contract, page_of_followed, page_of_missing
 from health.rehearsing import NOBODY
 from health.wired import Parts, Wired, own_firm
 
@@ -95,6 +95,11 @@ class FollowedPersonItem(BaseModel):
 
 class FollowedPeopleAnswer(DayList[FollowedPersonItem]):
     """Some of those who are expected or on site now; `reported` is of the day."""
+
+    followed: int
+    """All of them."""
+    missing: int
+    """Those of all who have no report."""
 
 
 class MissingOnContractItem(BaseModel):
@@ -221,7 +226,9 @@ async def list_supervised_missing_people(asked: OfSupervisedSite) -> MissingRepo
 @supervised.get("/missing-reports/{contract_no}/followed")
 async def list_followed_people(asked: OfSupervisedSite) -> FollowedPeopleAnswer:
     """应登记: whom `followed` counts on one of those contracts, and whether each is reported."""
-    return FollowedPeopleAnswer(**await asked.answer(page_of_followed, MISSING_REPORTS))
+    page = await asked.answer(page_of_followed, MISSING_REPORTS)
+    counted = await counted_on(asked.parts.pool, asked.day, asked.whose)
+    return FollowedPeopleAnswer(**page, followed=counted.followed, missing=counted.missing)
 
 
 @site.get("/isolation-ends")

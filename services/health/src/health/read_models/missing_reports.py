@@ -239,7 +239,7 @@ CROSS JOIN LATERAL (
     LEFT JOIN reported_v2 AS r ON r.person_id = f.person_id AND r.day = $2
     WHERE f.contract_no = p.contract_no AND {IS_FOLLOWED}
 ) AS counted
-WHERE counted.missing > 0
+WHERE counted.missing >= $4
 ORDER BY p.number
 LIMIT $3
 """  # noqa: S608 - constants
@@ -266,6 +266,12 @@ async def missing_by_contract(
     there = await pool.fetch(CONTRACTS, after, stations, districts, CONTRACTS_LOOKED_AT_MAX + 1)
     numbers = [each["contract_no"] for each in there]
     looked_at = numbers[:CONTRACTS_LOOKED_AT_MAX]
-    found = [MissingOnContract(**row) for row in await pool.fetch(BY_CONTRACT, looked_at, day, limit)]
+    found = [MissingOnContract(**row) for row in await pool.fetch(BY_CONTRACT, looked_at, day, limit, 1)]
     last = found[-1].contract_no if len(found) == limit else next(reversed(looked_at), None)
     return found, last if numbers[-1:] != [last] else None
+
+
+async def counted_on(pool: asyncpg.Pool, day: date, whose: Whose) -> MissingOnContract:
+    """How far the reports of that day have come on the contract, also where nobody is missing."""
+    (row,) = await pool.fetch(BY_CONTRACT, [whose.contract_no], day, 1, 0)
+    return MissingOnContract(**row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -28,8 +29,11 @@ async def list_missing_reports(visit: Visit, after: str | None = None) -> Respon
 @page(Action.QUERY_SUPERVISION)
 async def list_missing_people(visit: Visit, of_contract: str, after: UUID | None = None) -> Response:
     """Those of one contract."""
-    found = await visit.services().health.supervised_missing_people(of_contract, after=after)
-    return await _people(visit, of_contract, found, found.items)
+    health = visit.services().health
+    found, counted = await asyncio.gather(
+        health.supervised_missing_people(of_contract, after=after), health.supervised_followed_people(of_contract, limit=1)
+    )
+    return await _people(visit, of_contract, found, found.items, counted=counted)
 
 
 @router.get("/{of_contract}/followed", **PAGE)
@@ -38,7 +42,7 @@ async def list_followed_people(visit: Visit, of_contract: str, after: UUID | Non
     """应登记: everybody whom the number of a contract counts, and who of them is reported."""
     found = await visit.services().health.supervised_followed_people(of_contract, after=after)
     reported = {each.person_id: each.reported for each in found.items}
-    return await _people(visit, of_contract, found, list(reported), reported=reported)
+    return await _people(visit, of_contract, found, list(reported), counted=found, reported=reported)
 
 
 async def _people(
@@ -47,9 +51,10 @@ async def _people(
     found: MissingReports | FollowedPeople,
     people: Sequence[UUID],
     *,
+    counted: FollowedPeople,
     reported: Mapping[UUID, bool] | None = None,
 ) -> Response:
     """Masked. Family who come along are nobody's employees: reporting does not know them."""
     known = await visit.services().reporting.people_of(people, of_contract=of_contract)
-    told: dict[str, Any] = {"people": people, "known": known, "reported": reported, "of_contract": of_contract}
-    return visit.render("missing_reports_people.html", found=found, **told)
+    told: dict[str, Any] = {"people": people, "known": known, "counted": counted, "reported": reported}
+    return visit.render("missing_reports_people.html", found=found, of_contract=of_contract, **told)

@@ -137,6 +137,10 @@ class Followed(BaseModel):
 class FollowedPeople(BaseModel):
     date: date
     items: list[Followed]
+    followed: int
+    """On all pages."""
+    missing: int
+    """Those of them without a report."""
     next: UUID | None
 
 
@@ -222,10 +226,12 @@ class Health:
         path = f"/v1/missing-reports/{contract_no}"
         return await self.calls.get(self.caller, SERVICE, path, MissingReports, after=after, limit=PAGE_ROWS)
 
-    async def supervised_followed_people(self, contract_no: str, *, after: UUID | None = None) -> FollowedPeople:
-        """Whose reports are asked for there today, whether they are there or not."""
+    async def supervised_followed_people(
+        self, contract_no: str, *, after: UUID | None = None, limit: int = PAGE_ROWS
+    ) -> FollowedPeople:
+        """Whose reports are asked for there today, whether they are there or not; and how many each of that are."""
         path = f"/v1/missing-reports/{contract_no}/followed"
-        return await self.calls.get(self.caller, SERVICE, path, FollowedPeople, after=after, limit=PAGE_ROWS)
+        return await self.calls.get(self.caller, SERVICE, path, FollowedPeople, after=after, limit=limit)
 
     async def isolation_ends(self, contract_no: str | None, *, after: UUID | None = None, limit: int = ITEMS_MAX) -> IsolationEnds:
         """隔离期满 today: of a contract; None: on all that a supervisor reaches."""
