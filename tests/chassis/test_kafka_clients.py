@@ -82,7 +82,8 @@ async def test_cut_off_while_it_asks_which_brokers_there_are(
 ) -> None:
     async with hesitant_before(kafka_bootstrap) as broker:
         connecting = asyncio.ensure_future(connected(broker.bootstrap))
-        await broker.asked.wait()
+        async with asyncio.timeout(LEAVES_S_MAX):
+            await broker.asked.wait()
         connecting.cancel()
         broker.may_go_on.set()
         with suppress(asyncio.CancelledError):

@@ -28,7 +28,7 @@ SOONER, SOON_S = 100, 20
 """A rule's times are a hundredth, and no less than this unless they were."""
 SECONDS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 WINDOW = re.compile(r"(\[|offset )(\d+)([smhd])")
-AGE = re.compile(r"(_seconds\) > )(\d+)()")
+AGE = re.compile(r"(_seconds\)? [<>] )(\d+)()")
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,25 @@ class TestFamily:
         assert "家属登记已撤回" in (await browser.submit(f"{PATH}/{CHILD}/withdrawal", reason="登记有误")).text
         assert_based_on_what_was_seen(services.sent("POST", f"{FAMILY}/{CHILD}/withdrawal"))
 
+    async def test_is_withdrawn_as_it_was_seen_also_after_another_mistake(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{PATH}/{CHILD}")
+        sent = f"{FAMILY}/{CHILD}/withdrawal"
+        changed_meanwhile(services, sent, (204, {}))
+        services.answers["POST", sent] = refusal(422, "invalid-request", "有误", ("/reason", "missing"))
+        for _ in range(2):
+            await browser.submit(f"{PATH}/{CHILD}/withdrawal")
+        assert [f'"{ETAG}"'] * 2 == [each.headers["If-Match"] for each in services.sent("POST", sent)]
+
+    async def test_is_not_withdrawn_by_a_form_that_was_tampered_with(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{PATH}/{CHILD}")
+        sent = f"{FAMILY}/{CHILD}/withdrawal"
+        services.answers["POST", sent] = refusal(400, "if-match-malformed", "有误")
+        page = await browser.submit(f"{PATH}/{CHILD}/withdrawal", reason="登记有误", etag="吴\r\n", key="吴")
+        assert 422 == page.status_code
+        assert [('"???"', "?")] == [
+            (each.headers["If-Match"], each.headers["Idempotency-Key"]) for each in services.sent("POST", sent)
+        ]
+
     @pytest.mark.parametrize(
         ("typed", "sent"), [({"name": "吴宁"}, {"name": "吴宁"}), ({"relation": "女儿", "mobile": " "}, {"relation": "女儿"})]
     )

@@ -9,6 +9,7 @@ from tests.portal.browsing import Browser
 from tests.portal.stand_ins import (
     AWAITED,
     CONTRACT,
+    ETAG,
     FAMILY_AWAITED,
     OTHER_ETAG,
     PERSON,
@@ -58,6 +59,14 @@ class TestWaitingForm:
         assert ("打开本页之后,登记信息已有变动" in page, 'value="不来了"' in page) == (True, True)
         assert "预登记已撤回" in (await browser.submit(f"{LIST}/{WAITING}/withdrawal", reason="不来了")).text
         assert_based_on_what_was_seen(services.sent("POST", f"{FORM}/withdrawal"))
+
+    async def test_is_withdrawn_as_it_was_seen_also_after_another_mistake(self, services: StandIns, browser: Browser) -> None:
+        await browser.open(f"{LIST}/{WAITING}")
+        services.answers["GET", FORM] = (200, AWAITED | {"etag": OTHER_ETAG})
+        services.answers["POST", f"{FORM}/withdrawal"] = refusal(422, "invalid-request", "有误", ("/reason", "missing"))
+        for _ in range(2):
+            await browser.submit(f"{LIST}/{WAITING}/withdrawal")
+        assert [f'"{ETAG}"'] * 2 == [each.headers["If-Match"] for each in services.sent("POST", f"{FORM}/withdrawal")]
 
     @pytest.mark.parametrize("form", [LIST, FAMILY])
     async def test_of_another_name_is_told_that_it_waits_and_what_ends_that(

@@ -86,10 +86,22 @@ CASES = [
         {series("gatehouse_relay_topics_lost_total", "health"): "0x8 16x80"},
         {"1m": QUIET, "3m": [HEALTH], "15m": QUIET},
     ),
+    # One that is started anew, and has counted as many as the one before it when it is looked at; and one that once was not seen.
     Case(
         "TopicLost",
-        {series("gatehouse_relay_topics_lost_total", "health"): "_x8 2x80"},
-        {"1m": QUIET, "3m": [HEALTH], "15m": QUIET},
+        {
+            series("gatehouse_relay_topics_lost_total", "health"): "2x80",
+            series("process_start_time_seconds", "health"): "-9000x59 900x21",
+        },
+        {"14m": QUIET, "16m": [HEALTH]},
+    ),
+    Case(
+        "TopicLost",
+        {
+            series("gatehouse_relay_topics_lost_total", "health"): "2x40 stale 2x60",
+            series("process_start_time_seconds", "health"): "-9000x100",
+        },
+        {"11m": QUIET, "20m30s": QUIET},
     ),
     # Two streams of facts: where both grow the reader keeps up; then its second partition stands still, and later catches up.
     Case(
@@ -149,8 +161,19 @@ CASES = [
     ),
     Case(
         "ForeignRecords",
-        {series("gatehouse_consumer_quarantined_total", "reporting"): "_x8 2x80"},
-        {"1m": QUIET, "3m": [{"service": "reporting"}], "15m": QUIET},
+        {
+            series("gatehouse_consumer_quarantined_total", "reporting"): "2x80",
+            series("process_start_time_seconds", "reporting"): "-9000x59 900x21",
+        },
+        {"14m": QUIET, "16m": [{"service": "reporting"}]},
+    ),
+    Case(
+        "ForeignRecords",
+        {
+            series("gatehouse_consumer_quarantined_total", "reporting"): "2x40 stale 2x60",
+            series("process_start_time_seconds", "reporting"): "-9000x100",
+        },
+        {"11m": QUIET, "20m30s": QUIET},
     ),
     # One command in eleven is usual; one in three is not, where it is more than a handful.
     Case(

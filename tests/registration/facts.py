@@ -144,8 +144,8 @@ def correct(declaration: Declaration | None = None, **changes: Any) -> Correct:
     return Correct(person_id=PERSON, declaration=declaration or declared(), **nothing | usual | changes)
 
 
-def withdraw(*, contract_no: str = HERE, entered_at: datetime | None = None) -> Withdraw:
-    return Withdraw(person_id=PERSON, contract_no=contract_no, reason=SEALED, entered_at=entered_at, at=NOW)
+def withdraw(*, contract_no: str = HERE, entered_at: datetime | None = None, based_on: str | None = None) -> Withdraw:
+    return Withdraw(person_id=PERSON, contract_no=contract_no, reason=SEALED, entered_at=entered_at, at=NOW, based_on=based_on)
 
 
 def close(*, contract_no: str = HERE) -> Close:

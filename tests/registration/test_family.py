@@ -125,8 +125,8 @@ def come_to(declaration: Declaration) -> TakeUp:
     return take_up(declaration, along=[HERE])
 
 
-def stay_away(accompanies: UUID = WORKER) -> WithdrawFamilyMember:
-    return WithdrawFamilyMember(person_id=PERSON, accompanies=accompanies, contract_no=HERE, reason=SEALED, at=NOW)
+def stay_away(accompanies: UUID = WORKER, *, based_on: str | None = None) -> WithdrawFamilyMember:
+    return WithdrawFamilyMember(PERSON, accompanies, HERE, reason=SEALED, at=NOW, based_on=based_on)
 
 
 def stays_away() -> FamilyMemberWithdrawn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ from contracts.topics import DAY_MS, Grant, Right, Topic, grants_on
 
 START_S = 10.0
 STOP_S = 5.0
+GRACE_S = 2.0
+"""In which a broker that is there has answered."""
 BATCH_BYTES_MAX = 512 * 1024
 FETCH_BYTES_MAX = 1024 * 1024
 PROVISION_S = 30.0
@@ -168,16 +170,19 @@ class ProducerHolder:
 async def _start(client: AIOKafkaConsumer | AIOKafkaProducer, within_s: float) -> None:
     """Raises: KafkaError, OSError, TimeoutError.
 
-    Whoever is cut off meanwhile waits until the client has ended it, `STOP_S` at most: cancelled while it asks which brokers there
-    are, it would leave that connection open, which nobody else can close (aiokafka 0.14, `AIOKafkaClient.bootstrap`).
+    Whoever is cut off meanwhile, or late, waits until the client has ended it, `GRACE_S` at most: cancelled while it asks which
+    brokers there are, it leaves that connection open, which nobody else can close (aiokafka 0.14, `AIOKafkaClient.bootstrap`).
     """
     starting = asyncio.ensure_future(client.start())
     try:
         async with asyncio.timeout(within_s):
             await asyncio.shield(starting)
     finally:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(starting, return_exceptions=True), STOP_S)
+        if not starting.done():
+            try:
+                await asyncio.wait({starting}, timeout=GRACE_S)
+            finally:
+                starting.cancel()
 
 
 async def _stop(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:

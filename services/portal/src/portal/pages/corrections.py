@@ -100,8 +100,9 @@ def _shown(person: PreRegistration) -> Form:
 
 def _shown_anew(typed: Form, person: PreRegistration) -> Form:
     """What was typed stays. All else is as it is by now."""
-    kept = {name: [typed.text(name)] for name in _typed_into(typed)}
-    return Form({**typed.values, **_shown(person).values, **kept})
+    kept = _typed_into(typed)
+    kept |= {"person_kind", "trade"} if kept & {"person_kind", "trade"} else set()  # The one says nothing without the other.
+    return Form({**typed.values, **_shown(person).values, **{name: [typed.text(name)] for name in kept}})
 
 
 async def _correction(

@@ -16,7 +16,7 @@ from portal.forms import FieldError, Form
 from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, kept, shown_declaration
 from portal.upstream.calls import UpstreamAway, UpstreamRefused
 from portal.upstream.registration import Correction, FamilyMember, PreRegistration
-from portal.visits import PAGE, Visit, page
+from portal.visits import PAGE, Visit, is_overtaken, page
 
 router = Router(prefix="/contracts/{contract_no}/pre-registrations/{person_id}/family-members", tags=["pages"])
 
@@ -103,8 +103,8 @@ async def withdraw_family_member(visit: Visit, person_id: UUID, member_id: UUID)
     try:
         await registration.withdraw_family_member(contract_no, person_id, member_id, reason=reason, based_on=based_on, key=key)
     except (UpstreamRefused, UpstreamAway) as refused:
-        wrong = visit.wrong(refused, {"/reason": "reason"})
-        return await _member(visit, person_id, member_id, errors=wrong, key=visit.key_after(refused))
+        wrong, next_key = visit.wrong(refused, {"/reason": "reason"}), visit.key_after(refused)
+        return await _member(visit, person_id, member_id, errors=wrong, overtaken=is_overtaken(refused), key=next_key)
     return visit.go(f"{family_address(visit, person_id)}?done=withdrawn")
 
 
@@ -140,6 +140,7 @@ async def _member(
     *,
     corrections: Sequence[Correction] | None = None,
     errors: Sequence[FieldError] = (),
+    overtaken: bool = False,
     key: str | None = None,
     done: str | None = None,
 ) -> Response:
@@ -151,6 +152,7 @@ async def _member(
         accompanied=accompanied,
         family=family_address(visit, person_id),
         corrections=corrections,
+        overtaken=overtaken,
         key=key,
         done=done,
     )

@@ -16,7 +16,7 @@ from portal.labels import PRE_REGISTRATION_STATES, PROVINCES
 from portal.pages.declarations import ShownDeclaration, document_of, fetched_declaration, kept, shown_declaration
 from portal.upstream.calls import UpstreamAway, UpstreamRefused, known
 from portal.upstream.registration import Correction
-from portal.visits import PAGE, Visit, page
+from portal.visits import PAGE, Visit, is_overtaken, page
 
 router = Router(prefix="/contracts/{contract_no}/pre-registrations", tags=["pages"])
 
@@ -107,7 +107,8 @@ async def withdraw(visit: Visit, person_id: UUID) -> Response:
         reason, based_on, key = [visit.form.text(name) for name in ("reason", "etag", "key")]
         await registration.withdraw(contract_no, person_id, reason=reason, based_on=based_on, key=key)
     except (UpstreamRefused, UpstreamAway) as refused:
-        return await _detail(visit, person_id, errors=visit.wrong(refused, {"/reason": "reason"}), key=visit.key_after(refused))
+        wrong, next_key = visit.wrong(refused, {"/reason": "reason"}), visit.key_after(refused)
+        return await _detail(visit, person_id, errors=wrong, overtaken=is_overtaken(refused), key=next_key)
     return visit.go(f"{visit.site}/pre-registrations?done=withdrawn")
 
 
@@ -125,6 +126,7 @@ async def _detail(
     *,
     corrections: Sequence[Correction] | None = None,
     errors: Sequence[FieldError] = (),
+    overtaken: bool = False,
     key: str | None = None,
     done: str | None = None,
 ) -> Response:
@@ -142,6 +144,7 @@ async def _detail(
         employers=names,
         orders=orders,
         corrections=corrections,
+        overtaken=overtaken,
         key=key,
         done=done,
     )

@@ -79,7 +79,9 @@ async def rely_on_latest_declaration(visit: Visit, person_id: UUID, kind: str, d
     """The pre-registration relies on the latest declaration from now on, which is judged anew."""
     correction = {"declaration_version": visit.form.number("latest"), "reason": visit.form.text("reason")}
     try:
-        await visit.services().registration.correct(str(visit.contract_no), person_id, correction, key=visit.form.text("key"))
+        registration, key = visit.services().registration, visit.form.text("key")
+        # What else is registered stays, and a declaration that is not the latest is refused: nothing else need have been seen.
+        await registration.correct(str(visit.contract_no), person_id, correction, based_on="", key=key)
     except (UpstreamRefused, UpstreamAway) as refused:
         which = Which(person_id, kind, declaration_version)
         return await _item(visit, which, errors=visit.wrong(refused, {"/reason": "reason"}), key=visit.key_after(refused))

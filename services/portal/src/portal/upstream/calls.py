@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -156,9 +157,9 @@ class Calls:
 
         Raises: UpstreamRefused (412: it does not), UpstreamAway.
         """
-        headers = {"Idempotency-Key": key} if key else {}
+        headers = {"Idempotency-Key": _sendable(key)} if key else {}
         headers |= {"Prefer": f"wait={wait}"} if wait else {}
-        headers |= {"If-Match": f'"{based_on}"'} if based_on not in (None, "") else {}
+        headers |= {"If-Match": f'"{_sendable(str(based_on))}"'} if based_on not in (None, "") else {}
         response = await self._send(caller, service, "POST", path, json=dict(body), headers=headers)
         return _read(answer, response)
 
@@ -218,6 +219,11 @@ class Calls:
         if not response.is_success:
             raise _refusal(response)
         return response
+
+
+def _sendable(typed: str) -> str:
+    """Of what came in a form that nobody types into, as a header may have it: whatever else came is refused where it arrives."""
+    return re.sub(r"[^!-~]", "?", typed)
 
 
 def _token(service: str, seen: Mapping[str, str]) -> str | None:

@@ -194,9 +194,7 @@ class Registration:
     async def pre_register(self, contract_no: str, form: Mapping[str, Any], *, key: str) -> PreRegistered:
         return await self.calls.post(self.caller, SERVICE, _expected(contract_no), form, PreRegistered, key=key)
 
-    async def correct(
-        self, contract_no: str, person_id: UUID, correction: Mapping[str, Any], *, key: str, based_on: str = ""
-    ) -> None:
+    async def correct(self, contract_no: str, person_id: UUID, correction: Mapping[str, Any], *, based_on: str, key: str) -> None:
         path = f"{_expected(contract_no)}/{person_id}/corrections"
         await self.calls.post(self.caller, SERVICE, path, correction, Nothing, key=key, based_on=based_on)
 

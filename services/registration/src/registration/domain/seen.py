@@ -9,7 +9,8 @@ from typing import Any
 from contracts.rejection import Rejection
 
 FORM = ("person_kind", "trade", "employer_credit_code", "origin_code", "arrival_date", "document", "name", "mobile")
-"""What is shown of a form 进场预登记, by field of a form and of a row alike."""
+"""What is shown of a form 进场预登记, by field of a form and of a row alike. The text of 出发地 is not: whoever puts it right may
+pass over another's."""
 FAMILY_FORM = ("accompanies", "relation", "document", "name", "mobile")
 """The same of 携带家属登记."""
 
