@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from chassis import kafka
 from chassis.consumer import TopicFeed
 from chassis.kafka import ProducerHolder, make_producer
 from devstack.ports import HOST
@@ -90,3 +91,29 @@ async def test_cut_off_while_it_asks_which_brokers_there_are(
             await connecting
         async with asyncio.timeout(LEAVES_S_MAX):
             await broker.left.wait()
+
+
+class Prompt:
+    """A client that is connected in a moment."""
+
+    async def start(self) -> None:
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """At once."""
+
+
+@pytest.mark.parametrize("moment", range(12))
+async def test_cut_off_at_whatever_moment_ends_who_uses_it(moment: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "make_consumer", lambda _: Prompt())
+
+    async def use_for_ever() -> None:
+        async with kafka.consuming("", start_s=LEAVES_S_MAX):
+            await asyncio.Event().wait()
+
+    using = asyncio.ensure_future(use_for_ever())
+    for _ in range(moment):
+        await asyncio.sleep(0)
+    using.cancel()
+    await asyncio.wait([using], timeout=LEAVES_S_MAX)
+    assert using.cancelled()
